@@ -1,0 +1,1 @@
+"""Diffusion models of two people's faces and bodies from their speech."""

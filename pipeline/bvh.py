@@ -163,13 +163,25 @@ def _table(block: bytes, num_columns: int, path: Path, first_line: int) -> np.nd
 
 def read_header(path: Path) -> tuple[int, float]:
     """Number of frames and frames per second that the file's header claims, read without its motion."""
-    with open(path, "rb") as f:
-        head = b""
-        while b"Frame Time:" not in head and (more := f.read(65536)):
-            head += more
-        head += f.readline()
-    _, _, num_frames, fps, _, _ = _split(head, Path(path))
+    _, _, num_frames, fps, _, _ = _split(_head(path), Path(path))
     return num_frames, fps
+
+
+def read_names(path: Path) -> list[str]:
+    """Joint names in file order, read without the motion."""
+    return [joint.name for joint in _split(_head(path), Path(path))[0]]
+
+
+def _head(path: Path) -> bytes:
+    """The file's bytes up to its frame time and a little beyond."""
+    try:
+        with open(path, "rb") as f:
+            head = b""
+            while b"Frame Time:" not in head and (more := f.read(65536)):
+                head += more
+            return head + f.readline()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; check the path") from None
 
 
 def _split(data: bytes, path: Path) -> tuple[list[_Joint], int, int, float, bytes, int]:

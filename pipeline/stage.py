@@ -28,7 +28,7 @@ def parser(doc: str, *, section: type[BaseModel] | None = None) -> argparse.Argu
     result = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     result.set_defaults(_section=section)
     if section:
-        group = result.add_argument_group(f"options (section `{section.__name__.lower()}` of config.yaml)")
+        group = result.add_argument_group("options (one section of config.yaml)")
         for name, field in section.model_fields.items():
             shown = json.dumps(field.get_default(call_default_factory=True), default=str)
             text = f"{field.description or ''} (default: {shown})".replace("%", "%%")

@@ -1,0 +1,25 @@
+# Two commands set everything up on a machine with Python 3.11+ and make: `make run` and `make test`.
+PYTHON ?= python3
+CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test clean
+
+run: $(VENV)/run.stamp ## the main job on the default: simulated shoot to evaluated models
+	$(BIN)/snakemake --cores $(CORES) all
+
+test: $(VENV)/test.stamp ## every test
+	$(BIN)/python -m pytest
+
+$(VENV)/run.stamp: pyproject.toml constraints.txt
+	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[demo]"
+	touch $@
+
+$(VENV)/test.stamp: $(VENV)/run.stamp
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[demo,slurm,test]"
+	touch $@
+
+clean: ## remove the environment; output under data/ stays
+	rm -rf $(VENV)

@@ -1,0 +1,141 @@
+"""Training windows out of shards, in an order that a step counter alone restores.
+
+In: a folder of shards. Out: batches of windows as tensors (see models.representation). Only what a model needs is read,
+window by window, so memory does not grow with the dataset; the index holds one row per take.
+"""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from pipeline.errors import InputError
+from pipeline.pose import relative_root
+from pipeline.shards import Shard, TakeSpan, open_shards
+
+log = logging.getLogger("interact")
+
+
+def takes_of(shards: list[Shard], split: str) -> list[tuple[Shard, TakeSpan]]:
+    """Takes of a split ("train" or "test") with the shard that each lies in, in take order."""
+    found = [(shard, span) for shard in shards for span in shard.takes if span.split == split]
+    return sorted(found, key=lambda pair: pair[1].take)
+
+
+def actors_of(shards: list[Shard]) -> list[str]:
+    """Ids of the actors of the train split, sorted."""
+    return sorted({actor for _, span in takes_of(shards, "train") for actor in (span.actor_a, span.actor_b)})
+
+
+def read_text(shard: Shard, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+    """Embedding of the word that each actor says at each frame of a shard (T, 2, E), zeros in silence, and who speaks (T, 2)."""
+    index = np.asarray(shard["text_index"][start:stop])
+    spoken = index >= 0
+    result = np.zeros((*index.shape, shard["text"].shape[-1]), np.float32)
+    if spoken.any():
+        first = index[spoken].min()
+        block = np.asarray(shard["text"][first : index.max() + 1])
+        result[spoken] = block[index[spoken] - first]
+    return result, spoken
+
+
+def read(shard: Shard, span: TakeSpan, streams: tuple[str, ...], start: int, stop: int) -> dict[str, np.ndarray]:
+    """Streams of the frames start:stop of a take, as a batch's item has them.
+
+    `root` comes as `relative` (T, 2, 4), derived with the frame before the window, so that a window's first row is what
+    the same frame has in any other window. `text` brings `spoken`.
+    """
+    a, b = span.start_frame + start, span.start_frame + stop
+    item = {}
+    for name in streams:
+        if name == "root":
+            before = int(start > 0)
+            root = np.asarray(shard["root"][a - before : b], np.float64)
+            item["relative"] = np.stack([relative_root(root[:, k])[before:] for k in range(2)], 1).astype(np.float32)
+        elif name == "text":
+            item["text"], item["spoken"] = read_text(shard, a, b)
+        else:
+            item[name] = np.array(shard[name][a:b])
+    return item
+
+
+class Windows(Dataset):
+    """All windows of a split: item i is window i of the takes in order, every `stride` frames.
+
+    Takes shorter than a window give none, which is logged. Shards open lazily, per process.
+    """
+
+    def __init__(self, shards: list[Shard], *, window: int, stride: int, streams: tuple[str, ...], actors: list[str], split: str = "train"):
+        self.takes, self.window, self.stride, self.streams, self.actors = takes_of(shards, split), window, stride, streams, actors
+        lengths = np.array([span.stop_frame - span.start_frame for _, span in self.takes], np.int64)
+        counts = np.maximum((lengths - window) // stride + 1, 0)
+        self.ends = np.cumsum(counts)
+        if not len(counts) or not self.ends[-1]:
+            raise InputError(
+                f"{split} takes: the longest of {len(lengths)} has {lengths.max(initial=0)} frames, need {window} for a window; "
+                "lower window_frames or give longer takes"
+            )
+        if (counts == 0).any():
+            log.warning("%d of %d %s takes are shorter than a window of %d frames and are left out", (counts == 0).sum(), len(counts), split, window)
+
+    def __len__(self) -> int:
+        return int(self.ends[-1])
+
+    def __getitem__(self, i: int) -> dict[str, np.ndarray]:
+        number = int(np.searchsorted(self.ends, i, "right"))
+        shard, span = self.takes[number]
+        start = (i - (int(self.ends[number - 1]) if number else 0)) * self.stride
+        item = read(shard, span, self.streams, start, start + self.window)
+        item["actors"] = np.array([self.actors.index(actor) for actor in (span.actor_a, span.actor_b)])
+        return item
+
+
+class Batches:
+    """Window numbers of each batch from a step on: permutation after permutation, each drawn from (seed, epoch).
+
+    The step is the whole state: batch k is the same whether or not the batches before it were read.
+    """
+
+    def __init__(self, num_windows: int, batch_size: int, *, seed: int, first_step: int, last_step: int):
+        self.num_windows, self.batch_size, self.seed, self.steps = num_windows, batch_size, seed, range(first_step, last_step)
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        epoch, order = -1, None
+        for step in self.steps:
+            batch = []
+            for place in range(step * self.batch_size, (step + 1) * self.batch_size):
+                if place // self.num_windows != epoch:
+                    epoch = place // self.num_windows
+                    order = np.random.default_rng([self.seed, epoch]).permutation(self.num_windows)
+                batch.append(int(order[place % self.num_windows]))
+            yield batch
+
+
+def collate(items: list[dict[str, np.ndarray]]) -> dict[str, torch.Tensor]:
+    """Items as one batch."""
+    return {name: torch.from_numpy(np.stack([item[name] for item in items])) for name in items[0]}
+
+
+def loader(windows: Windows, *, batch_size: int, seed: int, first_step: int, last_step: int, workers: int = 0) -> DataLoader:
+    """Batches of the steps first_step .. last_step - 1, in order."""
+    batches = Batches(len(windows), batch_size, seed=seed, first_step=first_step, last_step=last_step)
+    own = torch.Generator().manual_seed(seed)  # a loader without one draws from the global generator
+    return DataLoader(windows, batch_sampler=batches, collate_fn=collate, num_workers=workers, generator=own, persistent_workers=False)
+
+
+def shards_of(folder: Path) -> tuple[list[Shard], dict]:
+    """Shards of a folder and its stats.json; InputError where its channels do not fit the shards."""
+    from pipeline.files import read_json
+
+    shards, stats = open_shards(folder), read_json(Path(folder) / "stats.json")
+    for name, stream in (("body", "body"), ("face", "face"), ("mel", "mel"), ("text", "text")):
+        width, need = len(stats.get(name, {}).get("mean", [])), shards[0][stream].shape[-1]
+        if width != need:
+            raise InputError(f"{folder}/stats.json: {name} has {width} channels, the shards have {need}; write it again (python -m pipeline.shards index)")
+    return shards, stats

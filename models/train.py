@@ -1,0 +1,228 @@
+"""Train one of the models on shards: face, body_lower (legs and root of both actors) or body_upper (the rest, told the lower body).
+
+    python -m models.train face --shards data/shards --out data/runs/face
+
+In: a folder of shards with stats.json. Out: a run folder with config.yaml, log.jsonl (step, loss, learning rate),
+model.safetensors, model.json (models.runs), CARD.md, and checkpoints/<hash>/, where the hash is of options, train data and
+model code. Run again, training goes on where the newest checkpoint of the same hash ended, as if it had never stopped; a
+finished one is only written out again; with another hash it starts afresh beside what is there.
+"""
+
+import hashlib
+import json
+import logging
+import math
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+from safetensors.torch import load_file, save_file
+
+import models
+import pipeline
+from models import runs
+from models.data import Windows, actors_of, loader, shards_of, takes_of
+from models.representation import MODELS, Representation
+from pipeline import arkit, config, pose, rotations, skeleton, stage
+from pipeline.errors import InputError
+from pipeline.files import read_json, whole, write_json
+
+log = logging.getLogger("interact")
+CODE = ("data", "diffusion", "layers", "body", "face", "representation", "runs", "train")
+NO_EFFECT = ("checkpoint_steps", "sample_steps", "workers")
+"""Options that do not change the weights."""
+MAX_LOG_LINES = 10_000
+
+
+def run_hash(model: str, options: config.Training, shards: list, folder: Path) -> str:
+    """What the weights depend on: options, train data (statistics, train takes, sources of their shards), model code."""
+    chosen = {key: value for key, value in options.model_dump().items() if key not in NO_EFFECT}
+    used = sorted({(shard.path.name, str(shard.attributes["source_sha256"]), shard.path.stat().st_size) for shard, _ in takes_of(shards, "train")})
+    spans = [[shard.path.name, span.take, span.start_frame, span.stop_frame] for shard, span in takes_of(shards, "train")]
+    digest = hashlib.sha256(json.dumps([model, chosen, used, spans], sort_keys=True).encode())
+    sources = [Path(models.__file__).with_name(f"{name}.py") for name in CODE] + [Path(m.__file__) for m in (arkit, pose, rotations, skeleton)]
+    for path in [Path(folder) / "stats.json", *sources]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+class State:
+    """Network and Adam at a step, and how they reach a checkpoint folder and come back: safetensors and JSON, no pickle."""
+
+    def __init__(self, network: torch.nn.Module, optimiser: torch.optim.Adam, folder: Path):
+        self.network, self.optimiser, self.folder, self.step = network, optimiser, folder, 0
+
+    def save(self, live_log: Path) -> None:
+        """Write the checkpoint of the current step, then drop older ones; state.json names the one that counts."""
+        tensors = {f"model.{name}": value for name, value in self.network.state_dict().items()}
+        for name, parameter in self.network.named_parameters():
+            for key in ("exp_avg", "exp_avg_sq"):
+                tensors[f"adam.{key}.{name}"] = self.optimiser.state[parameter][key]
+        path = self.folder / f"step-{self.step:08d}.safetensors"
+        with whole(path) as temporary:
+            save_file({name: value.contiguous() for name, value in tensors.items()}, temporary)
+        write_json(self.folder / "state.json", {"step": self.step, "file": path.name, "log": live_log.read_text().splitlines()})
+        for old in sorted(self.folder.glob("step-*.safetensors")):
+            if old != path:
+                old.unlink()
+
+    def restore(self, live_log: Path) -> None:
+        """Take up the checkpoint, if there is one, and its log."""
+        lines = []
+        if (self.folder / "state.json").exists():
+            state = read_json(self.folder / "state.json")
+            tensors = load_file(self.folder / state["file"])
+            self.network.load_state_dict({name[6:]: value for name, value in tensors.items() if name.startswith("model.")})
+            self.step, lines = state["step"], state["log"]
+            for name, parameter in self.network.named_parameters():
+                moments = {key: tensors[f"adam.{key}.{name}"].to(parameter.device) for key in ("exp_avg", "exp_avg_sq")}
+                self.optimiser.state[parameter] = {"step": torch.tensor(float(self.step))} | moments
+        with whole(live_log) as temporary:
+            temporary.write_text("".join(line + "\n" for line in lines))
+
+
+def step_seed(seed: int, step: int) -> int:
+    """Seed of everything that is drawn in a step, so that a step does not depend on the draws before it."""
+    return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _loss(network, engine, representation: Representation, batch: dict, generator: torch.Generator, options: config.Training) -> torch.Tensor:
+    """Loss of one batch; with condition_dropout, some items are told nothing, as classifier-free guidance needs."""
+    clean, condition = representation.target(batch), representation.condition(batch)
+    if options.condition_dropout:
+        drop = torch.rand(len(clean), generator=generator) < options.condition_dropout
+        condition = representation.unconditional(condition, drop.to(clean.device))
+    weight = getattr(options, "velocity_weight", 0.0)
+    return engine.loss(lambda x, step: network(x, step, *condition), clean, generator, velocity_weight=weight)
+
+
+def optimise(state: State, engine, representation: Representation, windows: Windows, live_log: Path, options: config.Training, device: str) -> None:
+    """Run the steps that are left: Adam, linear warm-up, gradients clipped to a norm; checkpoints and log lines on the way."""
+    network = state.network.train()
+    batches = loader(windows, batch_size=options.batch_size, seed=options.seed, first_step=state.step, last_step=options.steps, workers=options.workers)
+    log_every = max(1, options.steps // MAX_LOG_LINES)
+    half = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=options.precision == "bfloat16")
+    with open(live_log, "a") as lines:
+        for batch in stage.progress(batches, label=f"train {representation.model}", total=len(batches)):
+            seed = step_seed(options.seed, state.step)
+            torch.manual_seed(seed)  # dropout
+            generator = torch.Generator().manual_seed(seed)
+            rate = options.learning_rate * min(1.0, (state.step + 1) / max(options.warmup_steps, 1))
+            for group in state.optimiser.param_groups:
+                group["lr"] = rate
+            batch = {name: value.to(device, non_blocking=True) for name, value in batch.items()}
+            with half:
+                loss = _loss(network, engine, representation, batch, generator, options)
+            state.optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), options.clip_norm)
+            state.optimiser.step()
+            state.step += 1
+            if state.step % log_every == 0 or state.step == options.steps:
+                value = float(loss)
+                if not math.isfinite(value):
+                    raise InputError(f"train {representation.model}: the loss is {value} at step {state.step}, need a finite one; lower learning_rate ({options.learning_rate:g})")
+                lines.write(json.dumps({"step": state.step, "loss": value, "learning_rate": rate}) + "\n")
+                lines.flush()
+            if state.step % options.checkpoint_steps == 0 or state.step == options.steps:
+                state.save(live_log)
+
+
+def losses(live_log: Path) -> tuple[float, float]:
+    """Mean loss of the first and of the last tenth of the logged steps."""
+    values = [line["loss"] for line in map(json.loads, live_log.read_text().splitlines()) if "loss" in line]
+    tenth = max(1, len(values) // 10)
+    return float(np.mean(values[:tenth])), float(np.mean(values[-tenth:]))
+
+
+def _describe(representation: Representation, options: config.Training, shards: list, digest: str) -> dict:
+    """model.json: all that is needed to rebuild the network and to turn its samples into motion (models.runs)."""
+    skeletons = {}
+    for shard, span in takes_of(shards, "train"):
+        for actor, performance in zip((span.actor_a, span.actor_b), span.performances):
+            if actor not in skeletons:
+                skeletons[actor] = runs.skeleton_json(shard.skeleton(performance))
+    defaults, attributes = config.Features(), shards[0].attributes
+    mel = {"num_mels": shards[0]["mel"].shape[-1]} | {key: float(attributes.get(key, getattr(defaults, key))) for key in ("mel_fft", "mel_fmax")}
+    return {
+        "format_version": runs.FORMAT_VERSION, "package_version": pipeline.__version__, "model": representation.model, "hash": digest, "fps": 30,
+        "options": options.model_dump(), "feature_names": representation.feature_names, "joint_names": representation.joint_names,
+        "parents": [int(p) for p in shards[0].parents], "actors": representation.actors, "stats": representation.stats, "skeletons": skeletons,
+        "text_model": str(attributes.get("text_model", config.Text().model)), "features": mel | {"mel_fft": int(mel["mel_fft"])},
+    }  # fmt: skip
+
+
+def _card(description: dict, num_parameters: int, takes: int, seconds: float, first: float, last: float) -> str:
+    """CARD.md: what the model is, what it was trained on, and how to use it."""
+    options = description["options"]
+    what = {
+        "face": "ARKit weights of one actor from both actors' voices, identities and facing",
+        "body_lower": "hips, legs and relative root of both actors from their voices, words and actions",
+        "body_upper": "all other joints of both actors from voices, words, actions and the lower bodies",
+    }[description["model"]]
+    lines = [
+        f"# {description['model']}", "",
+        f"A diffusion model of {what}, at 30 frames per second.", "",
+        f"- parameters: {num_parameters:,}; channels predicted: {len(description['feature_names'])}",
+        f"- trained on {takes} takes ({seconds:.0f} s of two people), actors {', '.join(description['actors'])}",
+        f"- {options['steps']} steps of {options['batch_size']} windows of {options['window_frames']} frames, seed {options['seed']}",
+        f"- loss {first:.4f} -> {last:.4f} (mean of the first and of the last tenth of the steps)",
+        f"- hash of options, data and code: {description['hash']}", "",
+        "Use: `python -m models.generate --runs <folder of runs> --audio A.wav B.wav --out DIR`.", "",
+        "The model knows the actors, the scenes and the microphones of its training takes; what it makes of other voices is",
+        "not measured. The licence of the training data applies to the weights.", "",
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def run(*, model: str, shards: Path, out: Path, options: config.Training) -> None:
+    """Train one model, or go on with it, and write the run folder."""
+    if os.environ.get("OMP_NUM_THREADS", "").isdigit():
+        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    opened, stats = shards_of(shards)
+    actors, device = actors_of(opened), runs.pick_device(options.device)
+    representation = Representation(model, stats=stats, joint_names=opened[0].joint_names, actors=actors)
+    windows = Windows(opened, window=options.window_frames, stride=options.stride_frames, streams=representation.streams, actors=actors)
+    digest = run_hash(model, options, opened, shards)
+    live_log = out / "log.jsonl"
+    with torch.random.fork_rng():
+        torch.manual_seed(options.seed)
+        network, engine = runs.build(representation, options)
+        network.to(device)
+        state = State(network, torch.optim.Adam(network.parameters(), lr=options.learning_rate), out / "checkpoints" / digest)
+        state.restore(live_log)
+        with whole(out / "config.yaml") as temporary:
+            section = "face_model" if model == "face" else "body_model"
+            temporary.write_text(yaml.safe_dump({section: options.model_dump()}, sort_keys=False))
+        if state.step:
+            log.info("%s: goes on from step %d of %d (checkpoint %s)", out, state.step, options.steps, digest)
+        if state.step < options.steps:
+            optimise(state, engine, representation, windows, live_log, options, device)
+    first, last = losses(live_log)
+    with whole(out / "model.safetensors") as temporary:
+        save_file({name: value.cpu().contiguous() for name, value in network.state_dict().items()}, temporary)
+    description = _describe(representation, options, opened, digest)
+    write_json(out / "model.json", description)
+    with open(live_log, "a") as lines:
+        lines.write(json.dumps({"summary": f"loss {first:.4f} -> {last:.4f}", "first_tenth": first, "last_tenth": last}) + "\n")
+    num_parameters = sum(parameter.numel() for parameter in network.parameters())
+    with whole(out / "CARD.md") as temporary:
+        temporary.write_text(_card(description, num_parameters, len(windows.takes), stats["frames"] / 30, first, last))
+    log.info("%s: %d steps, loss %.4f -> %.4f (mean of the first and last tenth)", out, options.steps, first, last)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line; the first argument chooses the model and with it the options."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    parser = stage.parser(__doc__, section=runs.section_of(next((word for word in argv if word in MODELS), "face")))
+    parser.add_argument("model", choices=MODELS, help="what to train; body models have other options than the face (see their --help)")
+    parser.add_argument("--shards", type=Path, required=True, help="folder of shards")
+    parser.add_argument("--out", type=Path, required=True, help="run folder to write")
+    stage.execute(parser, run, argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""Accuracy: how close the pipeline came to the simulated shoot's truth. The only stage that reads truth.
+
+In: shoot, truth, dataset and annotations of all takes. Out: accuracy.csv, one row per take, actor and measure:
+
+start_error_ms      frame 0 of the dataset against the true start of the common window
+body_error_cm       hips of the dataset against the recorded ones at the true time of each frame, root mean square
+audio_lag_ms        lag of the dataset's voice behind the true voice, by cross-correlation
+face_weight_rms     ARKit weights against the true ones at each frame's true time
+si_sdr_raw_db       the actor's microphone against the true voice, and
+si_sdr_db           the separated voice against it (scale-invariant SDR; Le Roux et al. 2019)
+action_accuracy     share of frames with the true label; the same for facing_accuracy
+word_error          (substitutions + deletions + insertions) / true words, on lower-case words without punctuation
+word_start_ms       median |error| of the starts of words that were recognised
+"""
+
+import csv
+import logging
+import re
+from pathlib import Path
+
+import numpy as np
+
+from pipeline import stage
+from pipeline.bvh import load_bvh
+from pipeline.files import read_json, whole
+from pipeline.rotations import slerp
+from pipeline.separation import OUT_RATE
+from pipeline.takes import Take, read_takes
+
+log = logging.getLogger("interact")
+
+
+def si_sdr(estimate: np.ndarray, reference: np.ndarray) -> float:
+    """Scale-invariant signal-to-distortion ratio in dB of equally long signals (S,)."""
+    target = np.dot(estimate, reference) / np.dot(reference, reference) * reference
+    return float(10 * np.log10(np.sum(target**2) / np.sum((estimate - target) ** 2)))
+
+
+def lag_seconds(signal: np.ndarray, reference: np.ndarray, rate: int, *, max_seconds: float = 0.2) -> float:
+    """How far `signal` lags behind `reference`, by the peak of their cross-correlation within +-max_seconds."""
+    size = 2 ** int(np.ceil(np.log2(len(signal) + len(reference))))
+    correlation = np.fft.irfft(np.fft.rfft(signal, size) * np.conj(np.fft.rfft(reference, size)), size)
+    reach = int(max_seconds * rate)
+    window = np.concatenate([correlation[-reach:], correlation[: reach + 1]])
+    return (int(np.argmax(window)) - reach) / rate
+
+
+def normalise_words(text: str) -> list[str]:
+    """Lower-case words without punctuation; apostrophes stay."""
+    return re.findall(r"[a-z0-9']+", text.lower())
+
+
+def word_scores(found: list[dict], true: list[dict]) -> tuple[float, float, int]:
+    """Word error rate, median absolute start error in seconds of the words found (NaN if none), number of true words."""
+    import jiwer
+
+    reference = [word for entry in true for word in normalise_words(entry["word"])]
+    starts = [entry["start"] for entry in true for _ in normalise_words(entry["word"])]
+    hypothesis = [(word, entry["start"]) for entry in found for word in normalise_words(entry["word"])]
+    if not reference:
+        return float(len(hypothesis) > 0), float("nan"), 0
+    if not hypothesis:
+        return 1.0, float("nan"), len(reference)
+    result = jiwer.process_words(" ".join(reference), " ".join(word for word, _ in hypothesis))
+    errors = []
+    for chunk in result.alignments[0]:
+        if chunk.type == "equal":
+            pairs = zip(range(chunk.ref_start_idx, chunk.ref_end_idx), range(chunk.hyp_start_idx, chunk.hyp_end_idx))
+            errors += [abs(hypothesis[h][1] - starts[r]) for r, h in pairs]
+    return float(result.wer), float(np.median(errors)) if errors else float("nan"), len(reference)
+
+
+def _voices(shoot: Path, truth: Path, dataset: Path, take: Take, k: int, start: float, record: dict, num_samples: int) -> dict[str, float]:
+    """Audio measures of one performance; the true voice has the microphone file's own start."""
+    import soundfile
+
+    name = take.performances[k]
+    first = round((start - record["start"][take.actors[k]]["audio"]) * OUT_RATE)
+    raw, true = (
+        soundfile.read(path, start=first, frames=num_samples, dtype="float64")[0]
+        for path in (shoot / take.name / f"{name}.wav", truth / take.name / f"{name}.wav")
+    )
+    voice = soundfile.read(dataset / "wav" / f"{name}.wav", dtype="float64")[0]
+    n = min(len(raw), len(true), len(voice))
+    scores = {"audio_lag_ms": 1e3 * lag_seconds(voice[:n], true[:n], OUT_RATE)}
+    return scores | {"si_sdr_raw_db": si_sdr(raw[:n], true[:n]), "si_sdr_db": si_sdr(voice[:n], true[:n])}
+
+
+def score_performance(shoot: Path, truth: Path, dataset: Path, annotations: Path, take: Take, k: int, about: dict) -> dict[str, float]:
+    """All measures of one performance; `about` is the take's entry of dataset.json."""
+    name, actor = take.performances[k], take.actors[k]
+    record = read_json(truth / take.name / "truth.json")
+    start, num_frames = about["start_seconds"], about["frames"]
+    times = start + np.arange(num_frames) / 30
+    scores = {"start_error_ms": 1e3 * (start - record["window"][0])}
+    recorded, kept = load_bvh(shoot / take.name / f"{name}.bvh"), load_bvh(dataset / "bvhs" / f"{name}.bvh")
+    at = (times - record["start"][actor]["body"]) * recorded.fps
+    low = np.clip(at.astype(int), 0, recorded.num_frames - 2)
+    hips = recorded.positions_cm[low, 0] * (1 - (at - low))[:, None] + recorded.positions_cm[low + 1, 0] * (at - low)[:, None]
+    scores["body_error_cm"] = float(np.sqrt(np.mean(np.sum((kept.positions_cm[:, 0] - hips) ** 2, -1))))
+    turned = np.abs(np.sum(slerp(recorded.rotations[:, 0], at) * kept.rotations[:, 0], -1)).clip(0, 1)
+    scores["body_error_deg"] = float(np.rad2deg(2 * np.arccos(turned)).mean())
+    scores |= _voices(shoot, truth, dataset, take, k, start, record, round(num_frames * OUT_RATE / 30))
+    weights, seconds = np.load(truth / take.name / f"{name}.arkit.npy"), np.load(truth / take.name / f"{name}.seconds.npy")
+    true = np.stack([np.interp(times, seconds, column) for column in weights.T], 1)
+    scores["face_weight_rms"] = float(np.sqrt(np.mean((np.load(dataset / "face_arkit" / f"{name}.npy") - true) ** 2)))
+    for kind in ("actions", "facing"):
+        labels, given = np.load(truth / take.name / f"{name}.{kind}.npy"), np.load(annotations / kind / f"{name}.npy")
+        index = np.round((times - record["window"][0]) * 30).astype(int).clip(0, len(labels) - 1)
+        scores[f"{kind.removesuffix('s')}_accuracy"] = float(np.mean(labels[index] == given))
+    end = start + num_frames / 30
+    words = [{**w, "start": w["start"] - start} for w in record["words"][actor] if start <= w["start"] and w["end"] <= end]
+    error, late, _ = word_scores(read_json(annotations / "transcripts" / f"{name}.json")["words"], words)
+    return scores | {"word_error": error, "word_start_ms": 1e3 * late}
+
+
+def run(*, shoot: Path, truth: Path, dataset: Path, annotations: Path, out: Path) -> None:
+    """Score all takes of the dataset and write the table, with a last block of means."""
+    takes = read_takes(dataset / "takes.tsv")
+    about = read_json(dataset / "dataset.json")["takes"]
+    rows, pooled = [], {}
+    for take in stage.progress(takes, label="accuracy"):
+        for k, actor in enumerate(take.actors):
+            for measure, value in score_performance(shoot, truth, dataset, annotations, take, k, about[take.name]).items():
+                rows.append([take.name, actor, measure, f"{value:.6g}"])
+                pooled.setdefault(measure, []).append(value)
+    for measure, values in pooled.items():
+        mean = float(np.nanmean(values))
+        rows.append(["mean", "", measure, f"{mean:.6g}"])
+        log.info("%-18s mean %.4g, worst %.4g .. %.4g", measure, mean, np.nanmin(values), np.nanmax(values))
+    with whole(out) as temporary, open(temporary, "w", newline="") as f:
+        csv.writer(f, lineterminator="\n").writerows([["take", "actor", "measure", "value"], *rows])
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line."""
+    parser = stage.parser(__doc__)
+    for name in ("shoot", "truth", "dataset", "annotations"):
+        parser.add_argument(f"--{name}", type=Path, required=True, help=f"the {name} folder")
+    parser.add_argument("--out", type=Path, required=True, help="CSV to write")
+    stage.execute(parser, run, argv)
+
+
+if __name__ == "__main__":
+    main()

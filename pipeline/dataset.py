@@ -1,0 +1,133 @@
+"""Dataset: what makes the folder of streams a dataset in the public release's layout.
+
+In: the shoot's takes.tsv, actors.tsv and rigs, the sync JSON and BVH of every take. Out, beside the streams: takes.tsv,
+scenarios.db, actors.db, rigs/ and dataset.json.
+"""
+
+import logging
+import shutil
+import sqlite3
+from pathlib import Path
+
+from pipeline import arkit, bvh, stage
+from pipeline.errors import InputError
+from pipeline.files import read_json, sha256, whole, write_json, write_tsv
+from pipeline.takes import TAKE_COLUMNS, Take, read_actors, shoot_takes
+
+log = logging.getLogger("interact")
+FORMAT_VERSION = 1
+
+
+def _database(path: Path, schema: str, tables: dict[str, list[tuple]]) -> None:
+    """Write a SQLite file of the given tables, whole or not at all."""
+    with whole(path) as temporary:
+        connection = sqlite3.connect(temporary)
+        with connection:
+            connection.executescript(schema)
+            for table, rows in tables.items():
+                if rows:
+                    connection.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
+        connection.close()
+
+
+def write_scenarios(path: Path, takes: list[Take]) -> None:
+    """scenarios.db: scenarios(id, relationship_id, primary_emotion_id, character_setup, scenario), relationships, emotions.
+
+    Ids count names in alphabetical order; a scenario's id is its number, or its name where it is none.
+    """
+    names = {key: sorted({take.row[key] for take in takes} - {""}) for key in ("relationship", "emotion")}
+    ids = {key: {name: i for i, name in enumerate(found, 1)} for key, found in names.items()}
+    scenarios: dict[str, tuple] = {}
+    for take in takes:
+        number = int(take.scenario) if take.scenario.isdigit() else take.scenario
+        row = take.row
+        labels = (ids["relationship"].get(row["relationship"]), ids["emotion"].get(row["emotion"]), row["character_setup"], row["scenario_design"])
+        if scenarios.setdefault(take.scenario, (number, *labels)) != (number, *labels):
+            raise InputError(f"take {take.name}: scenario {take.scenario} has another relationship, emotion or text in an earlier take; use one text per scenario id")
+    schema = """CREATE TABLE scenarios(id PRIMARY KEY, relationship_id INTEGER, primary_emotion_id INTEGER, character_setup TEXT, scenario TEXT);
+        CREATE TABLE relationships(id INTEGER PRIMARY KEY, name TEXT);
+        CREATE TABLE emotions(id INTEGER PRIMARY KEY, name TEXT);"""
+    tables = {
+        "scenarios": [scenarios[key] for key in sorted(scenarios)],
+        "relationships": [(i, name) for name, i in ids["relationship"].items()],
+        "emotions": [(i, name) for name, i in ids["emotion"].items()],
+    }
+    _database(path, schema, tables)
+
+
+def write_actors(path: Path, takes: list[Take], genders: dict[str, str]) -> None:
+    """actors.db: actors(actor_id, gender), sessions(date, male_id, female_id).
+
+    The release's sessions table knows pairs of one man and one woman. Any other pair is written in id order, the first
+    actor under male_id: the actors table says who is what.
+    """
+    used = sorted({actor for take in takes for actor in take.actors})
+    sessions = set()
+    for take in takes:
+        first, second = take.actors
+        if genders.get(first) == "female" and genders.get(second) == "male":
+            first, second = second, first
+        sessions.add((take.date, first, second))
+    schema = """CREATE TABLE actors(actor_id TEXT PRIMARY KEY, gender TEXT);
+        CREATE TABLE sessions(date TEXT, male_id TEXT, female_id TEXT);"""
+    _database(path, schema, {"actors": [(actor, genders[actor]) for actor in used], "sessions": sorted(sessions)})
+
+
+def common_joints(paths: list[Path]) -> list[str]:
+    """Joint names that all BVH files share; InputError names the first file that differs."""
+    first = None
+    for path in paths:
+        names = bvh.read_names(path)
+        if first is None:
+            first = names
+        elif names != first:
+            odd = sorted(set(names) ^ set(first)) or ["their order"]
+            raise InputError(f"{path}: joints differ from {paths[0].name}: {', '.join(odd[:8])}; set body.joints to the joints that all bodies have")
+    return first
+
+
+def run(*, shoot: Path, sync: Path, out: Path) -> None:
+    """Write the tables, rigs and dataset.json of a dataset whose streams are in place."""
+    takes, genders = shoot_takes(shoot), read_actors(shoot / "actors.tsv")
+    synced = {take.name: read_json(sync / f"{take.name}.json") for take in takes}
+    actors = sorted({actor for take in takes for actor in take.actors})
+    joints = common_joints([out / "bvhs" / f"{name}.bvh" for take in takes for name in take.performances])
+    write_scenarios(out / "scenarios.db", takes)
+    write_actors(out / "actors.db", takes, genders)
+    write_tsv(out / "takes.tsv", TAKE_COLUMNS, [take.row for take in takes])
+    for actor in actors:
+        source = shoot / "rigs" / f"{actor}.npz"
+        if source.exists():
+            with whole(out / "rigs" / source.name) as temporary:
+                shutil.copyfile(source, temporary)
+    hashes = {}
+    for take in takes:
+        for performance, record in zip(take.performances, synced[take.name]["performances"]):
+            hashes |= {f"{performance}.bvh": record["body"]["sha256"], f"{performance}.wav": record["audio"]["sha256"]}
+    licence = shoot / "LICENCE"
+    value = {
+        "format_version": FORMAT_VERSION,
+        "fps": 30,
+        "joint_names": joints,
+        "arkit_names": list(arkit.NAMES),
+        "units": {"length": "cm", "bvh_rotation": "degrees", "audio_rate": 48000},
+        "licence": licence.read_text().strip() if licence.exists() else "unspecified",
+        "rig_sha256": {actor: sha256(out / "rigs" / f"{actor}.npz") for actor in actors if (out / "rigs" / f"{actor}.npz").exists()},
+        "source_sha256": hashes,
+        "takes": {take.name: {"start_seconds": synced[take.name]["start_seconds"], "frames": synced[take.name]["frames"]} for take in takes},
+    }
+    write_json(out / "dataset.json", value)
+    log.info("dataset of %d takes, %d actors, %d joints in %s", len(takes), len(actors), len(joints), out)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line."""
+    parser = stage.parser(__doc__)
+    parser.add_argument("--shoot", type=Path, required=True, help="folder of the shoot")
+    parser.add_argument("--sync", type=Path, required=True, help="folder of the takes' sync JSONs")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the dataset, with its streams in place")
+    stage.execute(parser, run, argv)
+
+
+if __name__ == "__main__":
+    main()

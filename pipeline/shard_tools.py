@@ -1,0 +1,209 @@
+"""Shards looked into: what is in one, whether a folder is whole and consistent, and a piece of one as plain files."""
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from pipeline import arkit
+from pipeline.bvh import save_bvh
+from pipeline.errors import InputError
+from pipeline.features import AUDIO_RATE, FPS, sample_of
+from pipeline.files import read_json, whole
+from pipeline.pose import decode
+from pipeline.shard_index import read_index, statistics
+from pipeline.shards import STREAMS, Shard, TakeSpan, shard_paths
+
+BLOCK_FRAMES = 4096
+
+
+def inspect(*, file: Path, take: str | None, plot: Path | None) -> None:
+    """Print a shard's tree, attributes and takes; `plot` writes a picture of one take."""
+    import h5py
+
+    shard = Shard(file)
+    with h5py.File(file) as f:
+        for name, item in f.items():
+            if isinstance(item, h5py.Dataset):
+                stored = f"{item.compression} in chunks {item.chunks}" if item.chunks else "uncompressed"
+                print(f"{name:12} {str(item.shape):20} {'table' if item.dtype.names else str(item.dtype):10} {item.id.get_storage_size() / 1e6:9.2f} MB  {stored}")
+            else:
+                print(f"{name:12} {len(item)} groups: {', '.join(list(item)[:4])}{', ...' if len(item) > 4 else ''}")
+    for name, value in sorted(shard.attributes.items()):
+        text = str(value if isinstance(value, (str, int, float)) else np.asarray(value).tolist())
+        print(f"@{name}: {text if len(text) <= 120 else text[:117] + '...'}")
+    for span in shard.takes:
+        seconds = (span.stop_frame - span.start_frame) / shard.fps
+        where = f"frames {span.start_frame}:{span.stop_frame}  samples {span.start_sample}:{span.stop_sample}"
+        print(f"{span.take}  {span.actor_a} {span.actor_b}  {span.split:5}  {seconds:6.1f} s  {where}  {span.relationship}, {span.emotion}")
+    if plot:
+        _plot(shard, shard.find(take) if take else shard.takes[0], plot)
+
+
+def _plot(shard: Shard, span: TakeSpan, path: Path) -> None:
+    """A picture of a take: mel, mouth, height of the hips, action, facing and words of both actors."""
+    from matplotlib.figure import Figure
+
+    part = slice(span.start_frame, span.stop_frame)
+    seconds = np.arange(span.stop_frame - span.start_frame) / shard.fps
+    figure = Figure(figsize=(14, 10), layout="constrained")
+    axes = figure.subplots(6, 2, sharex=True)
+    jaw = shard.arkit_names.index("jawOpen")
+    for actor, performance in enumerate(span.performances):
+        mel = shard["mel"][part, actor]
+        axes[0, actor].imshow(mel.T, origin="lower", aspect="auto", extent=(0, seconds[-1], 0, mel.shape[1]))
+        lines = {
+            "jawOpen": shard["face"][part, actor, jaw], "hips y, cm": shard["root"][part, actor, 1], "action": shard["action"][part, actor],
+            "facing": shard["facing"][part, actor], "word": shard["text_index"][part, actor] >= 0,
+        }  # fmt: skip
+        for axis, (label, values) in zip(axes[1:, actor], lines.items()):
+            axis.plot(seconds, values, drawstyle="steps-post" if label in ("action", "facing", "word") else "default", linewidth=0.8)
+            axis.set_ylabel(label)
+        axes[0, actor].set_title(performance)
+        axes[0, actor].set_ylabel("mel band")
+        axes[5, actor].set_xlabel("seconds")
+    axes[3, 0].set_yticks([0, 1, 2], ["sit", "walk", "stand"])
+    with whole(path) as temporary:
+        figure.savefig(temporary, dpi=100, metadata={"Software": None})
+
+
+def _span_faults(shard: Shard) -> list[str]:
+    """Faults of the take table: gaps, overlaps, wrong sample counts, unknown splits."""
+    faults, frame, sample = [], 0, 0
+    for span in shard.takes:
+        length = span.stop_frame - span.start_frame
+        if span.start_frame != frame or length <= 0:
+            faults.append(f"take {span.take}: frames {span.start_frame}:{span.stop_frame}, need them to begin at {frame} and not be empty")
+        if span.start_sample != sample or span.stop_sample - span.start_sample != sample_of(length):
+            faults.append(f"take {span.take}: samples {span.start_sample}:{span.stop_sample}, need {sample}:{sample + sample_of(length)} for {length} frames")
+        if span.split not in ("train", "test"):
+            faults.append(f"take {span.take}: split is {span.split!r}, need train or test")
+        frame, sample = span.stop_frame, span.stop_sample
+    for name, rows in dict.fromkeys(STREAMS, frame).items() | {("audio", sample)}:
+        if shard[name].shape[0] != rows:
+            faults.append(f"{name} has {shard[name].shape[0]} rows, the takes need {rows}")
+    return sorted(faults)
+
+
+def _value_faults(shard: Shard) -> list[str]:
+    """Faults of the arrays: wrong widths or types, values that are not finite or out of range; read in blocks."""
+    faults, joints = [], len(shard.joint_names)
+    widths = {"body": (2, 3 * joints), "root": (2, 4), "face": (2, len(arkit.NAMES)), "action": (2,), "facing": (2,), "text_index": (2,), "audio": (2,)}
+    ranges = {"action": (0, 2), "facing": (0, 1), "text_index": (-1, shard["text"].shape[0] - 1)}
+    for name in [*STREAMS, "text", "audio"]:
+        data = shard[name]
+        if name in widths and data.shape[1:] != widths[name]:
+            faults.append(f"{name} has shape {data.shape}, need rows of {widths[name]}")
+        if data.dtype != np.dtype(STREAMS.get(name, "f4")):
+            faults.append(f"{name} has type {data.dtype}, need {np.dtype(STREAMS.get(name, 'f4'))}")
+        wrong = []
+        for i in range(0, data.shape[0], BLOCK_FRAMES):
+            block = data[i : i + BLOCK_FRAMES]
+            low, high = ranges.get(name, (-np.inf, np.inf))
+            bad = ~(np.isfinite(block) & (block >= low) & (block <= high)).reshape(len(block), -1).all(1)
+            wrong.extend((i + np.flatnonzero(bad)).tolist())
+        if wrong:
+            faults.append(f"{name} has {len(wrong)} rows with NaN or values out of range, the first is row {wrong[0]}")
+    for span in shard.takes:
+        for performance in span.performances:
+            try:
+                found = shard.skeleton(performance).offsets_cm.shape
+            except KeyError:
+                found = None
+            if found != (joints, 3):
+                faults.append(f"take {span.take}: skeleton of {performance} has offsets {found}, need {(joints, 3)}")
+    return faults
+
+
+def validate(folder: Path) -> list[str]:
+    """Faults of a folder of shards with its index and statistics, a line each; none is an empty list."""
+    faults, shards = [], []
+    for path in shard_paths(folder):
+        try:
+            shard = Shard(path)
+            found = _span_faults(shard) + _value_faults(shard)
+        except InputError as error:
+            faults.append(str(error))
+        except (KeyError, OSError) as error:
+            faults.append(f"{path}: cannot be read to its end ({' '.join(str(error).split())}); build it again")
+        else:
+            faults += [f"{path}: {fault}" for fault in found]
+            shards.append(shard)
+    return faults + _index_faults(Path(folder), shards) + ([] if faults else _stats_faults(Path(folder), shards))
+
+
+def _index_faults(folder: Path, shards: list[Shard]) -> list[str]:
+    """Differences between index.parquet and the shards' own tables."""
+    try:
+        listed = {row["take"]: row for row in read_index(folder / "index.parquet")}
+    except InputError as error:
+        return [str(error)]
+    own = {span.take: {"take": span.take, "shard": shard.path.name} | asdict(span) for shard in shards for span in shard.takes}
+    faults = [f"{folder / 'index.parquet'}: take {take} of {listed[take]['shard']} is in no readable shard" for take in sorted(listed.keys() - own.keys())]
+    faults += [f"{folder / 'index.parquet'}: take {take} of {own[take]['shard']} is not listed" for take in sorted(own.keys() - listed.keys())]
+    for take in sorted(listed.keys() & own.keys()):
+        keys = [key for key, value in own[take].items() if listed[take].get(key) != value]
+        if keys:
+            faults.append(f"{folder / 'index.parquet'}: take {take}: {keys[0]} is {listed[take].get(keys[0])!r}, the shard says {own[take][keys[0]]!r}")
+    return faults
+
+
+def _stats_faults(folder: Path, shards: list[Shard]) -> list[str]:
+    """Differences between stats.json and the moments of the train takes, computed again."""
+    path = folder / "stats.json"
+    try:
+        given, need = read_json(path), statistics(shards)
+    except InputError as error:
+        return [str(error)]
+    faults = []
+    for name, value in need.items():
+        if isinstance(value, int):
+            if given.get(name) != value:
+                faults.append(f"{path}: {name} is {given.get(name)}, the train takes have {value}")
+            continue
+        for moment, numbers in value.items():
+            found = np.asarray(given.get(name, {}).get(moment, []), float)
+            if found.shape != np.shape(numbers) or not np.allclose(found, numbers, rtol=1e-6, atol=1e-9):
+                faults.append(f"{path}: {moment} of {name} is not that of the train takes; write it again (python -m pipeline.shards index)")
+    return faults
+
+
+def run_validate(*, folder: Path) -> None:
+    """Print a line per fault and exit with 1 where there is one."""
+    faults = validate(folder)
+    for fault in faults:
+        print(fault)
+    if faults:
+        sys.exit(1)
+    print(f"{folder}: {len(shard_paths(folder))} shards, no fault")
+
+
+def frame_range(text: str, num_frames: int, where: str) -> tuple[int, int]:
+    """First and one past the last frame of `A:B`; an empty side is that end of the take."""
+    first, colon, last = text.partition(":")
+    try:
+        start, stop = int(first or 0), int(last or num_frames)
+    except ValueError:
+        start, stop = -1, -1
+    if not colon or not 0 <= start < stop <= num_frames:
+        raise InputError(f"{where}: frames {text!r}, need A:B with 0 <= A < B <= {num_frames}; correct --frames")
+    return start, stop
+
+
+def export(*, file: Path, take: str, frames: str, out: Path) -> None:
+    """Write frames of a take as bvhs/, face_arkit/ and wav/ (16 kHz, float) files, in the dataset's layout."""
+    import soundfile
+
+    shard = Shard(file)
+    span = shard.find(take)
+    start, stop = frame_range(frames, span.stop_frame - span.start_frame, f"{file}, take {take}")
+    part = slice(span.start_frame + start, span.start_frame + stop)
+    sound = slice(span.start_sample + int(sample_of(start)), span.start_sample + int(sample_of(stop)))
+    for actor, performance in enumerate(span.performances):
+        motion = decode(shard["body"][part, actor], shard["root"][part, actor], shard.skeleton(performance), fps=FPS)
+        save_bvh(out / "bvhs" / f"{performance}.bvh", motion)
+        with whole(out / "face_arkit" / f"{performance}.npy") as temporary, open(temporary, "wb") as f:
+            np.save(f, np.asarray(shard["face"][part, actor]))
+        with whole(out / "wav" / f"{performance}.wav") as temporary:
+            soundfile.write(temporary, np.asarray(shard["audio"][sound, actor]), AUDIO_RATE, subtype="FLOAT")

@@ -1,0 +1,380 @@
+"""Shards: HDF5 files of whole takes end to end on one time line, and the one place that knows their layout.
+
+    python -m pipeline.shards plan --takes T... --out plan.json               which takes go into which shard
+    python -m pipeline.shards build --dataset D --annotations A --features F --takes T... --out shard-000.h5
+    python -m pipeline.shards index --shards shard-*.h5 --index index.parquet --stats stats.json
+    python -m pipeline.shards inspect shard-000.h5 [--take T] [--plot a.png]  what is in one
+    python -m pipeline.shards validate DIR                                    exit 1 and a line per fault
+    python -m pipeline.shards export shard-000.h5 --take T --frames 0:150 --out DIR
+
+N frames at 30 fps, two actors in id order, S samples at 16 kHz, W words: body (N, 2, 3 J) radians, root (N, 2, 4) cm and
+radians, face (N, 2, 51), mel (N, 2, M), action (N, 2), facing (N, 2), text_index (N, 2) row of text or -1, text (W, D),
+audio (S, 2), the table `takes`, and `skeletons/{performance}`. docs/shards.md describes each field.
+"""
+
+import hashlib
+import json
+import os
+import sys
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+import pipeline
+from pipeline import arkit, stage
+from pipeline.config import Shards
+from pipeline.errors import InputError
+from pipeline.features import AUDIO_RATE, FPS, sample_of
+from pipeline.files import read_json, read_tsv, sha256, whole, write_json
+from pipeline.pose import Skeleton
+from pipeline.shard_plan import extend
+from pipeline.takes import Take, dataset_takes
+
+FORMAT_VERSION = 1
+STREAMS = {"body": "f4", "root": "f4", "face": "f4", "mel": "f4", "action": "u1", "facing": "u1", "text_index": "i4"}
+"""Datasets with one row per frame and actor, and their types."""
+UNITS = {
+    "body": "rad", "root": "cm, cm, cm, rad", "face": "ARKit weight", "mel": "ln power", "action": "0 sit, 1 walk, 2 stand",
+    "facing": "1 faces the partner", "text_index": "row of text, -1 silence", "text": "embedding", "audio": "full scale, 16 kHz",
+}  # fmt: skip
+ALIGNMENT = 64
+"""Datasets begin at multiples of this many bytes, so that they can be memory-mapped."""
+
+
+@dataclass(frozen=True)
+class TakeSpan:
+    """A take's row in a shard: who, what, split, and where it lies on the shard's frames and samples."""
+
+    take: str
+    actor_a: str
+    actor_b: str
+    relationship: str
+    emotion: str
+    split: str
+    start_frame: int
+    stop_frame: int
+    start_sample: int
+    stop_sample: int
+
+    @property
+    def performances(self) -> tuple[str, str]:
+        """Names of the two performances, `<date>_<actor>_<scenario>`, in actor order."""
+        date, scenario = self.take.split("_")
+        return f"{date}_{self.actor_a}_{scenario}", f"{date}_{self.actor_b}_{scenario}"
+
+
+TAKE_FIELDS = [field.name for field in fields(TakeSpan)]
+
+
+class Shard:
+    """A shard opened for reading: `shard["body"]` is an array, on disk until it is sliced.
+
+    Uncompressed datasets are memory maps, compressed ones h5py datasets that are opened once per process. An instance
+    can be pickled: it travels as its path.
+
+    path; takes: list of TakeSpan; joint_names; parents (J,); arkit_names; fps; attributes: root attributes by name.
+    Raises InputError for a file that is no shard, is cut short or has another format version.
+    """
+
+    def __init__(self, path: Path):
+        import h5py
+
+        self.path = Path(path)
+        try:
+            with h5py.File(self.path, "r") as f:
+                self.attributes = dict(f.attrs)
+                version = self.attributes.get("format_version")
+                if version != FORMAT_VERSION:
+                    raise InputError(f"{path}: format version {version}, this code reads {FORMAT_VERSION}; build the shard again (python -m pipeline.shards build)")
+                rows = f["takes"][()]
+        except FileNotFoundError:
+            raise InputError(f"{path}: no such file; check the path") from None
+        except (OSError, KeyError) as error:
+            raise InputError(f"{path}: no whole shard ({' '.join(str(error).split())}); build it again (python -m pipeline.shards build)") from None
+        self.takes = [TakeSpan(*(v.decode() if isinstance(v, bytes) else int(v) for v in row.tolist())) for row in rows]
+        self.joint_names = [str(name) for name in self.attributes["joint_names"]]
+        self.parents = np.asarray(self.attributes["parents"])
+        self.arkit_names = [str(name) for name in self.attributes["arkit_names"]]
+        self.fps = float(self.attributes["fps"])
+        self._file, self._process, self._maps = None, None, {}
+
+    def __reduce__(self):
+        return Shard, (self.path,)
+
+    def _open(self):
+        import h5py
+
+        if self._process != os.getpid():  # a handle does not survive a fork
+            self._file, self._process = h5py.File(self.path, "r"), os.getpid()
+        return self._file
+
+    def __getitem__(self, name: str):
+        if name in self._maps:
+            return self._maps[name]
+        dataset = self._open()[name]
+        if dataset.size == 0:
+            return dataset[()]
+        offset = dataset.id.get_offset()
+        if dataset.chunks is not None or offset is None:
+            return dataset
+        self._maps[name] = np.memmap(self.path, dataset.dtype, "r", offset, dataset.shape)
+        return self._maps[name]
+
+    def skeleton(self, performance: str) -> Skeleton:
+        """The skeleton of a performance, on the shard's joints."""
+        group = self._open()[f"skeletons/{performance}"]
+        ends = group["ends_cm"][()]
+        tips = {int(j): ends[j] for j in np.flatnonzero(np.isfinite(ends).all(1))}
+        return Skeleton(self.joint_names, self.parents, group["offsets_cm"][()], tips, [str(order) for order in group.attrs["orders"]])
+
+    def find(self, take: str) -> TakeSpan:
+        """The row of a take; InputError names the takes that there are."""
+        for row in self.takes:
+            if row.take == take:
+                return row
+        raise InputError(f"{self.path}: no take {take!r}; it has {', '.join(row.take for row in self.takes)}")
+
+
+def shard_paths(folder: Path) -> list[Path]:
+    """The shard files of a folder, by number; InputError where there is none."""
+    paths = sorted(Path(folder).glob("shard-*.h5"))
+    if not paths:
+        raise InputError(f"{folder}: no shard-*.h5; build shards first (python -m pipeline.shards build)")
+    return paths
+
+
+def open_shards(folder: Path) -> list[Shard]:
+    """All shards of a folder, by number."""
+    return [Shard(path) for path in shard_paths(folder)]
+
+
+def text_frames(actor: np.ndarray, start: np.ndarray, end: np.ndarray, num_frames: int) -> np.ndarray:
+    """Row of the word that each actor says at each frame, (N, 2) int32, -1 in silence.
+
+    A word holds the frames from round(30 start) up to round(30 end), at least one; where two overlap, the later holds.
+    """
+    index = np.full((num_frames, 2), -1, np.int32)
+    first = np.floor(np.asarray(start) * FPS + 0.5).astype(int)
+    last = np.maximum(np.floor(np.asarray(end) * FPS + 0.5).astype(int), first + 1)
+    for row in range(len(first)):
+        index[first[row] : last[row], actor[row]] = row
+    return index
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Files that one take's part of a shard is made of; two of each but features and text."""
+
+    take: Take
+    features: Path
+    text: Path
+    faces: list[Path]
+    actions: list[Path]
+    facing: list[Path]
+
+    @property
+    def files(self) -> list[Path]:
+        """All of them, in a fixed order."""
+        return [self.features, self.text, *self.faces, *self.actions, *self.facing]
+
+
+def sources(dataset: Path, annotations: Path, features: Path, takes: list[str]) -> list[Sources]:
+    """The files of each take, in the order given; InputError names a take or a file that is missing."""
+    known = {take.name: take for take in dataset_takes(dataset)}
+    result = []
+    for name in takes:
+        if name not in known:
+            raise InputError(f"take {name}: not among the takes of {dataset}; check the name")
+        performances = known[name].performances
+        paths = [[folder / f"{performance}.npy" for performance in performances] for folder in (dataset / "face_arkit", annotations / "actions", annotations / "facing")]
+        result.append(Sources(known[name], features / f"{name}.h5", features / f"{name}.text.h5", *paths))
+        for path in result[-1].files:
+            if not path.exists():
+                raise InputError(f"take {name}: {path} is missing; run the stage that writes it")
+    return result
+
+
+def _column(paths: list[Path], num_frames: int, width: tuple[int, ...]) -> np.ndarray:
+    """The two actors' arrays of a stream as (N, 2, ...); InputError for another shape or values that are not finite."""
+    arrays = []
+    for path in paths:
+        try:
+            array = np.load(path, allow_pickle=False)
+        except (ValueError, OSError, EOFError) as error:
+            raise InputError(f"{path}: cannot be read as .npy ({error}); write it again") from None
+        if array.shape != (num_frames, *width):
+            raise InputError(f"{path}: got shape {array.shape}, need {(num_frames, *width)} as in the body; write it again")
+        arrays.append(array)
+    return np.stack(arrays, 1)
+
+
+def _load_take(source: Sources) -> dict[str, np.ndarray]:
+    """Every dataset of one take, `text_index` counted from the take's own first word."""
+    import h5py
+
+    with h5py.File(source.features) as f:
+        result = {name: f[name][()] for name in ("body", "root", "mel", "audio")}
+    num_frames = len(result["body"])
+    with h5py.File(source.text) as f:
+        result["text"] = f["text"][()]
+        result["text_index"] = text_frames(f["actor"][()], f["start"][()], f["end"][()], num_frames)
+    result["face"] = _column(source.faces, num_frames, (len(arkit.NAMES),))
+    result["action"] = _column(source.actions, num_frames, ())
+    result["facing"] = _column(source.facing, num_frames, ())
+    if len(result["audio"]) != sample_of(num_frames):
+        raise InputError(f"{source.features}: {len(result['audio'])} samples, need {sample_of(num_frames)} for {num_frames} frames; write it again")
+    for name, array in result.items():
+        bad = ~np.isfinite(array).reshape(len(array), -1).all(1)
+        if bad.any():
+            raise InputError(f"take {source.take.name}: {name} has {bad.sum()} rows with NaN, the first is {int(np.argmax(bad))}; need none, mend the input")
+    return result
+
+
+def _header(parts: list[Sources]) -> tuple[dict, dict[str, tuple], list[tuple[int, int, int]]]:
+    """Root attributes, shape of a row by dataset, and frames, samples and words of each take; all takes must agree."""
+    import h5py
+
+    attributes, rows, sizes = {}, {}, []
+    for part in parts:
+        with h5py.File(part.features) as f, h5py.File(part.text) as g:
+            own = {"joint_names": list(f.attrs["joint_names"]), "parents": f.attrs["parents"].tolist(), "text_model": g.attrs["model"], "text_model_sha256": g.attrs["model_sha256"]}
+            shapes = {name: h[name].shape[1:] for h, names in ((f, ("body", "root", "mel", "audio")), (g, ("text",))) for name in names}
+            sizes.append((f["body"].shape[0], f["audio"].shape[0], g["text"].shape[0]))
+        if attributes and (own, shapes) != (attributes, rows):
+            what = next(key for key, value in (own | shapes).items() if value != (attributes | rows)[key])
+            raise InputError(f"take {part.take.name}: {what} differs from that of take {parts[0].take.name}; write the features of both with the same options")
+        attributes, rows = own, shapes
+    rows |= {"face": (2, len(arkit.NAMES)), "action": (2,), "facing": (2,), "text_index": (2,)}
+    names = {
+        "body": [f"{joint}_{axis}" for joint in attributes["joint_names"] for axis in "xyz"], "root": ["x", "y", "z", "heading"],
+        "face": list(arkit.NAMES), "mel": [f"mel_{i}" for i in range(rows["mel"][-1])],
+    }  # fmt: skip
+    digest = hashlib.sha256("".join(sha256(path) for part in parts for path in part.files).encode()).hexdigest()
+    attributes |= {
+        "format_version": FORMAT_VERSION, "fps": FPS, "audio_rate": AUDIO_RATE, "arkit_names": list(arkit.NAMES), "units": json.dumps(UNITS),
+        "feature_names": json.dumps(names), "source_sha256": digest, "package_version": pipeline.__version__,
+    }  # fmt: skip
+    return attributes, rows, sizes
+
+
+def _take_table(parts: list[Sources], splits: list[str], sizes: list[tuple[int, int, int]]) -> np.ndarray:
+    """The table `takes`, text as fixed-length UTF-8."""
+    import h5py
+
+    ends = np.cumsum([[0, 0]] + [size[:2] for size in sizes], axis=0)
+    table = []
+    for i, (part, split) in enumerate(zip(parts, splits)):
+        row = part.take.row
+        span = (ends[i, 0], ends[i + 1, 0], ends[i, 1], ends[i + 1, 1])
+        table.append((part.take.name, *part.take.actors, row["relationship"], row["emotion"], split, *map(int, span)))
+    texts = [[value.encode() if isinstance(value, str) else value for value in row] for row in table]
+    widths = [max(1, *(len(row[i]) for row in texts)) if i < 6 else 0 for i in range(len(TAKE_FIELDS))]
+    dtype = np.dtype([(name, h5py.string_dtype("utf-8", width) if width else "<i8") for name, width in zip(TAKE_FIELDS, widths)])
+    return np.array([tuple(row) for row in texts], dtype)
+
+
+def build(parts: list[Sources], splits: list[str], out: Path, *, compression: str = "none", chunk_frames: int = 150) -> None:
+    """Write one shard, take by take, so that one take is in memory at a time.
+
+    compression `none` stores each dataset in one piece, which readers map into memory; `gzip` in chunks of
+    `chunk_frames` frames. The same input gives the same bytes.
+    """
+    import h5py
+
+    attributes, rows, sizes = _header(parts)
+    num_frames, num_samples, num_words = (sum(size[i] for size in sizes) for i in range(3))
+    lengths = dict.fromkeys(STREAMS, num_frames) | {"text": num_words, "audio": num_samples}
+    chunk = dict.fromkeys(STREAMS, chunk_frames) | {"text": chunk_frames, "audio": int(sample_of(chunk_frames))}
+    with whole(out) as temporary, h5py.File(temporary, "w", libver=("earliest", "v110"), alignment_threshold=ALIGNMENT, alignment_interval=ALIGNMENT) as f:
+        for key, value in sorted(attributes.items()):
+            f.attrs[key] = value
+        for name, length in lengths.items():
+            shape = (length, *rows[name])
+            packed = {"chunks": (min(chunk[name], length), *rows[name]), "compression": "gzip", "compression_opts": 4, "shuffle": True} if compression == "gzip" and length else {}
+            f.create_dataset(name, shape, STREAMS.get(name, "f4"), **packed)
+        at = dict.fromkeys(lengths, 0)
+        for part in stage.progress(parts, label=out.name):
+            arrays = _load_take(part)
+            arrays["text_index"][arrays["text_index"] >= 0] += at["text"]
+            for name, array in arrays.items():
+                f[name][at[name] : at[name] + len(array)] = array
+                at[name] += len(array)
+            with h5py.File(part.features) as source:
+                for performance in part.take.performances:
+                    if f"skeletons/{performance}" not in source:
+                        raise InputError(f"{part.features}: no skeleton of {performance}; write it again with the performances in actor order")
+                    source.copy(f"skeletons/{performance}", f.require_group("skeletons"), performance)
+        f["takes"] = _take_table(parts, splits, sizes)
+
+
+def run_build(*, dataset: Path, annotations: Path, features: Path, takes: list[str], splits: list[str] | None, out: Path, options: Shards) -> None:
+    """Build one shard of the named takes; splits default to those of annotations/split.tsv."""
+    if splits is None:
+        table = {row["take"]: row["split"] for row in read_tsv(annotations / "split.tsv")[1]}
+        splits = [table.get(take, "") for take in takes]
+    if len(splits) != len(takes) or not set(splits) <= {"train", "test"}:
+        raise InputError(f"{out}: splits {' '.join(splits) or 'none'} for {len(takes)} takes; need train or test for each, in the order of --takes")
+    parts = sources(dataset, annotations, features, takes)
+    build(parts, splits, out, compression=options.compression, chunk_frames=options.chunk_frames)
+
+
+def run_plan(*, takes: list[str], out: Path, options: Shards) -> None:
+    """Write the shard plan; groups of a plan that is already there stay."""
+    frozen = read_json(out) if out.exists() else []
+    write_json(out, extend(takes, frozen, options.takes_per_shard))
+
+
+def _command(name: str, section=None):
+    parser = stage.parser(__doc__, section=section)
+    parser.prog = f"python -m pipeline.shards {name}"
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line: the first word is the command."""
+    from pipeline import shard_index, shard_tools
+
+    argv = sys.argv[1:] if argv is None else argv
+    name = argv[0] if argv else "--help"
+    parser, run = _command(name), None
+    if name == "plan":
+        parser, run = _command(name, Shards), run_plan
+        parser.add_argument("--takes", nargs="+", required=True, help="all takes")
+        parser.add_argument("--out", type=Path, required=True, help="plan (JSON list of lists of takes); one that exists is extended")
+    elif name == "build":
+        parser, run = _command(name, Shards), run_build
+        for folder in ("dataset", "annotations", "features"):
+            parser.add_argument(f"--{folder}", type=Path, required=True, help=f"the {folder} folder")
+        parser.add_argument("--takes", nargs="+", required=True, help="takes of this shard, in order")
+        parser.add_argument("--splits", nargs="+", help="train or test of each take, in order; default: split.tsv among the annotations")
+        parser.add_argument("--out", type=Path, required=True, help="shard to write")
+    elif name == "index":
+        run = shard_index.run
+        parser.add_argument("--shards", type=Path, nargs="+", required=True, help="all shards")
+        parser.add_argument("--index", type=Path, required=True, help="Parquet table to write, a row per take")
+        parser.add_argument("--stats", type=Path, required=True, help="JSON to write: moments of the train takes")
+    elif name == "inspect":
+        run = shard_tools.inspect
+        parser.add_argument("file", type=Path, help="a shard")
+        parser.add_argument("--take", help="take to plot; default: the first")
+        parser.add_argument("--plot", type=Path, help="PNG to write")
+    elif name == "validate":
+        run = shard_tools.run_validate
+        parser.add_argument("folder", type=Path, help="folder of shards with index.parquet and stats.json")
+    elif name == "export":
+        run = shard_tools.export
+        parser.add_argument("file", type=Path, help="a shard")
+        parser.add_argument("--take", required=True, help="take to export")
+        parser.add_argument("--frames", default=":", help="frames A:B of the take; default: all")
+        parser.add_argument("--out", type=Path, required=True, help="folder to write bvhs, face_arkit and wav into")
+    elif name in ("-h", "--help"):
+        print(__doc__)
+        return
+    else:
+        sys.exit(f"error: unknown command {name!r}; need plan, build, index, inspect, validate or export")
+    stage.execute(parser, run, argv[1:])
+
+
+if __name__ == "__main__":
+    main()

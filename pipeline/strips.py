@@ -1,0 +1,152 @@
+"""Film strips: a take's bodies and faces at evenly spaced moments, captured and, where there is one, generated.
+
+In: BVH, face weights, rigs, action labels and transcripts of both performances; optionally the folder of a generated
+take. Out: one PNG. Bodies are drawn as bones seen from the side that shows both actors best, faces from the front.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from pipeline import stage
+from pipeline.bvh import Motion, load_bvh
+from pipeline.files import read_json, whole
+from pipeline.rig import Rig, load_rig
+from pipeline.skeleton import forward_kinematics
+
+COLOURS = ("#c2410c", "#1d4ed8")
+ACTIONS = ("sit", "walk", "stand")
+NUM_MOMENTS = 8
+
+
+def view_axis(bodies: list[np.ndarray]) -> np.ndarray:
+    """Ground directions (right, depth), (2, 2) over (x, z), that spread the actors' hips most from left to right."""
+    ground = np.concatenate([body[:, 0][:, [0, 2]] for body in bodies])
+    values, vectors = np.linalg.eigh(np.cov(ground.T) + 1e-9 * np.eye(2))
+    right = vectors[:, np.argmax(values)]
+    right = right * (1 if right[np.argmax(np.abs(right))] > 0 else -1)
+    return np.stack([right, [right[1], -right[0]]])
+
+
+def project(points: np.ndarray, axis: np.ndarray) -> np.ndarray:
+    """Screen coordinates (..., 2) in cm of world points (..., 3), seen slightly from above."""
+    right = points[..., [0, 2]] @ axis[0]
+    depth = points[..., [0, 2]] @ axis[1]
+    return np.stack([right, points[..., 1] - 0.25 * depth], -1)
+
+
+def draw_bodies(ax, motions: list[Motion], worlds: list[np.ndarray], frame: int, axis: np.ndarray, limits: tuple) -> None:
+    """Bones of both actors at a frame, with their shadows on the ground."""
+    from matplotlib.collections import LineCollection
+
+    for motion, world, colour in zip(motions, worlds, COLOURS):
+        parents = np.asarray(motion.parents)
+        joints = np.flatnonzero(parents >= 0)
+        flat = world[frame] * [1, 0, 1]
+        for points, style in ((flat, {"colors": "#d4d4d4", "linewidths": 1.0}), (world[frame], {"colors": colour, "linewidths": 1.6})):
+            screen = project(points, axis)
+            ax.add_collection(LineCollection(np.stack([screen[joints], screen[parents[joints]]], 1), **style))
+    ax.set_xlim(*limits[0])
+    ax.set_ylim(*limits[1])
+    ax.set_aspect("equal")
+    ax.axis("off")
+
+
+def body_limits(worlds: list[np.ndarray], axis: np.ndarray) -> tuple:
+    """Screen limits that hold every drawn frame of all bodies."""
+    screen = np.concatenate([project(world * scale, axis).reshape(-1, 2) for world in worlds for scale in ([1, 1, 1], [1, 0, 1])])
+    low, high = screen.min(0) - 10, screen.max(0) + 10
+    return (low[0], high[0]), (low[1], high[1])
+
+
+def draw_face(ax, rig: Rig, weights: np.ndarray, colour: str) -> None:
+    """The face of one frame's weights (51,), from the front, shaded by its normals."""
+    from matplotlib.collections import PolyCollection
+    from matplotlib.colors import to_rgb
+
+    vertices = rig.neutral + np.tensordot(weights, rig.deltas, 1)
+    low, high = _face_window(rig)
+    corners = vertices[rig.faces]
+    corners = corners[((corners[..., :2] > low) & (corners[..., :2] < high)).all((1, 2))]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12
+    order = np.argsort(corners[..., 2].mean(1))
+    order = order[normals[order, 2] > 0]
+    light = np.clip(normals[order] @ (np.array([0.3, 0.5, 0.8]) / np.linalg.norm([0.3, 0.5, 0.8])), 0, 1)
+    tint = 0.75 * np.ones(3) + 0.25 * np.array(to_rgb(colour))
+    shades = (0.25 + 0.75 * light[:, None]) * tint
+    ax.add_collection(PolyCollection(corners[order][..., :2], facecolors=shades, edgecolors=shades, linewidths=0.3))
+    ax.set_xlim(low[0], high[0])
+    ax.set_ylim(low[1], high[1])
+    ax.set_aspect("equal")
+    ax.axis("off")
+
+
+def _face_window(rig: Rig) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper (x, y) corner of what the shapes move, with a margin: the face without crown and neck."""
+    travel = np.linalg.norm(rig.deltas, axis=-1).max(0)
+    moved = rig.neutral[travel > 0.1 * travel.max()][:, :2]
+    low, high = moved.min(0), moved.max(0)
+    margin = 0.12 * (high - low).max()
+    return low - margin, high + margin
+
+
+def said_at(words: list[dict], first: float, last: float) -> str:
+    """The words whose middle lies between two times, at most 28 characters."""
+    text = " ".join(w["word"].strip() for w in words if first <= (w["start"] + w["end"]) / 2 < last)
+    return text if len(text) <= 28 else text[:27] + "…"
+
+
+def run(*, bvh: list[Path], face: list[Path], rig: list[Path], actions: list[Path], transcripts: list[Path], generated: Path | None, out: Path) -> None:
+    """Draw one take."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    sources = [("captured", bvh, face)]
+    if generated:
+        sources.append(("generated", [generated / "bvhs" / b.name for b in bvh], [generated / "face_arkit" / f.name for f in face]))
+    rigs, labels, words = [load_rig(r) for r in rig], [np.load(a) for a in actions], [read_json(t)["words"] for t in transcripts]
+    num_frames = len(labels[0])
+    moments = np.linspace(0, num_frames - 1, NUM_MOMENTS + 2)[1:-1].round().astype(int)
+    rows = 3 * len(sources)
+    fig, axes = plt.subplots(rows, NUM_MOMENTS, figsize=(2.0 * NUM_MOMENTS, 1.75 * rows), gridspec_kw={"wspace": 0.04, "hspace": 0.12}, squeeze=False)
+    for s, (title, bodies, weights) in enumerate(sources):
+        motions = [load_bvh(path, unit="cm").frames(moments) for path in bodies]
+        worlds = [forward_kinematics(motion)[0] for motion in motions]
+        axis = view_axis(worlds)
+        limits = body_limits(worlds, axis)
+        curves = [np.load(path)[moments] for path in weights]
+        for column, frame in enumerate(moments):
+            draw_bodies(axes[3 * s, column], motions, worlds, column, axis, limits)
+            labels_here = " / ".join(ACTIONS[label[frame]] for label in labels)
+            axes[3 * s, column].set_title(f"{frame / 30:.1f} s" + (f"  {labels_here}" if s == 0 else ""), fontsize=8)
+            for k in range(2):
+                ax = axes[3 * s + 1 + k, column]
+                draw_face(ax, rigs[k], curves[k][column], COLOURS[k])
+                if s == 0:
+                    span = num_frames / 30 / NUM_MOMENTS / 2
+                    ax.set_title(said_at(words[k], frame / 30 - span, frame / 30 + span), fontsize=6, color=COLOURS[k])
+        axes[3 * s, 0].text(-0.05, 0.5, title, transform=axes[3 * s, 0].transAxes, rotation=90, va="center", ha="right", fontsize=10)
+    with whole(out) as temporary:
+        fig.savefig(temporary, dpi=90, bbox_inches="tight", metadata={"Software": None})
+    plt.close(fig)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line."""
+    parser = stage.parser(__doc__)
+    two = {"nargs": 2, "type": Path, "required": True}
+    parser.add_argument("--bvh", **two, help="bodies, in actor order")
+    parser.add_argument("--face", **two, help="face weights (.npy), in actor order")
+    parser.add_argument("--rig", **two, help="rigs, in actor order")
+    parser.add_argument("--actions", **two, help="action labels (.npy), in actor order")
+    parser.add_argument("--transcripts", **two, help="transcripts, in actor order")
+    parser.add_argument("--generated", type=Path, help="folder of generated bvhs/ and face_arkit/ of the same names")
+    parser.add_argument("--out", type=Path, required=True, help="PNG to write")
+    stage.execute(parser, run, argv)
+
+
+if __name__ == "__main__":
+    main()

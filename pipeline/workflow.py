@@ -1,0 +1,169 @@
+"""What the Snakefile needs to know while it is read: takes, files, flags and code of every stage.
+
+Light: nothing heavier than pydantic is imported here.
+"""
+
+import ast
+import json
+import shlex
+import sys
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from pipeline import config, shard_plan, split, stage
+from pipeline.errors import InputError
+from pipeline.files import read_json, read_tsv
+from pipeline.simulate import plan as simulate_plan
+from pipeline.takes import Take, dataset_takes, shoot_takes
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+CANNOT_CHANGE_RESULTS = {"pipeline.errors", "pipeline.stage", "pipeline.config", "pipeline.workflow"}
+"""Modules that are no input of any rule: errors, the command line, and the config, whose values reach rules as flags."""
+
+
+@lru_cache(maxsize=None)
+def _imports(path: Path) -> frozenset[str]:
+    """Names of the repository's modules that a file imports, anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return frozenset(name for name in names if name.split(".")[0] in ("pipeline", "models"))
+
+
+def _file(module: str) -> Path | None:
+    path = REPOSITORY.joinpath(*module.split("."))
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if candidate.exists():
+            return candidate
+    return None
+
+
+@lru_cache(maxsize=None)
+def code(module: str) -> list[str]:
+    """Files of the repository whose edit can change what `python -m module` writes: the module and all that it imports."""
+    seen: dict[str, Path] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        path = _file(name)
+        if name in seen or name in CANNOT_CHANGE_RESULTS or path is None:
+            continue
+        seen[name] = path
+        waiting += sorted(_imports(path))
+    data = {path.parent for path in seen.values() if path.name != "__init__.py" and path.parent.name not in ("pipeline", "models")}
+    tables = [path for folder in data for path in folder.iterdir() if path.suffix in (".txt", ".tsv", ".json")]
+    return sorted(str(path.relative_to(REPOSITORY)) for path in {*seen.values(), *tables} if path.name != "__init__.py")
+
+
+def flags(section: BaseModel) -> str:
+    """A section of the config as the flags of its stage. Defaults are written out, so that a new default reruns the stage."""
+    words = []
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        if value is not None:
+            words += [stage.flag(name), value if isinstance(value, str) else json.dumps(value)]
+    return shlex.join(words)
+
+
+class Study:
+    """One configuration with the takes that it speaks of and the plans that are frozen under its root."""
+
+    def __init__(self, values: dict):
+        self.config = config.parse(values)
+        self.root = self.config.root.rstrip("/")
+        if self.config.shoot and self.config.dataset:
+            raise InputError("config: both shoot and dataset are set; a shoot is captured into a dataset, a download is read as it is: unset one")
+        self.simulated = not (self.config.shoot or self.config.dataset)
+        self.shoot = self.config.shoot or f"{self.root}/shoot"
+        self.dataset = self.config.dataset or f"{self.root}/dataset"
+
+    @cached_property
+    def takes(self) -> dict[str, Take]:
+        """Takes by name, in name order."""
+        if self.simulated:
+            rows = simulate_plan.plan_takes(self.config.simulate.num_takes, self.config.seed)
+            takes = [Take(row["take"], row["date"], row["scenario"], tuple(sorted((row["actor_a"], row["actor_b"]))), row) for row in rows]
+        elif self.config.shoot:
+            takes = shoot_takes(Path(self.shoot))
+        else:
+            takes = dataset_takes(Path(self.dataset))
+        return {take.name: take for take in sorted(takes, key=lambda take: take.name)}
+
+    @cached_property
+    def take_of(self) -> dict[str, Take]:
+        """The take of each performance."""
+        return {name: take for take in self.takes.values() for name in take.performances}
+
+    @property
+    def performances(self) -> list[str]:
+        """All performances, in take and actor order."""
+        return list(self.take_of)
+
+    @cached_property
+    def actors(self) -> list[str]:
+        """Ids of all actors."""
+        return sorted({actor for take in self.takes.values() for actor in take.actors})
+
+    def partner(self, performance: str) -> str:
+        """The other performance of a performance's take."""
+        first, second = self.take_of[performance].performances
+        return second if performance == first else first
+
+    def raw_file(self, performance: str, kind: str) -> str:
+        """Path of a raw stream of a performance: kind bvh, wav, or face (.mesh.h5; .csv where only that is there)."""
+        stem = f"{self.shoot}/{self.take_of[performance].name}/{performance}"
+        if kind == "face":
+            return f"{stem}.csv" if Path(f"{stem}.csv").exists() and not Path(f"{stem}.mesh.h5").exists() else f"{stem}.mesh.h5"
+        return f"{stem}.{kind}"
+
+    def dataset_files(self, take: str, folder: str, suffix: str) -> list[str]:
+        """Files of both performances of a take in a folder of the dataset."""
+        return [f"{self.dataset}/{folder}/{name}.{suffix}" for name in self.takes[take].performances]
+
+    def annotations(self, take: str, kind: str, suffix: str) -> list[str]:
+        """Files of both performances of a take in a folder of the annotations."""
+        return [f"{self.root}/annotations/{kind}/{name}.{suffix}" for name in self.takes[take].performances]
+
+    def capture_reports(self, take: str) -> list[str]:
+        """What the capture half has reported of a take; nothing for a download."""
+        if self.config.dataset:
+            return []
+        folders = ("body", "fit", "separation")
+        return [f"{self.root}/annotations/sync/{take}.json", *(path for kind in folders for path in self.annotations(take, kind, "json"))]
+
+    @cached_property
+    def split(self) -> dict[str, str]:
+        """train or test by take: what split.tsv has frozen, and the rule for takes that it does not know."""
+        path = Path(self.root, "annotations/split.tsv")
+        frozen = {row["take"]: row["split"] for row in read_tsv(path)[1]} if path.exists() else {}
+        rows = [{"take": take.name, **{key: take.row[key] for key in ("relationship", "emotion", "split")}} for take in self.takes.values()]
+        return split.assign(rows, frozen, test_share=self.config.split.test_share, seed=self.config.seed)
+
+    @property
+    def test_takes(self) -> list[str]:
+        """Names of the takes that are held out."""
+        return [name for name in self.takes if self.split[name] == "test"]
+
+    @cached_property
+    def shards(self) -> dict[str, list[str]]:
+        """Takes of each shard, by shard name: what plan.json has frozen, and new shards for new takes."""
+        path = Path(self.root, "shards/plan.json")
+        frozen = read_json(path) if path.exists() else []
+        groups = shard_plan.plan(list(self.takes), frozen, self.config.shards.takes_per_shard)
+        return {f"shard-{i:03d}": group for i, group in enumerate(groups) if group}
+
+
+def open_study(values: dict) -> Study:
+    """The study of a config dict; a user's mistake ends the program with one line and exit code 2."""
+    try:
+        study = Study(values)
+        study.split, study.shards  # noqa: B018 - read now, so that mistakes in the tables show before any job starts
+        return study
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

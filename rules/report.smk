@@ -1,0 +1,63 @@
+# Pictures, scores against the truth, and the target that makes everything.
+
+# film strips of the held-out takes, real and generated, and of the first training take
+STRIPS = study.test_takes + [name for name in study.takes if name not in study.test_takes][:1]
+
+
+rule strips:
+    input:
+        bvh=lambda wildcards: study.dataset_files(wildcards.take, "bvhs", "bvh"),
+        face=lambda wildcards: study.dataset_files(wildcards.take, "face_arkit", "npy"),
+        rigs=lambda wildcards: [f"{study.dataset}/rigs/{actor}.npz" for actor in study.takes[wildcards.take].actors],
+        actions=lambda wildcards: study.annotations(wildcards.take, "actions", "npy"),
+        transcripts=lambda wildcards: study.annotations(wildcards.take, "transcripts", "json"),
+        generated=lambda wildcards: rules.generate.output if wildcards.take in study.test_takes else [],
+        code=code("pipeline.strips"),
+    output:
+        f"{ROOT}/results/strips/{{take}}.png",
+    params:
+        generated=lambda wildcards: f"--generated {ROOT}/results/generated" if wildcards.take in study.test_takes else "",
+    log:
+        f"{ROOT}/logs/strips/{{take}}.log",
+    benchmark:
+        f"{ROOT}/timings/strips/{{take}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=800,
+    shell:
+        "python -m pipeline.strips --bvh {input.bvh:q} --face {input.face:q} --rig {input.rigs:q} --actions {input.actions:q} --transcripts {input.transcripts:q} {params.generated} --out {output:q} > {log:q} 2>&1"
+
+
+if study.simulated:
+
+    # the one rule that reads the truth
+    rule accuracy:
+        input:
+            truth=expand(f"{ROOT}/truth/{{take}}/truth.json", take=study.takes),
+            dataset=f"{ROOT}/dataset/dataset.json",
+            actions=expand(f"{ROOT}/annotations/actions/{{name}}.npy", name=study.performances),
+            facing=expand(f"{ROOT}/annotations/facing/{{name}}.npy", name=study.performances),
+            transcripts=expand(f"{ROOT}/annotations/transcripts/{{name}}.json", name=study.performances),
+            code=code("pipeline.accuracy"),
+        output:
+            f"{ROOT}/results/accuracy.csv",
+        log:
+            f"{ROOT}/logs/accuracy.log",
+        benchmark:
+            f"{ROOT}/timings/accuracy.tsv"
+        threads: 1
+        resources:
+            mem_mb=800,
+        shell:
+            "python -m pipeline.accuracy --shoot {study.shoot:q} --truth {ROOT}/truth --dataset {study.dataset:q} --annotations {ROOT}/annotations --out {output:q} > {log:q} 2>&1"
+
+
+rule all:
+    default_target: True
+    input:
+        f"{ROOT}/annotations/split.tsv",
+        f"{ROOT}/shards/plan.json",
+        rules.evaluate.output,
+        expand(f"{ROOT}/results/strips/{{take}}.png", take=STRIPS),
+        f"{ROOT}/results/accuracy.csv" if study.simulated else [],
+        [] if study.config.dataset else f"{ROOT}/dataset/dataset.json",

@@ -1,0 +1,102 @@
+"""Layers and networks against the constants and parameter counts of the published code."""
+
+import pytest
+import torch
+
+from models import layers
+from models.body import BodyDenoiser
+from models.face import FaceDenoiser
+
+
+def count(network) -> int:
+    return sum(p.numel() for p in network.parameters() if p.requires_grad)
+
+
+@pytest.mark.parametrize("features, condition, want", [(61, 11, 71_116_861), (316, 160, 72_010_556)])
+def test_body_network_has_the_published_number_of_parameters(features, condition, want):
+    with torch.device("meta"):
+        assert count(BodyDenoiser(features, condition)) == want
+
+
+def test_face_network_has_the_published_number_of_parameters():
+    with torch.device("meta"):
+        assert count(FaceDenoiser(51, 768, 7, partner=False, facing=False)) == 4_260_915
+
+
+def test_tisa_slopes():
+    want = [7.3682723, 5.0044069, 3.3989096, 2.3084824, 1.5678824, 1.0648795, 0.72324836, 0.49121818]
+    assert layers.tisa_slopes(8, 5, 75).tolist() == pytest.approx(want, rel=1e-6)
+
+
+def test_temporal_bias():
+    bias = layers.temporal_bias(4, 300, 30)
+    got = [float(bias[index]) for index in ((0, 0, 29), (0, 0, 30), (0, 0, 31), (0, 31, 0), (2, 100, 250))]
+    assert got == [0, 0, -0.25, -0.25, -0.0625]
+
+
+def test_tisa_score_depends_on_distance_only_and_equals_its_formula():
+    torch.manual_seed(0)
+    score = layers.TisaScore(2, max_view=20).eval()
+    with torch.no_grad():
+        got = score(9)
+        a, o, s, b, m = (value.double() for value in (score.amplitudes, score.offsets, score.sharpness, score.bias, score.slopes))
+        query, key, head = 7, 2, 1
+        kernels = a[:, head].abs() * torch.sigmoid(a[:, head].sign() * (query - key - o[:, head]) / s[:, head])
+        want = (kernels.sum() + 1e-8 + b[head].abs()).log() - abs(query - key) * m[head]
+    assert float(got[head, query, key]) == pytest.approx(float(want), rel=1e-5)
+    assert torch.allclose(got[:, 1:, 1:], got[:, :-1, :-1])
+    assert torch.equal(score(5), got[:, :5, :5])
+
+
+def test_periodic_encoding_repeats():
+    table = layers.periodic_encoding(70, 16, 30)
+    assert torch.equal(table[:40], table[30:])
+    assert torch.equal(layers.periodic_encoding(10, 16, 30, start=25), table[25:35])
+    assert not torch.equal(table[0], table[1])
+
+
+def test_cross_attention_sees_its_own_frame_only():
+    torch.manual_seed(0)
+    layer = layers.BiasedDecoderLayer(16, 4, 32, period=5).eval()
+    x, memory, prefix = torch.randn(1, 8, 16), torch.randn(1, 8, 16), torch.randn(1, 3, 16)
+    changed = memory.clone()
+    changed[0, 5] += 1
+    with torch.no_grad():
+        difference = (layer(x, memory, prefix) - layer(x, changed, prefix)).abs().amax(-1)[0]
+    assert difference[5] > 1e-3
+    assert (difference[[0, 1, 2, 3, 4, 6, 7]] < 1e-6).all()
+
+
+def test_cross_attention_equals_the_masked_form():
+    torch.manual_seed(1)
+    layer = layers.BiasedDecoderLayer(16, 4, 32, period=5).eval()
+    x, memory, prefix = torch.randn(2, 6, 16), torch.randn(2, 6, 16), torch.randn(2, 2, 16)
+    reference = torch.nn.MultiheadAttention(16, 4, batch_first=True)
+    reference.in_proj_weight.data, reference.in_proj_bias.data = layer.cross_in.weight.data, layer.cross_in.bias.data
+    reference.out_proj.weight.data, reference.out_proj.bias.data = layer.cross_out.weight.data, layer.cross_out.bias.data
+    hidden = torch.cat([torch.zeros(6, 2, dtype=bool), ~torch.eye(6, dtype=bool)], 1)
+    tokens = torch.cat([prefix, memory], 1)
+    with torch.no_grad():
+        want = reference(x, tokens, tokens, attn_mask=hidden, need_weights=False)[0]
+        assert torch.allclose(layer._cross_attention(x, memory, prefix), want, atol=1e-5)
+
+
+def test_face_network_hears_what_it_is_told():
+    torch.manual_seed(0)
+    network = FaceDenoiser(51, 20, 3, dim=32, feedforward=32).eval()
+    torch.nn.init.normal_(network.last.weight)
+    x, step, audio = torch.randn(1, 12, 51), torch.tensor([5]), torch.randn(1, 12, 20)
+    one, other = torch.eye(3)[:1], torch.eye(3)[1:2]
+    facing = torch.ones(1, 12, 2)
+    with torch.no_grad():
+        base = network(x, step, audio, one, other, facing)
+        for changed in ((x, step + 1, audio, one, other, facing), (x, step, audio + 1, one, other, facing), (x, step, audio, other, other, facing),
+                        (x, step, audio, one, one, facing), (x, step, audio, one, other, 1 - facing)):  # fmt: skip
+            assert not torch.allclose(network(*changed), base, atol=1e-4)
+
+
+def test_body_network_starts_at_zero_and_takes_any_length():
+    network = BodyDenoiser(10, 4, channels=16, blocks=3, heads=2, window=20).eval()
+    with torch.no_grad():
+        for frames in (7, 40):
+            assert torch.allclose(network(torch.randn(2, frames, 10), torch.tensor([0, 9]), torch.randn(2, frames, 4)), network.last.bias.expand(2, frames, 10))

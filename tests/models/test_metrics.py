@@ -1,0 +1,125 @@
+"""Metrics against what the public reference code gives on seeded inputs, and against bad arrays."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from models import metrics
+from pipeline.errors import InputError
+
+
+def sha(array: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array, "<f8").tobytes()).hexdigest()[:16]
+
+
+def face_case():
+    rng = np.random.default_rng(10)
+    template = rng.standard_normal((200, 3))
+    real = template + 0.05 * rng.standard_normal((30, 200, 3))
+    predicted = real + 0.02 * rng.standard_normal((30, 200, 3))
+    return template, real, predicted, np.arange(10, 40), np.arange(100, 160)
+
+
+def test_body_metrics_equal_the_reference():
+    rng = np.random.default_rng(0)
+    generated = rng.standard_normal((5, 4, 104, 600))
+    real = rng.standard_normal((4, 104, 600)) * 1.2 + 0.1
+    assert sha(generated) == "52a0b23e78fadfca"
+    assert sha(np.repeat(real[None], 5, 0)) == "c0533be8bcaf5b81"
+    got = metrics.body_metrics(generated.swapaxes(2, 3), real.swapaxes(1, 2), rng=np.random.RandomState(0))
+    want = {"FD_g": 6.7637445, "FD_k": 13.263263, "Div_g": 14.38382, "Div_k": 0.99822481, "Div_sample": 0.79948754}
+    assert {k: got[k] for k in want} == pytest.approx(want, rel=1e-7)
+    assert got["num_pairs"] == 10_000 and got["num_rows"] == 12_000
+
+
+def test_frechet_distance_and_pairs_equal_the_reference():
+    rng = np.random.default_rng(2)
+    x = rng.standard_normal((2000, 16))
+    y = rng.standard_normal((1500, 16)) @ np.diag(np.linspace(0.5, 1.5, 16)) + np.linspace(-1, 1, 16)
+    assert (sha(x), sha(y)) == ("ca86253877e4a238", "a4d0b34e5e7ffb7b")
+    assert metrics.frechet_distance(y, x) == pytest.approx(7.5116237, rel=1e-7)
+    assert metrics.frechet_distance(x, y) == pytest.approx(metrics.frechet_distance(y, x), rel=1e-9)
+    pairs = metrics.body_metrics(x[None, None], x[None], rng=np.random.RandomState(3), num_pairs=1000)
+    assert pairs["Div_g"] == pytest.approx(5.5830475, rel=1e-7)
+
+
+def test_frechet_of_moments_equals_the_reference():
+    got = metrics.frechet_of_moments(np.zeros(8), np.diag(np.arange(1.0, 9)), np.ones(8), np.diag(np.arange(8.0, 0, -1)))
+    assert got == pytest.approx(18.860555, rel=1e-7)
+
+
+def test_frechet_distance_of_singular_sets():
+    x = np.random.default_rng(4).standard_normal((5, 30))  # fewer rows than channels
+    assert metrics.frechet_distance(x, x) == pytest.approx(0, abs=1e-9)
+    assert metrics.frechet_distance(x, x + 2) == pytest.approx(4 * 30, rel=1e-6)
+
+
+def test_face_metrics_equal_the_reference():
+    template, real, predicted, lips, upper = face_case()
+    assert metrics.lip_vertex_error(predicted, real, lips) == pytest.approx(0.0040988141, rel=1e-7)
+    assert metrics.lip_vertex_error(predicted, real, lips, squared=False) == pytest.approx(0.063299836, rel=1e-7)
+    assert metrics.face_dynamics_deviation(predicted, real, template, upper) == pytest.approx(-0.0011938794, rel=1e-7)
+    assert metrics.face_dynamics_deviation(predicted, real, template, upper, squared=False) == pytest.approx(-0.003125612, rel=1e-6)
+
+
+def test_face_dynamics_deviation_is_positive_for_a_still_prediction():
+    template, real, _, _, upper = face_case()
+    still = np.broadcast_to(template, real.shape)
+    assert metrics.face_dynamics_deviation(still, real, template, upper) > 0
+
+
+def test_regions_may_be_masks():
+    template, real, predicted, lips, _ = face_case()
+    mask = np.zeros(200, bool)
+    mask[lips] = True
+    assert metrics.lip_vertex_error(predicted, real, mask) == metrics.lip_vertex_error(predicted, real, lips)
+
+
+def test_fewer_rows_than_pairs_uses_all_rows_and_says_so():
+    x = np.random.default_rng(5).standard_normal((2, 3, 8, 4))
+    got = metrics.body_metrics(x, x[0], rng=np.random.default_rng(0))
+    assert got["num_pairs"] == got["num_rows"] == 48
+    assert got["Div_g"] > 0
+
+
+def test_one_deterministic_sample_has_no_sample_diversity():
+    x = np.random.default_rng(6).standard_normal((1, 3, 8, 4))
+    got = metrics.body_metrics(x, x[0], rng=np.random.default_rng(0))
+    assert got["Div_sample"] == 0
+    assert got["FD_g"] == pytest.approx(0, abs=1e-9) and got["FD_k"] == pytest.approx(0, abs=1e-9)
+
+
+def test_the_arguments_are_left_alone():
+    x = np.random.default_rng(7).standard_normal((2, 3, 8, 4))
+    before = x.copy()
+    metrics.body_metrics(x, x[0], rng=np.random.default_rng(0))
+    assert np.array_equal(x, before)
+
+
+GOOD = np.zeros((3, 4))
+WITH_NAN = np.array([[0.0, 1.0], [np.nan, 1.0], [2.0, 1.0]])
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: metrics.frechet_distance(GOOD[:1], GOOD), "got 1 rows, need 2"),
+        (lambda: metrics.frechet_distance(GOOD, GOOD[:0]), "got 0 rows, need 2"),
+        (lambda: metrics.frechet_distance(WITH_NAN, WITH_NAN), "1 of 6 values that are NaN"),
+        (lambda: metrics.frechet_distance(GOOD, GOOD[:, :2]), "got rows of 4 and 2 values"),
+        (lambda: metrics.frechet_distance(GOOD[0], GOOD), "need 2 axes"),
+        (lambda: metrics.body_metrics(np.zeros((1, 2, 5, 3)), np.zeros((2, 4, 3)), rng=None), "need \\(S, Q, T, D\\)"),
+        (lambda: metrics.body_metrics(np.zeros((1, 2, 1, 3)), np.zeros((2, 1, 3)), rng=None), "2 or more frames"),
+        (lambda: metrics.body_metrics(np.full((1, 2, 5, 3), np.inf), np.zeros((2, 5, 3)), rng=None), "30 of 30 values"),
+        (lambda: metrics.lip_vertex_error(np.zeros((2, 5, 3)), np.zeros((3, 5, 3)), [0]), "need the same"),
+        (lambda: metrics.lip_vertex_error(np.zeros((2, 5, 3)), np.zeros((2, 5, 3)), [5]), "need 0 to 4"),
+        (lambda: metrics.lip_vertex_error(np.zeros((2, 5, 3)), np.zeros((2, 5, 3)), []), "vertex indices"),
+        (lambda: metrics.face_dynamics_deviation(np.zeros((2, 5, 3)), np.zeros((2, 5, 3)), np.zeros((4, 3)), [0]), "template"),
+    ],
+)
+def test_bad_arrays_are_named(call, message):
+    with pytest.raises(InputError, match=message) as caught:
+        call()
+    assert isinstance(caught.value, ValueError)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,285 @@
+import json
+import pickle
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import soundfile
+
+from pipeline import shard_index, shard_tools, shards
+from pipeline.bvh import load_bvh
+from pipeline.config import Shards
+from pipeline.errors import InputError
+from pipeline.features import sample_of
+from pipeline.shard_plan import extend, plan
+
+SPLITS = {"20260101_001": "train", "20260101_002": "test", "20260102_001": "train"}
+
+
+def build(tiny, out: Path, takes: list[str], **options) -> Path:
+    folders = {"dataset": tiny.dataset, "annotations": tiny.annotations, "features": tiny.features}
+    shards.run_build(**folders, takes=takes, splits=[SPLITS[take] for take in takes], out=out, options=Shards(**options))
+    return out
+
+
+@pytest.fixture(scope="session")
+def folder(tiny, tmp_path_factory) -> Path:
+    """Two shards with index and statistics."""
+    folder = tmp_path_factory.mktemp("shards")
+    takes = list(tiny.takes)
+    build(tiny, folder / "shard-000.h5", takes[:2])
+    build(tiny, folder / "shard-001.h5", takes[2:])
+    shard_index.run(shards=shards.shard_paths(folder), index=folder / "index.parquet", stats=folder / "stats.json")
+    return folder
+
+
+@pytest.fixture
+def copy(folder, tmp_path) -> Path:
+    """A copy of `folder` that a test may break."""
+    return Path(shutil.copytree(folder, tmp_path / "copy"))
+
+
+def test_plan_is_frozen():
+    first = plan(["c", "a", "b", "d", "e"], [], 2)
+    assert first == [["a", "b"], ["c", "d"], ["e"]]
+    assert plan(["0", "a", "b", "c", "d", "e", "f"], first, 2) == [*first, ["0", "f"]]
+    assert plan(["a", "e"], first, 2) == [["a"], [], ["e"]]
+    assert extend(["a", "e"], first, 2) == first
+    assert plan(["a"], first, 3) == [["a"], [], []]
+
+
+def test_arrays_come_back(tiny, folder):
+    shard = shards.Shard(folder / "shard-000.h5")
+    assert [span.take for span in shard.takes] == list(SPLITS)[:2]
+    for span in shard.takes:
+        part = slice(span.start_frame, span.stop_frame)
+        assert span.stop_frame - span.start_frame == tiny.takes[span.take]
+        assert span.stop_sample - span.start_sample == round(tiny.takes[span.take] * 16000 / 30)
+        assert span.emotion == "Joy é"
+        with h5py.File(tiny.features / f"{span.take}.h5") as f:
+            for name in ("body", "root", "mel"):
+                np.testing.assert_array_equal(shard[name][part], f[name][()])
+            np.testing.assert_array_equal(shard["audio"][span.start_sample : span.stop_sample], f["audio"][()])
+        for actor, performance in enumerate(span.performances):
+            np.testing.assert_array_equal(shard["face"][part, actor], np.load(tiny.dataset / "face_arkit" / f"{performance}.npy"))
+            np.testing.assert_array_equal(shard["action"][part, actor], np.load(tiny.annotations / "actions" / f"{performance}.npy"))
+
+
+def test_words_keep_their_rows(tiny, folder):
+    shard = shards.Shard(folder / "shard-000.h5")
+    span = shard.takes[1]
+    with h5py.File(tiny.features / f"{span.take}.text.h5") as f:
+        actor, start, text = f["actor"][()], f["start"][()], f["text"][()]
+    for row in range(len(text)):
+        frame = span.start_frame + int(np.floor(start[row] * 30 + 0.5))
+        found = shard["text_index"][frame, actor[row]]
+        later = [other for other in range(len(text)) if actor[other] == actor[row] and start[row] < start[other] < start[row] + 0.05]
+        assert later or np.array_equal(shard["text"][found], text[row])
+
+
+def test_text_frames_rounds_and_gives_short_words_a_frame():
+    index = shards.text_frames(np.array([0, 1, 0]), np.array([0.0, 0.1, 0.15]), np.array([0.2, 0.1, 9.0]), 8)
+    np.testing.assert_array_equal(index[:, 0], [0, 0, 0, 0, 0, 2, 2, 2])
+    np.testing.assert_array_equal(index[:, 1], [-1, -1, -1, 1, -1, -1, -1, -1])
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip"])
+def test_same_bytes_and_same_values(tiny, folder, tmp_path, compression):
+    takes = list(tiny.takes)[:2]
+    one, two = (build(tiny, tmp_path / name, takes, compression=compression, chunk_frames=16) for name in ("a.h5", "b.h5"))
+    assert one.read_bytes() == two.read_bytes()
+    reference, found = shards.Shard(folder / "shard-000.h5"), shards.Shard(one)
+    for name in [*shards.STREAMS, "text", "audio"]:
+        np.testing.assert_array_equal(reference[name][3:], found[name][3:])
+        assert isinstance(found[name], np.memmap) == (compression == "none")
+
+
+def test_shard_can_be_pickled(folder):
+    shard = shards.Shard(folder / "shard-000.h5")
+    shard["body"][0]
+    again = pickle.loads(pickle.dumps(shard))
+    np.testing.assert_array_equal(again["body"][5:9], shard["body"][5:9])
+    assert again.takes == shard.takes
+
+
+def test_statistics_are_those_of_the_train_takes(folder):
+    stats = json.loads((folder / "stats.json").read_text())
+    opened = shards.open_shards(folder)
+    parts = [(shard, span) for shard in opened for span in shard.takes if span.split == "train"]
+    assert (stats["takes"], stats["frames"]) == (2, 111)
+    for name in ("body", "face", "mel"):
+        rows = np.concatenate([shard[name][span.start_frame : span.stop_frame].reshape(-1, shard[name].shape[-1]) for shard, span in parts]).astype(float)
+        np.testing.assert_allclose(stats[name]["mean"], rows.mean(0), rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(stats[name]["std"], rows.std(0), rtol=1e-9, atol=1e-12)
+    assert len(stats["relative_root"]["mean"]) == 4 and len(stats["text"]["std"]) == 384
+
+
+def test_moments_merge_without_loss():
+    rows = np.random.default_rng(0).normal(1e6, 1.0, (1000, 3))
+    moments = shard_index.Moments()
+    for part in np.array_split(rows, [1, 1, 10, 500]):
+        moments.add(part)
+    np.testing.assert_allclose(moments.as_dict(3)["std"], rows.std(0), rtol=1e-9)
+    np.testing.assert_allclose(moments.as_dict(3)["mean"], rows.mean(0), rtol=1e-12)
+
+
+def test_export_gives_the_dataset_back(tiny, folder, tmp_path):
+    shards.main(["export", str(folder / "shard-001.h5"), "--take", "20260102_001", "--frames", "7:31", "--out", str(tmp_path)])
+    for performance in ("20260102_001_001", "20260102_002_001"):
+        was, now = (load_bvh(root / "bvhs" / f"{performance}.bvh") for root in (tiny.dataset, tmp_path))
+        assert now.num_frames == 24 and now.fps == 30
+        np.testing.assert_allclose(now.positions_cm[:, 0], was.positions_cm[7:31, 0], atol=1e-4)
+        np.testing.assert_allclose(np.abs(np.sum(now.rotations * was.rotations[7:31], -1)), 1, atol=1e-6)
+        np.testing.assert_allclose(now.offsets_cm, was.offsets_cm, atol=1e-5)
+        np.testing.assert_array_equal(np.load(tmp_path / "face_arkit" / f"{performance}.npy"), np.load(tiny.dataset / "face_arkit" / f"{performance}.npy")[7:31])
+        audio, rate = soundfile.read(tmp_path / "wav" / f"{performance}.wav")
+        assert rate == 16000 and len(audio) == sample_of(31) - sample_of(7)
+
+
+@pytest.mark.parametrize("frames", ["5", "9:3", "0:9999", "a:b"])
+def test_export_refuses_frames(folder, tmp_path, capsys, frames):
+    with pytest.raises(SystemExit) as stop:
+        shards.main(["export", str(folder / "shard-001.h5"), "--take", "20260102_001", "--frames", frames, "--out", str(tmp_path)])
+    assert stop.value.code == 2 and "need A:B" in capsys.readouterr().err
+
+
+def test_inspect_prints_and_plots(folder, tmp_path, capsys):
+    shards.main(["inspect", str(folder / "shard-000.h5"), "--plot", str(tmp_path / "a.png")])
+    printed = capsys.readouterr().out
+    assert "(101, 2, 36)" in printed and "@format_version: 1" in printed and "20260101_002" in printed
+    assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def faults(folder: Path) -> list[str]:
+    return shard_tools.validate(folder)
+
+
+def change(path: Path, edit) -> None:
+    with h5py.File(path, "r+") as f:
+        edit(f)
+
+
+def put(name, row, value):
+    def edit(f):
+        f[name][row] = value
+
+    return edit
+
+
+def test_validate_passes_what_is_whole(folder, capsys):
+    shards.main(["validate", str(folder)])
+    assert "no fault" in capsys.readouterr().out
+
+
+def take_row(field, value):
+    def edit(f):
+        table = f["takes"][()]
+        table[field][0] = value
+        f["takes"][...] = table
+
+    return edit
+
+
+def replace_array(name, shape):
+    def edit(f):
+        del f[name]
+        f[name] = np.zeros(shape, "f4")
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    "edit, expected",
+    [
+        (put("body", 3, np.nan), "body has 1 rows with NaN"),
+        (put("action", 3, 7), "action has 1 rows"),
+        (put("text_index", 3, 999), "text_index has 1 rows"),
+        (put("mel", 70, 1.0), None),
+        (put("mel", 3, 1.0), "mean of mel is not that"),
+        (take_row("stop_frame", 60), "frames 61:101, need them to begin at 60"),
+        (take_row("stop_sample", 32534), "samples 0:32534, need 0:32533"),
+        (take_row("split", b"val"), "split is 'val'"),
+        (take_row("take", b"20260101_009"), "take 20260101_001 of shard-000.h5 is in no readable shard"),
+        (replace_array("mel", (100, 2, 16)), "mel has 100 rows, the takes need 101"),
+        (replace_array("face", (101, 2, 55)), "face has shape (101, 2, 55)"),
+        (lambda f: f.__delitem__("skeletons/20260101_001_001"), "skeleton of 20260101_001_001 has offsets None"),
+        (lambda f: f.__delitem__("facing"), "cannot be read to its end"),
+        (lambda f: f.attrs.__setitem__("format_version", 2), "format version 2, this code reads 1"),
+    ],
+)
+def test_validate_names_faults(copy, edit, expected):
+    change(copy / "shard-000.h5", edit)
+    found = "\n".join(faults(copy))
+    assert expected in found if expected else not found  # a test take's mel is in no statistic
+
+
+def test_validate_finds_truncated_and_missing_files(copy, capsys):
+    shard = copy / "shard-000.h5"
+    shard.write_bytes(shard.read_bytes()[:-4000])
+    with pytest.raises(SystemExit) as stop:
+        shards.main(["validate", str(copy)])
+    printed = capsys.readouterr().out
+    assert stop.value.code == 1 and "no whole shard" in printed and "take 20260101_001 of shard-000.h5 is in no readable shard" in printed
+    shard.unlink()
+    (copy / "stats.json").unlink()
+    assert len(faults(copy)) == 3
+
+
+def test_validate_finds_a_shard_that_the_index_lacks(tiny, copy):
+    (copy / "shard-001.h5").unlink()
+    shard_index.run(shards=shards.shard_paths(copy), index=copy / "index.parquet", stats=copy / "stats.json")
+    build(tiny, copy / "shard-001.h5", ["20260102_001"])
+    found = "\n".join(faults(copy))
+    assert "take 20260102_001 of shard-001.h5 is not listed" in found and "takes is 1, the train takes have 2" in found
+
+
+def test_index_rows(folder):
+    rows = shard_index.read_index(folder / "index.parquet")
+    assert [(row["take"], row["shard"], row["split"]) for row in rows] == [
+        ("20260101_001", "shard-000.h5", "train"), ("20260101_002", "shard-000.h5", "test"), ("20260102_001", "shard-001.h5", "train"),
+    ]  # fmt: skip
+    assert rows[1]["start_frame"] == 61 and rows[1]["start_sample"] == 32533
+
+
+def test_statistics_need_a_train_take(tiny, tmp_path):
+    build(tiny, tmp_path / "shard-000.h5", ["20260101_002"])
+    with pytest.raises(InputError, match="no take in the train split"):
+        shard_index.run(shards=[tmp_path / "shard-000.h5"], index=tmp_path / "i", stats=tmp_path / "s")
+
+
+def test_build_refuses_arrays_that_disagree(tiny, tmp_path):
+    annotations = Path(shutil.copytree(tiny.annotations, tmp_path / "annotations"))
+    np.save(annotations / "facing" / "20260101_002_001.npy", np.zeros(60, np.uint8))
+    parts = shards.sources(tiny.dataset, annotations, tiny.features, ["20260101_001"])
+    with pytest.raises(InputError, match=r"20260101_002_001.npy: got shape \(60,\), need \(61,\)"):
+        shards.build(parts, ["train"], tmp_path / "a.h5")
+    assert not (tmp_path / "a.h5").exists()
+    (annotations / "facing" / "20260101_002_001.npy").unlink()
+    with pytest.raises(InputError, match="is missing"):
+        shards.sources(tiny.dataset, annotations, tiny.features, ["20260101_001"])
+
+
+def test_build_refuses_nan(tiny, tmp_path):
+    dataset = Path(shutil.copytree(tiny.dataset, tmp_path / "dataset"))
+    face = np.load(dataset / "face_arkit" / "20260101_001_001.npy")
+    face[5, 2] = np.nan
+    np.save(dataset / "face_arkit" / "20260101_001_001.npy", face)
+    with pytest.raises(InputError, match="face has 1 rows with NaN, the first is 5"):
+        shards.build(shards.sources(dataset, tiny.annotations, tiny.features, ["20260101_001"]), ["train"], tmp_path / "a.h5")
+
+
+@pytest.mark.parametrize("splits", [["train"], ["train", "val"]])
+def test_build_needs_a_split_for_each_take(tiny, tmp_path, splits):
+    with pytest.raises(InputError, match="need train or test for each"):
+        shards.run_build(dataset=tiny.dataset, annotations=tiny.annotations, features=tiny.features, takes=list(tiny.takes)[:2], splits=splits, out=tmp_path / "a.h5", options=Shards())
+
+
+def test_command_line_plan(tmp_path, capsys):
+    out = tmp_path / "plan.json"
+    shards.main(["plan", "--takes", "b", "a", "c", "--takes-per-shard", "2", "--out", str(out)])
+    shards.main(["plan", "--takes", "0", "a", "--takes-per-shard", "2", "--out", str(out)])
+    assert json.loads(out.read_text()) == [["a", "b"], ["c"], ["0"]]
+    with pytest.raises(SystemExit):
+        shards.main(["pack"])

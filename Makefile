@@ -4,7 +4,7 @@ CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test clean
+.PHONY: run test status clean
 
 run: $(VENV)/run.stamp ## the main job on the default: simulated shoot to evaluated models
 	$(BIN)/snakemake --cores $(CORES) all
@@ -23,3 +23,6 @@ $(VENV)/test.stamp: $(VENV)/run.stamp
 
 clean: ## remove the environment; output under data/ stays
 	rm -rf $(VENV)
+
+status: $(VENV)/run.stamp ## which takes are done, which failed where and why
+	@$(BIN)/python -m pipeline.status $(if $(CONFIG),--config $(CONFIG))

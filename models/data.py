@@ -137,5 +137,7 @@ def shards_of(folder: Path) -> tuple[list[Shard], dict]:
     for name, stream in (("body", "body"), ("face", "face"), ("mel", "mel"), ("text", "text")):
         width, need = len(stats.get(name, {}).get("mean", [])), shards[0][stream].shape[-1]
         if width != need:
-            raise InputError(f"{folder}/stats.json: {name} has {width} channels, the shards have {need}; write it again (python -m pipeline.shards index)")
+            raise InputError(
+                f"{folder}/stats.json: {name} has {width} channels, the shards have {need}; write it again (python -m pipeline.shards index)"
+            )
     return shards, stats

@@ -27,7 +27,7 @@ class FaceDenoiser(nn.Module):
     """
 
     def __init__(self, features: int, audio: int, identities: int, *, dim: int = 512, heads: int = 4, feedforward: int = 1024,
-                 period: int = 30, partner: bool = True, facing: bool = True):  # fmt: skip
+                 period: int = 30, partner: bool = True, facing: bool = True, dropout: float = DROPOUT):  # fmt: skip
         super().__init__()
         self.period = period
         self.first = nn.Linear(features, dim)
@@ -36,9 +36,9 @@ class FaceDenoiser(nn.Module):
         self.partner_style = nn.Parameter(torch.randn(identities, dim)) if partner else None
         self.facing = nn.Parameter(torch.randn(2, dim)) if facing else None
         self.step = nn.Sequential(nn.Linear(STEP_WIDTH, dim), nn.SiLU(), nn.Linear(dim, dim))
-        self.layer = BiasedDecoderLayer(dim, heads, feedforward, period=period)
+        self.layer = BiasedDecoderLayer(dim, heads, feedforward, period=period, dropout=dropout)
         self.last = nn.Linear(dim, features)
-        self.dropout = nn.Dropout(DROPOUT)
+        self.dropout = nn.Dropout(dropout)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 

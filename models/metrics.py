@@ -91,7 +91,9 @@ def body_metrics(generated: np.ndarray, real: np.ndarray, *, rng, num_pairs: int
     generated = _finite(generated, "body_metrics, generated", 4)
     real = _finite(real, "body_metrics, real", 3)
     if generated.shape[1:] != real.shape:
-        raise ArrayError(f"body_metrics: got generated {generated.shape} and real {real.shape}, need (S, Q, T, D) and (Q, T, D); cut both to the same sequences")
+        raise ArrayError(
+            f"body_metrics: got generated {generated.shape} and real {real.shape}, need (S, Q, T, D) and (Q, T, D); cut both to the same sequences"
+        )
     samples, _, frames, channels = generated.shape
     if not generated.size or frames < 2:
         raise ArrayError(f"body_metrics: got shape {generated.shape}, need samples, sequences, channels and 2 or more frames; give longer sequences")

@@ -48,24 +48,25 @@ def joint_columns(joints: list[int]) -> list[int]:
 
 @dataclass(frozen=True)
 class Moments:
-    """Mean and scale (D,) of a stream's channels."""
+    """Mean and scale (D,) of a stream's channels, and which of them are constant."""
 
     mean: Tensor
     scale: Tensor
+    constant: Tensor
 
     @classmethod
     def of(cls, stats: dict) -> "Moments":
         """From {"mean": [...], "std": [...]} of stats.json; constant channels get scale 1."""
         std = torch.tensor(stats["std"], dtype=torch.float32)
-        return cls(torch.tensor(stats["mean"], dtype=torch.float32), torch.where(std < MIN_STD, 1.0, std))
+        return cls(torch.tensor(stats["mean"], dtype=torch.float32), torch.where(std < MIN_STD, 1.0, std), std < MIN_STD)
 
     def apply(self, x: Tensor) -> Tensor:
         """Standardise (..., D)."""
         return (x - self.mean.to(x)) / self.scale.to(x)
 
     def invert(self, x: Tensor) -> Tensor:
-        """Undo `apply`."""
-        return x * self.scale.to(x) + self.mean.to(x)
+        """Undo `apply`; a constant channel gets its mean, whatever a network made of it."""
+        return torch.where(self.constant.to(x.device), self.mean.to(x), x * self.scale.to(x) + self.mean.to(x))
 
 
 class Representation:
@@ -83,7 +84,9 @@ class Representation:
         self.moments = {name: Moments.of(stats[name]) for name in names}
         self.lower, self.upper = joint_columns(lower_joints(joint_names)), joint_columns(upper_joints(joint_names))
         if model != "face" and not (self.lower and self.upper):
-            raise InputError(f"joints {', '.join(joint_names[:8])}, ...: need some of the lower body (legs) and some others; rename them to the release's names")
+            raise InputError(
+                f"joints {', '.join(joint_names[:8])}, ...: need some of the lower body (legs) and some others; rename them to the release's names"
+            )
 
     @property
     def streams(self) -> tuple[str, ...]:

@@ -41,12 +41,18 @@ def build(representation: Representation, options: config.Training) -> tuple[nn.
     if isinstance(options, config.FaceModel):
         if options.dim % (2 * options.heads):
             raise InputError(f"face_model.dim: got {options.dim}, need a multiple of twice heads ({2 * options.heads}); change one of them")
-        sizes = {"dim": options.dim, "heads": options.heads, "feedforward": options.feedforward, "period": options.period}
+        sizes = {"dim": options.dim, "heads": options.heads, "feedforward": options.feedforward, "period": options.period, "dropout": options.dropout}
         network = FaceDenoiser(features, condition, len(representation.actors), **sizes)
         return network, Diffusion(diffusion.scaled_linear_betas(options.diffusion_steps), prediction="clean")
     if options.channels % options.heads:
         raise InputError(f"body_model.channels: got {options.channels}, need a multiple of heads ({options.heads}); change one of them")
-    sizes = {"channels": options.channels, "blocks": options.blocks, "heads": options.heads, "window": options.window_frames}
+    sizes = {
+        "channels": options.channels,
+        "blocks": options.blocks,
+        "heads": options.heads,
+        "window": options.window_frames,
+        "dropout": options.dropout,
+    }
     return BodyDenoiser(features, condition, **sizes), Diffusion(diffusion.linear_betas(options.diffusion_steps), prediction=options.prediction)
 
 
@@ -70,7 +76,9 @@ class Run:
         """The skeleton that an actor had in the train split."""
         own = self.description["skeletons"][actor]
         ends = {int(j): np.array(end) for j, end in own["ends_cm"].items()}
-        return Skeleton(list(self.description["joint_names"]), np.array(self.description["parents"]), np.array(own["offsets_cm"]), ends, list(own["orders"]))
+        return Skeleton(
+            list(self.description["joint_names"]), np.array(self.description["parents"]), np.array(own["offsets_cm"]), ends, list(own["orders"])
+        )
 
     def sample(self, condition: tuple[Tensor, ...], generator: torch.Generator, *, options: config.Generate, report=iter) -> Tensor:
         """A standardised sample (B, T, D) for a condition (see Representation.condition) of any length.
@@ -78,7 +86,9 @@ class Run:
         Takes longer than `window_frames` are denoised in overlapping windows that agree on one sample.
         """
         if options.guidance != 1 and not self.options.condition_dropout:
-            raise InputError(f"guidance {options.guidance}: the {self.representation.model} model was trained without condition_dropout, need guidance 1; train it again")
+            raise InputError(
+                f"guidance {options.guidance}: {self.representation.model} was trained without condition_dropout; take guidance 1, or train it again"
+            )
         if options.overlap_frames >= options.window_frames:
             raise InputError(f"overlap_frames: got {options.overlap_frames}, need less than window_frames ({options.window_frames})")
         without = self.representation.unconditional(condition)
@@ -104,7 +114,9 @@ def load(folder: Path, *, device: str = "cpu") -> Run:
         raise InputError(f"{folder}: no model.json; train the model first (python -m models.train {folder.name} --out {folder} ...)")
     description = read_json(folder / "model.json")
     if description.get("format_version") != FORMAT_VERSION:
-        raise InputError(f"{folder}/model.json: format version {description.get('format_version')}, this code reads {FORMAT_VERSION}; train the model again")
+        raise InputError(
+            f"{folder}/model.json: format version {description.get('format_version')}, this code reads {FORMAT_VERSION}; train the model again"
+        )
     model = description["model"]
     options = section_of(model)(**description["options"])
     representation = Representation(model, stats=description["stats"], joint_names=description["joint_names"], actors=description["actors"])
@@ -112,7 +124,9 @@ def load(folder: Path, *, device: str = "cpu") -> Run:
     try:
         network.load_state_dict(load_file(folder / "model.safetensors"))
     except (OSError, SafetensorError, RuntimeError) as error:
-        raise InputError(f"{folder}/model.safetensors: does not fit model.json ({' '.join(str(error).split())[:200]}); train the model again") from None
+        raise InputError(
+            f"{folder}/model.safetensors: does not fit model.json ({' '.join(str(error).split())[:200]}); train the model again"
+        ) from None
     return Run(network.to(device).eval(), engine, representation, options, description)
 
 

@@ -102,7 +102,9 @@ def _loss(network, engine, representation: Representation, batch: dict, generato
 def optimise(state: State, engine, representation: Representation, windows: Windows, live_log: Path, options: config.Training, device: str) -> None:
     """Run the steps that are left: Adam, linear warm-up, gradients clipped to a norm; checkpoints and log lines on the way."""
     network = state.network.train()
-    batches = loader(windows, batch_size=options.batch_size, seed=options.seed, first_step=state.step, last_step=options.steps, workers=options.workers)
+    batches = loader(
+        windows, batch_size=options.batch_size, seed=options.seed, first_step=state.step, last_step=options.steps, workers=options.workers
+    )
     log_every = max(1, options.steps // MAX_LOG_LINES)
     half = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=options.precision == "bfloat16")
     with open(live_log, "a") as lines:
@@ -122,9 +124,12 @@ def optimise(state: State, engine, representation: Representation, windows: Wind
             state.optimiser.step()
             state.step += 1
             if state.step % log_every == 0 or state.step == options.steps:
-                value = float(loss)
+                value = loss.detach().item()
                 if not math.isfinite(value):
-                    raise InputError(f"train {representation.model}: the loss is {value} at step {state.step}, need a finite one; lower learning_rate ({options.learning_rate:g})")
+                    raise InputError(
+                        f"train {representation.model}: the loss is {value} at step {state.step}, need a finite one; "
+                        f"lower learning_rate ({options.learning_rate:g})"
+                    )
                 lines.write(json.dumps({"step": state.step, "loss": value, "learning_rate": rate}) + "\n")
                 lines.flush()
             if state.step % options.checkpoint_steps == 0 or state.step == options.steps:

@@ -17,6 +17,7 @@ from pipeline import arkit, clock, config, faces, stage
 from pipeline.errors import InputError
 from pipeline.files import read_json, whole, write_json
 from pipeline.rig import load_rig
+from pipeline.takes import actor_of
 
 log = logging.getLogger("interact")
 RANK_TOLERANCE = 1e-10
@@ -95,10 +96,11 @@ def run(*, face: Path, rig: Path | None, sync: Path, performance: str, out: Path
     """Fit one performance's face and write weights and report."""
     take = read_json(sync)
     stream = faces.open_face(face)
-    where = f"take {take['take']}, actor {performance.split('_')[1]}: {face.name}"
+    where = f"take {take['take']}, actor {actor_of(performance)}: {face.name}"
     times = clock.frame_times(take["start_seconds"], take["frames"], take["fps"])
-    first = max(int(np.searchsorted(stream.seconds, times[0], side="right")) - 1, 0)
-    stop = min(int(np.searchsorted(stream.seconds, times[-1])) + 1, len(stream.seconds))
+    # a gap may reach over the window's edges
+    first = max(int(np.searchsorted(stream.seconds, times[0] - options.max_gap_seconds, side="right")) - 2, 0)
+    stop = min(int(np.searchsorted(stream.seconds, times[-1] + options.max_gap_seconds)) + 2, len(stream.seconds))
     if not stream.is_mesh:
         weights, residual = faces.live_link_weights(face)[first:stop], None
     elif rig is None:

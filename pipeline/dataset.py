@@ -37,18 +37,18 @@ def write_scenarios(path: Path, takes: list[Take]) -> None:
     """
     names = {key: sorted({take.row[key] for take in takes} - {""}) for key in ("relationship", "emotion")}
     ids = {key: {name: i for i, name in enumerate(found, 1)} for key, found in names.items()}
-    scenarios: dict[str, tuple] = {}
+    scenarios: dict[int | str, tuple] = {}
     for take in takes:
         number = int(take.scenario) if take.scenario.isdigit() else take.scenario
         row = take.row
         labels = (ids["relationship"].get(row["relationship"]), ids["emotion"].get(row["emotion"]), row["character_setup"], row["scenario_design"])
-        if scenarios.setdefault(take.scenario, (number, *labels)) != (number, *labels):
+        if scenarios.setdefault(number, (number, *labels)) != (number, *labels):
             raise InputError(f"take {take.name}: scenario {take.scenario} has another relationship, emotion or text in an earlier take; use one text per scenario id")
     schema = """CREATE TABLE scenarios(id PRIMARY KEY, relationship_id INTEGER, primary_emotion_id INTEGER, character_setup TEXT, scenario TEXT);
         CREATE TABLE relationships(id INTEGER PRIMARY KEY, name TEXT);
         CREATE TABLE emotions(id INTEGER PRIMARY KEY, name TEXT);"""
     tables = {
-        "scenarios": [scenarios[key] for key in sorted(scenarios)],
+        "scenarios": [scenarios[key] for key in sorted(scenarios, key=lambda key: (isinstance(key, str), key))],
         "relationships": [(i, name) for name, i in ids["relationship"].items()],
         "emotions": [(i, name) for name, i in ids["emotion"].items()],
     }

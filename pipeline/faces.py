@@ -63,7 +63,7 @@ def open_face(path: Path) -> FaceStream:
                     raise InputError(f"{path}: no dataset {name!r}, need vertices (N,V,3) and timecode (N); export the stream again")
             shape, rate = f["vertices"].shape, f.attrs.get("timecode_rate")
             codes = [code.decode() if isinstance(code, bytes) else str(code) for code in f["timecode"][()]]
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a readable HDF5 file ({error}); copy or export it again") from None
     if rate is None:
         raise InputError(f"{path}: no attribute timecode_rate, need the timecode's frames per second; add it")
@@ -74,8 +74,11 @@ def open_face(path: Path) -> FaceStream:
 
 def _live_link(path: Path) -> tuple[list[str], list[list[str]]]:
     """Header and complete rows of a Live Link Face CSV (a recording that was cut off ends in a short row)."""
-    with open(path, newline="", encoding="utf-8-sig") as f:
-        rows = list(csv.reader(f))
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as f:
+            rows = list(csv.reader(f))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: not a CSV in UTF-8 ({error}); export the recording again") from None
     if not rows or rows[0][:1] != ["Timecode"]:
         raise InputError(f"{path}: first column is not Timecode, need a Live Link Face recording; export it again")
     return rows[0], [row for row in rows[1:] if len(row) == len(rows[0])]

@@ -37,13 +37,13 @@ def write_json(path: Path, value) -> None:
     """Write `value` as indented JSON with sorted keys; NaN is refused, since JSON has none."""
     text = json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n"
     with whole(path) as temporary:
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8")
 
 
 def read_json(path: Path):
     """Parse a JSON file; an unreadable one is an InputError that names it."""
     try:
-        return json.loads(Path(path).read_text())
+        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; check the path") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -52,7 +52,7 @@ def read_json(path: Path):
 
 def write_tsv(path: Path, columns: list[str], rows: list[dict]) -> None:
     """Write a table of strings with a header row, tab separated."""
-    with whole(path) as temporary, open(temporary, "w", newline="") as f:
+    with whole(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as f:
         writer = csv.DictWriter(f, columns, delimiter="\t", lineterminator="\n", extrasaction="raise")
         writer.writeheader()
         writer.writerows(rows)
@@ -65,6 +65,8 @@ def read_tsv(path: Path) -> tuple[list[str], list[dict[str, str]]]:
             lines = list(csv.reader(f, delimiter="\t"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; check the path") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: not a tab-separated table in UTF-8 ({error}); save it again as UTF-8 text") from None
     if not lines:
         raise InputError(f"{path}: empty file, need a header row")
     columns, rows = lines[0], []

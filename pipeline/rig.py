@@ -1,6 +1,7 @@
 """An actor's ARKit rig: neutral head, 51 shapes as vertex deltas, faces; and named vertex regions."""
 
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,9 +34,9 @@ def load_rig(path: Path) -> Rig:
             neutral, names, deltas, faces = z["neutral"], z["names"].tolist(), z["deltas"], z["faces"]
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; every actor needs a rig") from None
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, TypeError, zlib.error, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: not a readable .npz ({error}); copy or build it again") from None
-    if neutral.ndim != 2 or deltas.shape != (len(names), *neutral.shape):
+    if neutral.ndim != 2 or neutral.shape[1] != 3 or deltas.shape != (len(names), *neutral.shape):
         raise InputError(f"{path}: neutral {neutral.shape}, deltas {deltas.shape}, {len(names)} names; need (V,3), (K,V,3), K; build the rig again")
     if not (np.isfinite(neutral).all() and np.isfinite(deltas).all()):
         raise InputError(f"{path}: NaN or infinite vertices; build the rig again")

@@ -52,15 +52,18 @@ def from_euler(order: str, radians: np.ndarray) -> np.ndarray:
 
 
 def to_euler(order: str, q: np.ndarray) -> np.ndarray:
-    """Intrinsic Euler angles (..., 3) in radians of quaternions, in an order of three different axes ("zxy")."""
-    from scipy.spatial.transform import Rotation
-
-    flat = Rotation.from_quat(q.reshape(-1, 4))
+    """Intrinsic Euler angles (..., 3) in radians of quaternions, in an order of three different axes ("zxy"); NaN gives NaN."""
     import warnings
 
+    from scipy.spatial.transform import Rotation
+
+    flat = q.reshape(-1, 4)
+    usable = np.isfinite(flat).all(1)
+    angles = np.full((len(flat), 3), np.nan)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # gimbal lock: any of the equivalent triples will do
-        return flat.as_euler(order.upper()).reshape(*q.shape[:-1], 3)
+        angles[usable] = Rotation.from_quat(flat[usable]).as_euler(order.upper())
+    return angles.reshape(*q.shape[:-1], 3)
 
 
 def from_matrix(m: np.ndarray) -> np.ndarray:

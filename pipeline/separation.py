@@ -17,6 +17,7 @@ import numpy as np
 from pipeline import config, stage
 from pipeline.errors import InputError
 from pipeline.files import read_json, whole, write_json
+from pipeline.takes import actor_of
 
 log = logging.getLogger("interact")
 
@@ -72,7 +73,7 @@ def _bands(num_frequencies: int, rate: int) -> np.ndarray:
 
 def _blocks(num_samples: int, rate: int, size: int) -> list[tuple[int, int, int, int]]:
     """(from, to, padded from, padded to) sample ranges; padding lets every block's edge cells see their neighbours."""
-    step = int(BLOCK_SECONDS * rate)
+    step = int(BLOCK_SECONDS * rate) // size * size  # whole windows: all blocks share one grid, so borders leave no seam
     return [(i, min(i + step, num_samples), max(i - 2 * size, 0), min(i + step + 2 * size, num_samples)) for i in range(0, num_samples, step)]
 
 
@@ -162,6 +163,12 @@ def run(*, wav: list[Path], sync: Path, performance: list[str], out: list[Path],
     import soundfile
 
     take = read_json(sync)
+    actors = [p["actor"] for p in take["performances"]]
+    if not len(performance) == len(out) == len(out_report) or not {actor_of(name) for name in performance} <= set(actors):
+        raise InputError(
+            f"take {take['take']}: performances {', '.join(performance)}, {len(out)} --out, {len(out_report)} --out-report; "
+            f"need performances of actors {', '.join(actors)} and one of each file for each; correct the command"
+        )
     num_samples = round(take["frames"] * OUT_RATE / take["fps"])
     mics = np.empty((2, num_samples), np.float32)
     for k, path in enumerate(wav):
@@ -169,9 +176,8 @@ def run(*, wav: list[Path], sync: Path, performance: list[str], out: list[Path],
         first = round((take["start_seconds"] - stream["start"]) * stream["rate"])
         mics[k] = read_window(path, first, num_samples, stream["rate"])
     voices = separate(mics, OUT_RATE, method=options.method)
-    actors = [p["actor"] for p in take["performances"]]
     for name, path, report in zip(performance, out, out_report, strict=True):
-        k = actors.index(name.split("_")[1])
+        k = actors.index(actor_of(name))
         with whole(path) as temporary:
             soundfile.write(temporary, np.clip(voices[k], -1, 1), OUT_RATE, subtype="PCM_24")
         removed = 10 * np.log10((np.sum((mics[k] - voices[k]) ** 2) + 1e-12) / (np.sum(mics[k] ** 2) + 1e-12))

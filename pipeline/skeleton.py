@@ -135,6 +135,9 @@ def hips_frame(names: list[str], offsets_cm: np.ndarray) -> np.ndarray:
     who stands upright and looks along +z.
     """
     found = aliases(names)
+    missing = [name for name in ("LeftUpLeg", "RightUpLeg", "Spine") if name not in found]
+    if missing:
+        raise InputError(f"skeleton: joints not found: {', '.join(missing)} among {', '.join(names[:8])}, ...; rename them to the release's names")
     left = offsets_cm[found["LeftUpLeg"]] - offsets_cm[found["RightUpLeg"]]
     if np.linalg.norm(left) < 1e-6 and "LHipJoint" in found:
         left = offsets_cm[found["LHipJoint"]] - offsets_cm[found["RHipJoint"]]
@@ -158,8 +161,9 @@ def heading(names: list[str], offsets_cm: np.ndarray, hips: np.ndarray) -> np.nd
 def keep_joints(motion: Motion, names: list[str]) -> Motion:
     """The motion on a subset of its joints, in that order; what is left out is folded into its descendants.
 
-    A dropped joint's movement reaches its kept descendants, so world positions of kept joints do not change. Raises
-    InputError naming joints that are missing.
+    A dropped joint's movement reaches its kept descendants, so world positions of kept joints do not change; where that
+    moves a joint against its new parent, it gets position channels. Raises InputError naming joints that are missing,
+    stand twice or before their parents.
     """
     found = {name: j for j, name in enumerate(motion.names)} | {k: v for k, v in motion.aliases().items()}
     missing = [name for name in names if name not in found]
@@ -167,8 +171,8 @@ def keep_joints(motion: Motion, names: list[str]) -> Motion:
         raise InputError(f"skeleton: joints not found: {', '.join(missing)}; list the joints that all bodies have under body.joints")
     index = [found[name] for name in names]
     world_positions, world = forward_kinematics(motion)
-    parents, local_positions, local, offsets = [], [], [], []
-    for j in index:
+    parents, local_positions, local, offsets, moving = [], [], [], [], set()
+    for i, j in enumerate(index):
         parent = motion.parents[j]
         while parent >= 0 and parent not in index:
             parent = motion.parents[parent]
@@ -185,10 +189,15 @@ def keep_joints(motion: Motion, names: list[str]) -> Motion:
         else:
             back = rotations.inverse(world[:, parent])
             moved = rotations.rotate(back, world_positions[:, j] - world_positions[:, parent])
+            if np.ptp(moved, axis=0).max() > 1e-4:
+                moving.add(i)
             local_positions.append(moved)
             local.append(rotations.multiply(back, world[:, j]))
             offsets.append(moved.mean(0))
-    free = {names.index(names[i]) for i, j in enumerate(index) if j in motion.free or parents[i] < 0}
+    wrong = [names[i] for i, parent in enumerate(parents) if (parent < 0) != (i == 0) or parent >= i or index[i] in index[:i]]
+    if wrong:
+        raise InputError(f"joints {', '.join(wrong)}: need each joint once and after its parent, one root, first; correct body.joints")
+    free = moving | {i for i, j in enumerate(index) if j in motion.free or parents[i] < 0}
     orders = [motion.orders[j] for j in index] if motion.orders else None
     ends = {i: motion.ends_cm[j] for i, j in enumerate(index) if j in motion.ends_cm}
     return replace(

@@ -21,25 +21,33 @@ FPS = 30
 
 def body_stream(path: Path, entry: dict | None, where: str) -> dict:
     """Start, rate and last frame's time of a body, from its entry of timecode.json."""
-    if not entry or "start" not in entry or "rate" not in entry:
+    if not isinstance(entry, dict) or "start" not in entry or "rate" not in entry:
         raise InputError(f"{where}: timecode.json has no start and rate of the body; add {{'start': 'HH:MM:SS:FF', 'rate': 120}} under body")
-    rate = float(entry["rate"])
+    rate = entry["rate"]
+    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate < 1e4:
+        raise InputError(f"{where}: rate {rate!r} of the body in timecode.json, need frames per second, such as 120; correct it")
+    rate = float(rate)
     num_frames, header_fps = bvh.read_header(path)
     if abs(header_fps / rate - 1) > 0.01:
         log.warning("%s: BVH header says %.4g fps, timecode.json %.4g; timecode.json is taken", where, header_fps, rate)
     try:
-        start = parse_timecode(entry["start"], rate)
+        start = parse_timecode(str(entry["start"]), rate)
     except InputError as error:
         raise InputError(f"{where}: body in timecode.json: {error}") from None
     return {"start": start, "end": start + (num_frames - 1) / rate, "rate": rate, "frames": num_frames, "sha256": sha256(path)}
 
 
 def face_stream(path: Path) -> dict:
-    """First and last time, frames, median rate and frames that the recorder dropped, from a face's timecodes."""
+    """First and last time, frames, rate and frames that the recorder dropped, from a face's timecodes.
+
+    Frames are indexed with the dropped ones counted in, by the median step; the rate is the slope of a straight line
+    through their times, so that drops do not pass for drift.
+    """
     stream = faces.open_face(path)
     steps = np.diff(stream.seconds)
-    step = float(np.median(steps))
-    dropped = int(np.round(steps / step - 1).clip(0).sum())
+    taken = np.round(steps / np.median(steps)).clip(1)
+    dropped = int((taken - 1).sum())
+    step = float(np.polyfit(np.concatenate([[0], np.cumsum(taken)]), stream.seconds - stream.seconds[0], 1)[0])
     ends = stream.seconds[[0, -1]].tolist()
     return {"start": ends[0], "end": ends[1], "rate": 1 / step, "frames": len(stream.seconds), "dropped": dropped, "longest_gap": float(steps.max())}
 
@@ -84,7 +92,10 @@ def run(*, timecode: Path, actors: list[str], bvh: list[Path], face: list[Path],
     take = timecode.parent.name
     if not timecode.exists():
         raise InputError(f"take {take}: no timecode.json; write the start and rate of each body into {timecode}")
-    entries = read_json(timecode).get("body", {})
+    content = read_json(timecode)
+    entries = content.get("body") if isinstance(content, dict) else None
+    if not isinstance(entries, dict):
+        raise InputError(f"take {take}: {timecode} has no 'body', need {{'body': {{actor: {{'start': 'HH:MM:SS:FF', 'rate': 120}}}}}}; add it")
     streams, performances = {}, []
     for actor, b, f, w in zip(actors, bvh, face, wav):
         where = f"take {take}, actor {actor}"

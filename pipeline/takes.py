@@ -33,6 +33,14 @@ class Take:
         return tuple(f"{self.date}_{actor}_{self.scenario}" for actor in self.actors)
 
 
+def actor_of(performance: str) -> str:
+    """Actor id of a performance `<date>_<actor>_<scenario>`; InputError for any other name."""
+    match = _PERFORMANCE.match(performance)
+    if not match:
+        raise InputError(f"performance {performance!r}: need <date>_<actor>_<scenario>, such as 20231119_001_051; correct it")
+    return match[2]
+
+
 def _check_columns(path: Path, columns: list[str], needed: list[str]) -> None:
     unknown = [column for column in columns if column not in needed]
     missing = [column for column in needed if column not in columns]

@@ -7,6 +7,7 @@ import ast
 import json
 import shlex
 import sys
+from collections.abc import Callable
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -16,8 +17,9 @@ from pipeline import config, shard_plan, split, stage
 from pipeline.errors import InputError
 from pipeline.files import read_json, read_tsv
 from pipeline.simulate import plan as simulate_plan
-from pipeline.takes import Take, dataset_takes, shoot_takes
+from pipeline.takes import Take, actor_of, dataset_takes, shoot_takes
 
+InputFunction = Callable[..., str | list[str]]
 REPOSITORY = Path(__file__).resolve().parents[1]
 CANNOT_CHANGE_RESULTS = {"pipeline.errors", "pipeline.stage", "pipeline.config", "pipeline.workflow"}
 """Modules that are no input of any rule: errors, the command line, and the config, whose values reach rules as flags."""
@@ -121,20 +123,58 @@ class Study:
             return f"{stem}.csv" if Path(f"{stem}.csv").exists() and not Path(f"{stem}.mesh.h5").exists() else f"{stem}.mesh.h5"
         return f"{stem}.{kind}"
 
-    def dataset_files(self, take: str, folder: str, suffix: str) -> list[str]:
-        """Files of both performances of a take in a folder of the dataset."""
-        return [f"{self.dataset}/{folder}/{name}.{suffix}" for name in self.takes[take].performances]
+    def raw(self, kind: str) -> InputFunction:
+        """Input function: the raw files of both performances of the take ({take}, or the take of {performance})."""
+        return lambda wildcards: [self.raw_file(name, kind) for name in self._take(wildcards).performances]
 
-    def annotations(self, take: str, kind: str, suffix: str) -> list[str]:
-        """Files of both performances of a take in a folder of the annotations."""
-        return [f"{self.root}/annotations/{kind}/{name}.{suffix}" for name in self.takes[take].performances]
+    def own_raw(self, kind: str) -> InputFunction:
+        """Input function: the raw file of {performance}."""
+        return lambda wildcards: self.raw_file(wildcards.performance, kind)
 
-    def capture_reports(self, take: str) -> list[str]:
-        """What the capture half has reported of a take; nothing for a download."""
+    def of_take(self, pattern: str) -> InputFunction:
+        """Input function: `pattern` with {take} filled in by the take of {performance}."""
+        return lambda wildcards: pattern.format(take=self._take(wildcards).name)
+
+    def both(self, pattern: str) -> InputFunction:
+        """Input function: `pattern` with {performance} filled in for both performances of {take}."""
+        return lambda wildcards: [pattern.format(performance=name) for name in self._take(wildcards).performances]
+
+    def own_and_partner(self, pattern: str) -> InputFunction:
+        """Input function: `pattern` for {performance} and for the other performance of its take, in that order."""
+        return lambda wildcards: [pattern.format(performance=name) for name in (wildcards.performance, self.partner(wildcards.performance))]
+
+    def rigs(self, wildcards) -> list[str]:
+        """Input function: rigs of both actors of {take}, or of the actor of {performance}, as the shoot or dataset has them."""
+        if hasattr(wildcards, "performance"):
+            return [f"{self.shoot}/rigs/{actor_of(wildcards.performance)}.npz"]
+        return [f"{self.dataset}/rigs/{actor}.npz" for actor in self._take(wildcards).actors]
+
+    def capture_reports(self, wildcards) -> list[str]:
+        """Input function: what the capture half has reported of {take}; nothing for a download."""
         if self.config.dataset:
             return []
-        folders = ("body", "fit", "separation")
-        return [f"{self.root}/annotations/sync/{take}.json", *(path for kind in folders for path in self.annotations(take, kind, "json"))]
+        names = self._take(wildcards).performances
+        reports = [f"{self.root}/annotations/{kind}/{name}.json" for kind in ("body", "fit", "separation") for name in names]
+        return [f"{self.root}/annotations/sync/{wildcards.take}.json", *reports]
+
+    def of_shard(self, pattern: str) -> InputFunction:
+        """Input function: `pattern` for every {performance} or {take} of {shard}."""
+        key = "performance" if "{performance}" in pattern else "take"
+
+        def files(wildcards) -> list[str]:
+            takes = [self.takes[name] for name in self.shards[wildcards.shard]]
+            subjects = [name for take in takes for name in (take.performances if key == "performance" else [take.name])]
+            return [pattern.format(**{key: subject}) for subject in subjects]
+
+        return files
+
+    @property
+    def shard_files(self) -> list[str]:
+        """All shards, their index and their moments: what training and generation read."""
+        return [f"{self.root}/shards/{name}" for name in [*(f"{shard}.h5" for shard in self.shards), "index.parquet", "stats.json"]]
+
+    def _take(self, wildcards) -> Take:
+        return self.take_of[wildcards.performance] if hasattr(wildcards, "performance") else self.takes[wildcards.take]
 
     @cached_property
     def split(self) -> dict[str, str]:

@@ -7,8 +7,6 @@ rule actions:
         code=code("pipeline.actions"),
     output:
         f"{ROOT}/annotations/actions/{{performance}}.npy",
-    params:
-        options=flags(study.config.actions),
     log:
         f"{ROOT}/logs/actions/{{performance}}.log",
     benchmark:
@@ -16,18 +14,18 @@ rule actions:
     threads: 1
     resources:
         mem_mb=600,
+    params:
+        options=flags(study.config.actions),
     shell:
         "python -m pipeline.actions --bvh {input.bvh:q} --out {output:q} {params.options} > {log:q} 2>&1"
 
 
 rule facing:
     input:
-        bvh=lambda wildcards: [f"{study.dataset}/bvhs/{name}.bvh" for name in (wildcards.performance, study.partner(wildcards.performance))],
+        bvh=study.own_and_partner(f"{study.dataset}/bvhs/{{performance}}.bvh"),
         code=code("pipeline.facing"),
     output:
         f"{ROOT}/annotations/facing/{{performance}}.npy",
-    params:
-        options=flags(study.config.facing),
     log:
         f"{ROOT}/logs/facing/{{performance}}.log",
     benchmark:
@@ -35,18 +33,18 @@ rule facing:
     threads: 1
     resources:
         mem_mb=600,
+    params:
+        options=flags(study.config.facing),
     shell:
         "python -m pipeline.facing --bvh {input.bvh:q} --out {output:q} {params.options} > {log:q} 2>&1"
 
 
 rule transcripts:
     input:
-        wav=lambda wildcards: [f"{study.dataset}/wav/{name}.wav" for name in (wildcards.performance, study.partner(wildcards.performance))],
+        wav=study.own_and_partner(f"{study.dataset}/wav/{{performance}}.wav"),
         code=code("pipeline.transcripts"),
     output:
         f"{ROOT}/annotations/transcripts/{{performance}}.json",
-    params:
-        options=flags(study.config.transcripts),
     log:
         f"{ROOT}/logs/transcripts/{{performance}}.log",
     benchmark:
@@ -54,16 +52,18 @@ rule transcripts:
     threads: 1
     resources:
         mem_mb=1500,
+    params:
+        options=flags(study.config.transcripts),
     shell:
         "python -m pipeline.transcripts --wav {input.wav:q} --out {output:q} {params.options} > {log:q} 2>&1"
 
 
 rule quality:
     input:
-        bvh=lambda wildcards: study.dataset_files(wildcards.take, "bvhs", "bvh"),
-        face=lambda wildcards: study.dataset_files(wildcards.take, "face_arkit", "npy"),
-        wav=lambda wildcards: study.dataset_files(wildcards.take, "wav", "wav"),
-        parts=lambda wildcards: study.capture_reports(wildcards.take),
+        bvh=study.both(f"{study.dataset}/bvhs/{{performance}}.bvh"),
+        face=study.both(f"{study.dataset}/face_arkit/{{performance}}.npy"),
+        wav=study.both(f"{study.dataset}/wav/{{performance}}.wav"),
+        parts=study.capture_reports,
         code=code("pipeline.quality"),
     output:
         f"{ROOT}/annotations/quality/{{take}}.json",
@@ -85,8 +85,6 @@ rule split:
         code=code("pipeline.split"),
     output:
         update(f"{ROOT}/annotations/split.tsv"),
-    params:
-        split=[f"{name}={split}" for name, split in study.split.items()],
     log:
         f"{ROOT}/logs/split.log",
     benchmark:
@@ -94,5 +92,7 @@ rule split:
     threads: 1
     resources:
         mem_mb=200,
+    params:
+        split=[f"{name}={split}" for name, split in study.split.items()],
     shell:
         "python -m pipeline.split --assigned {params.split} --out {output:q} > {log:q} 2>&1"

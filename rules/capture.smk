@@ -1,38 +1,17 @@
 # From raw streams to the dataset. Runs for a shoot, simulated or real; not for a downloaded release.
 
 
-def raw(kind):
-    """Input function: the raw stream files of a take in actor order, or of one performance."""
-
-    def files(wildcards):
-        if hasattr(wildcards, "performance"):
-            names = [wildcards.performance]
-        else:
-            names = study.takes[wildcards.take].performances
-        return [study.raw_file(name, kind) for name in names]
-
-    return files
-
-
-def take_file(pattern):
-    """Input function: a file of the take that a performance belongs to."""
-    return lambda wildcards: pattern.format(take=study.take_of[wildcards.performance].name)
-
-
 if not study.config.dataset:
 
     rule sync:
         input:
             timecode=f"{study.shoot}/{{take}}/timecode.json",
-            bvh=raw("bvh"),
-            face=raw("face"),
-            wav=raw("wav"),
+            bvh=study.raw("bvh"),
+            face=study.raw("face"),
+            wav=study.raw("wav"),
             code=code("pipeline.sync"),
         output:
             f"{ROOT}/annotations/sync/{{take}}.json",
-        params:
-            actors=lambda wildcards: study.takes[wildcards.take].actors,
-            options=flags(study.config.sync),
         log:
             f"{ROOT}/logs/sync/{{take}}.log",
         benchmark:
@@ -40,19 +19,20 @@ if not study.config.dataset:
         threads: 1
         resources:
             mem_mb=400,
+        params:
+            actors=lambda wildcards: study.takes[wildcards.take].actors,
+            options=flags(study.config.sync),
         shell:
             "python -m pipeline.sync --timecode {input.timecode:q} --actors {params.actors} --bvh {input.bvh:q} --face {input.face:q} --wav {input.wav:q} --out {output:q} {params.options} > {log:q} 2>&1"
 
     rule body:
         input:
-            bvh=raw("bvh"),
-            sync=take_file(f"{ROOT}/annotations/sync/{{take}}.json"),
+            bvh=study.own_raw("bvh"),
+            sync=study.of_take(f"{ROOT}/annotations/sync/{{take}}.json"),
             code=code("pipeline.body"),
         output:
             bvh=f"{ROOT}/dataset/bvhs/{{performance}}.bvh",
             report=f"{ROOT}/annotations/body/{{performance}}.json",
-        params:
-            options=flags(study.config.body),
         log:
             f"{ROOT}/logs/body/{{performance}}.log",
         benchmark:
@@ -60,20 +40,20 @@ if not study.config.dataset:
         threads: 1
         resources:
             mem_mb=600,
+        params:
+            options=flags(study.config.body),
         shell:
             "python -m pipeline.body --bvh {input.bvh:q} --sync {input.sync:q} --performance {wildcards.performance} --out {output.bvh:q} --out-report {output.report:q} {params.options} > {log:q} 2>&1"
 
     rule blendshapes:
         input:
-            face=raw("face"),
-            rig=lambda wildcards: f"{study.shoot}/rigs/{wildcards.performance.split('_')[1]}.npz",
-            sync=take_file(f"{ROOT}/annotations/sync/{{take}}.json"),
+            face=study.own_raw("face"),
+            rig=study.rigs,
+            sync=study.of_take(f"{ROOT}/annotations/sync/{{take}}.json"),
             code=code("pipeline.blendshapes"),
         output:
             weights=f"{ROOT}/dataset/face_arkit/{{performance}}.npy",
             report=f"{ROOT}/annotations/fit/{{performance}}.json",
-        params:
-            options=flags(study.config.blendshapes),
         log:
             f"{ROOT}/logs/blendshapes/{{performance}}.log",
         benchmark:
@@ -81,19 +61,19 @@ if not study.config.dataset:
         threads: 1
         resources:
             mem_mb=800,
+        params:
+            options=flags(study.config.blendshapes),
         shell:
             "python -m pipeline.blendshapes --face {input.face:q} --rig {input.rig:q} --sync {input.sync:q} --performance {wildcards.performance} --out {output.weights:q} --out-report {output.report:q} {params.options} > {log:q} 2>&1"
 
     rule separation:
         input:
-            wav=lambda wildcards: [study.raw_file(name, "wav") for name in study.take_of[wildcards.performance].performances],
-            sync=take_file(f"{ROOT}/annotations/sync/{{take}}.json"),
+            wav=study.raw("wav"),
+            sync=study.of_take(f"{ROOT}/annotations/sync/{{take}}.json"),
             code=code("pipeline.separation"),
         output:
             wav=f"{ROOT}/dataset/wav/{{performance}}.wav",
             report=f"{ROOT}/annotations/separation/{{performance}}.json",
-        params:
-            options=flags(study.config.separation),
         log:
             f"{ROOT}/logs/separation/{{performance}}.log",
         benchmark:
@@ -101,6 +81,8 @@ if not study.config.dataset:
         threads: 1
         resources:
             mem_mb=800,
+        params:
+            options=flags(study.config.separation),
         shell:
             "python -m pipeline.separation --wav {input.wav:q} --sync {input.sync:q} --performance {wildcards.performance} --out {output.wav:q} --out-report {output.report:q} {params.options} > {log:q} 2>&1"
 
@@ -123,5 +105,9 @@ if not study.config.dataset:
         threads: 1
         resources:
             mem_mb=400,
+        params:
+            shoot=study.shoot,
+            sync=f"{ROOT}/annotations/sync",
+            out=f"{ROOT}/dataset",
         shell:
-            "python -m pipeline.dataset --shoot {study.shoot:q} --sync {ROOT}/annotations/sync --out {ROOT}/dataset > {log:q} 2>&1"
+            "python -m pipeline.dataset --shoot {params.shoot:q} --sync {params.sync:q} --out {params.out:q} > {log:q} 2>&1"

@@ -7,15 +7,12 @@ SAMPLES = [""] + [f"sample-{i:02d}/" for i in range(1, study.config.generate.num
 
 rule generate:
     input:
-        models=FACE["output"] + LOWER["output"] + UPPER["output"],
-        shards=FACE["input"],
+        models=rules.train.input,
+        shards=study.shard_files,
         code=code("models.generate"),
     output:
         expand(f"{ROOT}/results/generated/{{sample}}bvhs/{{name}}.bvh", sample=SAMPLES, name=TEST_PERFORMANCES),
         expand(f"{ROOT}/results/generated/{{sample}}face_arkit/{{name}}.npy", sample=SAMPLES, name=TEST_PERFORMANCES),
-    params:
-        takes=study.test_takes,
-        options=flags(study.config.generate),
     log:
         f"{ROOT}/logs/generate.log",
     benchmark:
@@ -23,21 +20,25 @@ rule generate:
     threads: 2
     resources:
         mem_mb=3000,
+    params:
+        runs=f"{ROOT}/runs",
+        shards=f"{ROOT}/shards",
+        out=f"{ROOT}/results/generated",
+        takes=study.test_takes,
+        options=flags(study.config.generate),
     shell:
-        "python -m models.generate --runs {ROOT}/runs --shards {ROOT}/shards --takes {params.takes} --out {ROOT}/results/generated {params.options} > {log:q} 2>&1"
+        "python -m models.generate --runs {params.runs:q} --shards {params.shards:q} --takes {params.takes} --out {params.out:q} {params.options} > {log:q} 2>&1"
 
 
 rule evaluate:
     input:
         generated=rules.generate.output,
-        shards=FACE["input"],
+        shards=study.shard_files,
         rigs=expand(f"{study.dataset}/rigs/{{actor}}.npz", actor=study.actors),
         code=code("models.evaluate"),
     output:
         table=f"{ROOT}/results/table.csv",
         page=f"{ROOT}/results/table.html",
-    params:
-        options=flags(study.config.evaluate),
     log:
         f"{ROOT}/logs/evaluate.log",
     benchmark:
@@ -45,5 +46,10 @@ rule evaluate:
     threads: 2
     resources:
         mem_mb=2000,
+    params:
+        shards=f"{ROOT}/shards",
+        generated=f"{ROOT}/results/generated",
+        rigs=f"{study.dataset}/rigs",
+        options=flags(study.config.evaluate),
     shell:
-        "python -m models.evaluate --shards {ROOT}/shards --generated {ROOT}/results/generated --rigs {study.dataset:q}/rigs --out-table {output.table:q} --out-page {output.page:q} {params.options} > {log:q} 2>&1"
+        "python -m models.evaluate --shards {params.shards:q} --generated {params.generated:q} --rigs {params.rigs:q} --out-table {output.table:q} --out-page {output.page:q} {params.options} > {log:q} 2>&1"

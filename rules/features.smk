@@ -3,13 +3,11 @@
 
 rule features:
     input:
-        bvh=lambda wildcards: study.dataset_files(wildcards.take, "bvhs", "bvh"),
-        wav=lambda wildcards: study.dataset_files(wildcards.take, "wav", "wav"),
+        bvh=study.both(f"{study.dataset}/bvhs/{{performance}}.bvh"),
+        wav=study.both(f"{study.dataset}/wav/{{performance}}.wav"),
         code=code("pipeline.features"),
     output:
         f"{ROOT}/features/{{take}}.h5",
-    params:
-        options=flags(study.config.features),
     log:
         f"{ROOT}/logs/features/{{take}}.log",
     benchmark:
@@ -17,18 +15,18 @@ rule features:
     threads: 1
     resources:
         mem_mb=800,
+    params:
+        options=flags(study.config.features),
     shell:
         "python -m pipeline.features --bvh {input.bvh:q} --wav {input.wav:q} --out {output:q} {params.options} > {log:q} 2>&1"
 
 
 rule text:
     input:
-        transcripts=lambda wildcards: [f"{ROOT}/annotations/transcripts/{name}.json" for name in study.takes[wildcards.take].performances],
+        transcripts=study.both(f"{ROOT}/annotations/transcripts/{{performance}}.json"),
         code=code("pipeline.text"),
     output:
         f"{ROOT}/features/{{take}}.text.h5",
-    params:
-        options=flags(study.config.text),
     log:
         f"{ROOT}/logs/text/{{take}}.log",
     benchmark:
@@ -36,5 +34,7 @@ rule text:
     threads: 1
     resources:
         mem_mb=1500,
+    params:
+        options=flags(study.config.text),
     shell:
         "python -m pipeline.text --transcripts {input.transcripts:q} --out {output:q} {params.options} > {log:q} 2>&1"

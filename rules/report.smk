@@ -6,17 +6,15 @@ STRIPS = study.test_takes + [name for name in study.takes if name not in study.t
 
 rule strips:
     input:
-        bvh=lambda wildcards: study.dataset_files(wildcards.take, "bvhs", "bvh"),
-        face=lambda wildcards: study.dataset_files(wildcards.take, "face_arkit", "npy"),
-        rigs=lambda wildcards: [f"{study.dataset}/rigs/{actor}.npz" for actor in study.takes[wildcards.take].actors],
-        actions=lambda wildcards: study.annotations(wildcards.take, "actions", "npy"),
-        transcripts=lambda wildcards: study.annotations(wildcards.take, "transcripts", "json"),
+        bvh=study.both(f"{study.dataset}/bvhs/{{performance}}.bvh"),
+        face=study.both(f"{study.dataset}/face_arkit/{{performance}}.npy"),
+        rigs=study.rigs,
+        actions=study.both(f"{ROOT}/annotations/actions/{{performance}}.npy"),
+        transcripts=study.both(f"{ROOT}/annotations/transcripts/{{performance}}.json"),
         generated=lambda wildcards: rules.generate.output if wildcards.take in study.test_takes else [],
         code=code("pipeline.strips"),
     output:
         f"{ROOT}/results/strips/{{take}}.png",
-    params:
-        generated=lambda wildcards: f"--generated {ROOT}/results/generated" if wildcards.take in study.test_takes else "",
     log:
         f"{ROOT}/logs/strips/{{take}}.log",
     benchmark:
@@ -24,6 +22,8 @@ rule strips:
     threads: 1
     resources:
         mem_mb=800,
+    params:
+        generated=lambda wildcards: f"--generated {ROOT}/results/generated" if wildcards.take in study.test_takes else "",
     shell:
         "python -m pipeline.strips --bvh {input.bvh:q} --face {input.face:q} --rig {input.rigs:q} --actions {input.actions:q} --transcripts {input.transcripts:q} {params.generated} --out {output:q} > {log:q} 2>&1"
 
@@ -48,8 +48,13 @@ if study.simulated:
         threads: 1
         resources:
             mem_mb=800,
+        params:
+            shoot=study.shoot,
+            truth=f"{ROOT}/truth",
+            dataset=study.dataset,
+            annotations=f"{ROOT}/annotations",
         shell:
-            "python -m pipeline.accuracy --shoot {study.shoot:q} --truth {ROOT}/truth --dataset {study.dataset:q} --annotations {ROOT}/annotations --out {output:q} > {log:q} 2>&1"
+            "python -m pipeline.accuracy --shoot {params.shoot:q} --truth {params.truth:q} --dataset {params.dataset:q} --annotations {params.annotations:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule all:

@@ -7,9 +7,6 @@ rule shard_plan:
         code=code("pipeline.shard_plan"),
     output:
         update(f"{ROOT}/shards/plan.json"),
-    params:
-        takes=list(study.takes),
-        options=flags(study.config.shards),
     log:
         f"{ROOT}/logs/shard_plan.log",
     benchmark:
@@ -17,38 +14,25 @@ rule shard_plan:
     threads: 1
     resources:
         mem_mb=200,
+    params:
+        takes=list(study.takes),
+        options=flags(study.config.shards),
     shell:
         "python -m pipeline.shards plan --takes {params.takes} --out {output:q} {params.options} > {log:q} 2>&1"
 
 
-def shard_input(pattern):
-    """Input function: one file per performance ({performance}) or take ({take}) of a shard."""
-
-    def files(wildcards):
-        takes = [study.takes[name] for name in study.shards[wildcards.shard]]
-        if "{performance}" in pattern:
-            return [pattern.format(performance=name) for take in takes for name in take.performances]
-        return [pattern.format(take=take.name) for take in takes]
-
-    return files
-
-
 rule shards:
     input:
-        face=shard_input(f"{study.dataset}/face_arkit/{{performance}}.npy"),
-        actions=shard_input(f"{ROOT}/annotations/actions/{{performance}}.npy"),
-        facing=shard_input(f"{ROOT}/annotations/facing/{{performance}}.npy"),
-        quality=shard_input(f"{ROOT}/annotations/quality/{{take}}.json"),
-        features=shard_input(f"{ROOT}/features/{{take}}.h5"),
-        text=shard_input(f"{ROOT}/features/{{take}}.text.h5"),
+        face=study.of_shard(f"{study.dataset}/face_arkit/{{performance}}.npy"),
+        actions=study.of_shard(f"{ROOT}/annotations/actions/{{performance}}.npy"),
+        facing=study.of_shard(f"{ROOT}/annotations/facing/{{performance}}.npy"),
+        quality=study.of_shard(f"{ROOT}/annotations/quality/{{take}}.json"),
+        features=study.of_shard(f"{ROOT}/features/{{take}}.h5"),
+        text=study.of_shard(f"{ROOT}/features/{{take}}.text.h5"),
         dataset=[] if study.config.dataset else ancient(f"{ROOT}/dataset/takes.tsv"),
         code=code("pipeline.shards"),
     output:
         f"{ROOT}/shards/{{shard}}.h5",
-    params:
-        takes=lambda wildcards: study.shards[wildcards.shard],
-        splits=lambda wildcards: [study.split[name] for name in study.shards[wildcards.shard]],
-        options=flags(study.config.shards),
     log:
         f"{ROOT}/logs/shards/{{shard}}.log",
     benchmark:
@@ -56,8 +40,15 @@ rule shards:
     threads: 1
     resources:
         mem_mb=1000,
+    params:
+        dataset=study.dataset,
+        annotations=f"{ROOT}/annotations",
+        features=f"{ROOT}/features",
+        takes=lambda wildcards: study.shards[wildcards.shard],
+        splits=lambda wildcards: [study.split[name] for name in study.shards[wildcards.shard]],
+        options=flags(study.config.shards),
     shell:
-        "python -m pipeline.shards build --dataset {study.dataset:q} --annotations {ROOT}/annotations --features {ROOT}/features --takes {params.takes} --splits {params.splits} --out {output:q} {params.options} > {log:q} 2>&1"
+        "python -m pipeline.shards build --dataset {params.dataset:q} --annotations {params.annotations:q} --features {params.features:q} --takes {params.takes} --splits {params.splits} --out {output:q} {params.options} > {log:q} 2>&1"
 
 
 rule shard_index:

@@ -9,8 +9,6 @@ if study.simulated:
         output:
             expand(f"{study.shoot}/{{name}}.tsv", name=["takes", "actors"]),
             expand(f"{study.shoot}/rigs/{{actor}}.npz", actor=study.actors),
-        params:
-            options=f"--seed {study.config.seed} {flags(study.config.simulate)}",
         log:
             f"{ROOT}/logs/simulate_cast.log",
         benchmark:
@@ -18,5 +16,55 @@ if study.simulated:
         threads: 1
         resources:
             mem_mb=400,
+        params:
+            shoot=study.shoot,
+            options=f"--seed {study.config.seed} {flags(study.config.simulate)}",
         shell:
-            "python -m pipeline.simulate.cast --out {study.shoot:q} {params.options} > {log:q} 2>&1"
+            "python -m pipeline.simulate.cast --out {params.shoot:q} {params.options} > {log:q} 2>&1"
+
+    # One job writes both performances of a take, but a file name tells one actor only: so there is a rule for each pair
+    # of actors, which knows its scenarios (a scenario of the simulated shoot is one take).
+    for a, b in sorted({take.actors for take in study.takes.values()}):
+
+        rule:
+            name:
+                f"simulate_take_{a}_{b}"
+            input:
+                code=code("pipeline.simulate.take"),
+            output:
+                f"{study.shoot}/{{date}}_{{scenario}}/timecode.json",
+                multiext(f"{study.shoot}/{{date}}_{{scenario}}/{{date}}_{a}_{{scenario}}", ".bvh", ".mesh.h5", ".wav"),
+                multiext(f"{study.shoot}/{{date}}_{{scenario}}/{{date}}_{b}_{{scenario}}", ".bvh", ".mesh.h5", ".wav"),
+                f"{ROOT}/truth/{{date}}_{{scenario}}/truth.json",
+                multiext(
+                    f"{ROOT}/truth/{{date}}_{{scenario}}/{{date}}_{a}_{{scenario}}",
+                    ".arkit.npy",
+                    ".seconds.npy",
+                    ".wav",
+                    ".actions.npy",
+                    ".facing.npy",
+                ),
+                multiext(
+                    f"{ROOT}/truth/{{date}}_{{scenario}}/{{date}}_{b}_{{scenario}}",
+                    ".arkit.npy",
+                    ".seconds.npy",
+                    ".wav",
+                    ".actions.npy",
+                    ".facing.npy",
+                ),
+            log:
+                f"{ROOT}/logs/simulate_take/{{date}}_{{scenario}}.log",
+            benchmark:
+                f"{ROOT}/timings/simulate_take/{{date}}_{{scenario}}.tsv"
+            wildcard_constraints:
+                date=r"\d{8}",
+                scenario="|".join(take.scenario for take in study.takes.values() if take.actors == (a, b)),
+            threads: 1
+            resources:
+                mem_mb=800,
+            params:
+                shoot=study.shoot,
+                truth=f"{ROOT}/truth",
+                options=f"--seed {study.config.seed} {flags(study.config.simulate)}",
+            shell:
+                "python -m pipeline.simulate.take --take {wildcards.date}_{wildcards.scenario} --out {params.shoot:q} --truth {params.truth:q} {params.options} > {log:q} 2>&1"

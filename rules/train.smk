@@ -2,33 +2,13 @@
 # before a rerun: the trainer keeps them under a hash of config, data and model code and resumes what matches.
 
 
-def training(name, section):
-    """Inputs, outputs and flags of one model's training."""
-    run = f"{ROOT}/runs/{name}"
-    return {
-        "input": [
-            *expand(f"{ROOT}/shards/{{shard}}.h5", shard=study.shards),
-            f"{ROOT}/shards/index.parquet",
-            f"{ROOT}/shards/stats.json",
-        ],
-        "output": [f"{run}/model.safetensors", f"{run}/model.json"],
-        "options": flags(section),
-    }
-
-
-FACE = training("face", study.config.face_model)
-LOWER = training("body_lower", study.config.body_model)
-UPPER = training("body_upper", study.config.body_model)
-
-
 rule train_face:
     input:
-        FACE["input"],
+        shards=study.shard_files,
         code=code("models.train"),
     output:
-        FACE["output"],
-    params:
-        options=FACE["options"],
+        f"{ROOT}/runs/face/model.safetensors",
+        f"{ROOT}/runs/face/model.json",
     log:
         f"{ROOT}/logs/train_face.log",
     benchmark:
@@ -36,18 +16,21 @@ rule train_face:
     threads: 2
     resources:
         mem_mb=3000,
+    params:
+        shards=f"{ROOT}/shards",
+        run=f"{ROOT}/runs/face",
+        options=flags(study.config.face_model),
     shell:
-        "python -m models.train face --shards {ROOT}/shards --out {ROOT}/runs/face {params.options} > {log:q} 2>&1"
+        "python -m models.train face --shards {params.shards:q} --out {params.run:q} {params.options} > {log:q} 2>&1"
 
 
 rule train_body_lower:
     input:
-        LOWER["input"],
+        shards=study.shard_files,
         code=code("models.train"),
     output:
-        LOWER["output"],
-    params:
-        options=LOWER["options"],
+        f"{ROOT}/runs/body_lower/model.safetensors",
+        f"{ROOT}/runs/body_lower/model.json",
     log:
         f"{ROOT}/logs/train_body_lower.log",
     benchmark:
@@ -55,18 +38,21 @@ rule train_body_lower:
     threads: 2
     resources:
         mem_mb=3000,
+    params:
+        shards=f"{ROOT}/shards",
+        run=f"{ROOT}/runs/body_lower",
+        options=flags(study.config.body_model),
     shell:
-        "python -m models.train body_lower --shards {ROOT}/shards --out {ROOT}/runs/body_lower {params.options} > {log:q} 2>&1"
+        "python -m models.train body_lower --shards {params.shards:q} --out {params.run:q} {params.options} > {log:q} 2>&1"
 
 
 rule train_body_upper:
     input:
-        UPPER["input"],
+        shards=study.shard_files,
         code=code("models.train"),
     output:
-        UPPER["output"],
-    params:
-        options=UPPER["options"],
+        f"{ROOT}/runs/body_upper/model.safetensors",
+        f"{ROOT}/runs/body_upper/model.json",
     log:
         f"{ROOT}/logs/train_body_upper.log",
     benchmark:
@@ -74,18 +60,21 @@ rule train_body_upper:
     threads: 2
     resources:
         mem_mb=3000,
+    params:
+        shards=f"{ROOT}/shards",
+        run=f"{ROOT}/runs/body_upper",
+        options=flags(study.config.body_model),
     shell:
-        "python -m models.train body_upper --shards {ROOT}/shards --out {ROOT}/runs/body_upper {params.options} > {log:q} 2>&1"
+        "python -m models.train body_upper --shards {params.shards:q} --out {params.run:q} {params.options} > {log:q} 2>&1"
 
 
 rule train_body:
     input:
-        LOWER["output"],
-        UPPER["output"],
+        rules.train_body_lower.output,
+        rules.train_body_upper.output,
 
 
 rule train:
     input:
-        FACE["output"],
-        LOWER["output"],
-        UPPER["output"],
+        rules.train_face.output,
+        rules.train_body.input,

@@ -12,11 +12,10 @@ import numpy as np
 from pipeline.arkit import NAMES
 from pipeline.simulate.dialogue import Turn
 from pipeline.simulate.noise import Drift, bump, drift, ease
-from pipeline.simulate.visemes import CLASS_OF, CLOSURE, STRENGTH, VISEMES, phones
+from pipeline.simulate.visemes import CLASS_OF, CLOSURE, SIDES, STRENGTH, VISEMES, phones
 
 INDEX = {name: i for i, name in enumerate(NAMES)}
 REST = 0.25  # the pull of the resting mouth, which wins in silence
-SIDES = ("Left", "Right")
 VOWELS = ("ah", "uh", "ae", "eh", "er", "ee", "oh", "oo")
 
 _MOODS = {
@@ -66,7 +65,7 @@ def timed_phones(turns: list[Turn]) -> list[tuple[str, float, float, bool]]:
         for phoneme in turn.utterance.phonemes:
             parts = phones(phoneme.ipa)
             edges = np.linspace(phoneme.start, phoneme.end, len(parts) + 1) + turn.start
-            result += [(CLASS_OF[p], a, b, phoneme.stressed) for p, a, b in zip(parts, edges[:-1], edges[1:])]
+            result += [(CLASS_OF[p], a, b, phoneme.stressed) for p, a, b in zip(parts, edges[:-1], edges[1:], strict=True)]
     return result
 
 
@@ -141,7 +140,7 @@ def evaluate_face(plan: FacePlan, times: np.ndarray) -> np.ndarray:
         for name in ("browInnerUp", "browOuterUpLeft", "browOuterUpRight"):
             weights[:, INDEX[name]] += lift
     _add_gaze(plan, times, weights)
-    for i, (name, wander) in enumerate(zip(NAMES, plan.idle)):
+    for i, (name, wander) in enumerate(zip(NAMES, plan.idle, strict=True)):
         if name != "mouthClose":
             lips = name in ("jawOpen", "mouthFunnel", "mouthUpperUpLeft", "mouthUpperUpRight", "mouthLowerDownLeft", "mouthLowerDownRight")
             weights[:, i] += (0.015 * (1 - shut) if lips else 0.05) * np.maximum(wander(times), 0)
@@ -151,7 +150,7 @@ def evaluate_face(plan: FacePlan, times: np.ndarray) -> np.ndarray:
 def _add_gaze(plan: FacePlan, times: np.ndarray, weights: np.ndarray) -> None:
     """Add the eyes' direction to the weights: quick moves between targets that are held."""
     gaze = np.zeros((len(times), 2))
-    for (_, *before), (time, *after) in zip(plan.gazes[:-1], plan.gazes[1:]):
+    for (_, *before), (time, *after) in zip(plan.gazes[:-1], plan.gazes[1:], strict=True):
         gaze += ease((times - time) / 0.07)[:, None] * (np.array(after) - np.array(before))
     left, up = np.maximum(gaze, 0).T
     right, down = np.maximum(-gaze, 0).T

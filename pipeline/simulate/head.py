@@ -144,7 +144,7 @@ def _mouth_shapes(sheet: _Sheet) -> dict[str, np.ndarray]:
     apart = np.stack([np.zeros_like(x), 1 - 2 * lower, np.zeros_like(x)], -1) * front[:, None]
     side_jaw = {side: 1 + 0.6 * s * np.tanh(x / 2.5) for side, s in SIDES}
     side_lip = {side: (lips + 0.5 * at(s * 3.2, my, 1.6, 1.6)) for side, s in SIDES}
-    slit = np.exp(-np.clip(np.abs(y - my) / 1.0, 0, 4) ** 2)
+    slit = np.exp(-(np.clip(np.abs(y - my) / 1.0, 0, 4) ** 2))
     return {
         "jawOpen": opened,
         "jawForward": field(jaw * at(0, -7, 4.5, 4), (0, 0.05, 0.9)),
@@ -175,11 +175,11 @@ def _side_shapes(sheet: _Sheet, side: str, s: float) -> dict[str, np.ndarray]:
     shapes = {
         "eyeBlink": field(ex, ey + 0.35, 1.3, 0.7, (0, -0.95, 0.15)) + field(ex, ey - 0.7, 1.1, 0.45, (0, 0.2, 0)),
         "eyeLookDown": field(ex, ey - 0.25, 1.0, 0.75, (0, -0.45, -0.1)) + field(ex, ey + 1.0, 1.3, 0.6, (0, -0.4, 0.1)),
-        "eyeLookIn": field(ex - 0.7, ey, 0.8, 0.8, (-0.5, 0, 0.25)),
-        "eyeLookOut": field(ex + 0.7, ey, 0.8, 0.8, (0.5, 0, 0.25)),
+        "eyeLookIn": field(ex - 0.8, ey, 1.0, 0.9, (-0.65, 0, 0.35)),
+        "eyeLookOut": field(ex + 0.8, ey, 1.0, 0.9, (0.65, 0, 0.35)),
         "eyeLookUp": field(ex, ey + 0.15, 1.0, 0.75, (0, 0.45, -0.1)) + field(ex, ey + 1.4, 1.3, 0.6, (0, 0.25, 0.15)),
         "eyeSquint": field(ex, ey - 1.1, 1.7, 0.6, (0, 0.55, 0.15)),
-        "eyeWide": field(ex, ey + 1.1, 1.5, 0.55, (0, 0.55, -0.15)),
+        "eyeWide": field(ex, ey + 1.1, 1.6, 0.7, (0, 0.65, -0.2)),
         "mouthSmile": field(2.9, my + 0.4, 1.7, 1.5, (0.7, 0.8, -0.35)),
         "mouthFrown": field(2.6, my - 0.9, 1.5, 1.4, (0.15, -0.9, -0.1)),
         "mouthDimple": field(3.0, my, 1.0, 0.9, (0.4, 0.05, -0.7)),

@@ -59,7 +59,7 @@ def plan_takes(num_takes: int, seed: int) -> list[dict[str, str]]:
         pair = PAIRS[i % len(PAIRS)]
         values = [f"{date}_{scenario}", date, scenario, *pair, relationships[i % len(relationships)], emotions[i % len(emotions)]]
         values += [_SETUPS[draw.randrange(len(_SETUPS))], _DESIGNS[draw.randrange(len(_DESIGNS))], "", "", ""]
-        rows.append(dict(zip(TAKE_COLUMNS, values)))
+        rows.append(dict(zip(TAKE_COLUMNS, values, strict=True)))
     return rows
 
 

@@ -5,6 +5,9 @@ would reach. `CLOSURE` says how far the lips are shut at the middle of the sound
 made by pipeline.simulate.face, since it depends on how far the jaw is open at that moment.
 """
 
+from pipeline.arkit import NAMES
+
+SIDES = ("Left", "Right")
 _MARKS = str.maketrans("", "", "ˈˌːˑ'ʲʰ̩̃̈_:;")
 
 PHONES = {
@@ -29,25 +32,30 @@ PHONES = {
 }
 """Phones of each class, one character each."""
 
-VISEMES = {
-    "lips": {"jawOpen": 0.08, "mouthPressLeft": 0.35, "mouthPressRight": 0.35, "mouthRollLower": 0.12, "mouthRollUpper": 0.10},
-    "teeth on lip": {"jawOpen": 0.08, "mouthRollLower": 0.50, "mouthUpperUpLeft": 0.14, "mouthUpperUpRight": 0.14},
-    "tongue on teeth": {"jawOpen": 0.18, "mouthLowerDownLeft": 0.18, "mouthLowerDownRight": 0.18, "mouthUpperUpLeft": 0.06, "mouthUpperUpRight": 0.06},
-    "tongue tip": {"jawOpen": 0.14, "mouthLowerDownLeft": 0.12, "mouthLowerDownRight": 0.12, "mouthStretchLeft": 0.08, "mouthStretchRight": 0.08},
-    "hiss": {"jawOpen": 0.07, "mouthStretchLeft": 0.18, "mouthStretchRight": 0.18, "mouthLowerDownLeft": 0.16, "mouthLowerDownRight": 0.16},
+_ONE_NAME = {
+    "lips": {"jawOpen": 0.08, "mouthPress": 0.35, "mouthRollLower": 0.12, "mouthRollUpper": 0.10},
+    "teeth on lip": {"jawOpen": 0.08, "mouthRollLower": 0.50, "mouthUpperUp": 0.14},
+    "tongue on teeth": {"jawOpen": 0.18, "mouthLowerDown": 0.18, "mouthUpperUp": 0.06},
+    "tongue tip": {"jawOpen": 0.14, "mouthLowerDown": 0.12, "mouthStretch": 0.08},
+    "hiss": {"jawOpen": 0.07, "mouthStretch": 0.18, "mouthLowerDown": 0.16},
     "hush": {"jawOpen": 0.10, "mouthFunnel": 0.50, "mouthShrugUpper": 0.12, "jawForward": 0.12},
-    "back": {"jawOpen": 0.20, "mouthLowerDownLeft": 0.06, "mouthLowerDownRight": 0.06},
+    "back": {"jawOpen": 0.20, "mouthLowerDown": 0.06},
     "r": {"jawOpen": 0.14, "mouthFunnel": 0.28, "mouthPucker": 0.18},
     "w": {"jawOpen": 0.08, "mouthPucker": 0.72, "mouthFunnel": 0.22},
-    "j": {"jawOpen": 0.12, "mouthStretchLeft": 0.20, "mouthStretchRight": 0.20, "mouthSmileLeft": 0.10, "mouthSmileRight": 0.10},
-    "ah": {"jawOpen": 0.66, "mouthLowerDownLeft": 0.18, "mouthLowerDownRight": 0.18, "mouthUpperUpLeft": 0.10, "mouthUpperUpRight": 0.10},
-    "uh": {"jawOpen": 0.44, "mouthLowerDownLeft": 0.12, "mouthLowerDownRight": 0.12},
-    "ae": {"jawOpen": 0.54, "mouthStretchLeft": 0.22, "mouthStretchRight": 0.22, "mouthUpperUpLeft": 0.12, "mouthUpperUpRight": 0.12},
-    "eh": {"jawOpen": 0.38, "mouthStretchLeft": 0.18, "mouthStretchRight": 0.18, "mouthDimpleLeft": 0.10, "mouthDimpleRight": 0.10},
+    "j": {"jawOpen": 0.12, "mouthStretch": 0.20, "mouthSmile": 0.10},
+    "ah": {"jawOpen": 0.66, "mouthLowerDown": 0.18, "mouthUpperUp": 0.10},
+    "uh": {"jawOpen": 0.44, "mouthLowerDown": 0.12},
+    "ae": {"jawOpen": 0.54, "mouthStretch": 0.22, "mouthUpperUp": 0.12},
+    "eh": {"jawOpen": 0.38, "mouthStretch": 0.18, "mouthDimple": 0.10},
     "er": {"jawOpen": 0.30, "mouthFunnel": 0.06},
-    "ee": {"jawOpen": 0.22, "mouthStretchLeft": 0.30, "mouthStretchRight": 0.30, "mouthSmileLeft": 0.16, "mouthSmileRight": 0.16},
+    "ee": {"jawOpen": 0.22, "mouthStretch": 0.30, "mouthSmile": 0.16},
     "oh": {"jawOpen": 0.44, "mouthFunnel": 0.42, "mouthPucker": 0.16},
     "oo": {"jawOpen": 0.20, "mouthPucker": 0.58, "mouthFunnel": 0.28},
+}
+
+VISEMES = {
+    name: {shape + side: weight for shape, weight in weights.items() for side in (SIDES if shape + "Left" in NAMES else ("",))}
+    for name, weights in _ONE_NAME.items()
 }
 """Weights of ARKit shapes in [0, 1] at the middle of a sound of each class."""
 

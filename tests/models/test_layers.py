@@ -99,4 +99,6 @@ def test_body_network_starts_at_zero_and_takes_any_length():
     network = BodyDenoiser(10, 4, channels=16, blocks=3, heads=2, window=20).eval()
     with torch.no_grad():
         for frames in (7, 40):
-            assert torch.allclose(network(torch.randn(2, frames, 10), torch.tensor([0, 9]), torch.randn(2, frames, 4)), network.last.bias.expand(2, frames, 10))
+            assert torch.allclose(
+                network(torch.randn(2, frames, 10), torch.tensor([0, 9]), torch.randn(2, frames, 4)), network.last.bias.expand(2, frames, 10)
+            )

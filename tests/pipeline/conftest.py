@@ -90,3 +90,22 @@ def tiny(tmp_path_factory) -> Tiny:
         features.run(bvh=[made.dataset / "bvhs" / f"{n}.bvh" for n in names], wav=[made.dataset / "wav" / f"{n}.wav" for n in names], out=made.features / f"{take}.h5", options=Features(num_mels=16))
         text.run(transcripts=[made.annotations / "transcripts" / f"{n}.json" for n in names], out=made.features / f"{take}.text.h5", options=Text())
     return made
+
+
+@pytest.fixture(scope="session")
+def shoot(tmp_path_factory):
+    """A tiny shoot (tiny_shoot.make_shoot), read only: its folder, and the truth by performance."""
+    from types import SimpleNamespace
+
+    from tiny_shoot import make_shoot
+
+    folder = tmp_path_factory.mktemp("shoot")
+    return SimpleNamespace(folder=folder, truth=make_shoot(folder))
+
+
+@pytest.fixture(scope="session")
+def captured(shoot, tmp_path_factory) -> Path:
+    """The tiny shoot's dataset/ and annotations/, made once by the capture half, read only."""
+    from tiny_shoot import capture
+
+    return capture(shoot.folder, tmp_path_factory.mktemp("captured"))

@@ -1,0 +1,248 @@
+"""The table of metrics: real test data, trained models, mean pose and nearest training clip.
+
+    python -m models.evaluate --shards data/shards --generated data/generated --rigs data/dataset/rigs --out-table table.csv --out-page table.html
+
+In: the test takes of the shards; what models.generate wrote for them (further samples in sample-01, ..); the actors' rigs
+(a folder of {actor}.npz, or one .npz for all). Out: a CSV, and a page that also says how each number is defined. Bodies
+are measured on the joints' exponential maps of both actors as one row (radians), faces on the rig's vertices (cm). A
+number that cannot be computed, because nothing of the kind was generated, is an empty cell.
+"""
+
+import csv
+import html
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from models import baselines, metrics
+from models.data import shards_of, takes_of
+from models.generate import sample_folder
+from pipeline import config, pose, stage
+from pipeline.bvh import load_bvh
+from pipeline.errors import InputError
+from pipeline.files import read_json, whole
+from pipeline.rig import Rig, load_rig, regions
+from pipeline.shards import Shard, TakeSpan
+
+BODY = ("FD_g", "FD_k", "Div_g", "Div_k", "Div_sample")
+COLUMNS = {
+    "FD_g": "rad^2. Frechet distance of poses, generated against real: frames as rows, covariances with ddof 1. Lower is better.",
+    "FD_k": "rad^2 per frame^2. The same of differences between successive frames of a window, per frame, not per second. Lower is better.",
+    "Div_g": "rad. Mean L2 distance of random pairs of generated poses, over all windows and samples. Best near the real row.",
+    "Div_k": "rad^2. Variance over time of generated poses, mean over channels, windows and samples. Best near the real row.",
+    "Div_sample": "rad^2. Variance over the samples of a take, mean over frames and channels. 0 where there is one sample.",
+    "LVE_cm2": "cm^2. Largest squared error of a frame's lip vertices, mean over frames, then over performances and samples. Lower is better.",
+    "FDD_cm2": "cm^2. Deviation over time of upper-face vertices' squared distance to the neutral face, real minus generated. Best near 0.",
+}
+ROWS = {
+    "real": "the real test takes against themselves: the scale of the diversities; distances are 0 by definition",
+    "trained models": "samples of the trained models for the test takes",
+    "mean pose": "the train split's mean pose and mean face in every frame",
+    "nearest training clip": "for each window, the training window whose log-mel and actions (mean and deviation over the window) are nearest",
+}
+BLOCK = 1 << 21
+"""Most coordinates of a mesh in memory at a time."""
+
+
+def face_errors(predicted: np.ndarray, real: np.ndarray, rig: Rig, areas: dict[str, np.ndarray]) -> tuple[float, float]:
+    """LVE and FDD (cm^2) of a performance's ARKit weights (N, 51) on a rig; only the regions' vertices are built, in blocks."""
+
+    def mesh(weights: np.ndarray, vertices: np.ndarray) -> np.ndarray:
+        deltas = rig.deltas[:, vertices].reshape(len(rig.deltas), -1).astype(np.float64)
+        return rig.neutral[vertices] + (weights @ deltas).reshape(len(weights), -1, 3)
+
+    lips, upper, frames = areas["lips"], areas["upper_face"], len(real)
+    predicted, real = np.asarray(predicted, np.float64), np.asarray(real, np.float64)
+    lve = fdd = 0.0
+    step = max(1, BLOCK // (3 * len(lips)))
+    for a in range(0, frames, step):
+        pair = (mesh(weights[a : a + step], lips) for weights in (predicted, real))
+        lve += metrics.lip_vertex_error(*pair, np.arange(len(lips))) * len(real[a : a + step]) / frames
+    step = max(1, BLOCK // (3 * frames))
+    for a in range(0, len(upper), step):
+        part = upper[a : a + step]
+        pair = (mesh(weights, part) for weights in (predicted, real))
+        fdd += metrics.face_dynamics_deviation(*pair, rig.neutral[part], np.arange(len(part))) * len(part) / len(upper)
+    return lve, fdd
+
+
+def read_generated(folder: Path, shard: Shard, span: TakeSpan) -> dict[str, np.ndarray | None]:
+    """body (N, 2, 3 J) and face (N, 2, 51) of a generated take, None where a folder has no bodies or no faces."""
+    frames, result = span.stop_frame - span.start_frame, {"body": None, "face": None}
+    if (folder / "bvhs").is_dir():
+        bodies = []
+        for performance in span.performances:
+            path = folder / "bvhs" / f"{performance}.bvh"
+            motion = load_bvh(path, unit="cm")
+            if motion.names != shard.joint_names or motion.num_frames != frames:
+                got, need = (len(motion.names), motion.num_frames), (len(shard.joint_names), frames)
+                raise InputError(f"{path}: got joints and frames {got}, need those of the shards, {need}; generate it again")
+            bodies.append(pose.encode(motion)[0])
+        result["body"] = np.stack(bodies, 1).astype(np.float32)
+    if (folder / "face_arkit").is_dir():
+        faces = []
+        for performance in span.performances:
+            path = folder / "face_arkit" / f"{performance}.npy"
+            try:
+                faces.append(np.load(path, allow_pickle=False))
+            except (OSError, ValueError, EOFError) as error:
+                raise InputError(f"{path}: cannot be read ({error}); generate it again (python -m models.generate)") from None
+            if faces[-1].shape != (frames, shard["face"].shape[-1]):
+                raise InputError(f"{path}: got shape {faces[-1].shape}, need {(frames, shard['face'].shape[-1])}; generate it again")
+        result["face"] = np.stack(faces, 1)
+    return result
+
+
+class Rigs:
+    """Rigs and their regions by actor, from a folder of {actor}.npz or one file for everybody; read once."""
+
+    def __init__(self, path: Path):
+        self.path, self.known = Path(path), {}
+
+    def of(self, actor: str) -> tuple[Rig, dict[str, np.ndarray]]:
+        """Rig and regions of an actor."""
+        path = self.path / f"{actor}.npz" if self.path.is_dir() else self.path
+        if path not in self.known:
+            rig = load_rig(path)
+            self.known[path] = rig, regions(rig)
+        return self.known[path]
+
+
+def measure(takes: list, samples: list[Callable], rigs: Rigs | None, *, window: int, options: config.Evaluate) -> dict:
+    """One row of the table.
+
+    takes: test takes (shard, span); samples: S functions (shard, span) -> {"body", "face"}, as `read_generated`. Bodies
+    are cut into whole windows, faces are measured over whole performances.
+    """
+    generated, real, faces = [[] for _ in samples], [], []
+    for shard, span in takes:
+        a, b = span.start_frame, span.stop_frame
+        starts = range(0, b - a - window + 1, window)
+        body, face = (np.asarray(shard[name][a:b]) for name in ("body", "face"))
+        real += [body[i : i + window].reshape(window, -1) for i in starts]
+        for kept, sample in zip(generated, samples):
+            made = sample(shard, span)
+            if made["body"] is not None:
+                kept += [made["body"][i : i + window].reshape(window, -1) for i in starts]
+            if made["face"] is not None and rigs is not None:
+                for k, actor in enumerate((span.actor_a, span.actor_b)):
+                    faces.append(face_errors(made["face"][:, k], face[:, k], *rigs.of(actor)))
+    row = dict.fromkeys(COLUMNS) | {"samples": len(samples), "windows": len(real), "window_frames": window}
+    if all(generated):
+        rng = np.random.default_rng(options.seed)
+        row |= metrics.body_metrics(np.array(generated), np.array(real), rng=rng, num_pairs=options.num_pairs)
+    if faces:
+        row["LVE_cm2"], row["FDD_cm2"] = (float(value) for value in np.mean(faces, axis=0))
+        row["performances"] = len(faces) // len(samples)
+    return row
+
+
+def table(shards: Path, generated: Path, rigs: Rigs | None, options: config.Evaluate) -> tuple[dict[str, dict], list[str]]:
+    """The rows by name, and notes on what they were computed on.
+
+    The window is `window_frames`, or the shortest test take (the longest train take) where that is shorter.
+    """
+    opened, stats = shards_of(shards)
+    test = takes_of(opened, "test")
+    if not test:
+        raise InputError(f"{shards}: no take in the test split; give at least one take split test")
+    lengths = [span.stop_frame - span.start_frame for _, span in test]
+    longest = max(span.stop_frame - span.start_frame for _, span in takes_of(opened, "train"))
+    window = min(options.window_frames, min(lengths), longest)
+    if not ((generated / "bvhs").is_dir() or (generated / "face_arkit").is_dir()):
+        raise InputError(f"{generated}: no bvhs and no face_arkit; generate the test takes first (python -m models.generate --shards ...)")
+    # not a listing of sample-*: an earlier run may have left more samples there
+    folders = [sample_folder(generated, number) for number in range(read_json(generated / "generated.json")["num_samples"])]
+
+    def real(shard, span):
+        return {name: np.asarray(shard[name][span.start_frame : span.stop_frame]) for name in ("body", "face")}
+
+    def mean(_, span):
+        frames = span.stop_frame - span.start_frame
+        return {"body": baselines.mean_pose(stats, frames), "face": baselines.mean_face(stats, frames)}
+
+    sources = {
+        "real": [real],
+        "trained models": [lambda shard, span, folder=folder: read_generated(folder, shard, span) for folder in folders],
+        "mean pose": [mean],
+        "nearest training clip": [lambda shard, span: baselines.nearest_take(shard, span, opened, stats, window=window)],
+    }
+    names = stage.progress(list(ROWS), label="evaluate")
+    rows = {name: measure(test, sources[name], rigs, window=window, options=options) for name in names}
+    real_row = rows["real"]
+    notes = [
+        f"{len(test)} test takes, {sum(lengths)} frames at 30 fps; {real_row['windows']} windows of {window} frames; {len(folders)} samples a take.",
+        f"A row holds both actors' {2 * opened[0]['body'].shape[-1]} joint values; {real_row['num_rows']} real rows.",
+        f"{options.num_pairs} pairs asked for Div_g, seed {options.seed}.",
+    ]
+    if window < options.window_frames:
+        notes.append(f"Windows are shorter than the {options.window_frames} frames asked for, because a take is no longer.")
+    short = [f"{name} ({row['num_pairs']})" for name, row in rows.items() if row.get("num_pairs", options.num_pairs) < options.num_pairs]
+    if short:
+        notes.append(f"Fewer rows than pairs, so all rows were paired once: {', '.join(short)}.")
+    if rigs is None:
+        notes.append("No rigs were given, so there are no face metrics.")
+    return rows, notes
+
+
+def write_table(path: Path, rows: dict[str, dict]) -> None:
+    """The CSV: numbers in full, then what they were computed on; empty cells where there is no number."""
+    columns = ["method", *COLUMNS, "samples", "windows", "window_frames", "num_rows", "num_pairs", "performances"]
+    with whole(path) as temporary, open(temporary, "w", newline="") as f:
+        writer = csv.DictWriter(f, columns, lineterminator="\n", restval="")
+        writer.writeheader()
+        for name, row in rows.items():
+            writer.writerow({"method": name} | {key: f"{value:.9g}" if isinstance(value, float) else value for key, value in row.items()})
+
+
+def _cell(value) -> str:
+    return "&ndash;" if value is None else f"{value:.4g}" if abs(value) > 1e-9 else "0"
+
+
+def write_page(path: Path, rows: dict[str, dict], notes: list[str]) -> None:
+    """The page: the table, what its rows and columns are, and what they were computed on; one file, no script."""
+    head = "".join(f"<th>{html.escape(name.replace('_cm2', ' (cm²)'))}</th>" for name in COLUMNS)
+    body = "".join(f"<tr><th>{html.escape(name)}</th>{''.join(f'<td>{_cell(row[key])}</td>' for key in COLUMNS)}</tr>" for name, row in rows.items())
+
+    def listed(items: dict[str, str]) -> str:
+        return "".join(f"<dt>{html.escape(key)}</dt><dd>{html.escape(text)}</dd>" for key, text in items.items())
+
+    text = f"""<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Metrics</title>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222; }}
+table {{ border-collapse: collapse; width: 100%; }} th, td {{ padding: .35rem .6rem; border-bottom: 1px solid #ccc; text-align: right; }}
+tr > th:first-child {{ text-align: left; font-weight: 600; }} dt {{ font-weight: 600; }} dd {{ margin: 0 0 .5rem 1.5rem; }}
+</style>
+<h1>Metrics on the test takes</h1>
+<table><thead><tr><th>method</th>{head}</tr></thead><tbody>{body}</tbody></table>
+{"".join(f"<p>{html.escape(note)}</p>" for note in notes)}
+<h2>Rows</h2><dl>{listed(ROWS)}</dl>
+<h2>Columns</h2><dl>{listed(COLUMNS)}</dl>
+</html>
+"""
+    with whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def run(*, shards: Path, generated: Path, rigs: Path | None, out_table: Path, out_page: Path, options: config.Evaluate) -> None:
+    """Compute the table and write it as CSV and as a page."""
+    rows, notes = table(shards, generated, None if rigs is None else Rigs(rigs), options)
+    write_table(out_table, rows)
+    write_page(out_page, rows, notes)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line."""
+    parser = stage.parser(__doc__, section=config.Evaluate)
+    parser.add_argument("--shards", type=Path, required=True, help="folder of shards")
+    parser.add_argument("--generated", type=Path, required=True, help="folder that models.generate wrote for the test takes")
+    parser.add_argument("--rigs", type=Path, help="folder of {actor}.npz, or one .npz for all actors; without it there are no face metrics")
+    parser.add_argument("--out-table", type=Path, required=True, help="CSV to write")
+    parser.add_argument("--out-page", type=Path, required=True, help="HTML page to write")
+    stage.execute(parser, run, argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,295 @@
+"""Sample two moving people from trained models: for test takes out of shards, or for anybody's two voices.
+
+    python -m models.generate --runs data/runs --shards data/shards --out data/generated [--takes T ...]
+    python -m models.generate --runs data/runs --audio A.wav B.wav --out DIR [--actions walk stand] [--placement "0,0,0 0,150,180"]
+
+In: run folders `face` and/or `body_lower` with `body_upper` below --runs; what is there is sampled. With shards: voices,
+words, actions and facing of the test takes, and where the actors stand in frame 0. With --audio: two mono WAVs of one
+conversation, at any rate; the shorter one ends in silence. Out, in the dataset's formats: bvhs/{performance}.bvh (the
+joints of the models' dataset) and face_arkit/{performance}.npy (N, 51) float32; samples after the first of test takes go
+to sample-01, sample-02, ... and generated.json says how many there are and which models they are from.
+
+ARKit weights are written as sampled, not clipped to [0, 1]: the dataset's own are least-squares fits that leave this
+range too, and metrics compare like with like.
+"""
+
+import logging
+import os
+import zlib
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from models import runs
+from models.data import read, takes_of
+from models.representation import MODELS
+from pipeline import config, features, pose, stage
+from pipeline.bvh import save_bvh
+from pipeline.errors import InputError
+from pipeline.files import whole, write_json
+
+log = logging.getLogger("interact")
+ACTIONS = ("sit", "walk", "stand")
+DISTANCE_CM = 150.0
+STREAMS = ("mel", "text", "action", "facing")
+
+
+@dataclass
+class Scene:
+    """What models are told of a take, for two actors in id order.
+
+    name; performances and actors (2 each); batch: mel (N, 2, M), text (N, 2, E), spoken, action, facing (N, 2) as a
+    training item has them; start (2, 4): x, height or NaN for the model's own, z in cm and heading in radians of frame 0;
+    skeletons (2 of pipeline.pose).
+    """
+
+    name: str
+    performances: tuple[str, str]
+    actors: tuple[str, str]
+    batch: dict[str, np.ndarray]
+    start: np.ndarray
+    skeletons: list[pose.Skeleton]
+
+
+def load_runs(folder: Path, device: str) -> dict[str, runs.Run]:
+    """The models of a folder of runs; InputError where there is no face and not both body models, or they do not fit together."""
+    found = {model: runs.load(folder / model, device=device) for model in MODELS if (folder / model / "model.json").exists()}
+    if ("body_lower" in found) != ("body_upper" in found):
+        raise InputError(f"{folder}: one of body_lower and body_upper is missing, need both; train the other (python -m models.train)")
+    if not found:
+        raise InputError(f"{folder}: no trained model; need face, or body_lower and body_upper (python -m models.train)")
+    first, *others = found.values()
+    for other in others:
+        for key in ("joint_names", "features", "text_model"):
+            if other.description[key] != first.description[key]:
+                raise InputError(
+                    f"{folder}: {key} of {other.representation.model} and {first.representation.model} differ; train both on the same shards"
+                )
+    return found
+
+
+def scene_of(shard, span) -> Scene:
+    """The scene of a take in a shard; initial placement and skeletons are the real ones."""
+    batch = read(shard, span, STREAMS, 0, span.stop_frame - span.start_frame)
+    start = np.asarray(shard["root"][span.start_frame], float)
+    skeletons = [shard.skeleton(performance) for performance in span.performances]
+    return Scene(span.take, span.performances, (span.actor_a, span.actor_b), batch, start, skeletons)
+
+
+def sample(found: dict[str, runs.Run], scene: Scene, *, number: int, options: config.Generate) -> dict[str, np.ndarray]:
+    """Sample `number` of a scene: face (N, 2, 51); body (N, 2, 3 J) radians and relative root (N, 2, 4), by which models there are.
+
+    The noise depends on seed, take name and number, not on which other takes are sampled.
+    """
+    device = next(iter(next(iter(found.values())).network.parameters())).device
+    result = {}
+    seeds = np.random.SeedSequence([options.seed, zlib.crc32(scene.name.encode()), number]).generate_state(len(MODELS), np.uint64)
+    generators = {model: torch.Generator().manual_seed(int(seed >> 1)) for model, seed in zip(MODELS, seeds)}
+    batch = {name: torch.from_numpy(value)[None].to(device) for name, value in scene.batch.items()}
+
+    def draw(model: str, *lower) -> torch.Tensor:
+        run = found[model]
+        told = batch | {"actors": torch.from_numpy(run.representation.identities(scene.actors))[None].to(device)}
+        condition = run.representation.condition(told, *lower)
+        report = partial(stage.progress, label=f"{scene.name} {model}") if len(scene.batch["mel"]) > options.window_frames else iter
+        return run.sample(condition, generators[model], options=options, report=report)
+
+    if "face" in found:
+        result["face"] = found["face"].representation.weights(draw("face")).transpose(0, 1).cpu().numpy()
+    if "body_lower" in found:
+        lower = draw("body_lower")
+        upper = draw("body_upper", lower)
+        body, relative = found["body_lower"].representation.bodies(lower, upper)
+        result["body"], result["relative"] = body[0].cpu().numpy(), relative[0].cpu().numpy()
+    return result
+
+
+def write(scene: Scene, sampled: dict[str, np.ndarray], out: Path) -> None:
+    """Write a sample in the dataset's formats. Relative roots are integrated from the start; InputError for NaN."""
+    for name, values in sampled.items():
+        if not np.isfinite(values).all():
+            raise InputError(
+                f"take {scene.name}: the sampled {name} has NaN, need finite numbers; train the model longer or with a lower learning rate"
+            )
+    for k, performance in enumerate(scene.performances):
+        if "face" in sampled:
+            with whole(out / "face_arkit" / f"{performance}.npy") as temporary:
+                np.save(temporary, np.ascontiguousarray(sampled["face"][:, k], np.float32))
+        if "body" in sampled:
+            root = pose.integrate_root(sampled["relative"][:, k], scene.start[k])
+            motion = pose.decode(sampled["body"][:, k], root, scene.skeletons[k])
+            (out / "bvhs").mkdir(parents=True, exist_ok=True)
+            save_bvh(out / "bvhs" / f"{performance}.bvh", motion)
+
+
+def sample_folder(out: Path, number: int) -> Path:
+    """Folder of a take's sample: `out` itself for the first, sample-01, sample-02, ... below it for further ones."""
+    return out / f"sample-{number:02d}" if number else out
+
+
+def parse_placement(text: str | None) -> np.ndarray:
+    """Roots of frame 0 (2, 4) from "x,z,heading_deg x,z,heading_deg" (cm; heading 0 looks along +z, 90 along +x).
+
+    Default: 1.5 m apart on the x axis, facing each other. Heights are the model's own (NaN here).
+    """
+    if text is None:
+        half = DISTANCE_CM / 2
+        text = f"{-half},0,90 {half},0,-90"
+    try:
+        values = np.array([[float(number) for number in actor.split(",")] for actor in text.split()])
+    except ValueError:
+        values = np.zeros(0)
+    if values.shape != (2, 3) or not np.isfinite(values).all():
+        raise InputError(f'--placement: got {text!r}, need "x,z,heading_deg x,z,heading_deg" in cm and degrees, such as "-75,0,90 75,0,-90"')
+    return np.stack([values[:, 0], np.full(2, np.nan), values[:, 1], np.deg2rad(values[:, 2])], 1)
+
+
+def _two(values: list | None, default: list, choices: list, flag: str) -> list:
+    """One or two values of a flag as two; InputError for others than the choices."""
+    values = list(values or default)
+    values = values * 2 if len(values) == 1 else values
+    unknown = [value for value in values if value not in choices]
+    if unknown or len(values) != 2:
+        raise InputError(f"{flag}: got {' '.join(map(str, values))}, need one per actor out of {', '.join(choices)}")
+    return values
+
+
+def _words(transcripts: list[Path] | None, audio: list[Path]) -> list[list[dict]]:
+    """Words of the two voices: read, or recognised by the default transcriber."""
+    if transcripts:
+        from pipeline.text import read_words
+
+        return [read_words(path) for path in transcripts]
+    from pipeline.transcripts import transcribe
+
+    return transcribe(audio, config.Transcripts())
+
+
+def scene_of_voices(
+    audio: list[Path], transcripts: list[Path] | None, found: dict[str, runs.Run], *, actions, facing, actors, placement, name: str
+) -> Scene:
+    """A scene out of two WAV files (mono, any rate and width).
+
+    Actors stand in id order, as in training, whatever the order of the files; each keeps its file, action and place.
+    Each actor has the skeleton of the train split.
+    """
+    first = next(iter(found.values()))
+    known = first.description["actors"]
+    chosen = _two(actors, known[:2], known, "--actors")
+    if chosen[0] == chosen[1]:
+        raise InputError(f"--actors: got {chosen[0]} twice, need two different ones out of {', '.join(known)}")
+    doing = _two(actions, ["stand"], list(ACTIONS), "--actions")
+    faces = _two(facing, ["yes"], ["yes", "no"], "--facing")
+    voices = [features.resample(*features.read_wav(path)) for path in audio]
+    num_samples = max(len(voice) for voice in voices)
+    num_frames = num_samples * features.FPS // features.AUDIO_RATE
+    if num_frames < 2:
+        raise InputError(f"{audio[0]}: got {num_samples / features.AUDIO_RATE:.3f} s of audio, need 0.1 s or more; give longer files")
+    if len(voices[0]) != len(voices[1]):
+        log.warning("%s and %s differ by %.2f s; the shorter one ends in silence", *audio, abs(len(voices[0]) - len(voices[1])) / features.AUDIO_RATE)
+    mels = [features.log_mel(np.pad(voice, (0, num_samples - len(voice))), num_frames, **first.description["features"]) for voice in voices]
+    embedded = _embed(_words(transcripts, audio), num_frames, found["body_lower"]) if "body_lower" in found else {}
+    batch = embedded | {
+        "mel": np.stack(mels, 1),
+        "action": np.tile([ACTIONS.index(action) for action in doing], (num_frames, 1)),
+        "facing": np.tile([int(face == "yes") for face in faces], (num_frames, 1)),
+    }
+    order = np.argsort(chosen, kind="stable")
+    ids = tuple(chosen[k] for k in order)
+    date, _, number = name.partition("_")
+    if not (date and number) or "_" in number or "/" in name:
+        raise InputError(f"--name: got {name!r}, need <date>_<scenario> such as 20240101_001")
+    performances = tuple(f"{date}_{actor}_{number}" for actor in ids)
+    return Scene(
+        name, performances, ids, {key: value[:, order] for key, value in batch.items()}, placement[order], [first.skeleton(actor) for actor in ids]
+    )
+
+
+def _embed(words: list[list[dict]], num_frames: int, run: runs.Run) -> dict[str, np.ndarray]:
+    """text (N, 2, E) and spoken (N, 2) of two lists of words, as shards have them."""
+    from pipeline.shards import text_frames
+    from pipeline.text import embed_words
+
+    model, width = run.description["text_model"], len(run.description["stats"]["text"]["mean"])
+    rows = np.concatenate([embed_words(said, model=model) for said in words])
+    if len(rows) and rows.shape[1] != width:
+        raise InputError(
+            f"text model {model!r}: gives {rows.shape[1]} values a word, the models were trained with {width}; use the model they were trained with"
+        )
+    times = [np.array([word[key] for said in words for word in said], float) for key in ("start", "end")]
+    index = text_frames(np.repeat([0, 1], [len(said) for said in words]), *times, num_frames)
+    text = np.zeros((num_frames, 2, width), np.float32)
+    text[index >= 0] = rows[index[index >= 0]]
+    return {"text": text, "spoken": index >= 0}
+
+
+def run(
+    *,
+    runs: Path,
+    shards: Path | None,
+    takes: list[str] | None,
+    audio: list[Path] | None,
+    transcripts: list[Path] | None,
+    actions: list[str] | None,
+    facing: list[str] | None,
+    actors: list[str] | None,
+    placement: str | None,
+    name: str,
+    out: Path,
+    options: config.Generate,
+) -> None:
+    """Sample what the arguments name and write it."""
+    if (shards is None) == (audio is None):
+        raise InputError("generate: need either --shards (test takes) or --audio A.wav B.wav, not both")
+    if os.environ.get("OMP_NUM_THREADS", "").isdigit():
+        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    from models.runs import pick_device
+
+    found = load_runs(runs, pick_device(options.device))
+    if audio is not None:
+        choices = {"actions": actions, "facing": facing, "actors": actors, "placement": parse_placement(placement), "name": name}
+        scene = scene_of_voices(audio, transcripts, found, **choices)
+        write(scene, sample(found, scene, number=0, options=options), out)
+        return
+    from pipeline.shards import open_shards
+
+    test = {span.take: (shard, span) for shard, span in takes_of(open_shards(shards), "test")}
+    missing = [take for take in takes or [] if take not in test]
+    if missing or not test:
+        raise InputError(f"take {missing[0] if missing else '(any)'}: not in the test split of {shards}; test takes are {', '.join(test) or 'none'}")
+    for take in stage.progress(takes or list(test), label="generate"):
+        shard, span = test[take]
+        if shard.joint_names != next(iter(found.values())).description["joint_names"]:
+            raise InputError(f"{shard.path}: its joints are not those that the models of {runs} were trained on; train them on these shards")
+        scene = scene_of(shard, span)
+        for actor in sorted(set(scene.actors) - set(next(iter(found.values())).description["actors"])):
+            log.warning("take %s: actor %s is in no train take; the face has the mean of all speaking styles", take, actor)
+        for number in range(options.num_samples):
+            write(scene, sample(found, scene, number=number, options=options), sample_folder(out, number))
+    hashes = {model: one.description["hash"] for model, one in found.items()}
+    write_json(out / "generated.json", {"models": hashes} | options.model_dump(exclude={"device"}))
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line."""
+    parser = stage.parser(__doc__, section=config.Generate)
+    parser.add_argument("--runs", type=Path, required=True, help="folder with the runs face, body_lower, body_upper")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write bvhs/ and face_arkit/ into")
+    parser.add_argument("--shards", type=Path, help="folder of shards, whose test takes are sampled")
+    parser.add_argument("--takes", nargs="+", help="test takes to sample (default: all)")
+    parser.add_argument("--audio", type=Path, nargs=2, metavar="WAV", help="voices of two people instead of shards")
+    parser.add_argument("--transcripts", type=Path, nargs=2, metavar="JSON", help="their words with times (default: recognised)")
+    parser.add_argument("--actions", nargs="+", help=f"what each actor does: {', '.join(ACTIONS)} (default: stand)")
+    parser.add_argument("--facing", nargs="+", help="whether each actor faces the other: yes, no (default: yes)")
+    parser.add_argument("--actors", nargs="+", help="ids that lend style and body (default: the first two known)")
+    parser.add_argument("--placement", help='"x,z,heading_deg x,z,heading_deg" of frame 0 in cm and degrees; heading 0 looks along +z, 90 along +x; '
+                        "write --placement=... (default: 1.5 m apart, facing each other)")  # fmt: skip
+    parser.add_argument("--name", default="00000000_000", help="take name of what --audio makes, <date>_<scenario> (default: %(default)s)")
+    stage.execute(parser, run, argv)
+
+
+if __name__ == "__main__":
+    main()

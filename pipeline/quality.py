@@ -1,0 +1,147 @@
+"""Quality: whether a take's files belong together, and what its stages had to mend, in one JSON with a verdict.
+
+In: the dataset's BVH, ARKit weights and WAV of the take's two performances, and the JSON reports of the capture stages
+(sync, body, fit, separation; none for a downloaded release). Out: {"take", "verdict": "good" or "check", "reasons": [...],
+"performances": {name: measures}, "parts": {stage: {name: report}}}.
+
+`check` means that a person should look before the take is used; the reasons say at what. Files that do not belong together
+(other lengths, NaN, another number of weights) are errors.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from pipeline import arkit, stage
+from pipeline.bvh import load_bvh
+from pipeline.errors import InputError
+from pipeline.features import FPS, read_wav, sample_of
+from pipeline.files import read_json, write_json
+
+MAX_WAV_SECONDS = 0.1
+MAX_MENDED_SHARE = 0.01
+"""Share of frames that were dropped or interpolated above which a take is to be looked at."""
+MAX_RESIDUAL_CM = 0.1
+"""RMS distance between face mesh and fitted shapes: sensor noise is a tenth of this, a wrong rig ten times it."""
+WEIGHT_RANGE = (-0.5, 1.5)
+"""Weights are fitted without bounds; noise carries them a little beyond 0 and 1, a bad fit far."""
+MAX_JUMP_CM = 15.0
+"""Way of the hips in one frame, 4.5 m/s: faster than anybody moves in a scene."""
+MAX_CLIPPED_SHARE = 1e-4
+SILENT_DB = -60.0
+RATE_TOLERANCE = 1e-3
+
+
+def measure(bvh: Path, face: Path, wav: Path) -> dict:
+    """Measures of one performance's files; InputError where they do not belong together or hold NaN."""
+    motion = load_bvh(bvh)
+    try:
+        weights = np.load(face, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{face}: cannot be read as .npy ({error}); write it again") from None
+    audio, rate = read_wav(wav)
+    num_frames = motion.num_frames
+    if abs(motion.fps - FPS) > 1e-3:
+        raise InputError(f"{bvh}: got {motion.fps:g} fps, need 30; bring it to the dataset's rate")
+    if weights.shape != (num_frames, len(arkit.NAMES)):
+        raise InputError(f"{face}: got shape {weights.shape}, need ({num_frames}, {len(arkit.NAMES)}): as many frames as {bvh.name} and the 51 ARKit weights; cut both to the same window")
+    need = int(sample_of(num_frames, rate))
+    if abs(len(audio) - need) > MAX_WAV_SECONDS * rate:
+        raise InputError(f"{wav}: got {len(audio)} samples, need {need} for {num_frames} frames of 1/30 s; cut both to the same window")
+    for path, values in ((bvh, motion.positions_cm), (bvh, motion.rotations), (face, weights)):
+        bad = ~np.isfinite(values).reshape(num_frames, -1).all(1)
+        if bad.any():
+            raise InputError(f"{path}: NaN in {bad.sum()} frames, the first is {int(np.argmax(bad))}; need none, mend the file")
+    hips = motion.positions_cm[:, 0]
+    return {
+        "frames": num_frames,
+        "wav_samples_off": len(audio) - need,
+        "hips_jump_cm": float(np.linalg.norm(np.diff(hips, axis=0), axis=1).max(initial=0.0)),
+        "weight_min": float(weights.min()),
+        "weight_max": float(weights.max()),
+        "face_moves": bool(np.ptp(weights, axis=0).max() > 1e-3),
+        "level_db": float(10 * np.log10(max(float(np.mean(audio.astype(float) ** 2)), 1e-12))),
+        "clipped_share": float(np.mean(np.abs(audio) >= 0.999)),
+    }
+
+
+def own_reasons(name: str, found: dict) -> Iterator[str]:
+    """What in a performance's measures a person should look at."""
+    if found["wav_samples_off"]:
+        yield f"{name}: wav is {found['wav_samples_off']:+d} samples off the length of its body"
+    if found["hips_jump_cm"] > MAX_JUMP_CM:
+        yield f"{name}: hips jump {found['hips_jump_cm']:.1f} cm in one frame"
+    if found["weight_min"] < WEIGHT_RANGE[0] or found["weight_max"] > WEIGHT_RANGE[1]:
+        yield f"{name}: face weights reach from {found['weight_min']:.2f} to {found['weight_max']:.2f}"
+    if not found["face_moves"]:
+        yield f"{name}: the face never moves"
+    if found["level_db"] < SILENT_DB:
+        yield f"{name}: the voice is silent ({found['level_db']:.0f} dB)"
+    if found["clipped_share"] > MAX_CLIPPED_SHARE:
+        yield f"{name}: {100 * found['clipped_share']:.2f} % of the voice's samples are clipped"
+
+
+def part_reasons(parts: dict[str, dict[str, dict]], num_frames: int) -> Iterator[str]:
+    """What in the capture stages' reports a person should look at."""
+    for report in parts.get("sync", {}).values():
+        for performance in report.get("performances", []):
+            who, face = f"actor {performance.get('actor')}", performance.get("face", {})
+            dropped, frames = face.get("dropped", 0), face.get("frames", 0)
+            if dropped > MAX_MENDED_SHARE * max(frames, 1):
+                yield f"{who}: the face recorder dropped {dropped} of {frames + dropped} frames"
+            rate = face.get("rate")
+            if rate and abs(rate / round(rate) - 1) > RATE_TOLERANCE:
+                yield f"{who}: the face recorder ran at {rate:.3f} fps, its clock drifts"
+    for kind, key in (("body", "nan_rows_interpolated"), ("fit", "nan_frames_interpolated")):
+        for name, report in parts.get(kind, {}).items():
+            if report.get(key, 0) > MAX_MENDED_SHARE * num_frames:
+                yield f"{name}: {report[key]} {kind} frames with NaN were interpolated"
+    for name, report in parts.get("fit", {}).items():
+        if report.get("residual_rms_cm", 0.0) > MAX_RESIDUAL_CM:
+            yield f"{name}: face shapes fit the mesh to {report['residual_rms_cm']:.3f} cm only; is it the actor's rig?"
+    for name, report in parts.get("separation", {}).items():
+        clipped, samples = max(report.get("clipped_samples", [0]) or [0]), report.get("samples", 0)
+        if clipped > MAX_CLIPPED_SHARE * max(samples, 1):
+            yield f"{name}: a microphone is clipped in {clipped} samples"
+
+
+def read_parts(paths: list[Path]) -> dict[str, dict[str, dict]]:
+    """Reports by stage and name; a report's stage is the name of its folder."""
+    parts: dict[str, dict[str, dict]] = {}
+    for path in sorted(paths):
+        report = read_json(path)
+        if not isinstance(report, dict):
+            raise InputError(f"{path}: got {type(report).__name__}, need the JSON object that a stage reports; write it again")
+        parts.setdefault(path.parent.name, {})[path.stem] = report
+    return parts
+
+
+def run(*, bvh: list[Path], face: list[Path], wav: list[Path], parts: list[Path], out: Path) -> None:
+    """Check a take's files and write its quality."""
+    found = {path.stem: measure(path, *others) for path, *others in zip(bvh, face, wav)}
+    frames = [measures["frames"] for measures in found.values()]
+    if len(set(frames)) != 1:
+        raise InputError(f"{bvh[1]}: got {frames[-1]} frames, need {frames[0]} as in {bvh[0]}; cut both to the same window")
+    reports = read_parts(parts)
+    for path, report in ((path, report) for path, report in reports.get("sync", {}).items()):
+        if report.get("frames", frames[0]) != frames[0]:
+            raise InputError(f"{bvh[0]}: got {frames[0]} frames, sync report {path} says {report['frames']}; run the stages after sync again")
+    reasons = [reason for name, measures in found.items() for reason in own_reasons(name, measures)] + list(part_reasons(reports, frames[0]))
+    verdict = "check" if reasons else "good"
+    write_json(out, {"take": out.stem, "verdict": verdict, "reasons": reasons, "performances": found, "parts": reports})
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line."""
+    parser = stage.parser(__doc__)
+    parser.add_argument("--bvh", type=Path, nargs=2, required=True, help="bodies of the take's two performances, by actor")
+    parser.add_argument("--face", type=Path, nargs=2, required=True, help="their ARKit weights")
+    parser.add_argument("--wav", type=Path, nargs=2, required=True, help="their voices")
+    parser.add_argument("--parts", type=Path, nargs="*", default=[], help="reports of stages, each in a folder named for its stage: sync/TAKE.json, fit/PERFORMANCE.json, ...")
+    parser.add_argument("--out", type=Path, required=True, help="JSON to write, named for the take")
+    stage.execute(parser, run, argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""The tables and rigs of the simulated shoot.
+
+In: the number of takes, the size of the heads and a seed. Out, under --out: takes.tsv, actors.tsv and
+rigs/<actor>.npz (neutral (V, 3) cm, names (51), deltas (51, V, 3) cm, faces (F, 4)).
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from pipeline import config, stage
+from pipeline.arkit import NAMES
+from pipeline.files import whole, write_tsv
+from pipeline.simulate import plan
+from pipeline.simulate.head import make_head
+
+
+def run(*, out: Path, seed: int, options: config.Simulate) -> None:
+    """Write both tables and the rig of every actor that plays."""
+    actors = plan.plan_actors(options.num_takes, seed)
+    for row in actors:
+        head = make_head(row["actor"], options.num_vertices)
+        with whole(out / "rigs" / f"{row['actor']}.npz") as temporary:
+            np.savez_compressed(temporary, neutral=head.neutral, names=np.array(NAMES), deltas=head.deltas, faces=head.faces)
+    write_tsv(out / "actors.tsv", plan.ACTOR_COLUMNS, actors)
+    write_tsv(out / "takes.tsv", plan.TAKE_COLUMNS, plan.plan_takes(options.num_takes, seed))
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line."""
+    parser = stage.parser(__doc__, section=config.Simulate)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the shoot")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the shoot (default: 0)")
+    stage.execute(parser, run, argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""The recorders of the simulated shoot: microphones, face meshes and the clocks that they stamp.
+
+In: voices, weights and start times on the day clock. Out: Broadcast Wave files and mesh streams in the shoot's layout.
+"""
+
+import struct
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.files import whole
+from pipeline.simulate.head import Head
+from pipeline.simulate.speech import RATE
+from pipeline.timecode import format_timecode, parse_timecode
+
+BODY_RATE, FACE_RATE = 120, 60
+SOUND_CM_PER_S = 34_300.0
+LONGEST_DROP = 4  # lost frames in a row; the gap stays below 0.1 s
+BLOCK_FRAMES = 64
+ROOM_S, ROOM_DECAY_S, ROOM_LEVEL = 0.12, 0.025, 0.06
+
+
+def on_clock(seconds: float, rate: int) -> float:
+    """A time that the clock of a stream can write: a multiple of a thousandth of a frame."""
+    return round(seconds * rate * 1000) / (rate * 1000)
+
+
+def kept_frames(num_frames: int, drop_rate: float, rng: np.random.Generator) -> np.ndarray:
+    """Indices of the frames that were not lost; the first and the last are there, and never more than 4 in a row are lost."""
+    lost = rng.random(num_frames) < drop_rate
+    lost[[0, -1]] = False
+    run = 0
+    for i in range(num_frames):
+        run = run + 1 if lost[i] else 0
+        if run > LONGEST_DROP:
+            lost[i], run = False, 0
+    return np.flatnonzero(~lost)
+
+
+def face_times(start: float, frames: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """Timecode of each face frame (N), and the seconds (N,) that it stands for."""
+    codes = [format_timecode(start + frame / FACE_RATE, FACE_RATE) for frame in frames.tolist()]
+    return codes, np.array([parse_timecode(code, FACE_RATE) for code in codes])
+
+
+def write_mesh(path: Path, head: Head, weights: np.ndarray, codes: list[str], *, actor: str, noise_cm: float, rng: np.random.Generator) -> None:
+    """Write a mesh stream: neutral + weights (N, 51) times deltas + noise, block by block."""
+    import h5py
+
+    num_vertices = len(head.neutral)
+    flat = head.deltas.reshape(len(head.deltas), -1)
+    with whole(path) as temporary, h5py.File(temporary, "w") as f:
+        shape = (len(weights), num_vertices, 3)
+        vertices = f.create_dataset("vertices", shape, "f4", chunks=(min(8, shape[0]), num_vertices, 3), track_times=False)
+        for i in range(0, len(weights), BLOCK_FRAMES):
+            block = weights[i : i + BLOCK_FRAMES].astype(np.float32) @ flat
+            block += np.float32(noise_cm) * rng.standard_normal(block.shape, dtype=np.float32)
+            vertices[i : i + BLOCK_FRAMES] = block.reshape(-1, num_vertices, 3) + head.neutral
+        f.create_dataset("timecode", data=np.array(codes, dtype="S16"), track_times=False)
+        f.attrs.update(timecode_rate=float(FACE_RATE), units="cm", topology=f"simulated-{num_vertices}", actor=actor)
+
+
+def write_bwf(path: Path, samples: np.ndarray, start_seconds: float, *, date: str) -> None:
+    """Write samples (S,) in [-1, 1] as 24-bit mono Broadcast Wave at 48 kHz, recorded on `date` (YYYYMMDD).
+
+    bext TimeReference is the start in samples since midnight (EBU Tech 3285).
+    """
+    pcm = np.clip(np.round(samples * 2**23), -(2**23), 2**23 - 1).astype("<i4")
+    raw = pcm.view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
+    day = f"{date[:4]}-{date[4:6]}-{date[6:]}".encode()
+    second = int(start_seconds)
+    clock = f"{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}".encode()
+    bext = struct.pack("<256s32s32s10s8sQH", b"close microphone", b"simulated", b"", day, clock, round(start_seconds * RATE), 1)
+    bext += b"\0" * (602 - len(bext))
+    layout = struct.pack("<HHIIHH", 1, 1, RATE, RATE * 3, 3, 24)
+    chunks = ((b"bext", bext), (b"fmt ", layout), (b"data", raw))
+    size = 4 + sum(8 + len(data) + len(data) % 2 for _, data in chunks)
+    with whole(path) as temporary, open(temporary, "wb") as f:
+        f.write(b"RIFF" + struct.pack("<I", size) + b"WAVE")
+        for name, data in chunks:
+            f.write(name + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2))
+
+
+def room(distance_cm: float, rng: np.random.Generator) -> np.ndarray:
+    """Impulse response (K,) over a distance: a delay, a direct path and a short decaying tail, of energy 1."""
+    size = int(ROOM_S * RATE)
+    tail = rng.standard_normal(size) * np.exp(-np.arange(size) / (ROOM_DECAY_S * RATE))
+    response = np.concatenate([np.zeros(round(distance_cm / SOUND_CM_PER_S * RATE)), ROOM_LEVEL * tail])
+    response[-size] += 1.0
+    return response / np.linalg.norm(response)
+
+
+def convolve(samples: np.ndarray, response: np.ndarray, *, block: int = 1 << 16) -> np.ndarray:
+    """Samples (S,) through a response, cut to S samples: overlap-add, so that memory does not grow with FFT size."""
+    size = block + len(response) - 1
+    spectrum, result = np.fft.rfft(response, size), np.zeros(len(samples) + size)
+    for i in range(0, len(samples), block):
+        part = samples[i : i + block]
+        if part.any():
+            result[i : i + size] += np.fft.irfft(np.fft.rfft(part, size) * spectrum, size)
+    return result[: len(samples)]
+
+
+def microphones(
+    voices: list[np.ndarray], starts: list[float], *, distance_cm: float, crosstalk_db: float, noise_db: float, rng: np.random.Generator
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """What both close microphones record, and the own voice in each, as lists of (S_k,).
+
+    voices: dry voices, each on its own recorder's clock that begins at starts[k] seconds. A microphone hears the own
+    voice, the other one at crosstalk_db through the room, and noise at noise_db against the own voice's level.
+    """
+    mics, clean = [], []
+    for k, voice in enumerate(voices):
+        other = np.zeros_like(voice)
+        shift = round((starts[k] - starts[1 - k]) * RATE)  # sample i here is sample i + shift there
+        low, high = max(0, -shift), min(len(voice), len(voices[1 - k]) - shift)
+        other[low:high] = voices[1 - k][low + shift : high + shift]
+        spoken = voice[voice != 0]
+        level = np.sqrt(np.mean(spoken**2)) if len(spoken) else 0.1
+        leak = 10 ** (crosstalk_db / 20) * convolve(other, room(distance_cm, rng))
+        mic = voice + leak + 10 ** (noise_db / 20) * level * rng.standard_normal(len(voice))
+        gain = 0.7 / np.abs(mic).max()
+        mics.append(gain * mic)
+        clean.append(gain * voice)
+    return mics, clean

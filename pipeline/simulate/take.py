@@ -1,0 +1,215 @@
+"""One take of the simulated shoot, and the truth about it.
+
+In: the name of a take of the plan and a seed. Out, under --out: <take>/ with bodies, face meshes, microphones and
+timecode.json, as a shoot has them; under --truth: <take>/ with what really happened (docs/simulate.md). The same take,
+seed and options give the same bytes, whichever takes were made before.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline import config, rotations, skeleton, stage
+from pipeline.bvh import Motion, save_bvh
+from pipeline.errors import InputError
+from pipeline.files import whole, write_json
+from pipeline.simulate import plan, recording
+from pipeline.simulate.dialogue import Turn, draw_sentences, place
+from pipeline.simulate.face import evaluate_face, plan_face, stressed_times
+from pipeline.simulate.figure import Figure
+from pipeline.simulate.head import make_head
+from pipeline.simulate.motion import animate, plan_manner
+from pipeline.simulate.recording import BODY_RATE, FACE_RATE
+from pipeline.simulate.script import Script, direction, plan_scripts, wrap
+from pipeline.simulate.speech import RATE, speak
+from pipeline.timecode import format_timecode
+
+FPS = 30
+MARGINS_S = (0.3, 1.5)  # how long before the scene a recorder starts, and how long after it stops
+SHARED_MARGIN_S = 0.95  # what the shortest margins of six streams add to the window, on average
+FACING_RAD = np.pi / 4
+RATES = {"body": BODY_RATE, "face": FACE_RATE, "audio": RATE}
+
+
+@dataclass(frozen=True)
+class Streams:
+    """When the recorders run: start {stream: seconds} and size {stream: frames or samples} of each actor, seconds of day."""
+
+    start: list[dict[str, float]]
+    size: list[dict[str, int]]
+
+    @property
+    def window(self) -> tuple[float, float]:
+        """The latest first sample and the earliest last sample of all streams, seconds of day."""
+        stops = [s[k] + (n[k] - 1) / RATES[k] for s, n in zip(self.start, self.size, strict=True) for k in s]
+        return max(t for s in self.start for t in s.values()), min(stops)
+
+
+def plan_streams(begin: float, seconds: float, rng: np.random.Generator) -> Streams:
+    """Draw when each recorder starts and stops round a scene of about `seconds` that begins at `begin` seconds of day."""
+    end = begin + seconds - SHARED_MARGIN_S
+    start, size = [], []
+    for _ in range(2):
+        early, late = rng.uniform(*MARGINS_S, 3), rng.uniform(*MARGINS_S, 3)
+        times = {"body": recording.on_clock(begin - early[0], BODY_RATE), "face": recording.on_clock(begin - early[1], FACE_RATE)}
+        times["audio"] = round((begin - early[2]) * RATE) / RATE
+        start.append(times)
+        size.append({name: int((end + late[i] - times[name]) * RATES[name]) + 1 for i, name in enumerate(times)})
+    return Streams(start, size)
+
+
+def _voice(turns: list[Turn], start: float, size: int, level: float) -> np.ndarray:
+    """An actor's dry voice (S,) on the recorder's clock."""
+    result = np.zeros(size)
+    for turn in turns:
+        at = round((turn.start - start) * RATE)
+        result[at : at + len(turn.utterance.samples)] += level * turn.utterance.samples
+    return result
+
+
+def head_paths(motion: Motion, start: float, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Places (N, 2) and ground directions (N, 2) of the head at `times`, x and z, from a motion that begins at `start`."""
+    trunk = [motion.names.index(name) for name in ("Hips", "Spine", "Spine1", "Spine2", "Spine3", "Neck", "Neck1", "Head")]
+    positions, world = skeleton.chain(np.arange(len(trunk)) - 1, motion.positions_cm[:, trunk], motion.rotations[:, trunk])
+    forward = rotations.rotate(world[:, -1], np.array([0.0, 0.0, 1.0]))
+    clock = start + np.arange(motion.num_frames) / motion.fps
+    place, ahead = ([np.interp(times, clock, values[:, axis]) for axis in (0, 2)] for values in (positions[:, -1], forward))
+    return np.stack(place, -1), np.stack(ahead, -1)
+
+
+def facing(motions: list[Motion], starts: list[float], times: np.ndarray) -> list[np.ndarray]:
+    """For each actor (N,) uint8: 1 where the head points within 45 degrees of the partner's head on the ground."""
+    paths = [head_paths(motion, start, times) for motion, start in zip(motions, starts, strict=True)]
+    result = []
+    for k, (head, ahead) in enumerate(paths):
+        angle = wrap(direction(paths[1 - k][0] - head) - direction(ahead))
+        result.append((np.abs(angle) <= FACING_RAD).astype(np.uint8))
+    return result
+
+
+def _save(path: Path, array: np.ndarray) -> None:
+    with whole(path) as temporary:
+        np.save(temporary, array)
+
+
+def _bodies(scripts: list[Script], turns: list[list[Turn]], actors: list[str], streams: Streams, rngs: list) -> list[Motion]:
+    """Both actors' motions on their own body clocks."""
+    motions = []
+    for k, actor in enumerate(actors):
+        start, size = streams.start[k]["body"], streams.size[k]["body"]
+        talks = [(turn.start, turn.start + turn.utterance.seconds) for turn in turns[k]]
+        manner = plan_manner(talks, stressed_times(turns[k]), start, start + size / BODY_RATE, rngs[k])
+        motions.append(animate(Figure(actor), scripts[k], scripts[1 - k], manner, start, size))
+    return motions
+
+
+def _said(turns: list[Turn]) -> tuple[list[dict], list[dict]]:
+    """Words and sentences of an actor with their times, seconds of day."""
+    words, said = [], []
+    for turn in turns:
+        times = turn.utterance.word_times()
+        said.append({"text": turn.utterance.text, "start": turn.start + times[0][0], "end": turn.start + times[-1][1]})
+        words += [{"word": w, "start": turn.start + a, "end": turn.start + b} for w, (a, b) in zip(turn.utterance.words, times, strict=True)]
+    return words, said
+
+
+def _row(take: str, num_takes: int, seed: int) -> dict[str, str]:
+    rows = {row["take"]: row for row in plan.plan_takes(num_takes, seed)}
+    if take not in rows:
+        known = ", ".join(list(rows)[:3])
+        raise InputError(f"take {take}: not in the simulated shoot of {num_takes} takes ({known}, ...); name one of them or raise --num-takes")
+    return rows[take]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What happens in a take: streams, each actor's own turns, scripts and motions, and the generators still to be used."""
+
+    streams: Streams
+    turns: list[list[Turn]]
+    scripts: list[Script]
+    motions: list[Motion]
+    mic_rng: np.random.Generator
+    face_rngs: list[np.random.Generator]
+    mesh_rngs: list[np.random.Generator]
+
+
+def play(row: dict[str, str], *, seed: int, seconds: float) -> Scene:
+    """Let both actors of a row of takes.tsv speak and move for about `seconds`; random only in seed and take."""
+    actors = [row["actor_a"], row["actor_b"]]
+    rng = np.random.default_rng([seed, int(row["date"]), int(row["scenario"])])
+    time_rng, talk_rng, script_rng, mic_rng, *own = rng.spawn(10)
+    streams = plan_streams(plan.seconds_of_day(row, seconds) + time_rng.uniform(5, 15), seconds, time_rng)
+    start, stop = streams.window
+    sentences = draw_sentences(seconds, talk_rng)
+    utterances = [speak(texts, actor, int(talk_rng.integers(1, 2**31))) for texts, actor in zip(sentences, actors, strict=True)]
+    both = place(utterances, start, stop, talk_rng)
+    turns = [[turn for turn in both if turn.actor == k] for k in range(2)]
+    outside = MARGINS_S[1] + 0.5
+    scripts = plan_scripts(start - outside, stop + outside, script_rng)
+    return Scene(streams, turns, scripts, _bodies(scripts, turns, actors, streams, own[:2]), mic_rng, own[2:4], own[4:6])
+
+
+def _record_sound(scene: Scene, options: config.Simulate) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Microphones and the own voices in them, (S_k,) each."""
+    streams = scene.streams
+    levels = 10 ** (scene.mic_rng.uniform(-3, 3, 2) / 20)
+    voices = [_voice(scene.turns[k], streams.start[k]["audio"], streams.size[k]["audio"], levels[k]) for k in range(2)]
+    middles = [motion.positions_cm[:, 0].mean(0) for motion in scene.motions]
+    return recording.microphones(
+        voices, [start["audio"] for start in streams.start], distance_cm=float(np.linalg.norm(middles[0] - middles[1])),
+        crosstalk_db=options.crosstalk_db, noise_db=options.noise_db, rng=scene.mic_rng,
+    )  # fmt: skip
+
+
+def _record_face(scene: Scene, k: int, actor: str, emotion: str, mesh: Path, truth: Path, options: config.Simulate) -> None:
+    """Write actor k's mesh stream, and beside `truth`.arkit.npy and .seconds.npy."""
+    start, size, rng = scene.streams.start[k]["face"], scene.streams.size[k]["face"], scene.face_rngs[k]
+    codes, seconds = recording.face_times(start, recording.kept_frames(size, options.drop_rate, rng))
+    weights = evaluate_face(plan_face(scene.turns[k], emotion, seconds[0], seconds[-1], rng), seconds).astype(np.float32)
+    head = make_head(actor, options.num_vertices)
+    recording.write_mesh(mesh, head, weights, codes, actor=actor, noise_cm=options.mesh_noise_cm, rng=scene.mesh_rngs[k])
+    _save(truth.with_name(f"{truth.name}.arkit.npy"), weights)
+    _save(truth.with_name(f"{truth.name}.seconds.npy"), seconds)
+
+
+def run(*, take: str, out: Path, truth: Path, seed: int, options: config.Simulate) -> None:
+    """Write a take's folder of the shoot and its folder of the truth."""
+    row = _row(take, options.num_takes, seed)
+    actors = [row["actor_a"], row["actor_b"]]
+    scene = play(row, seed=seed, seconds=options.seconds)
+    streams, window = scene.streams, scene.streams.window
+    mics, clean = _record_sound(scene, options)
+    times = window[0] + np.arange(int((window[1] - window[0]) * FPS + 1e-6) + 1) / FPS
+    faces = facing(scene.motions, [start["body"] for start in streams.start], times)
+    record = {"window": list(window), "start": dict(zip(actors, streams.start, strict=True)), "words": {}, "said": {}}
+    for k, actor in enumerate(actors):
+        name = f"{row['date']}_{actor}_{row['scenario']}"
+        folder, apart, start = out / take, truth / take, streams.start[k]
+        save_bvh(folder / f"{name}.bvh", scene.motions[k])
+        recording.write_bwf(folder / f"{name}.wav", mics[k], start["audio"], date=row["date"])
+        recording.write_bwf(apart / f"{name}.wav", clean[k], start["audio"], date=row["date"])
+        _record_face(scene, k, actor, row["emotion"], folder / f"{name}.mesh.h5", apart / name, options)
+        _save(apart / f"{name}.actions.npy", scene.scripts[k].action_at(times))
+        _save(apart / f"{name}.facing.npy", faces[k])
+        record["words"][actor], record["said"][actor] = _said(scene.turns[k])
+    bodies = {
+        actor: {"start": format_timecode(start["body"], BODY_RATE), "rate": BODY_RATE} for actor, start in zip(actors, streams.start, strict=True)
+    }
+    write_json(truth / take / "truth.json", record)
+    write_json(out / take / "timecode.json", {"body": bodies})
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line."""
+    parser = stage.parser(__doc__, section=config.Simulate)
+    parser.add_argument("--take", required=True, help="name of a take of takes.tsv, such as 20240108_001")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the shoot")
+    parser.add_argument("--truth", type=Path, required=True, help="folder of the truth")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the shoot (default: 0)")
+    stage.execute(parser, run, argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""Split: which takes train the models and which are held out.
+
+In: takes with relationship, emotion and, where given, their split. Out: split.tsv, columns take and split (train or test).
+
+The rule. A take whose `split` column says train or test is that. A take that an earlier split.tsv names stays what it was,
+so that a take never moves between train and test when others are added. Of the rest so many go to test that
+round(test_share * takes) are test in all, at least one and never all. They are drawn by systematic sampling: the rest is
+sorted by relationship, then emotion, then a hash of seed and take, and every k-th is taken from a start that the seed
+decides; so each relationship, and within it each emotion, gives its share.
+
+`assign` needs the standard library only: the Snakefile imports it while it is parsed.
+"""
+
+import hashlib
+from pathlib import Path
+
+from pipeline.errors import InputError
+
+VALUES = ("train", "test")
+
+
+def _hash(seed: int, text: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed} {text}".encode()).digest()[:8], "big")
+
+
+def assign(takes: list[dict], frozen: dict[str, str], *, test_share: float, seed: int) -> dict[str, str]:
+    """`train` or `test` by take, in the order of `takes`, by the rule above.
+
+    takes: dicts with `take`, and `relationship`, `emotion`, `split` where known; frozen: an earlier result. Raises
+    InputError that names the take where a split is neither train, test nor empty.
+    """
+    result: dict[str, str] = {}
+    for row in takes:
+        name, given = row["take"], row.get("split") or frozen.get(row["take"], "")
+        if given and given not in VALUES:
+            raise InputError(f"take {name}: split is {given!r}, need train, test or empty; correct its row")
+        result[name] = given
+    free = [row for row in takes if not result[row["take"]]]
+    free.sort(key=lambda row: (row.get("relationship") or "", row.get("emotion") or "", _hash(seed, row["take"]), row["take"]))
+    wanted = min(max(round(test_share * len(takes)), 1), len(takes) - 1)
+    needed = min(max(wanted - sum(value == "test" for value in result.values()), 0), len(free))
+    first = _hash(seed, "start") / 2**64
+    chosen = {int((i + first) * len(free) / needed) for i in range(needed)}
+    for i, row in enumerate(free):
+        result[row["take"]] = "test" if i in chosen else "train"
+    return result
+
+
+def run(*, takes: Path | None, assigned: list[str] | None, out: Path, seed: int, options) -> None:
+    """Write split.tsv; takes that an existing one names and that are not among `takes` keep their rows."""
+    from pipeline.files import read_tsv, write_tsv
+    from pipeline.takes import read_takes
+
+    frozen = {row["take"]: row.get("split", "") for row in read_tsv(out)[1]} if out.exists() else {}
+    if takes is not None:
+        found = assign([take.row for take in read_takes(takes)], frozen, test_share=options.test_share, seed=seed)
+    else:
+        found = {}
+        for pair in assigned or []:
+            name, _, value = pair.partition("=")
+            if value not in VALUES:
+                raise InputError(f"split: {pair!r} among --assigned, need TAKE=train or TAKE=test; correct it")
+            found[name] = value
+    rows = frozen | found
+    write_tsv(out, ["take", "split"], [{"take": name, "split": rows[name]} for name in sorted(rows)])
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line."""
+    from pipeline import stage
+    from pipeline.config import Split
+
+    parser = stage.parser(__doc__, section=Split)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--takes", type=Path, help="takes.tsv; the rule is applied")
+    source.add_argument("--assigned", nargs="*", metavar="TAKE=SPLIT", help="the outcome, where it is known already")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the rule (default: 0)")
+    parser.add_argument("--out", type=Path, required=True, help="split.tsv to write; one that exists is extended, its takes stay as they are")
+    stage.execute(parser, run, argv)
+
+
+if __name__ == "__main__":
+    main()

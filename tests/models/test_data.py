@@ -1,0 +1,79 @@
+"""Windows out of shards: right content, only train takes, and an order that the step alone restores."""
+
+import itertools
+import pickle
+
+import numpy as np
+import pytest
+
+from models import data
+from pipeline.errors import InputError
+from pipeline.pose import relative_root
+from pipeline.shards import open_shards
+
+BODY_STREAMS = ("body", "root", "mel", "action", "text")
+
+
+def windows(shards, **options):
+    chosen = {"window": 24, "stride": 4, "streams": BODY_STREAMS, "actors": ["001", "002", "003"]} | options
+    return data.Windows(open_shards(shards), **chosen)
+
+
+def test_windows_hold_the_shards_rows(shards):
+    found = windows(shards)
+    assert len(found) == sum((n - 24) // 4 + 1 for n in (150, 170, 130))
+    first_take = (150 - 24) // 4 + 1
+    item = found[first_take + 2]  # third window of the second take
+    shard, span = found.takes[1]
+    a = span.start_frame + 8
+    assert span.take == "20240101_002" and item["actors"].tolist() == [0, 2]
+    for name in ("body", "mel", "action"):
+        assert np.array_equal(item[name], shard[name][a : a + 24])
+    whole = relative_root(np.asarray(shard["root"][span.start_frame : span.stop_frame, 1]))
+    assert np.allclose(item["relative"][:, 1], whole[8:32], atol=1e-4)
+    index = np.asarray(shard["text_index"][a : a + 24])
+    assert np.array_equal(item["spoken"], index >= 0) and (index >= 0).any() and (index < 0).any()
+    assert np.array_equal(item["text"][index >= 0], np.asarray(shard["text"])[index[index >= 0]])
+    assert not item["text"][index < 0].any()
+
+
+def test_the_first_window_of_a_take_does_not_look_into_the_take_before(shards):
+    found = windows(shards)
+    item = found[(150 - 24) // 4 + 1]
+    assert np.array_equal(item["relative"][0, :, :3], item["relative"][1, :, :3])
+
+
+def test_splits_are_kept_apart(shards):
+    names = {split: [span.take for _, span in data.takes_of(open_shards(shards), split)] for split in ("train", "test")}
+    assert names == {"train": ["20240101_001", "20240101_002", "20240101_003"], "test": ["20240101_004", "20240101_005"]}
+    assert [span.take for _, span in windows(shards).takes] == names["train"]
+    assert data.actors_of(open_shards(shards)) == ["001", "002", "003"]
+
+
+def test_batches_depend_on_the_step_alone():
+    whole = list(data.Batches(10, 4, seed=3, first_step=0, last_step=8))
+    assert list(data.Batches(10, 4, seed=3, first_step=5, last_step=8)) == whole[5:]
+    stream = list(itertools.chain(*whole))
+    assert sorted(stream[:10]) == sorted(stream[10:20]) == list(range(10))
+    assert stream[:10] != stream[10:20]
+    assert list(data.Batches(10, 4, seed=4, first_step=0, last_step=8)) != whole
+
+
+def test_windows_travel_to_workers(shards):
+    found = windows(shards)
+    found[0]
+    copy = pickle.loads(pickle.dumps(found))
+    assert np.array_equal(copy[5]["body"], found[5]["body"])
+
+
+def test_loader_is_the_same_with_workers(shards):
+    found = windows(shards, streams=("mel",))
+    batches = [list(data.loader(found, batch_size=3, seed=1, first_step=2, last_step=5, workers=workers)) for workers in (0, 1)]
+    assert all(np.array_equal(a["mel"], b["mel"]) for a, b in zip(*batches, strict=True))
+
+
+def test_takes_that_are_too_short(shards, caplog):
+    assert {span.take for _, span in windows(shards, window=140).takes} == {"20240101_001", "20240101_002", "20240101_003"}
+    assert "1 of 3 train takes are shorter" in caplog.text
+    with pytest.raises(InputError, match="the longest of 3 has 170 frames, need 500"):
+        windows(shards, window=500)

@@ -1,0 +1,184 @@
+"""Generation: files in the dataset's formats, placed where they should be, the same for the same seed."""
+
+import json
+
+import numpy as np
+import pytest
+from tiny_shards import JOINTS, TEXT_WIDTH, make_shards
+
+from models import generate
+from pipeline import pose
+from pipeline.bvh import load_bvh
+from pipeline.config import Generate
+from pipeline.errors import InputError
+from pipeline.shards import open_shards
+
+OPTIONS = Generate(num_samples=2, window_frames=48, overlap_frames=16, device="cpu")
+NOTHING = dict.fromkeys("shards takes audio transcripts actions facing actors placement".split()) | {"name": "00000000_000"}
+
+
+def go(**arguments):
+    generate.run(**NOTHING | {"options": OPTIONS} | arguments)
+
+
+def files(folder):
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.fixture(scope="module")
+def made(trained, tmp_path_factory):
+    out = tmp_path_factory.mktemp("generated")
+    go(runs=trained.runs, shards=trained.shards, out=out)
+    return out
+
+
+@pytest.fixture
+def voices(tmp_path):
+    import soundfile
+
+    rng = np.random.default_rng(0)
+    for name, rate, width, seconds in (("a", 44_100, "PCM_16", 2.0), ("b", 48_000, "PCM_24", 1.5)):
+        soundfile.write(tmp_path / f"{name}.wav", rng.normal(0, 0.1, int(rate * seconds)).clip(-1, 1), rate, subtype=width)
+        words = [{"word": "hello", "start": 0.2, "end": 0.6, "confidence": 1.0}]
+        (tmp_path / f"{name}.json").write_text(json.dumps({"words": words}))
+    return tmp_path
+
+
+@pytest.fixture
+def tiny_embeddings(monkeypatch):
+    """Embeddings as wide as the tiny models', without a language model."""
+    monkeypatch.setattr("pipeline.text.embed_words", lambda words, **_: np.ones((len(words), TEXT_WIDTH), np.float32))
+
+
+def test_test_takes_come_out_in_the_datasets_formats(trained, made):
+    performances = ["20240101_001_004", "20240101_002_004", "20240101_002_005", "20240101_004_005"]
+    want = {
+        f"{where}{folder}/{p}.{ending}"
+        for where in ("", "sample-01/")
+        for p in performances
+        for folder, ending in (("bvhs", "bvh"), ("face_arkit", "npy"))
+    }
+    assert set(files(made)) == want | {"generated.json"}
+    face = np.load(made / "face_arkit" / "20240101_002_005.npy")
+    assert face.shape == (90, 51) and face.dtype == np.float32 and np.isfinite(face).all()
+    shard = open_shards(trained.shards)[1]
+    span = shard.find("20240101_005")
+    motion = load_bvh(made / "bvhs" / "20240101_004_005.bvh", unit="cm")
+    assert motion.names == JOINTS and motion.num_frames == 90 and motion.fps == 30
+    assert np.allclose(motion.offsets_cm, shard.skeleton("20240101_004_005").offsets_cm, atol=1e-4)
+    root = pose.encode(motion)[1]
+    real = shard["root"][span.start_frame, 1]
+    assert np.allclose(root[0, [0, 2, 3]], real[[0, 2, 3]], atol=1e-3)
+
+
+def test_the_same_seed_gives_the_same_bytes_and_samples_differ(trained, made, tmp_path):
+    go(runs=trained.runs, shards=trained.shards, takes=["20240101_005"], out=tmp_path)
+    here, there = files(tmp_path), files(made)
+    assert len(here) == 9 and all(there[name] == data for name, data in here.items())
+    for name in ("bvhs/20240101_004_005.bvh", "face_arkit/20240101_004_005.npy"):
+        assert here[name] != here[f"sample-01/{name}"]
+
+
+def test_sampling_in_windows_stays_close_to_sampling_whole(trained, made, tmp_path):
+    """Windows overlap and are blended at every step, so away from training length nothing jumps at their borders."""
+    face = np.load(made / "face_arkit" / "20240101_001_004.npy")
+    steps = np.abs(np.diff(face, axis=0)).mean(1)
+    assert steps.max() < 10 * np.median(steps)
+
+
+def test_two_voices_become_two_people(trained, voices, tiny_embeddings, tmp_path):
+    audio, transcripts = [voices / "a.wav", voices / "b.wav"], [voices / "a.json", voices / "b.json"]
+    go(runs=trained.runs, audio=audio, transcripts=transcripts, actions=["sit", "walk"], out=tmp_path / "out")
+    assert set(files(tmp_path / "out")) == {f"{f}/00000000_{a}_000.{e}" for a in ("001", "002") for f, e in (("bvhs", "bvh"), ("face_arkit", "npy"))}
+    roots = [pose.encode(load_bvh(tmp_path / "out" / "bvhs" / f"00000000_{a}_000.bvh", unit="cm"))[1] for a in ("001", "002")]
+    assert len(roots[0]) == len(roots[1]) == 60
+    assert np.allclose(roots[0][0, [0, 2, 3]], [-75, 0, np.pi / 2], atol=1e-3) and np.allclose(roots[1][0, [0, 2, 3]], [75, 0, -np.pi / 2], atol=1e-3)
+
+
+def test_actors_keep_their_voice_and_place_in_any_order(trained, voices, tiny_embeddings, tmp_path):
+    audio, transcripts = [voices / "a.wav", voices / "b.wav"], [voices / "a.json", voices / "b.json"]
+    go(runs=trained.runs, audio=audio, transcripts=transcripts, actors=["003", "001"], placement="10,20,30 40,50,60", out=tmp_path / "one")
+    go(
+        runs=trained.runs,
+        audio=audio[::-1],
+        transcripts=transcripts[::-1],
+        actors=["001", "003"],
+        placement="40,50,60 10,20,30",
+        out=tmp_path / "two",
+    )
+    assert files(tmp_path / "one") == files(tmp_path / "two")
+    root = pose.encode(load_bvh(tmp_path / "one" / "bvhs" / "00000000_003_000.bvh", unit="cm"))[1]
+    assert np.allclose(root[0, [0, 2, 3]], [10, 20, np.deg2rad(30)], atol=1e-3)
+
+
+def test_a_face_needs_no_body_models(trained, voices, tmp_path):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "face").symlink_to(trained.runs / "face")
+    go(runs=tmp_path / "runs", audio=[voices / "a.wav", voices / "b.wav"], out=tmp_path / "out")
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"face_arkit"}
+
+
+def test_bad_requests_are_named(trained, voices, tiny_embeddings, tmp_path):
+    import soundfile
+
+    soundfile.write(tmp_path / "stereo.wav", np.zeros((1000, 2)), 16_000)
+    audio = {
+        "runs": trained.runs,
+        "audio": [voices / "a.wav", voices / "b.wav"],
+        "transcripts": [voices / "a.json", voices / "b.json"],
+        "out": tmp_path / "x",
+    }
+    test = {"runs": trained.runs, "shards": trained.shards, "out": tmp_path / "x"}
+    (tmp_path / "half").mkdir()
+    (tmp_path / "half" / "body_lower").symlink_to(trained.runs / "body_lower")
+    for arguments, message in [
+        (audio | {"audio": [voices / "a.wav", tmp_path / "stereo.wav"]}, "got 2 channels, need 1"),
+        (audio | {"audio": [voices / "a.wav", tmp_path / "none.wav"]}, "none.wav"),
+        (audio | {"actions": ["fly"]}, "--actions: got fly fly"),
+        (audio | {"actors": ["001", "009"]}, "out of 001, 002, 003"),
+        (audio | {"actors": ["001"]}, "got 001 twice"),
+        (audio | {"placement": "0,0 1,1"}, "--placement: got '0,0 1,1'"),
+        (audio | {"shards": trained.shards}, "not both"),
+        (audio | {"name": "take"}, "<date>_<scenario>"),
+        (test | {"takes": ["20240101_001"]}, "take 20240101_001: not in the test split"),
+        (test | {"runs": tmp_path / "nothing"}, "no trained model"),
+        (test | {"runs": tmp_path / "half"}, "need both"),
+        (test | {"options": Generate(overlap_frames=300)}, "overlap_frames"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            go(**arguments)
+    assert not (tmp_path / "x").exists()
+
+
+def test_models_of_other_data_are_not_mixed(trained, tmp_path):
+    (tmp_path / "runs").mkdir()
+    for model in ("face", "body_lower", "body_upper"):
+        (tmp_path / "runs" / model).mkdir()
+        for name in ("model.json", "model.safetensors"):
+            (tmp_path / "runs" / model / name).write_bytes((trained.runs / model / name).read_bytes())
+    description = json.loads((tmp_path / "runs" / "face" / "model.json").read_text())
+    description["features"]["mel_fmax"] = 4000.0
+    (tmp_path / "runs" / "face" / "model.json").write_text(json.dumps(description))
+    with pytest.raises(InputError, match="features of body_lower and face differ"):
+        generate.load_runs(tmp_path / "runs", "cpu")
+
+
+def test_command_line(trained, tmp_path, capsys):
+    make_shards(tmp_path / "shards")
+    arguments = [
+        "--runs",
+        str(trained.runs),
+        "--shards",
+        str(tmp_path / "shards"),
+        "--out",
+        str(tmp_path / "out"),
+        "--num-samples",
+        "1",
+        "--device",
+        "cpu",
+    ]
+    generate.main([*arguments, "--takes", "20240101_004"])
+    assert len(list((tmp_path / "out" / "bvhs").iterdir())) == 2
+    with pytest.raises(SystemExit) as caught:
+        generate.main([*arguments, "--takes", "20990101_004"])
+    assert caught.value.code == 2 and "test takes are 20240101_004, 20240101_005" in capsys.readouterr().err

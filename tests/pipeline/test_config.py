@@ -1,0 +1,82 @@
+from pathlib import Path
+
+import pytest
+
+from pipeline import config, stage
+from pipeline.errors import InputError
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("path", sorted([REPOSITORY / "config.yaml", *REPOSITORY.glob("config/*.yaml")]), ids=lambda path: path.name)
+def test_configs_of_the_repository_are_valid(path):
+    assert isinstance(config.load(path), config.Config)
+
+
+def test_the_empty_config_is_the_default(tmp_path):
+    (tmp_path / "c.yaml").write_text("")
+    assert config.load(tmp_path / "c.yaml") == config.Config()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("simulat: {}", "config key simulat: unknown; did you mean simulate?"),
+        ("blendshapes: {metod: lsqr}", "config key blendshapes.metod: unknown; did you mean method?"),
+        ("body: {xyzzy: 1}", "config key body.xyzzy: unknown; known keys: unit, joints, max_gap_seconds"),
+        ("simulate: {num_takes: 0}", "config key simulate.num_takes: got 0"),
+        ("fps: 25", "config key fps: got 25"),
+        ("sync: {min_seconds: .nan}", "config key sync.min_seconds: got nan"),
+        ("body: 5", "config key body: got 5"),
+        ("body: {joints: [1]}", "config key body.joints"),
+        ("5: 6", "config key 5: unknown"),
+        ("[1, 2]", "got list, need a mapping"),
+        ("a: [", "not valid YAML"),
+        ("root: \xe9".encode("latin-1"), "not valid YAML"),
+        (b"\xff\xfe\x00\x01", "not valid YAML"),
+    ],
+)
+def test_mistakes_are_one_line(tmp_path, text, message):
+    (tmp_path / "c.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(InputError) as error:
+        config.load(tmp_path / "c.yaml")
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match="gone.yaml: no such file"):
+        config.load(tmp_path / "gone.yaml")
+
+
+def test_sections_cannot_be_changed():
+    with pytest.raises(ValueError):
+        config.Config().body.unit = "m"
+
+
+def sections() -> list[type[config.Section]]:
+    kinds = (field.annotation for field in config.Config.model_fields.values())
+    return [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, config.Section)]
+
+
+@pytest.mark.parametrize("section", sections(), ids=lambda section: section.__name__)
+def test_every_key_is_described_valid_and_a_flag(section):
+    assert section.__doc__
+    for name, field in section.model_fields.items():
+        assert field.description, name
+    section.model_validate(section().model_dump())  # defaults obey their own limits
+    shown = stage.parser("Doc.", section=section).format_help()
+    assert all(stage.flag(name) in shown for name in section.model_fields)
+
+
+def test_page_and_schema_name_every_key(tmp_path):
+    config.main(["--page", str(tmp_path / "p.md"), "--schema", str(tmp_path / "s.json")])
+    page, schema = (tmp_path / "p.md").read_text(), (tmp_path / "s.json").read_text()
+    for section in [config.Config, *sections()]:
+        assert all(f'"{name}"' in schema and (f"`{name}`" in page or f"## {name}" in page) for name in section.model_fields)
+
+
+def test_the_committed_page_does_not_drift():
+    page = REPOSITORY / "docs" / "config.md"
+    if not page.exists():
+        pytest.skip("docs/config.md has not been made; python -m pipeline.config --page docs/config.md")
+    assert page.read_text() == config.reference_page()

@@ -1,0 +1,83 @@
+import hashlib
+import os
+
+import pytest
+
+from pipeline.errors import InputError
+from pipeline.files import read_json, read_tsv, sha256, whole, write_json, write_tsv
+
+
+def test_whole_makes_folders_and_keeps_the_suffix(tmp_path):
+    path = tmp_path / "new" / "x.wav"
+    with whole(path) as temporary:
+        assert temporary.suffix == ".wav" and temporary.parent == path.parent and temporary != path
+        temporary.write_text("content")
+        assert not path.exists()
+    assert path.read_text() == "content" and list(path.parent.iterdir()) == [path]
+
+
+def test_whole_leaves_the_old_file_on_an_error(tmp_path):
+    path = tmp_path / "x.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), whole(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_whole_files_are_readable_as_others_are(tmp_path):
+    (tmp_path / "plain").write_text("")
+    with whole(tmp_path / "x") as temporary:
+        temporary.write_text("")
+    assert os.stat(tmp_path / "x").st_mode == os.stat(tmp_path / "plain").st_mode
+
+
+def test_json_round_trip_is_sorted_and_refuses_nan(tmp_path):
+    path = tmp_path / "x.json"
+    write_json(path, {"b": [1.5, None], "a": "é"})
+    assert read_json(path) == {"a": "é", "b": [1.5, None]} and path.read_text().index('"a"') < path.read_text().index('"b"')
+    with pytest.raises(ValueError):
+        write_json(tmp_path / "nan.json", float("nan"))
+    assert not (tmp_path / "nan.json").exists()
+
+
+@pytest.mark.parametrize("content", [b"{", b"", b"\xff\xfe\x00garbage", b"[1, 2"])
+def test_bad_json_is_named(tmp_path, content):
+    (tmp_path / "x.json").write_bytes(content)
+    with pytest.raises(InputError, match="x.json: not valid JSON") as error:
+        read_json(tmp_path / "x.json")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("read", [read_json, read_tsv])
+def test_missing_files_are_named(tmp_path, read):
+    with pytest.raises(InputError, match="gone: no such file"):
+        read(tmp_path / "gone")
+
+
+def test_tsv_round_trip(tmp_path):
+    rows = [{"a": "1", "b": "été"}, {"a": "", "b": 'with "quotes", comma'}]
+    write_tsv(tmp_path / "x.tsv", ["a", "b"], rows)
+    assert read_tsv(tmp_path / "x.tsv") == (["a", "b"], rows)
+
+
+def test_tsv_of_a_spreadsheet(tmp_path):
+    (tmp_path / "x.tsv").write_bytes("\ufeffa\tb\r\n1\t2\r\n\r\n3\r\n".encode())
+    assert read_tsv(tmp_path / "x.tsv") == (["a", "b"], [{"a": "1", "b": "2"}, {"a": "3", "b": ""}])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"", "empty file"), (b"a\tb\n1\t2\t3\n", "line 2: got 3 cells, need 2"), (b"a\tb\n\xe9\t2\n", "UTF-8"), (os.urandom(64) + b"\xff\xff", "UTF-8")],
+)
+def test_bad_tables_are_named(tmp_path, content, message):
+    (tmp_path / "x.tsv").write_bytes(content)
+    with pytest.raises(InputError, match="x.tsv") as error:
+        read_tsv(tmp_path / "x.tsv")
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_sha256_is_that_of_the_bytes(tmp_path):
+    content = bytes(range(256)) * 5000
+    (tmp_path / "x").write_bytes(content)
+    assert sha256(tmp_path / "x") == hashlib.sha256(content).hexdigest()

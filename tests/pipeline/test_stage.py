@@ -1,0 +1,100 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from commands import refused
+
+from pipeline import config, stage
+from pipeline.errors import InputError
+
+STAGES = ["sync", "body", "blendshapes", "separation", "dataset", "strips", "accuracy"]
+
+
+class Options(config.Section):
+    """Made up."""
+
+    block_frames: int = config.Field(64, ge=1, description="frames, 100 % of them")
+    method: config.Literal["normal", "lsqr"] = config.Field("normal", description="method")
+    joints: list[str] | None = config.Field(None, description="joints")
+    model: str = config.Field("package", description="plain text")
+
+
+def call(*argv: str) -> dict:
+    """What `run` receives for a command line."""
+    received = {}
+    parser = stage.parser("Doc.", section=Options)
+    parser.add_argument("--out", type=Path)
+    stage.execute(parser, lambda **values: received.update(values), list(argv))
+    return received
+
+
+def test_run_gets_paths_and_validated_options():
+    assert call("--out", "x", "--block-frames", "8") == {"out": Path("x"), "options": Options(block_frames=8)}
+    assert call()["options"] == Options()
+    assert call("--joints", '["Hips", "Spine"]')["options"].joints == ["Hips", "Spine"]
+    assert call("--joints", "null")["options"].joints is None
+    assert call("--model", "123")["options"].model == "123"
+
+
+@pytest.mark.parametrize("argv", [("--block-frames", "0"), ("--block-frames", "many"), ("--method", "qr"), ("--joints", "Hips"), ("--block-frames", "1.5")])
+def test_a_wrong_option_is_one_line(capsys, argv):
+    line = refused(call_list, argv, capsys, f"option {argv[0]}")
+    assert argv[1] in line
+
+
+def call_list(argv: list[str]) -> None:
+    call(*argv)
+
+
+def test_unknown_flag_exits_with_2(capsys):
+    with pytest.raises(SystemExit) as stop:
+        call("--blocks", "8")
+    assert stop.value.code == 2 and "unrecognized arguments: --blocks" in capsys.readouterr().err
+
+
+def test_input_error_is_one_line_and_others_are_not_hidden(capsys):
+    def main(argv):
+        def run(**values):
+            raise InputError("take 1: bad; mend it")
+
+        stage.execute(stage.parser("Doc."), run, argv)
+
+    assert refused(main, [], capsys) == "error: take 1: bad; mend it"
+
+    def run(**values):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        stage.execute(stage.parser("Doc."), run, [])
+
+
+def test_help_shows_flags_defaults_and_percent_signs(capsys):
+    with pytest.raises(SystemExit) as stop:
+        call("--help")
+    shown = capsys.readouterr().out
+    assert stop.value.code == 0 and "--block-frames" in shown and "(default: 64)" in shown and "100 %" in shown
+
+
+def test_progress_yields_everything(caplog):
+    with caplog.at_level("INFO"):
+        assert list(stage.progress(range(25), label="frames")) == list(range(25))
+    assert "frames: 25 of 25" in caplog.text and len(caplog.records) <= 13
+    assert list(stage.progress(iter("ab"), label="x", total=2)) == ["a", "b"]
+
+
+def test_a_real_command_line_prints_no_traceback(tmp_path):
+    command = [sys.executable, "-m", "pipeline.dataset", "--shoot", str(tmp_path), "--sync", str(tmp_path), "--out", str(tmp_path / "out")]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).resolve().parents[2])
+    assert result.returncode == 2 and result.stdout == ""
+    assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1 and "actors.tsv: no such file" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_every_stage_has_help(name, capsys):
+    import importlib
+
+    with pytest.raises(SystemExit) as stop:
+        importlib.import_module(f"pipeline.{name}").main(["--help"])
+    assert stop.value.code == 0 and "--out" in capsys.readouterr().out

@@ -4,9 +4,9 @@ In: a BVH of any humanoid whose hips, knees, ankles and toes have usual names, a
 one label a frame: 0 sit, 1 walk, 2 stand.
 
 The rule, with lengths in the actor's own legs (thigh plus shin): a person sits when the hips are low above the lower
-foot, the knees are bent, and sinking down has come to rest; walks when, not sitting, the hips travel over the ground and the feet take steps (one moves
-while the other rests, which a jump or a sway does not do); and stands otherwise. Borders have hysteresis, and stretches
-that are too short join their longer neighbour.
+foot, the knees are bent, and sinking down has come to rest; walks when, not sitting, the hips travel over the ground
+and the feet take steps (one moves while the other rests, which a jump or a sway does not do); and stands otherwise.
+Borders have hysteresis, and stretches that are too short join their longer neighbour.
 """
 
 from pathlib import Path
@@ -115,13 +115,14 @@ def _legs(motion: Motion) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     return world[:, index[0]], legs[:, :, 2:], bend.mean(1), leg
 
 
-def label_actions(motion: Motion, options: Actions = Actions()) -> np.ndarray:
+def label_actions(motion: Motion, options: Actions | None = None) -> np.ndarray:
     """Label of each frame, uint8 (T,): 0 sit, 1 walk, 2 stand.
 
     Works on any humanoid whose hips, knees, ankles and toes `motion.aliases()` resolves, at any frame rate, in any place.
     The ground is that under the lower foot, so stairs and uneven floors do not matter. Raises InputError that names
     missing joints, or frames with NaN.
     """
+    options = options or Actions()
     hips, feet, bend, leg = _legs(motion)
     fps = motion.fps
     width = max(1, round(HEIGHT_SECONDS * fps))
@@ -144,7 +145,7 @@ def run(*, bvh: list[Path], out: list[Path], options: Actions) -> None:
     """Label each body and write its .npy."""
     if len(bvh) != len(out):
         raise InputError(f"actions: {len(bvh)} BVH files and {len(out)} outputs, need as many, in the same order")
-    for source, target in zip(bvh, out):
+    for source, target in zip(bvh, out, strict=True):
         try:
             labels = label_actions(load_bvh(source), options)
         except InputError as error:

@@ -221,7 +221,7 @@ def _split(data: bytes, path: Path) -> tuple[list[_Joint], int, int, float, byte
             values[key] = float(value) if key == "Frame Time" else int(value)
         except ValueError:
             values[key] = -1
-        if name.strip() != key or not 0 <= values[key] < 1e9:
+        if " ".join(name.split()) != key or not 0 <= values[key] < 1e9:
             raise InputError(f"{path}, line {line}: got {text.decode('utf-8', 'replace').strip()[:60]!r}, need '{key}: <number>'; export the file again")
     if not 1e-4 <= values["Frame Time"] <= 10:
         raise InputError(f"{path}, line {line}: frame time {values['Frame Time']} s, need 0.0001 to 10; correct the header")

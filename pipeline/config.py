@@ -36,7 +36,7 @@ class Simulate(Section):
 class Sync(Section):
     """Timecode of every stream to one common window."""
 
-    min_seconds: float = Field(1.0, gt=0, description="shortest common window that is worth a take, seconds")
+    min_seconds: float = Field(1.0, ge=0.1, description="shortest common window that is worth a take, seconds")
 
 
 class Body(Section):
@@ -124,7 +124,7 @@ class Shards(Section):
 class Training(Section):
     """What every model's training shares."""
 
-    steps: int = Field(600, ge=1, description="optimiser steps")
+    steps: int = Field(500, ge=1, description="optimiser steps")
     batch_size: int = Field(8, ge=1, description="windows of two people in a batch; the face model sees the two one at a time")
     window_frames: int = Field(90, ge=8, description="frames in a training window; the paper's is 150")
     stride_frames: int = Field(5, ge=1, description="frames between window starts")

@@ -18,7 +18,7 @@ from pipeline.bvh import Motion, load_bvh
 from pipeline.config import Facing
 from pipeline.errors import InputError
 from pipeline.files import whole
-from pipeline.skeleton import chain, forward_kinematics, hips_frame, require
+from pipeline.skeleton import forward_kinematics, hips_frame, require
 
 
 def head_forward(motion: Motion) -> tuple[np.ndarray, np.ndarray]:
@@ -33,19 +33,20 @@ def head_forward(motion: Motion) -> tuple[np.ndarray, np.ndarray]:
     return world[:, head], rotations.rotate(turned[:, head], forward)
 
 
-def label_facing(motions: list[Motion], options: Facing = Facing()) -> list[np.ndarray]:
+def label_facing(motions: list[Motion], options: Facing | None = None) -> list[np.ndarray]:
     """For each of two actors, uint8 (T,): 1 where the actor's head is turned to the partner's (see the module's rule).
 
     Both motions stand in one room and on one clock. Raises InputError where they differ in frames or rate, lack a head,
     or have frames with NaN.
     """
+    options = options or Facing()
     first, second = motions
     if first.num_frames != second.num_frames or abs(first.fps - second.fps) > 1e-3:
         raise InputError(
             f"facing: got {first.num_frames} frames at {first.fps:g} fps and {second.num_frames} at {second.fps:g}, "
             "need two bodies of one take, equally long; cut both to the same window"
         )
-    heads, looks = zip(*(head_forward(motion) for motion in motions))
+    heads, looks = zip(*(head_forward(motion) for motion in motions), strict=True)
     result = []
     for k in range(2):
         if not (np.isfinite(heads[k]).all() and np.isfinite(looks[k]).all()):
@@ -66,7 +67,7 @@ def run(*, bvh: list[Path], out: list[Path], options: Facing) -> None:
         labels = label_facing([load_bvh(path) for path in bvh], options)
     except InputError as error:
         raise InputError(f"{bvh[0]}, {bvh[1]}: {error}") from None
-    for target, values in zip(out, labels):
+    for target, values in zip(out, labels, strict=False):
         with whole(target) as temporary, open(temporary, "wb") as f:
             np.save(f, values)
 

@@ -105,7 +105,7 @@ def skeleton_arrays(skeleton: pose.Skeleton) -> dict[str, np.ndarray]:
 
 def _check(motions: list[Motion], bvh: list[Path]) -> None:
     """InputError unless the two bodies of a take have one joint list, one length, 30 fps and no NaN."""
-    for motion, path in zip(motions, bvh):
+    for motion, path in zip(motions, bvh, strict=True):
         if abs(motion.fps - FPS) > 1e-3:
             raise InputError(f"{path}: got {motion.fps:g} fps, need 30; bring it to the dataset's rate first (python -m pipeline.body)")
         bad = ~np.isfinite(motion.rotations).all((1, 2)) | ~np.isfinite(motion.positions_cm).all((1, 2))
@@ -131,7 +131,7 @@ def run(*, bvh: list[Path], wav: list[Path], out: Path, options: Features) -> No
         audio, rate = read_wav(path)
         audio = fit_wav_length(audio, rate, num_frames, path, max_seconds=options.max_wav_seconds)
         voices.append(resample(audio, rate, num_samples))
-    bodies, roots = zip(*(pose.encode(motion) for motion in motions))
+    bodies, roots = zip(*(pose.encode(motion) for motion in motions), strict=True)
     mels = [log_mel(voice, num_frames, num_mels=options.num_mels, mel_fft=options.mel_fft, mel_fmax=options.mel_fmax) for voice in voices]
     with whole(out) as temporary, h5py.File(temporary, "w", libver=("earliest", "v110")) as f:
         f["body"] = np.stack(bodies, 1).astype(np.float32)
@@ -141,7 +141,7 @@ def run(*, bvh: list[Path], wav: list[Path], out: Path, options: Features) -> No
         f.attrs["joint_names"] = motions[0].names
         f.attrs["parents"] = motions[0].parents
         f.attrs["fps"] = FPS
-        for motion, path in zip(motions, bvh):
+        for motion, path in zip(motions, bvh, strict=True):
             skeleton = pose.skeleton_of(motion)
             group = f.create_group(f"skeletons/{path.stem}")
             for name, values in skeleton_arrays(skeleton).items():

@@ -45,7 +45,8 @@ def measure(bvh: Path, face: Path, wav: Path) -> dict:
     if abs(motion.fps - FPS) > 1e-3:
         raise InputError(f"{bvh}: got {motion.fps:g} fps, need 30; bring it to the dataset's rate")
     if weights.shape != (num_frames, len(arkit.NAMES)):
-        raise InputError(f"{face}: got shape {weights.shape}, need ({num_frames}, {len(arkit.NAMES)}): as many frames as {bvh.name} and the 51 ARKit weights; cut both to the same window")
+        need = (num_frames, len(arkit.NAMES))
+        raise InputError(f"{face}: got shape {weights.shape}, need {need}: as many frames as {bvh.name} and the 51 ARKit weights; cut both alike")
     need = int(sample_of(num_frames, rate))
     if abs(len(audio) - need) > MAX_WAV_SECONDS * rate:
         raise InputError(f"{wav}: got {len(audio)} samples, need {need} for {num_frames} frames of 1/30 s; cut both to the same window")
@@ -119,7 +120,7 @@ def read_parts(paths: list[Path]) -> dict[str, dict[str, dict]]:
 
 def run(*, bvh: list[Path], face: list[Path], wav: list[Path], parts: list[Path], out: Path) -> None:
     """Check a take's files and write its quality."""
-    found = {path.stem: measure(path, *others) for path, *others in zip(bvh, face, wav)}
+    found = {path.stem: measure(path, *others) for path, *others in zip(bvh, face, wav, strict=True)}
     frames = [measures["frames"] for measures in found.values()]
     if len(set(frames)) != 1:
         raise InputError(f"{bvh[1]}: got {frames[-1]} frames, need {frames[0]} as in {bvh[0]}; cut both to the same window")
@@ -138,7 +139,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--bvh", type=Path, nargs=2, required=True, help="bodies of the take's two performances, by actor")
     parser.add_argument("--face", type=Path, nargs=2, required=True, help="their ARKit weights")
     parser.add_argument("--wav", type=Path, nargs=2, required=True, help="their voices")
-    parser.add_argument("--parts", type=Path, nargs="*", default=[], help="reports of stages, each in a folder named for its stage: sync/TAKE.json, fit/PERFORMANCE.json, ...")
+    parser.add_argument("--parts", type=Path, nargs="*", default=[], help="reports of stages, each in a folder named for it: sync/TAKE.json, ...")
     parser.add_argument("--out", type=Path, required=True, help="JSON to write, named for the take")
     stage.execute(parser, run, argv)
 

@@ -144,11 +144,14 @@ def read_window(path: Path, start_sample: int, num_samples: int, rate: int) -> n
     """Samples of a mono WAV from `start_sample` on, at OUT_RATE, float32 (num_samples at OUT_RATE)."""
     import soundfile
 
-    with soundfile.SoundFile(path) as f:
-        if f.channels != 1:
-            raise InputError(f"{path}: {f.channels} channels, need one: the actor's own microphone; split the file")
-        f.seek(start_sample)
-        x = f.read(int(np.ceil(num_samples * rate / OUT_RATE)), dtype="float32")
+    try:
+        with soundfile.SoundFile(path) as f:
+            if f.channels != 1:
+                raise InputError(f"{path}: {f.channels} channels, need one: the actor's own microphone; split the file")
+            f.seek(min(start_sample, f.frames))
+            x = f.read(int(np.ceil(num_samples * rate / OUT_RATE)), dtype="float32")
+    except soundfile.LibsndfileError as error:
+        raise InputError(f"{path}: not a readable WAV ({error.error_string}); export it again") from None
     if rate != OUT_RATE:
         import soxr
 

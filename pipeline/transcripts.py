@@ -26,6 +26,8 @@ QUIET_DB = -60.0
 """Level against full scale below which nobody speaks."""
 
 SHORTEST_SECONDS = 0.02
+TRIM_DB = 30.0
+HOP = AUDIO_RATE // 100
 
 Recogniser = Callable[[np.ndarray], list[dict]]
 """Audio (S,) float32 at 16 kHz -> words with start and end in seconds and confidence."""
@@ -50,6 +52,25 @@ def own_words(words: list[dict], own: np.ndarray, other: np.ndarray | None, *, m
         if here > max(QUIET_DB, there):
             kept.append(word)
     return kept
+
+
+def trim(words: list[dict], audio: np.ndarray) -> list[dict]:
+    """Words without the silence at their ends: the recogniser lets the first word of a sentence begin in the pause before.
+
+    In `audio` (S,) at 16 kHz a word lasts from the first to the last 10 ms that are within TRIM_DB of its loudest and above
+    QUIET_DB.
+    """
+    result = []
+    for word in words:
+        part = np.asarray(audio[round(word["start"] * AUDIO_RATE) : round(word["end"] * AUDIO_RATE)], float)
+        power = (part[: len(part) // HOP * HOP].reshape(-1, HOP) ** 2).mean(1)
+        loud = np.flatnonzero(power > max(10 ** (QUIET_DB / 10), 10 ** (-TRIM_DB / 10) * power.max(initial=0.0)))
+        if len(loud):
+            start = word["start"] + loud[0] * HOP / AUDIO_RATE
+            end = max(word["start"] + (loud[-1] + 1) * HOP / AUDIO_RATE, min(start + SHORTEST_SECONDS, word["end"]))
+            word = word | {"start": round(start, 3), "end": round(end, 3)}
+        result.append(word)
+    return sorted(result, key=lambda word: word["start"])
 
 
 def tidy(words: Iterable[dict], seconds: float, *, late_seconds: float) -> list[dict]:
@@ -137,7 +158,8 @@ def openai_whisper(options: Transcripts) -> Recogniser:
     try:
         model = whisper.load_model(str(path), device="cpu")
     except Exception as error:  # torch's and zip's own errors for a file that is no checkpoint
-        raise InputError(f"transcripts: {path} is no openai-whisper checkpoint ({type(error).__name__}); need a file with dims and model_state_dict") from None
+        kind = type(error).__name__
+        raise InputError(f"transcripts: {path} is no openai-whisper checkpoint ({kind}); need a file with dims and model_state_dict") from None
     tokenizer = get_tokenizer(model.is_multilingual, num_languages=model.num_languages, language=options.language, task="transcribe")
     suppressed = [-1, *(_number_tokens(lambda i: tokenizer.encoding.decode([i]), tokenizer.eot) if options.spell_numbers else [])]
 
@@ -146,7 +168,8 @@ def openai_whisper(options: Transcripts) -> Recogniser:
             audio, language=options.language, temperature=0.0, beam_size=options.beam_size, word_timestamps=True,
             condition_on_previous_text=False, suppress_tokens=suppressed, fp16=False,
         )  # fmt: skip
-        return [{"word": w["word"], "start": w["start"], "end": w["end"], "confidence": w["probability"]} for s in found["segments"] for w in s.get("words", [])]
+        words = [word for segment in found["segments"] for word in segment.get("words", [])]
+        return [{"word": w["word"], "start": w["start"], "end": w["end"], "confidence": w["probability"]} for w in words]
 
     return recognise
 
@@ -158,7 +181,8 @@ def transcribe(wavs: list[Path], options: Transcripts, *, count: int | None = No
     """Words of each of one or two WAVs, `[{"word", "start", "end", "confidence"}]` in seconds, sorted by start.
 
     Two WAVs are the two actors of a take on one clock; each keeps its owner's words. `count` 1 gives those of the first
-    only, the second being heard for its level. A file that is silent throughout has no words. Raises InputError for an unreadable WAV, a model that is not there or a package that is not installed.
+    only, the second being heard for its level. A file that is silent throughout
+    has no words. Raises InputError for an unreadable WAV, a model that is not there or a package that is not installed.
     """
     voices = [resample(*read_wav(path)) for path in wavs]
     recognise = BACKENDS[options.backend](options)
@@ -167,7 +191,8 @@ def transcribe(wavs: list[Path], options: Transcripts, *, count: int | None = No
         loudest = float(np.abs(voice).max(initial=0.0))
         found = recognise(voice) if 20 * np.log10(max(loudest, 1e-12)) > QUIET_DB else []
         words = tidy(found, len(voice) / AUDIO_RATE, late_seconds=options.late_seconds)
-        result.append(own_words(words, voice, voices[1 - k] if len(voices) == 2 else None, min_level_db=options.min_level_db))
+        kept = own_words(words, voice, voices[1 - k] if len(voices) == 2 else None, min_level_db=options.min_level_db)
+        result.append(trim(kept, voice))
         log.info("%s: %d words kept of %d", wavs[k], len(result[-1]), len(words))
     return result
 
@@ -176,7 +201,7 @@ def run(*, wav: list[Path], out: list[Path], options: Transcripts) -> None:
     """Write the transcripts of a take's WAVs: of both, or of the first alone."""
     if len(wav) > 2 or len(out) > len(wav):
         raise InputError(f"transcripts: {len(wav)} WAVs and {len(out)} outputs, need one or two WAVs and an output for each, or for the first")
-    for path, words in zip(out, transcribe(wav, options, count=len(out))):
+    for path, words in zip(out, transcribe(wav, options, count=len(out)), strict=True):
         write_json(path, {"words": words})
 
 

@@ -62,14 +62,24 @@ def code(module: str) -> list[str]:
     return sorted(str(path.relative_to(REPOSITORY)) for path in {*seen.values(), *tables} if path.name != "__init__.py")
 
 
-def flags(section: BaseModel) -> str:
+def flags(section: BaseModel, *, without: tuple[str, ...] = ()) -> str:
     """A section of the config as the flags of its stage. Defaults are written out, so that a new default reruns the stage."""
     words = []
     for name in type(section).model_fields:
         value = getattr(section, name)
-        if value is not None:
+        if value is not None and name not in without:
             words += [stage.flag(name), value if isinstance(value, str) else json.dumps(value)]
     return shlex.join(words)
+
+
+def input_folder(name: str, *, levels: int = 1) -> Callable:
+    """Params function: the folder `levels` above the first of the input files called `name`."""
+
+    def folder(wildcards, input) -> str:
+        files = getattr(input, name)
+        return str(Path(files if isinstance(files, str) else files[0]).parents[levels - 1])
+
+    return folder
 
 
 class Study:

@@ -11,6 +11,8 @@ rule actions:
         f"{ROOT}/logs/actions/{{performance}}.log",
     benchmark:
         f"{ROOT}/timings/actions/{{performance}}.tsv"
+    conda:
+        "../environment.yml"
     threads: 1
     resources:
         mem_mb=600,
@@ -30,6 +32,8 @@ rule facing:
         f"{ROOT}/logs/facing/{{performance}}.log",
     benchmark:
         f"{ROOT}/timings/facing/{{performance}}.tsv"
+    conda:
+        "../environment.yml"
     threads: 1
     resources:
         mem_mb=600,
@@ -49,6 +53,8 @@ rule transcripts:
         f"{ROOT}/logs/transcripts/{{performance}}.log",
     benchmark:
         f"{ROOT}/timings/transcripts/{{performance}}.tsv"
+    conda:
+        "../environment.yml"
     threads: 1
     resources:
         mem_mb=1500,
@@ -71,6 +77,8 @@ rule quality:
         f"{ROOT}/logs/quality/{{take}}.log",
     benchmark:
         f"{ROOT}/timings/quality/{{take}}.tsv"
+    conda:
+        "../environment.yml"
     threads: 1
     resources:
         mem_mb=400,
@@ -89,6 +97,8 @@ rule split:
         f"{ROOT}/logs/split.log",
     benchmark:
         f"{ROOT}/timings/split.tsv"
+    conda:
+        "../environment.yml"
     threads: 1
     resources:
         mem_mb=200,

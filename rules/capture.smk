@@ -16,6 +16,8 @@ if not study.config.dataset:
             f"{ROOT}/logs/sync/{{take}}.log",
         benchmark:
             f"{ROOT}/timings/sync/{{take}}.tsv"
+        conda:
+            "../environment.yml"
         threads: 1
         resources:
             mem_mb=400,
@@ -37,6 +39,8 @@ if not study.config.dataset:
             f"{ROOT}/logs/body/{{performance}}.log",
         benchmark:
             f"{ROOT}/timings/body/{{performance}}.tsv"
+        conda:
+            "../environment.yml"
         threads: 1
         resources:
             mem_mb=600,
@@ -58,6 +62,8 @@ if not study.config.dataset:
             f"{ROOT}/logs/blendshapes/{{performance}}.log",
         benchmark:
             f"{ROOT}/timings/blendshapes/{{performance}}.tsv"
+        conda:
+            "../environment.yml"
         threads: 1
         resources:
             mem_mb=800,
@@ -78,6 +84,8 @@ if not study.config.dataset:
             f"{ROOT}/logs/separation/{{performance}}.log",
         benchmark:
             f"{ROOT}/timings/separation/{{performance}}.tsv"
+        conda:
+            "../environment.yml"
         threads: 1
         resources:
             mem_mb=800,
@@ -102,12 +110,14 @@ if not study.config.dataset:
             f"{ROOT}/logs/dataset.log",
         benchmark:
             f"{ROOT}/timings/dataset.tsv"
+        conda:
+            "../environment.yml"
         threads: 1
         resources:
             mem_mb=400,
         params:
-            shoot=study.shoot,
-            sync=f"{ROOT}/annotations/sync",
-            out=f"{ROOT}/dataset",
+            shoot=input_folder("tables"),
+            sync=input_folder("sync"),
+            out=subpath(output[0], parent=True),
         shell:
             "python -m pipeline.dataset --shoot {params.shoot:q} --sync {params.sync:q} --out {params.out:q} > {log:q} 2>&1"

@@ -17,13 +17,15 @@ rule generate:
         f"{ROOT}/logs/generate.log",
     benchmark:
         f"{ROOT}/timings/generate.tsv"
+    conda:
+        "../environment.yml"
     threads: 2
     resources:
         mem_mb=3000,
     params:
-        runs=f"{ROOT}/runs",
-        shards=f"{ROOT}/shards",
-        out=f"{ROOT}/results/generated",
+        runs=input_folder("models", levels=2),
+        shards=input_folder("shards"),
+        out=subpath(output[0], ancestor=2),
         takes=study.test_takes,
         options=flags(study.config.generate),
     shell:
@@ -43,13 +45,15 @@ rule evaluate:
         f"{ROOT}/logs/evaluate.log",
     benchmark:
         f"{ROOT}/timings/evaluate.tsv"
+    conda:
+        "../environment.yml"
     threads: 2
     resources:
         mem_mb=2000,
     params:
-        shards=f"{ROOT}/shards",
-        generated=f"{ROOT}/results/generated",
-        rigs=f"{study.dataset}/rigs",
+        shards=input_folder("shards"),
+        generated=input_folder("generated", levels=2),
+        rigs=input_folder("rigs"),
         options=flags(study.config.evaluate),
     shell:
         "python -m models.evaluate --shards {params.shards:q} --generated {params.generated:q} --rigs {params.rigs:q} --out-table {output.table:q} --out-page {output.page:q} {params.options} > {log:q} 2>&1"

@@ -12,6 +12,8 @@ rule features:
         f"{ROOT}/logs/features/{{take}}.log",
     benchmark:
         f"{ROOT}/timings/features/{{take}}.tsv"
+    conda:
+        "../environment.yml"
     threads: 1
     resources:
         mem_mb=800,
@@ -31,6 +33,8 @@ rule text:
         f"{ROOT}/logs/text/{{take}}.log",
     benchmark:
         f"{ROOT}/timings/text/{{take}}.tsv"
+    conda:
+        "../environment.yml"
     threads: 1
     resources:
         mem_mb=1500,

@@ -19,6 +19,8 @@ rule strips:
         f"{ROOT}/logs/strips/{{take}}.log",
     benchmark:
         f"{ROOT}/timings/strips/{{take}}.tsv"
+    conda:
+        "../environment.yml"
     threads: 1
     resources:
         mem_mb=800,
@@ -33,6 +35,7 @@ if study.simulated:
     # the one rule that reads the truth
     rule accuracy:
         input:
+            shoot=[f"{study.shoot}/takes.tsv"],
             truth=expand(f"{ROOT}/truth/{{take}}/truth.json", take=study.takes),
             dataset=f"{ROOT}/dataset/dataset.json",
             actions=expand(f"{ROOT}/annotations/actions/{{name}}.npy", name=study.performances),
@@ -45,14 +48,16 @@ if study.simulated:
             f"{ROOT}/logs/accuracy.log",
         benchmark:
             f"{ROOT}/timings/accuracy.tsv"
+        conda:
+            "../environment.yml"
         threads: 1
         resources:
             mem_mb=800,
         params:
-            shoot=study.shoot,
-            truth=f"{ROOT}/truth",
-            dataset=study.dataset,
-            annotations=f"{ROOT}/annotations",
+            shoot=input_folder("shoot"),
+            truth=input_folder("truth", levels=2),
+            dataset=input_folder("dataset"),
+            annotations=input_folder("actions", levels=2),
         shell:
             "python -m pipeline.accuracy --shoot {params.shoot:q} --truth {params.truth:q} --dataset {params.dataset:q} --annotations {params.annotations:q} --out {output:q} > {log:q} 2>&1"
 

@@ -11,6 +11,8 @@ rule shard_plan:
         f"{ROOT}/logs/shard_plan.log",
     benchmark:
         f"{ROOT}/timings/shard_plan.tsv"
+    conda:
+        "../environment.yml"
     threads: 1
     resources:
         mem_mb=200,
@@ -37,13 +39,15 @@ rule shards:
         f"{ROOT}/logs/shards/{{shard}}.log",
     benchmark:
         f"{ROOT}/timings/shards/{{shard}}.tsv"
+    conda:
+        "../environment.yml"
     threads: 1
     resources:
         mem_mb=1000,
     params:
-        dataset=study.dataset,
-        annotations=f"{ROOT}/annotations",
-        features=f"{ROOT}/features",
+        dataset=input_folder("face", levels=2),
+        annotations=input_folder("actions", levels=2),
+        features=input_folder("features"),
         takes=lambda wildcards: study.shards[wildcards.shard],
         splits=lambda wildcards: [study.split[name] for name in study.shards[wildcards.shard]],
         options=flags(study.config.shards),
@@ -62,6 +66,8 @@ rule shard_index:
         f"{ROOT}/logs/shard_index.log",
     benchmark:
         f"{ROOT}/timings/shard_index.tsv"
+    conda:
+        "../environment.yml"
     threads: 1
     resources:
         mem_mb=800,

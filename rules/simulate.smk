@@ -13,14 +13,17 @@ if study.simulated:
             f"{ROOT}/logs/simulate_cast.log",
         benchmark:
             f"{ROOT}/timings/simulate_cast.tsv"
+        conda:
+            "../environment.yml"
         threads: 1
         resources:
             mem_mb=400,
         params:
-            shoot=study.shoot,
-            options=f"--seed {study.config.seed} {flags(study.config.simulate)}",
+            shoot=subpath(output[0], parent=True),
+            seed=study.config.seed,
+            options=flags(study.config.simulate),
         shell:
-            "python -m pipeline.simulate.cast --out {params.shoot:q} {params.options} > {log:q} 2>&1"
+            "python -m pipeline.simulate.cast --out {params.shoot:q} --seed {params.seed} {params.options} > {log:q} 2>&1"
 
     # One job writes both performances of a take, but a file name tells one actor only: so there is a rule for each pair
     # of actors, which knows its scenarios (a scenario of the simulated shoot is one take).
@@ -35,7 +38,6 @@ if study.simulated:
                 f"{study.shoot}/{{date}}_{{scenario}}/timecode.json",
                 multiext(f"{study.shoot}/{{date}}_{{scenario}}/{{date}}_{a}_{{scenario}}", ".bvh", ".mesh.h5", ".wav"),
                 multiext(f"{study.shoot}/{{date}}_{{scenario}}/{{date}}_{b}_{{scenario}}", ".bvh", ".mesh.h5", ".wav"),
-                f"{ROOT}/truth/{{date}}_{{scenario}}/truth.json",
                 multiext(
                     f"{ROOT}/truth/{{date}}_{{scenario}}/{{date}}_{a}_{{scenario}}",
                     ".arkit.npy",
@@ -52,6 +54,7 @@ if study.simulated:
                     ".actions.npy",
                     ".facing.npy",
                 ),
+                truth=f"{ROOT}/truth/{{date}}_{{scenario}}/truth.json",
             log:
                 f"{ROOT}/logs/simulate_take/{{date}}_{{scenario}}.log",
             benchmark:
@@ -59,12 +62,15 @@ if study.simulated:
             wildcard_constraints:
                 date=r"\d{8}",
                 scenario="|".join(take.scenario for take in study.takes.values() if take.actors == (a, b)),
+            conda:
+                "../environment.yml"
             threads: 1
             resources:
                 mem_mb=800,
             params:
-                shoot=study.shoot,
-                truth=f"{ROOT}/truth",
-                options=f"--seed {study.config.seed} {flags(study.config.simulate)}",
+                shoot=subpath(output[0], ancestor=2),
+                truth=subpath(output.truth, ancestor=2),
+                seed=study.config.seed,
+                options=flags(study.config.simulate, without=("num_takes",)),
             shell:
-                "python -m pipeline.simulate.take --take {wildcards.date}_{wildcards.scenario} --out {params.shoot:q} --truth {params.truth:q} {params.options} > {log:q} 2>&1"
+                "python -m pipeline.simulate.take --take {wildcards.date}_{wildcards.scenario} --out {params.shoot:q} --truth {params.truth:q} --seed {params.seed} {params.options} > {log:q} 2>&1"

@@ -13,12 +13,14 @@ rule train_face:
         f"{ROOT}/logs/train_face.log",
     benchmark:
         f"{ROOT}/timings/train_face.tsv"
+    conda:
+        "../environment.yml"
     threads: 2
     resources:
         mem_mb=3000,
     params:
-        shards=f"{ROOT}/shards",
-        run=f"{ROOT}/runs/face",
+        shards=input_folder("shards"),
+        run=subpath(output[0], parent=True),
         options=flags(study.config.face_model),
     shell:
         "python -m models.train face --shards {params.shards:q} --out {params.run:q} {params.options} > {log:q} 2>&1"
@@ -35,12 +37,14 @@ rule train_body_lower:
         f"{ROOT}/logs/train_body_lower.log",
     benchmark:
         f"{ROOT}/timings/train_body_lower.tsv"
+    conda:
+        "../environment.yml"
     threads: 2
     resources:
         mem_mb=3000,
     params:
-        shards=f"{ROOT}/shards",
-        run=f"{ROOT}/runs/body_lower",
+        shards=input_folder("shards"),
+        run=subpath(output[0], parent=True),
         options=flags(study.config.body_model),
     shell:
         "python -m models.train body_lower --shards {params.shards:q} --out {params.run:q} {params.options} > {log:q} 2>&1"
@@ -57,12 +61,14 @@ rule train_body_upper:
         f"{ROOT}/logs/train_body_upper.log",
     benchmark:
         f"{ROOT}/timings/train_body_upper.tsv"
+    conda:
+        "../environment.yml"
     threads: 2
     resources:
         mem_mb=3000,
     params:
-        shards=f"{ROOT}/shards",
-        run=f"{ROOT}/runs/body_upper",
+        shards=input_folder("shards"),
+        run=subpath(output[0], parent=True),
         options=flags(study.config.body_model),
     shell:
         "python -m models.train body_upper --shards {params.shards:q} --out {params.run:q} {params.options} > {log:q} 2>&1"

@@ -65,7 +65,7 @@ def write_bwf(path: Path, samples: np.ndarray, start_seconds: float, *, date: st
 
     bext TimeReference is the start in samples since midnight (EBU Tech 3285).
     """
-    pcm = np.clip(np.round(samples * 2**23), -(2**23), 2**23 - 1).astype("<i4")
+    pcm = np.clip(np.round(np.asarray(samples, float) * 2**23), -(2**23), 2**23 - 1).astype("<i4")
     raw = pcm.view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
     day = f"{date[:4]}-{date[4:6]}-{date[6:]}".encode()
     second = int(start_seconds)
@@ -90,10 +90,10 @@ def room(distance_cm: float, rng: np.random.Generator) -> np.ndarray:
     return response / np.linalg.norm(response)
 
 
-def convolve(samples: np.ndarray, response: np.ndarray, *, block: int = 1 << 16) -> np.ndarray:
-    """Samples (S,) through a response, cut to S samples: overlap-add, so that memory does not grow with FFT size."""
-    size = block + len(response) - 1
-    spectrum, result = np.fft.rfft(response, size), np.zeros(len(samples) + size)
+def convolve(samples: np.ndarray, response: np.ndarray, *, size: int = 1 << 16) -> np.ndarray:
+    """Samples (S,) through a response (K,), cut to S samples, float32: overlap-add with transforms of `size` > K samples."""
+    block = size - len(response) + 1
+    spectrum, result = np.fft.rfft(response, size), np.zeros(len(samples) + size, np.float32)
     for i in range(0, len(samples), block):
         part = samples[i : i + block]
         if part.any():
@@ -101,25 +101,23 @@ def convolve(samples: np.ndarray, response: np.ndarray, *, block: int = 1 << 16)
     return result[: len(samples)]
 
 
-def microphones(
-    voices: list[np.ndarray], starts: list[float], *, distance_cm: float, crosstalk_db: float, noise_db: float, rng: np.random.Generator
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """What both close microphones record, and the own voice in each, as lists of (S_k,).
+def microphone(
+    voice: np.ndarray, other: np.ndarray, shift: int, *, distance_cm: float, crosstalk_db: float, noise_db: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """What a close microphone records (S,), and the own voice in it (S,), float32.
 
-    voices: dry voices, each on its own recorder's clock that begins at starts[k] seconds. A microphone hears the own
-    voice, the other one at crosstalk_db through the room, and noise at noise_db against the own voice's level.
+    voice (S,) and other (R,): dry voices, each on its own recorder's clock; sample i of `voice` is simultaneous with
+    sample i + shift of `other`. The other voice comes at crosstalk_db through the room, noise at noise_db against the
+    own voice's level while it speaks.
     """
-    mics, clean = [], []
-    for k, voice in enumerate(voices):
-        other = np.zeros_like(voice)
-        shift = round((starts[k] - starts[1 - k]) * RATE)  # sample i here is sample i + shift there
-        low, high = max(0, -shift), min(len(voice), len(voices[1 - k]) - shift)
-        other[low:high] = voices[1 - k][low + shift : high + shift]
-        spoken = voice[voice != 0]
-        level = np.sqrt(np.mean(spoken**2)) if len(spoken) else 0.1
-        leak = 10 ** (crosstalk_db / 20) * convolve(other, room(distance_cm, rng))
-        mic = voice + leak + 10 ** (noise_db / 20) * level * rng.standard_normal(len(voice))
-        gain = 0.7 / np.abs(mic).max()
-        mics.append(gain * mic)
-        clean.append(gain * voice)
-    return mics, clean
+    mic = np.zeros(len(voice), np.float32)
+    low, high = max(0, -shift), min(len(voice), len(other) - shift)
+    mic[low:high] = other[low + shift : high + shift]
+    mic = convolve(mic, room(distance_cm, rng))
+    mic *= np.float32(10 ** (crosstalk_db / 20))
+    spoken = np.count_nonzero(voice)
+    level = np.sqrt(np.square(voice).sum(dtype=float) / spoken) if spoken else 0.1
+    mic += np.float32(10 ** (noise_db / 20) * level) * rng.standard_normal(len(voice), dtype=np.float32)
+    mic += voice
+    gain = np.float32(0.7 / np.abs(mic).max())
+    return gain * mic, gain * voice

@@ -5,6 +5,7 @@ timecode.json, as a shoot has them; under --truth: <take>/ with what really happ
 seed and options give the same bytes, whichever takes were made before.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,8 +61,8 @@ def plan_streams(begin: float, seconds: float, rng: np.random.Generator) -> Stre
 
 
 def _voice(turns: list[Turn], start: float, size: int, level: float) -> np.ndarray:
-    """An actor's dry voice (S,) on the recorder's clock."""
-    result = np.zeros(size)
+    """An actor's dry voice (S,) float32 on the recorder's clock."""
+    result = np.zeros(size, np.float32)
     for turn in turns:
         at = round((turn.start - start) * RATE)
         result[at : at + len(turn.utterance.samples)] += level * turn.utterance.samples
@@ -114,82 +115,30 @@ def _said(turns: list[Turn]) -> tuple[list[dict], list[dict]]:
     return words, said
 
 
-def _row(take: str, num_takes: int, seed: int) -> dict[str, str]:
-    rows = {row["take"]: row for row in plan.plan_takes(num_takes, seed)}
-    if take not in rows:
-        known = ", ".join(list(rows)[:3])
-        raise InputError(f"take {take}: not in the simulated shoot of {num_takes} takes ({known}, ...); name one of them or raise --num-takes")
-    return rows[take]
-
-
-@dataclass(frozen=True)
-class Scene:
-    """What happens in a take: streams, each actor's own turns, scripts and motions, and the generators still to be used."""
-
-    streams: Streams
-    turns: list[list[Turn]]
-    scripts: list[Script]
-    motions: list[Motion]
-    mic_rng: np.random.Generator
-    face_rngs: list[np.random.Generator]
-    mesh_rngs: list[np.random.Generator]
-
-
-def play(row: dict[str, str], *, seed: int, seconds: float) -> Scene:
-    """Let both actors of a row of takes.tsv speak and move for about `seconds`; random only in seed and take."""
-    actors = [row["actor_a"], row["actor_b"]]
-    rng = np.random.default_rng([seed, int(row["date"]), int(row["scenario"])])
-    time_rng, talk_rng, script_rng, mic_rng, *own = rng.spawn(10)
-    streams = plan_streams(plan.seconds_of_day(row, seconds) + time_rng.uniform(5, 15), seconds, time_rng)
-    start, stop = streams.window
-    sentences = draw_sentences(seconds, talk_rng)
-    utterances = [speak(texts, actor, int(talk_rng.integers(1, 2**31))) for texts, actor in zip(sentences, actors, strict=True)]
-    both = place(utterances, start, stop, talk_rng)
-    turns = [[turn for turn in both if turn.actor == k] for k in range(2)]
-    outside = MARGINS_S[1] + 0.5
-    scripts = plan_scripts(start - outside, stop + outside, script_rng)
-    return Scene(streams, turns, scripts, _bodies(scripts, turns, actors, streams, own[:2]), mic_rng, own[2:4], own[4:6])
-
-
-def _record_sound(scene: Scene, options: config.Simulate) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Microphones and the own voices in them, (S_k,) each."""
-    streams = scene.streams
-    levels = 10 ** (scene.mic_rng.uniform(-3, 3, 2) / 20)
-    voices = [_voice(scene.turns[k], streams.start[k]["audio"], streams.size[k]["audio"], levels[k]) for k in range(2)]
-    middles = [motion.positions_cm[:, 0].mean(0) for motion in scene.motions]
-    return recording.microphones(
-        voices, [start["audio"] for start in streams.start], distance_cm=float(np.linalg.norm(middles[0] - middles[1])),
-        crosstalk_db=options.crosstalk_db, noise_db=options.noise_db, rng=scene.mic_rng,
-    )  # fmt: skip
-
-
-def _record_face(scene: Scene, k: int, actor: str, emotion: str, mesh: Path, truth: Path, options: config.Simulate) -> None:
-    """Write actor k's mesh stream, and beside `truth`.arkit.npy and .seconds.npy."""
-    start, size, rng = scene.streams.start[k]["face"], scene.streams.size[k]["face"], scene.face_rngs[k]
-    codes, seconds = recording.face_times(start, recording.kept_frames(size, options.drop_rate, rng))
-    weights = evaluate_face(plan_face(scene.turns[k], emotion, seconds[0], seconds[-1], rng), seconds).astype(np.float32)
-    head = make_head(actor, options.num_vertices)
-    recording.write_mesh(mesh, head, weights, codes, actor=actor, noise_cm=options.mesh_noise_cm, rng=scene.mesh_rngs[k])
-    _save(truth.with_name(f"{truth.name}.arkit.npy"), weights)
-    _save(truth.with_name(f"{truth.name}.seconds.npy"), seconds)
+def _row(take: str, seed: int) -> dict[str, str]:
+    """The take's row of the plan; scenarios count from 1, and a row does not depend on how many come after it."""
+    number = take.rpartition("_")[2]
+    row = plan.plan_takes(int(number), seed)[-1] if number.isdigit() and 0 < int(number) < 1000 else None
+    if row is None or row["take"] != take:
+        raise InputError(f"take {take}: not in the simulated shoot of seed {seed}; name a take of its takes.tsv, such as {plan.plan_takes(1, seed)[0]['take']}")
+    return row
 
 
 def run(*, take: str, out: Path, truth: Path, seed: int, options: config.Simulate) -> None:
     """Write a take's folder of the shoot and its folder of the truth."""
-    row = _row(take, options.num_takes, seed)
+    row = _row(take, seed)
     actors = [row["actor_a"], row["actor_b"]]
     scene = play(row, seed=seed, seconds=options.seconds)
     streams, window = scene.streams, scene.streams.window
-    mics, clean = _record_sound(scene, options)
     times = window[0] + np.arange(int((window[1] - window[0]) * FPS + 1e-6) + 1) / FPS
     faces = facing(scene.motions, [start["body"] for start in streams.start], times)
     record = {"window": list(window), "start": dict(zip(actors, streams.start, strict=True)), "words": {}, "said": {}}
-    for k, actor in enumerate(actors):
+    for k, (actor, (mic, clean)) in enumerate(zip(actors, _record_sound(scene, options), strict=True)):
         name = f"{row['date']}_{actor}_{row['scenario']}"
         folder, apart, start = out / take, truth / take, streams.start[k]
         save_bvh(folder / f"{name}.bvh", scene.motions[k])
-        recording.write_bwf(folder / f"{name}.wav", mics[k], start["audio"], date=row["date"])
-        recording.write_bwf(apart / f"{name}.wav", clean[k], start["audio"], date=row["date"])
+        recording.write_bwf(folder / f"{name}.wav", mic, start["audio"], date=row["date"])
+        recording.write_bwf(apart / f"{name}.wav", clean, start["audio"], date=row["date"])
         _record_face(scene, k, actor, row["emotion"], folder / f"{name}.mesh.h5", apart / name, options)
         _save(apart / f"{name}.actions.npy", scene.scripts[k].action_at(times))
         _save(apart / f"{name}.facing.npy", faces[k])

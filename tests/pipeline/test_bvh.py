@@ -125,7 +125,8 @@ def loosen(text: str) -> str:
 )
 def test_the_same_motion_however_it_is_written(tmp_path, change):
     plain, changed = load_bvh(write(tmp_path, SMALL, "a.bvh"), unit="cm"), load_bvh(write(tmp_path, change(SMALL), "b.bvh"), unit="cm")
-    assert np.array_equal(plain.positions_cm, changed.positions_cm) and np.array_equal(plain.rotations, changed.rotations) and plain.fps == changed.fps
+    assert np.array_equal(plain.positions_cm, changed.positions_cm) and np.array_equal(plain.rotations, changed.rotations)
+    assert plain.fps == changed.fps
 
 
 @pytest.mark.parametrize("spelling", ["nan", "NaN", "-nan"])
@@ -148,7 +149,8 @@ def test_units_are_judged_by_the_bones(tmp_path, caplog, unit, size, stature):
     with caplog.at_level(logging.WARNING):
         judged = load_bvh(tmp_path / "x.bvh")
     tolerance = 1e-5 * size
-    assert np.allclose(judged.offsets_cm, motion.offsets_cm * stature, atol=tolerance) and np.allclose(judged.positions_cm, motion.positions_cm * stature, atol=tolerance)
+    assert np.allclose(judged.offsets_cm, motion.offsets_cm * stature, atol=tolerance)
+    assert np.allclose(judged.positions_cm, motion.positions_cm * stature, atol=tolerance)
     assert np.allclose(judged.ends_cm[3], motion.ends_cm[3] * stature, atol=tolerance)
     assert (f"unit is {unit}" in caplog.text) == (unit != "cm"), "a unit that is judged is told"
     assert np.array_equal(load_bvh(tmp_path / "x.bvh", unit=unit).positions_cm, judged.positions_cm)

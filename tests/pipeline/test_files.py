@@ -68,7 +68,12 @@ def test_tsv_of_a_spreadsheet(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"", "empty file"), (b"a\tb\n1\t2\t3\n", "line 2: got 3 cells, need 2"), (b"a\tb\n\xe9\t2\n", "UTF-8"), (os.urandom(64) + b"\xff\xff", "UTF-8")],
+    [
+        (b"", "empty file"),
+        (b"a\tb\n1\t2\t3\n", "line 2: got 3 cells, need 2"),
+        (b"a\tb\n\xe9\t2\n", "UTF-8"),
+        (os.urandom(64) + b"\xff\xff", "UTF-8"),
+    ],
 )
 def test_bad_tables_are_named(tmp_path, content, message):
     (tmp_path / "x.tsv").write_bytes(content)

@@ -110,7 +110,9 @@ def test_statistics_are_those_of_the_train_takes(folder):
     parts = [(shard, span) for shard in opened for span in shard.takes if span.split == "train"]
     assert (stats["takes"], stats["frames"]) == (2, 111)
     for name in ("body", "face", "mel"):
-        rows = np.concatenate([shard[name][span.start_frame : span.stop_frame].reshape(-1, shard[name].shape[-1]) for shard, span in parts]).astype(float)
+        rows = np.concatenate([shard[name][span.start_frame : span.stop_frame].reshape(-1, shard[name].shape[-1]) for shard, span in parts]).astype(
+            float
+        )
         np.testing.assert_allclose(stats[name]["mean"], rows.mean(0), rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(stats[name]["std"], rows.std(0), rtol=1e-9, atol=1e-12)
     assert len(stats["relative_root"]["mean"]) == 4 and len(stats["text"]["std"]) == 384
@@ -133,7 +135,9 @@ def test_export_gives_the_dataset_back(tiny, folder, tmp_path):
         np.testing.assert_allclose(now.positions_cm[:, 0], was.positions_cm[7:31, 0], atol=1e-4)
         np.testing.assert_allclose(np.abs(np.sum(now.rotations * was.rotations[7:31], -1)), 1, atol=1e-6)
         np.testing.assert_allclose(now.offsets_cm, was.offsets_cm, atol=1e-5)
-        np.testing.assert_array_equal(np.load(tmp_path / "face_arkit" / f"{performance}.npy"), np.load(tiny.dataset / "face_arkit" / f"{performance}.npy")[7:31])
+        np.testing.assert_array_equal(
+            np.load(tmp_path / "face_arkit" / f"{performance}.npy"), np.load(tiny.dataset / "face_arkit" / f"{performance}.npy")[7:31]
+        )
         audio, rate = soundfile.read(tmp_path / "wav" / f"{performance}.wav")
         assert rate == 16000 and len(audio) == sample_of(31) - sample_of(7)
 
@@ -273,7 +277,15 @@ def test_build_refuses_nan(tiny, tmp_path):
 @pytest.mark.parametrize("splits", [["train"], ["train", "val"]])
 def test_build_needs_a_split_for_each_take(tiny, tmp_path, splits):
     with pytest.raises(InputError, match="need train or test for each"):
-        shards.run_build(dataset=tiny.dataset, annotations=tiny.annotations, features=tiny.features, takes=list(tiny.takes)[:2], splits=splits, out=tmp_path / "a.h5", options=Shards())
+        shards.run_build(
+            dataset=tiny.dataset,
+            annotations=tiny.annotations,
+            features=tiny.features,
+            takes=list(tiny.takes)[:2],
+            splits=splits,
+            out=tmp_path / "a.h5",
+            options=Shards(),
+        )
 
 
 def test_command_line_plan(tmp_path, capsys):

@@ -23,7 +23,7 @@ def test_release_joints_are_60_in_a_tree():
         assert (parent is None) == (name == "Hips")
         assert parent is None or skeleton.RELEASE_JOINTS.index(parent) < skeleton.RELEASE_JOINTS.index(name)
     parents = skeleton.RELEASE_PARENTS
-    assert parents["LeftHandPinky"] == "LeftHandRing" and parents["RightHandThumb1"] == "RightHandIndex" and parents["LeftHandMiddle2"] == "LeftHandMiddle1"
+    assert parents["LeftHandPinky"] == "LeftHandRing" and parents["RightHandThumb1"] == "RightHandIndex"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from commands import refused
@@ -15,7 +16,7 @@ class Options(config.Section):
     """Made up."""
 
     block_frames: int = config.Field(64, ge=1, description="frames, 100 % of them")
-    method: config.Literal["normal", "lsqr"] = config.Field("normal", description="method")
+    method: Literal["normal", "lsqr"] = config.Field("normal", description="method")
     joints: list[str] | None = config.Field(None, description="joints")
     model: str = config.Field("package", description="plain text")
 
@@ -37,7 +38,9 @@ def test_run_gets_paths_and_validated_options():
     assert call("--model", "123")["options"].model == "123"
 
 
-@pytest.mark.parametrize("argv", [("--block-frames", "0"), ("--block-frames", "many"), ("--method", "qr"), ("--joints", "Hips"), ("--block-frames", "1.5")])
+@pytest.mark.parametrize(
+    "argv", [("--block-frames", "0"), ("--block-frames", "many"), ("--method", "qr"), ("--joints", "Hips"), ("--block-frames", "1.5")]
+)
 def test_a_wrong_option_is_one_line(capsys, argv):
     line = refused(call_list, argv, capsys, f"option {argv[0]}")
     assert argv[1] in line

@@ -102,7 +102,8 @@ def release(folder, names: list[str]):
     connection.executescript(
         """CREATE TABLE scenarios(id INTEGER, relationship_id INTEGER, primary_emotion_id INTEGER, character_setup TEXT, scenario TEXT);
         CREATE TABLE relationships(id INTEGER, name TEXT); CREATE TABLE emotions(id INTEGER, name TEXT);
-        INSERT INTO scenarios VALUES (51, 1, 2, 'setup', 'text'); INSERT INTO relationships VALUES (1, 'Friends'); INSERT INTO emotions VALUES (2, 'Joy');"""
+        INSERT INTO scenarios VALUES (51, 1, 2, 'setup', 'text');
+        INSERT INTO relationships VALUES (1, 'Friends'); INSERT INTO emotions VALUES (2, 'Joy');"""
     )
     connection.close()
 
@@ -117,7 +118,11 @@ def test_a_download_without_takes_tsv(tmp_path):
 
 @pytest.mark.parametrize(
     ("names", "message"),
-    [(["20231119_001_051"], "take 20231119_051 has 1 performances"), (["notes"], "notes.bvh: name is not"), (["20231119_001_1", "20231119_002_1", "20231119_003_1"], "has 3")],
+    [
+        (["20231119_001_051"], "take 20231119_051 has 1 performances"),
+        (["notes"], "notes.bvh: name is not"),
+        (["20231119_001_1", "20231119_002_1", "20231119_003_1"], "has 3"),
+    ],
 )
 def test_a_download_with_odd_files(tmp_path, names, message):
     release(tmp_path, names)

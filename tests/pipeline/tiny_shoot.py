@@ -27,9 +27,12 @@ START = 36_000.0
 """About when a take starts, seconds since midnight."""
 BONES = {
     "Hips": (None, (0, 0, 0)), "Spine": ("Hips", (0, 12, 0)), "Neck": ("Spine", (0, 40, 0)), "Head": ("Neck", (0, 10, 0)),
-    "LeftArm": ("Spine", (18, 36, 0)), "LeftForeArm": ("LeftArm", (28, 0, 0)), "RightArm": ("Spine", (-18, 36, 0)), "RightForeArm": ("RightArm", (-28, 0, 0)),
-    "LeftUpLeg": ("Hips", (9, 0, 0)), "LeftLeg": ("LeftUpLeg", (0, -42, 0)), "LeftFoot": ("LeftLeg", (0, -41, 0)), "LeftToeBase": ("LeftFoot", (0, -7, 13)),
-    "RightUpLeg": ("Hips", (-9, 0, 0)), "RightLeg": ("RightUpLeg", (0, -42, 0)), "RightFoot": ("RightLeg", (0, -41, 0)), "RightToeBase": ("RightFoot", (0, -7, 13)),
+    "LeftArm": ("Spine", (18, 36, 0)), "LeftForeArm": ("LeftArm", (28, 0, 0)),
+    "RightArm": ("Spine", (-18, 36, 0)), "RightForeArm": ("RightArm", (-28, 0, 0)),
+    "LeftUpLeg": ("Hips", (9, 0, 0)), "LeftLeg": ("LeftUpLeg", (0, -42, 0)), "LeftFoot": ("LeftLeg", (0, -41, 0)),
+    "LeftToeBase": ("LeftFoot", (0, -7, 13)),
+    "RightUpLeg": ("Hips", (-9, 0, 0)), "RightLeg": ("RightUpLeg", (0, -42, 0)), "RightFoot": ("RightLeg", (0, -41, 0)),
+    "RightToeBase": ("RightFoot", (0, -7, 13)),
 }  # fmt: skip
 ORDERS = ("zxy", "zyx", "xyz", "yxz", "xzy", "yzx")
 
@@ -103,7 +106,11 @@ def make_motion(truth: Truth, times: np.ndarray) -> Motion:
 
 
 def _truth(rng: np.random.Generator, k: int, seconds: float) -> Truth:
-    start = {"body": START + rng.integers(0, 40) / BODY_RATE, "face": START + rng.integers(0, 300) / 1000, "audio": START + rng.integers(0, 9600) / AUDIO_RATE}
+    start = {
+        "body": START + rng.integers(0, 40) / BODY_RATE,
+        "face": START + rng.integers(0, 300) / 1000,
+        "audio": START + rng.integers(0, 9600) / AUDIO_RATE,
+    }
     hips = np.array([[-80 + 160 * k, 90, 0], rng.uniform(-15, 15, 3) * [1, 0.1, 1]])
     turns = np.stack([rng.normal(0, 0.1, (len(BONES), 3)), rng.normal(0, 0.3 / seconds, (len(BONES), 3))])
     turns[:, 0] *= 0.5
@@ -125,7 +132,9 @@ def make_shoot(folder: Path, *, num_takes: int = 2, seconds: float = 3.0) -> dic
             truth = truths[name] = _truth(rng, k, seconds)
             pair.append(truth)
             body[actor] = {"start": format_timecode(truth.start["body"], BODY_RATE), "rate": BODY_RATE}
-            save_bvh(folder / take / f"{name}.bvh", make_motion(truth, truth.start["body"] + np.arange(round((seconds + 0.5) * BODY_RATE)) / BODY_RATE))
+            save_bvh(
+                folder / take / f"{name}.bvh", make_motion(truth, truth.start["body"] + np.arange(round((seconds + 0.5) * BODY_RATE)) / BODY_RATE)
+            )
             times = np.delete(truth.start["face"] + np.arange(round((seconds + 0.5) * FACE_RATE)) / FACE_RATE, 40)
             neutral, deltas = rigs[actor]
             codes = [format_timecode(time, 60, digits=6) for time in times]
@@ -137,7 +146,12 @@ def make_shoot(folder: Path, *, num_takes: int = 2, seconds: float = 3.0) -> dic
             write_bwf(folder / take / f"20260101_{actor}_{number:03d}.wav", mine.voice + heard, AUDIO_RATE, mine.start["audio"])
         write_json(folder / take / "timecode.json", {"body": body})
         row = {"take": take, "date": "20260101", "scenario": f"{number:03d}", "actor_a": "001", "actor_b": "002"}
-        labels = {"relationship": ("Friends", "Siblings")[number % 2], "emotion": ("Joy", "Anger")[number % 2], "character_setup": "Café", "scenario_design": f"scene {number}"}
+        labels = {
+            "relationship": ("Friends", "Siblings")[number % 2],
+            "emotion": ("Joy", "Anger")[number % 2],
+            "character_setup": "Café",
+            "scenario_design": f"scene {number}",
+        }
         rows.append(dict.fromkeys(TAKE_COLUMNS, "") | row | labels)
     write_tsv(folder / "takes.tsv", TAKE_COLUMNS, rows)
     return truths
@@ -157,11 +171,16 @@ def capture(shoot: Path, root: Path) -> Path:
         sync.run(timecode=shoot / take.name / "timecode.json", actors=list(take.actors), **streams, out=synced, options=config.Sync())
         for k, name in enumerate(take.performances):
             common = {"sync": synced, "performance": name}
-            body.run(bvh=streams["bvh"][k], **common, out=data / "bvhs" / f"{name}.bvh", out_report=notes / "body" / f"{name}.json", options=config.Body())
+            body.run(
+                bvh=streams["bvh"][k], **common, out=data / "bvhs" / f"{name}.bvh", out_report=notes / "body" / f"{name}.json", options=config.Body()
+            )
             rig = shoot / "rigs" / f"{take.actors[k]}.npz"
             out = {"out": data / "face_arkit" / f"{name}.npy", "out_report": notes / "fit" / f"{name}.json"}
             blendshapes.run(face=streams["face"][k], rig=rig, **common, **out, options=config.Blendshapes())
-        voices = {"out": [data / "wav" / f"{n}.wav" for n in take.performances], "out_report": [notes / "separation" / f"{n}.json" for n in take.performances]}
+        voices = {
+            "out": [data / "wav" / f"{n}.wav" for n in take.performances],
+            "out_report": [notes / "separation" / f"{n}.json" for n in take.performances],
+        }
         separation.run(wav=wav, sync=synced, performance=list(take.performances), **voices, options=config.Separation())
     dataset.run(shoot=shoot, sync=notes / "sync", out=data)
     return root

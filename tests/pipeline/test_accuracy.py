@@ -1,0 +1,126 @@
+import csv
+
+import numpy as np
+import pytest
+import soundfile
+from commands import refused
+from tiny_shoot import ACTORS, AUDIO_RATE
+
+from pipeline import accuracy
+from pipeline.files import read_json, write_json
+
+
+def test_si_sdr_does_not_see_the_level():
+    rng = np.random.default_rng(0)
+    voice, noise = rng.normal(size=(2, 48_000))
+    noise -= noise @ voice / (voice @ voice) * voice
+    noise *= np.linalg.norm(voice) / np.linalg.norm(noise)
+    for level in (-10, 0, 20):
+        mixed = voice + 10 ** (-level / 20) * noise
+        assert accuracy.si_sdr(mixed, voice) == pytest.approx(level, abs=1e-9)
+        assert accuracy.si_sdr(-7 * mixed, 0.1 * voice) == pytest.approx(level, abs=1e-9)
+
+
+@pytest.mark.parametrize("lag", [-480, -1, 0, 1, 37, 9000])
+def test_lag_is_how_far_the_signal_is_behind(lag):
+    reference = np.random.default_rng(0).normal(size=48_000)
+    signal = np.roll(reference, lag)
+    assert accuracy.lag_seconds(signal, reference, 48_000) == lag / 48_000
+
+
+def words(text, *, start=0.0, step=0.5):
+    return [{"word": word, "start": start + step * i, "end": start + step * i + 0.3} for i, word in enumerate(text.split())]
+
+
+@pytest.mark.parametrize(
+    ("found", "true", "error", "count"),
+    [
+        ("Hello, there!", "hello there", 0.0, 2),
+        ("hello bear", "hello there", 0.5, 2),
+        ("hello", "hello there", 0.5, 2),
+        ("well hello there", "hello there", 0.5, 2),
+        ("", "hello there", 1.0, 2),
+        ("hello", "", 1.0, 0),
+        ("", "", 0.0, 0),
+        ("It's", "it's", 0.0, 1),
+    ],
+)
+def test_word_error(found, true, error, count):
+    rate, _, number = accuracy.word_scores(words(found), words(true))
+    assert (rate, number) == (error, count)
+
+
+def test_word_starts_are_compared_where_words_agree():
+    true = words("one two three four")
+    found = words("one two free four", start=0.1)
+    assert accuracy.word_scores(found, true)[1] == pytest.approx(0.1)
+    assert accuracy.word_scores(found[1:], true)[1] == pytest.approx(0.1), "a lost word does not shift the rest"
+    assert np.isnan(accuracy.word_scores(words("x y"), true)[1])
+
+
+@pytest.fixture
+def scored(shoot, captured, tmp_path):
+    """Truth and annotations of the tiny shoot, labels right but for a tenth; and the command."""
+    truth, notes = tmp_path / "truth", tmp_path / "annotations"
+    for take in ("20260101_001", "20260101_002"):
+        about = read_json(captured / "annotations" / "sync" / f"{take}.json")
+        record = {"start": {}, "window": [about["start_seconds"] + 0.002, about["start_seconds"] + 3], "words": {}}
+        for k, actor in enumerate(ACTORS):
+            name = f"20260101_{actor}_{take[-3:]}"
+            true = shoot.truth[name]
+            record["start"][actor] = true.start
+            record["words"][actor] = words("well hello there", start=about["start_seconds"] + 0.2)
+            (truth / take).mkdir(parents=True, exist_ok=True)
+            soundfile.write(truth / take / f"{name}.wav", true.voice, AUDIO_RATE, subtype="PCM_24")
+            seconds = true.start["face"] + np.arange(105) / 30
+            np.save(truth / take / f"{name}.seconds.npy", seconds)
+            np.save(truth / take / f"{name}.arkit.npy", true.weights_at(seconds))
+            for kind in ("actions", "facing"):
+                labels = np.zeros(about["frames"], np.uint8)
+                np.save(truth / take / f"{name}.{kind}.npy", labels)
+                labels[: about["frames"] // 10] = k
+                (notes / kind).mkdir(parents=True, exist_ok=True)
+                np.save(notes / kind / f"{name}.npy", labels)
+            write_json(notes / "transcripts" / f"{name}.json", {"words": [w | {"confidence": 0.9} for w in words("hello there", start=0.75)]})
+        write_json(truth / take / "truth.json", record)
+    out = tmp_path / "results" / "accuracy.csv"
+    return ["--shoot", shoot.folder, "--truth", truth, "--dataset", captured / "dataset", "--annotations", notes, "--out", out], out
+
+
+def table(path) -> dict:
+    with open(path, newline="") as f:
+        return {(row["take"], row["actor"], row["measure"]): float(row["value"]) for row in csv.DictReader(f)}
+
+
+def test_scores_are_those_of_what_happened(scored):
+    arguments, out = scored
+    accuracy.main([str(a) for a in arguments])
+    scores = table(out)
+    for take in ("20260101_001", "20260101_002"):
+        for k, actor in enumerate(ACTORS):
+            values = {measure: value for (t, a, measure), value in scores.items() if (t, a) == (take, actor)}
+            assert values["start_error_ms"] == pytest.approx(-2, abs=1e-3) and values["audio_lag_ms"] == 0
+            assert values["body_error_cm"] < 1e-3 and values["body_error_deg"] < 1e-2 and values["face_weight_rms"] < 1e-4
+            assert values["si_sdr_db"] > values["si_sdr_raw_db"] + 2 > 10
+            assert values["action_accuracy"] == values["facing_accuracy"] == pytest.approx(1 - 0.1 * k, abs=0.02)
+            assert values["word_error"] == pytest.approx(1 / 3, abs=1e-5) and values["word_start_ms"] == pytest.approx(50, abs=1e-3)
+    pairs = [value for (take, _, measure), value in scores.items() if measure == "si_sdr_db" and take != "mean"]
+    assert scores["mean", "", "si_sdr_db"] == pytest.approx(np.mean(pairs), rel=1e-4)
+
+
+def test_the_same_bytes_twice(scored):
+    arguments, out = scored
+    written = []
+    for _ in range(2):
+        accuracy.main([str(a) for a in arguments])
+        written.append(out.read_bytes())
+    assert written[0] == written[1]
+
+
+def test_bad_input_stops_with_one_line(scored, capsys):
+    arguments, out = scored
+    truth = arguments[3] / "20260101_002" / "truth.json"
+    truth.write_bytes(b"\xe9\xff garbage")
+    refused(accuracy.main, arguments, capsys, "truth.json: not valid JSON", outputs=[out])
+    truth.unlink()
+    refused(accuracy.main, arguments, capsys, "truth.json: no such file", outputs=[out])

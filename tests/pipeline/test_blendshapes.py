@@ -1,0 +1,245 @@
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+from commands import refused
+from tiny_shoot import ACTORS, write_mesh
+
+from pipeline import arkit, blendshapes, config
+from pipeline.blendshapes import fit_blendshapes
+from pipeline.errors import InputError
+from pipeline.files import read_json
+from pipeline.timecode import format_timecode
+
+NAME = "20260101_001_001"
+
+
+def problem(num_shapes=51, num_vertices=120, num_frames=9, *, seed=0):
+    rng = np.random.default_rng(seed)
+    neutral, deltas = rng.normal(0, 5, (num_vertices, 3)), rng.normal(0, 0.5, (num_shapes, num_vertices, 3))
+    weights = rng.uniform(0, 1, (num_frames, num_shapes))
+    vertices = neutral + np.tensordot(weights, deltas, 1) + rng.normal(0, 0.1, (num_frames, num_vertices, 3))
+    return vertices, neutral, deltas, weights
+
+
+def least_squares(vertices, neutral, deltas):
+    return np.linalg.lstsq(deltas.reshape(len(deltas), -1).T, (vertices - neutral).reshape(len(vertices), -1).T, rcond=1e-10)[0].T
+
+
+@pytest.mark.parametrize(("num_shapes", "num_vertices"), [(1, 4), (10, 40), (51, 120), (51, 18)])
+@pytest.mark.parametrize("num_frames", [1, 63, 65, 130])
+def test_equals_least_squares_in_double_precision(num_shapes, num_vertices, num_frames):
+    vertices, neutral, deltas, _ = problem(num_shapes, num_vertices, num_frames)
+    weights, _ = fit_blendshapes(vertices, neutral, deltas)
+    assert weights.shape == (num_frames, num_shapes) and np.abs(weights - least_squares(vertices, neutral, deltas)).max() < 1e-8
+
+
+def test_exact_meshes_give_their_weights_and_no_residual():
+    _, neutral, deltas, weights = problem()
+    found, residual = fit_blendshapes(neutral + np.tensordot(weights, deltas, 1), neutral, deltas)
+    assert np.abs(found - weights).max() < 1e-10 and residual.max() < 1e-10
+    assert np.abs(fit_blendshapes(neutral[None], neutral, deltas)[0]).max() == 0
+
+
+def test_weights_are_unbounded():
+    _, neutral, deltas, weights = problem()
+    found, _ = fit_blendshapes(neutral + np.tensordot(3 * weights - 2, deltas, 1), neutral, deltas)
+    assert np.abs(found - (3 * weights - 2)).max() < 1e-9
+
+
+def test_residual_is_the_root_mean_square_over_coordinates():
+    vertices, neutral, deltas, _ = problem()
+    weights, residual = fit_blendshapes(vertices, neutral, deltas)
+    left = vertices - neutral - np.tensordot(weights, deltas, 1)
+    assert np.allclose(residual, np.sqrt((left**2).mean((1, 2))), rtol=1e-10)
+    _, scaled = fit_blendshapes(10 * vertices, 10 * neutral, 10 * deltas)
+    assert np.allclose(scaled, 10 * residual), "in the unit given"
+
+
+def test_dependent_shapes_give_the_minimum_norm():
+    vertices, neutral, deltas, _ = problem()
+    deltas[7] = deltas[3]  # a twin
+    deltas[9] = deltas[4] - 2 * deltas[5]
+    deltas[11] = 0
+    weights, residual = fit_blendshapes(vertices, neutral, deltas)
+    expected = least_squares(vertices, neutral, deltas)
+    assert np.abs(weights - expected).max() < 1e-8 and np.allclose(weights[:, 7], weights[:, 3]) and np.allclose(weights[:, 11], 0)
+    assert blendshapes.BlendshapeFit(neutral, deltas).rank == 48 and np.isfinite(residual).all()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("method", ["normal", "lsqr"])
+def test_a_bad_vertex_spoils_its_own_frame_only(bad, method):
+    vertices, neutral, deltas, _ = problem(8, 30, 70)
+    clean, clean_residual = fit_blendshapes(vertices, neutral, deltas, method=method)
+    vertices[[5, 69], 3, 1] = bad
+    with np.errstate(invalid="ignore"):
+        weights, residual = fit_blendshapes(vertices, neutral, deltas, method=method)
+    spoilt = np.isin(np.arange(70), [5, 69])
+    assert not np.isfinite(weights[spoilt]).any(1).any() and not np.isfinite(residual[spoilt]).any()
+    assert np.array_equal(weights[~spoilt], clean[~spoilt]) and np.array_equal(residual[~spoilt], clean_residual[~spoilt])
+
+
+def test_lsqr_agrees():
+    vertices, neutral, deltas, _ = problem(num_frames=4)
+    (normal, a), (lsqr, b) = (fit_blendshapes(vertices, neutral, deltas, method=method) for method in ("normal", "lsqr"))
+    assert np.abs(normal - lsqr).max() < 1e-7 and np.allclose(a, b, rtol=1e-7)
+
+
+def test_single_precision_input_is_solved_in_double():
+    vertices, neutral, deltas, _ = (a.astype(np.float32) for a in problem())
+    weights, _ = fit_blendshapes(vertices, neutral, deltas)
+    assert weights.dtype == np.float64 and np.abs(weights - least_squares(*(a.astype(float) for a in (vertices, neutral, deltas)))).max() < 1e-8
+
+
+def test_no_frames():
+    _, neutral, deltas, _ = problem()
+    weights, residual = fit_blendshapes(np.empty((0, 120, 3)), neutral, deltas)
+    assert weights.shape == (0, 51) and residual.shape == (0,)
+
+
+def test_shapes_that_do_not_fit_are_named():
+    vertices, neutral, deltas, _ = problem()
+    with pytest.raises(InputError, match=r"\(119, 3\) vertices a frame, the rig \(120, 3\)"):
+        fit_blendshapes(vertices[:, 1:], neutral, deltas)
+    with pytest.raises(InputError, match="need normal or lsqr"):
+        fit_blendshapes(vertices, neutral, deltas, method="qr")
+    with pytest.raises(InputError, match="rig: neutral"):
+        blendshapes.BlendshapeFit(neutral, deltas[:, 1:])
+
+
+def test_real_rig(real_data):
+    """The ICT head: full rank, and the tight iterative solver's solution to 1e-5."""
+    rig = np.load(real_data / "rig" / "ict_facekit_expressions.npz")
+    names = rig["names"].tolist()
+    shapes = [i for i, name in enumerate(names) if not name.startswith(("PupilDilate", "cheekRaiser"))]
+    neutral, deltas = rig["neutral"][::40], rig["deltas"][shapes][:, ::40]
+    weights = np.random.default_rng(0).uniform(0, 1, (1, len(shapes)))
+    vertices = (neutral + np.tensordot(weights, deltas, 1)).astype(np.float32)
+    fit = blendshapes.BlendshapeFit(neutral, deltas)
+    assert fit.rank == len(shapes) and np.abs(fit(vertices)[0] - weights).max() < 1e-5
+    assert np.abs(fit(vertices)[0] - fit_blendshapes(vertices, neutral, deltas, method="lsqr")[0]).max() < 1e-5
+
+
+def test_the_dataset_has_the_truth(shoot, captured):
+    for take in ("20260101_001", "20260101_002"):
+        about = read_json(captured / "annotations" / "sync" / f"{take}.json")
+        times = about["start_seconds"] + np.arange(about["frames"]) / 30
+        for actor in ACTORS:
+            name = f"20260101_{actor}_{take[-3:]}"
+            weights = np.load(captured / "dataset" / "face_arkit" / f"{name}.npy")
+            assert weights.dtype == np.float32 and weights.shape == (about["frames"], 51)
+            assert np.abs(weights - shoot.truth[name].weights_at(times)).max() < 1e-4, "the dropped frame included"
+            report = read_json(captured / "annotations" / "fit" / f"{name}.json")
+            assert report["residual_max_cm"] < 1e-5 and report["nan_frames_interpolated"] == 0 and report["vertices"] == 120
+
+
+@pytest.fixture
+def work(shoot, captured, tmp_path):
+    """A face of the shoot, to spoil, and the command that reads it."""
+    path = shutil.copy(shoot.folder / "20260101_001" / f"{NAME}.mesh.h5", tmp_path / f"{NAME}.mesh.h5")
+    sync = captured / "annotations" / "sync" / "20260101_001.json"
+    out, report = tmp_path / "out" / "x.npy", tmp_path / "report" / "x.json"
+    rig = shoot.folder / "rigs" / "001.npz"
+    return path, ["--face", path, "--rig", rig, "--sync", sync, "--performance", NAME, "--out", out, "--out-report", report], [out, report]
+
+
+def spoil(path, frames, *, delete=False):
+    """Make frames NaN, or lose them."""
+    with h5py.File(path, "r") as f:
+        vertices, codes, attrs = f["vertices"][()], [code.decode() for code in f["timecode"][()]], dict(f.attrs)
+    if delete:
+        vertices, codes = np.delete(vertices, frames, 0), [code for i, code in enumerate(codes) if i not in frames]
+    else:
+        vertices[frames, 7, 2] = np.nan
+    write_mesh(path, vertices, codes, units=attrs["units"])
+
+
+@pytest.mark.parametrize("delete", [False, True])
+@pytest.mark.parametrize("first", [60, 90])
+def test_short_gaps_are_mended(work, captured, first, delete):
+    path, arguments, (out, report) = work
+    blendshapes.main([str(a) for a in arguments])
+    whole = np.load(out)
+    spoil(path, range(first, first + 3), delete=delete)
+    blendshapes.main([str(a) for a in [*arguments, "--block-frames", "7"]])
+    assert np.abs(np.load(out) - whole).max() < 1e-4
+    assert read_json(report)["nan_frames_interpolated"] == (0 if delete else 3)
+
+
+def test_block_size_and_run_do_not_change_the_bytes(work):
+    _, arguments, (out, _) = work
+    written = []
+    for size in ("64", "64", "5"):
+        blendshapes.main([str(a) for a in [*arguments, "--block-frames", size]])
+        written.append(np.load(out))
+    assert np.array_equal(written[0], written[1]) and np.abs(written[0] - written[2]).max() < 1e-6
+
+
+def test_lsqr_on_the_command_line(work):
+    _, arguments, (out, report) = work
+    blendshapes.main([str(a) for a in arguments])
+    normal = np.load(out)
+    blendshapes.main([str(a) for a in [*arguments, "--method", "lsqr"]])
+    assert np.abs(np.load(out) - normal).max() < 1e-5 and read_json(report)["method"] == "lsqr"
+
+
+def test_a_live_link_recording_needs_no_rig(work, captured, shoot, tmp_path):
+    _, arguments, (out, report) = work
+    truth, path = shoot.truth[NAME], tmp_path / f"{NAME}.csv"
+    times = truth.start["face"] + np.arange(105) / 30
+    rows = [["Timecode", "BlendShapeCount", *arkit.NAMES]]
+    rows += [[format_timecode(time, 60), "51", *map(repr, weights.tolist())] for time, weights in zip(times, truth.weights_at(times))]
+    path.write_text("\n".join(",".join(row) for row in rows) + "\n")
+    blendshapes.main([str(a) for a in ["--face", path, *arguments[4:]]])
+    about = read_json(arguments[5])
+    assert np.abs(np.load(out) - truth.weights_at(about["start_seconds"] + np.arange(about["frames"]) / 30)).max() < 1e-4
+    assert read_json(report)["source"] == "live link"
+
+
+@pytest.mark.parametrize(
+    ("change", "needles"),
+    [
+        (lambda p: spoil(p, range(60, 64)), ["take 20260101_001, actor 001", "no usable frame for 0.167 s", "at most 0.1 s"]),
+        (lambda p: spoil(p, range(60, 64), delete=True), ["take 20260101_001, actor 001", "no usable frame for 0.167 s"]),
+        (lambda p: spoil(p, range(104)), ["take 20260101_001, actor 001", "cover no s"]),
+        (lambda p: p.write_bytes(p.read_bytes()[:40_000]), ["not a readable HDF5"]),
+        (lambda p: p.write_bytes(b"\xe9\xff" * 99), ["not a readable HDF5"]),
+        (lambda p: p.unlink(), ["no such file"]),
+    ],
+)
+def test_bad_input_stops_with_one_line(work, capsys, change, needles):
+    path, arguments, outputs = work
+    change(path)
+    refused(blendshapes.main, arguments, capsys, f"{NAME}.mesh.h5", *needles, outputs=outputs)
+
+
+def test_bad_rigs_stop_with_one_line(work, capsys, tmp_path):
+    path, arguments, outputs = work
+    neutral, deltas = np.zeros((90, 3)), np.zeros((51, 90, 3))
+    np.savez(tmp_path / "small.npz", neutral=neutral, names=np.array(arkit.NAMES), deltas=deltas, faces=np.zeros((0, 3), int))
+    with_rig = [*arguments[:3], tmp_path / "small.npz", *arguments[4:]]
+    refused(blendshapes.main, with_rig, capsys, "120 vertices a frame, the rig small.npz has 90", outputs=outputs)
+    refused(blendshapes.main, arguments[:2] + arguments[4:], capsys, "a mesh stream needs the actor's rig", outputs=outputs)
+    refused(blendshapes.main, [*arguments, "--block-frames", "0"], capsys, "option --block-frames: got 0", outputs=outputs)
+    refused(blendshapes.main, [*arguments, "--performance", "me"], capsys, "need <date>_<actor>_<scenario>", outputs=outputs)
+
+
+def test_dependent_shapes_are_told(work, caplog, tmp_path):
+    _, arguments, (out, _) = work
+    with np.load(arguments[3]) as z:
+        given = dict(z)
+    given["deltas"][5] = given["deltas"][4]
+    np.savez(tmp_path / "twin.npz", **given)
+    with caplog.at_level("WARNING"):
+        blendshapes.run(
+            face=arguments[1],
+            rig=tmp_path / "twin.npz",
+            sync=arguments[5],
+            performance=NAME,
+            out=out,
+            out_report=tmp_path / "r.json",
+            options=config.Blendshapes(),
+        )
+    assert "rank 50 of 51" in caplog.text

@@ -1,0 +1,182 @@
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+from commands import refused
+from tiny_shoot import AUDIO_RATE, modulated_noise
+
+from pipeline import separation
+from pipeline.accuracy import si_sdr
+from pipeline.errors import InputError
+from pipeline.files import read_json
+from pipeline.separation import separate
+
+
+def mixture(seconds=4.0, *, leak_db=-12.0, seed=0):
+    """Two microphones and the voices in them."""
+    rng = np.random.default_rng(seed)
+    voices = np.stack([modulated_noise(rng, int(seconds * AUDIO_RATE), phase=phase) for phase in (0.0, 0.35)])
+    return (voices + 10 ** (leak_db / 20) * voices[::-1]).astype(np.float32), voices
+
+
+@pytest.mark.parametrize("leak_db", [-18, -12, -8])
+def test_each_voice_comes_out_clearer(leak_db):
+    mics, voices = mixture(leak_db=leak_db)
+    found = separate(mics, AUDIO_RATE)
+    assert found.shape == mics.shape and found.dtype == np.float32
+    for k in range(2):
+        assert si_sdr(found[k], voices[k]) > si_sdr(mics[k], voices[k]) + 3
+        assert abs(10 * np.log10(np.sum(found[k] ** 2) / np.sum(voices[k] ** 2))) < 0.5, "at its own microphone's level"
+
+
+def test_coupling_is_that_of_the_mixture():
+    mics, _ = mixture(leak_db=-12)
+    assert np.abs(10 * np.log10(separation.estimate_coupling(mics, AUDIO_RATE)) + 12).max() < 1.5
+
+
+def test_the_microphones_order_does_not_matter():
+    mics, _ = mixture(2)
+    assert np.array_equal(separate(mics[::-1], AUDIO_RATE), separate(mics, AUDIO_RATE)[::-1])
+
+
+def test_without_a_leak_nothing_is_taken():
+    _, voices = mixture(2)
+    assert min(si_sdr(a, b) for a, b in zip(separate(voices, AUDIO_RATE), voices)) > 20
+
+
+def test_none_is_the_identity_and_a_copy():
+    mics, _ = mixture(1)
+    found = separate(mics, AUDIO_RATE, method="none")
+    assert np.array_equal(found, mics) and not np.shares_memory(found, mics)
+
+
+@pytest.mark.parametrize("num_samples", [1, 100, 4095, 4096, 4097, 30_000, 30_720])
+@pytest.mark.parametrize("size", [1024, 4096])
+def test_the_transform_is_undone_exactly(num_samples, size):
+    x = np.random.default_rng(0).normal(0, 0.3, num_samples).astype(np.float32)
+    assert np.abs(separation._signal(separation._spectra(x, size), size, num_samples) - x).max() < 2e-6
+
+
+@pytest.mark.parametrize("block_seconds", [0.5, 0.77, 1.3])
+def test_blocks_leave_no_seam(monkeypatch, block_seconds):
+    """A signal in many blocks comes out as in one."""
+    mics, _ = mixture(3)
+    coupling = separation.estimate_coupling(mics, AUDIO_RATE)
+    monkeypatch.setattr(separation, "estimate_coupling", lambda *_: coupling)
+    whole = separate(mics, AUDIO_RATE)
+    monkeypatch.setattr(separation, "BLOCK_SECONDS", block_seconds)
+    size = separation._window_samples(AUDIO_RATE)
+    blocks = separation._blocks(mics.shape[1], AUDIO_RATE, size)
+    assert len(blocks) > 2 and blocks[0][0] == 0 and blocks[-1][1] == mics.shape[1] and all(a[1] == b[0] for a, b in zip(blocks, blocks[1:]))
+    assert np.abs(separate(mics, AUDIO_RATE) - whole).max() < 1e-6
+
+
+def test_silence_stays_silent_and_finite():
+    mics, voices = mixture(1.0)
+    assert np.abs(separate(np.zeros_like(mics), AUDIO_RATE)).max() == 0
+    one = np.stack([voices[0], np.zeros_like(voices[0])])
+    found = separate(one, AUDIO_RATE)
+    assert np.isfinite(found).all() and si_sdr(found[0], voices[0]) > 20 and np.abs(found[1]).max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("mics", "method", "message"),
+    [
+        (np.zeros(5), "mask", r"microphones \(5,\)"),
+        (np.zeros((3, 5)), "mask", r"microphones \(3, 5\)"),
+        (np.full((2, 5), np.nan), "mask", "finite"),
+        (np.zeros((2, 5)), "magic", "method 'magic', need mask or none"),
+    ],
+)
+def test_bad_arrays_are_named(mics, method, message):
+    with pytest.raises(InputError, match=message):
+        separate(mics, AUDIO_RATE, method=method)
+
+
+def test_the_dataset_has_the_voices_to_the_sample(shoot, captured):
+    for take in ("20260101_001", "20260101_002"):
+        about = read_json(captured / "annotations" / "sync" / f"{take}.json")
+        num_samples = round(about["frames"] * AUDIO_RATE / 30)
+        for actor in ("001", "002"):
+            name = f"20260101_{actor}_{take[-3:]}"
+            info = soundfile.info(captured / "dataset" / "wav" / f"{name}.wav")
+            assert (info.frames, info.samplerate, info.channels, info.subtype) == (num_samples, AUDIO_RATE, 1, "PCM_24")
+            first = round((about["start_seconds"] - shoot.truth[name].start["audio"]) * AUDIO_RATE)
+            true = shoot.truth[name].voice[first : first + num_samples]
+            found = soundfile.read(captured / "dataset" / "wav" / f"{name}.wav")[0]
+            raw = soundfile.read(shoot.folder / take / f"{name}.wav")[0][first : first + num_samples]
+            assert si_sdr(found, true) > si_sdr(raw, true) + 2 and si_sdr(np.roll(found, 1), true) < 5, "a sample of lag would show"
+            report = read_json(captured / "annotations" / "separation" / f"{name}.json")
+            assert report["samples"] == num_samples and report["removed_db"] < -3 and report["clipped_samples"] == 0
+
+
+@pytest.fixture
+def work(shoot, captured, tmp_path):
+    """Two microphones of the shoot, to spoil, and the command that reads them."""
+    names = [f"20260101_{actor}_001" for actor in ("001", "002")]
+    wavs = [shutil.copy(shoot.folder / "20260101_001" / f"{name}.wav", tmp_path / f"{name}.wav") for name in names]
+    outs, reports = [tmp_path / "out" / f"{name}.wav" for name in names], [tmp_path / "out" / f"{name}.json" for name in names]
+    sync = captured / "annotations" / "sync" / "20260101_001.json"
+    return wavs, ["--wav", *wavs, "--sync", sync, "--performance", *names, "--out", *outs, "--out-report", *reports], outs, reports
+
+
+def test_one_or_both_performances_give_the_same_bytes(work):
+    wavs, arguments, outs, reports = work
+    separation.main([str(a) for a in arguments])
+    both = [path.read_bytes() for path in [*outs, *reports]]
+    name = outs[1].stem
+    separation.main([str(a) for a in [*arguments[:5], "--performance", name, "--out", outs[1], "--out-report", reports[1]]])
+    assert [path.read_bytes() for path in [*outs, *reports]] == both
+
+
+def test_method_none_keeps_the_microphone(work, captured):
+    wavs, arguments, outs, _ = work
+    separation.main([str(a) for a in [*arguments, "--method", "none"]])
+    about = read_json(arguments[4])
+    first = round((about["start_seconds"] - about["performances"][0]["audio"]["start"]) * AUDIO_RATE)
+    kept = soundfile.read(outs[0])[0]
+    assert np.abs(kept - soundfile.read(wavs[0], start=first, frames=len(kept))[0]).max() < 2**-22
+
+
+def test_other_rates_are_resampled(tmp_path):
+    t = np.arange(44_100) / 44_100
+    soundfile.write(tmp_path / "x.wav", 0.5 * np.sin(2 * np.pi * 440 * t), 44_100, subtype="PCM_24")
+    found = separation.read_window(tmp_path / "x.wav", 11_025, 24_000, 44_100)
+    expected = 0.5 * np.sin(2 * np.pi * 440 * (0.25 + np.arange(24_000) / 48_000))
+    assert found.shape == (24_000,) and np.abs(found - expected)[500:-500].max() < 1e-3
+
+
+def stereo(path):
+    soundfile.write(path, np.zeros((200_000, 2)), AUDIO_RATE)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "needles"),
+    [
+        (stereo, ["20260101_002_001.wav: 2 channels, need one"]),
+        (lambda p: soundfile.write(p, np.zeros(60_000), AUDIO_RATE), ["20260101_002_001.wav", "samples in the window, need"]),
+        (lambda p: soundfile.write(p, np.zeros(10), AUDIO_RATE), ["20260101_002_001.wav: 0 samples in the window"]),
+        (lambda p: p.write_bytes(b"\xe9\xff garbage" * 99), ["20260101_002_001.wav: not a readable WAV"]),
+        (lambda p: p.write_bytes(b""), ["20260101_002_001.wav: not a readable WAV"]),
+        (lambda p: p.unlink(), ["20260101_002_001.wav: not a readable WAV"]),
+    ],
+)
+def test_bad_input_stops_with_one_line(work, capsys, spoil, needles):
+    wavs, arguments, outs, reports = work
+    spoil(wavs[1])
+    refused(separation.main, arguments, capsys, *needles, outputs=[*outs, *reports])
+
+
+def test_bad_options_stop_with_one_line(work, capsys):
+    wavs, arguments, outs, reports = work
+    outputs = [*outs, *reports]
+    refused(separation.main, [*arguments, "--method", "magic"], capsys, "option --method: got 'magic'", outputs=outputs)
+    refused(separation.main, [*arguments, "--out", outs[0]], capsys, "1 --out, 2 --out-report", outputs=outputs)
+    refused(
+        separation.main,
+        [*arguments, "--performance", "20260101_009_001", "20260101_001_001"],
+        capsys,
+        "need performances of actors 001, 002",
+        outputs=outputs,
+    )

@@ -1,0 +1,153 @@
+import json
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+import soundfile
+from commands import refused
+from tiny_shoot import write_bwf
+
+from pipeline import sync
+from pipeline.errors import InputError
+from pipeline.files import read_json
+from pipeline.timecode import format_timecode
+
+TAKE = "20260101_001"
+
+
+@pytest.fixture
+def take(shoot, tmp_path):
+    """A copy of the first take."""
+    return shutil.copytree(shoot.folder / TAKE, tmp_path / TAKE)
+
+
+def arguments(take) -> list:
+    result = ["--timecode", take / "timecode.json", "--actors", "001", "002", "--out", take / "out" / "sync.json"]
+    for flag, kind in (("--bvh", "bvh"), ("--face", "mesh.h5"), ("--wav", "wav")):
+        result += [flag, *(take / f"20260101_{actor}_001.{kind}" for actor in ("001", "002"))]
+    return result
+
+
+def test_window_and_streams_are_those_of_the_truth(shoot, take):
+    sync.main([str(a) for a in arguments(take)])
+    result = read_json(take / "out" / "sync.json")
+    truths = [shoot.truth[f"20260101_{actor}_001"] for actor in ("001", "002")]
+    starts = [start for truth in truths for start in truth.start.values()]
+    assert result["start_seconds"] == pytest.approx(max(starts), abs=1e-7) and result["take"] == TAKE and result["fps"] == 30
+    last = min(truth.start[kind] + length for truth in truths for kind, length in (("body", 419 / 120), ("face", 104 / 30)))
+    assert result["frames"] == int((last - max(starts)) * 30 + 1e-6) + 1
+    for record, truth in zip(result["performances"], truths):
+        assert all(record[kind]["start"] == pytest.approx(start, abs=1e-7) for kind, start in truth.start.items())
+        assert record["face"]["dropped"] == 1 and record["face"]["frames"] == 104 and record["face"]["rate"] == pytest.approx(30, rel=1e-6)
+        assert record["body"]["rate"] == 120 and record["audio"]["rate"] == 48_000
+
+
+def test_the_same_bytes_twice(take):
+    written = []
+    for _ in range(2):
+        sync.main([str(a) for a in arguments(take)])
+        written.append((take / "out" / "sync.json").read_bytes())
+    assert written[0] == written[1]
+
+
+@pytest.mark.parametrize(("ends", "frames"), [((2.0, 2.0), 60), ((2.0, 1.999), 60), ((1.9999, 3.0), 59), ((3.0, 2.0), 61), ((2.0 - 1e-8, 2.0), 60)])
+def test_common_window_reaches_the_last_frame_and_the_end_of_audio(ends, frames):
+    """Audio must cover the span of the last frame, a stream of frames must only reach it."""
+    streams = {"001 audio": {"start": 0.0, "end": ends[0]}, "001 body": {"start": -1.0, "end": ends[1]}}
+    assert sync.common_window(streams, "take", min_seconds=1.0) == (0.0, frames)
+
+
+def test_a_window_that_is_too_short_names_both_streams():
+    streams = {"001 audio": {"start": 5.0, "end": 9.0}, "002 body": {"start": 1.0, "end": 5.5}}
+    with pytest.raises(InputError, match="take 7: streams do not overlap by 1 s: 001 audio starts at 5.000 s, 002 body ends at 5.500 s"):
+        sync.common_window(streams, "take 7", min_seconds=1.0)
+    assert sync.common_window(streams, "take 7", min_seconds=0.5) == (5.0, 15 + 1)
+
+
+@pytest.mark.parametrize(("name", "frames", "dropped"), [("a", 4030, 3), ("b", 3809, 2)])
+def test_real_recordings_rate_counts_the_dropped_frames(real_data, name, frames, dropped):
+    found = sync.face_stream(real_data / "face" / f"llf_take_{name}.csv")
+    assert found["frames"] == frames and found["dropped"] == dropped
+    assert found["rate"] == pytest.approx(30.004, abs=5e-4)
+    assert found["longest_gap"] == pytest.approx(2 / 30, abs=1e-3)
+
+
+def edit_json(take, change):
+    value = read_json(take / "timecode.json")
+    change(value)
+    (take / "timecode.json").write_text(json.dumps(value))
+
+
+def late(take):
+    edit_json(take, lambda v: v["body"]["002"].update(start="11:00:00:00"))
+
+
+def garbled(take, kind, content=b"\xff\xfe\xe9 garbage \x00" * 40):
+    (take / f"20260101_002_001.{kind}").write_bytes(content)
+
+
+def no_bext(take):
+    soundfile.write(take / "20260101_002_001.wav", np.zeros(48_000), 48_000)
+
+
+def truncated(take):
+    path = take / "20260101_002_001.mesh.h5"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def backwards(take):
+    with h5py.File(take / "20260101_002_001.mesh.h5", "r+") as f:
+        f["timecode"][7] = f["timecode"][3]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "needles"),
+    [
+        (lambda t: (t / "timecode.json").unlink(), [TAKE, "no timecode.json", "write the start and rate"]),
+        (lambda t: (t / "timecode.json").write_text("{"), ["timecode.json: not valid JSON"]),
+        (lambda t: (t / "timecode.json").write_text("[1]"), ["timecode.json has no 'body'"]),
+        (lambda t: (t / "timecode.json").write_text('{"body": null}'), ["has no 'body'"]),
+        (lambda t: (t / "timecode.json").write_bytes(b"\xff\xfe\xe9"), ["timecode.json: not valid JSON"]),
+        (lambda t: edit_json(t, lambda v: v["body"].pop("002")), [TAKE, "actor 002", "timecode.json has no start and rate"]),
+        (lambda t: edit_json(t, lambda v: v["body"].update({"002": "10:00:00:00"})), ["actor 002", "no start and rate"]),
+        (lambda t: edit_json(t, lambda v: v["body"]["002"].pop("rate")), ["actor 002", "no start and rate"]),
+        (lambda t: edit_json(t, lambda v: v["body"]["002"].update(rate="fast")), ["actor 002", "rate 'fast'"]),
+        (lambda t: edit_json(t, lambda v: v["body"]["002"].update(rate=0)), ["actor 002", "rate 0 "]),
+        (lambda t: edit_json(t, lambda v: v["body"]["002"].update(start="noon")), ["actor 002", "timecode 'noon'"]),
+        (lambda t: edit_json(t, lambda v: v["body"]["002"].update(start=36000)), ["actor 002", "timecode '36000'"]),
+        (late, [TAKE, "streams do not overlap by 1 s", "002 body starts at 39600.000 s"]),
+        (lambda t: garbled(t, "bvh"), ["20260101_002_001.bvh", "no HIERARCHY and MOTION"]),
+        (lambda t: garbled(t, "bvh", b""), ["20260101_002_001.bvh", "no HIERARCHY and MOTION"]),
+        (lambda t: (t / "20260101_002_001.bvh").unlink(), ["20260101_002_001.bvh: no such file"]),
+        (lambda t: garbled(t, "wav"), ["actor 002", "20260101_002_001.wav is not a readable WAV"]),
+        (lambda t: garbled(t, "wav", b""), ["20260101_002_001.wav is not a readable WAV"]),
+        (lambda t: (t / "20260101_002_001.wav").unlink(), ["actor 002", "20260101_002_001.wav"]),
+        (no_bext, [TAKE, "actor 002", "20260101_002_001.wav has no bext chunk", "TimeReference"]),
+        (truncated, ["20260101_002_001.mesh.h5: not a readable HDF5"]),
+        (lambda t: garbled(t, "mesh.h5"), ["20260101_002_001.mesh.h5: not a readable HDF5"]),
+        (backwards, ["20260101_002_001.mesh.h5, frame 7", "does not come after"]),
+    ],
+)
+def test_bad_input_stops_with_one_line(take, capsys, spoil, needles):
+    spoil(take)
+    refused(sync.main, arguments(take), capsys, *needles, outputs=[take / "out" / "sync.json"])
+
+
+def test_a_wrong_option_stops_with_one_line(take, capsys):
+    for value, needle in (("-1", "option --min-seconds: got -1"), ("0", "option --min-seconds: got 0"), ("60", "streams do not overlap by 60 s")):
+        refused(sync.main, [*arguments(take), "--min-seconds", value], capsys, needle, outputs=[take / "out" / "sync.json"])
+
+
+def test_time_reference_is_samples_since_midnight(tmp_path):
+    write_bwf(tmp_path / "x.wav", np.zeros(44_100), 44_100, 47_584.5)
+    found = sync.audio_stream(tmp_path / "x.wav", "take 7")
+    assert found["start"] == 47_584.5 and found["end"] == 47_585.5 and found["rate"] == found["samples"] == 44_100
+
+
+def test_a_header_rate_that_lies_is_told(shoot, take, caplog):
+    path = take / "20260101_001_001.bvh"
+    path.write_text(path.read_text().replace("Frame Time: 0.0083333333", "Frame Time: 0.0416667"))
+    with caplog.at_level("WARNING"):
+        found = sync.body_stream(path, {"start": format_timecode(36_000, 120), "rate": 120}, "take 7, actor 001")
+    assert found["rate"] == 120 and "take 7, actor 001: BVH header says 24 fps, timecode.json 120" in caplog.text

@@ -11,6 +11,7 @@ rule generate:
         shards=study.shard_files,
         code=code("models.generate"),
     output:
+        f"{ROOT}/results/generated/generated.json",
         expand(f"{ROOT}/results/generated/{{sample}}bvhs/{{name}}.bvh", sample=SAMPLES, name=TEST_PERFORMANCES),
         expand(f"{ROOT}/results/generated/{{sample}}face_arkit/{{name}}.npy", sample=SAMPLES, name=TEST_PERFORMANCES),
     log:
@@ -25,7 +26,7 @@ rule generate:
     params:
         runs=input_folder("models", levels=2),
         shards=input_folder("shards"),
-        out=subpath(output[0], ancestor=2),
+        out=subpath(output[0], parent=True),
         takes=study.test_takes,
         options=flags(study.config.generate),
     shell:
@@ -52,7 +53,7 @@ rule evaluate:
         mem_mb=2000,
     params:
         shards=input_folder("shards"),
-        generated=input_folder("generated", levels=2),
+        generated=input_folder("generated"),
         rigs=input_folder("rigs"),
         options=flags(study.config.evaluate),
     shell:

@@ -120,8 +120,64 @@ def _row(take: str, seed: int) -> dict[str, str]:
     number = take.rpartition("_")[2]
     row = plan.plan_takes(int(number), seed)[-1] if number.isdigit() and 0 < int(number) < 1000 else None
     if row is None or row["take"] != take:
-        raise InputError(f"take {take}: not in the simulated shoot of seed {seed}; name a take of its takes.tsv, such as {plan.plan_takes(1, seed)[0]['take']}")
+        first = plan.plan_takes(1, seed)[0]["take"]
+        raise InputError(f"take {take}: not in the simulated shoot of seed {seed}; name a take of its takes.tsv, such as {first}")
     return row
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What happens in a take: streams, each actor's own turns, scripts and motions, and the generators still to be used."""
+
+    streams: Streams
+    turns: list[list[Turn]]
+    scripts: list[Script]
+    motions: list[Motion]
+    mic_rng: np.random.Generator
+    face_rngs: list[np.random.Generator]
+    mesh_rngs: list[np.random.Generator]
+
+
+def play(row: dict[str, str], *, seed: int, seconds: float) -> Scene:
+    """Let both actors of a row of takes.tsv speak and move for about `seconds`; random only in seed and take."""
+    actors = [row["actor_a"], row["actor_b"]]
+    rng = np.random.default_rng([seed, int(row["date"]), int(row["scenario"])])
+    time_rng, talk_rng, script_rng, mic_rng, *own = rng.spawn(10)
+    streams = plan_streams(plan.seconds_of_day(row, seconds) + time_rng.uniform(5, 15), seconds, time_rng)
+    start, stop = streams.window
+    sentences = draw_sentences(seconds, talk_rng)
+    utterances = [speak(texts, actor, int(talk_rng.integers(1, 2**31))) for texts, actor in zip(sentences, actors, strict=True)]
+    both = place(utterances, start, stop, talk_rng)
+    turns = [[turn for turn in both if turn.actor == k] for k in range(2)]
+    outside = MARGINS_S[1] + 0.5
+    scripts = plan_scripts(start - outside, stop + outside, script_rng)
+    return Scene(streams, turns, scripts, _bodies(scripts, turns, actors, streams, own[:2]), mic_rng, own[2:4], own[4:6])
+
+
+def _record_sound(scene: Scene, options: config.Simulate) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """For each actor what the microphone records and the own voice in it, (S_k,) each."""
+    streams = scene.streams
+    levels = 10 ** (scene.mic_rng.uniform(-3, 3, 2) / 20)
+    voices = [_voice(scene.turns[k], streams.start[k]["audio"], streams.size[k]["audio"], levels[k]) for k in range(2)]
+    middles = [motion.positions_cm[:, 0].mean(0) for motion in scene.motions]
+    distance_cm = float(np.linalg.norm(middles[0] - middles[1]))
+    for k in range(2):
+        shift = round((streams.start[k]["audio"] - streams.start[1 - k]["audio"]) * RATE)
+        yield recording.microphone(
+            voices[k], voices[1 - k], shift, distance_cm=distance_cm,
+            crosstalk_db=options.crosstalk_db, noise_db=options.noise_db, rng=scene.mic_rng,
+        )  # fmt: skip
+
+
+def _record_face(scene: Scene, k: int, actor: str, emotion: str, mesh: Path, truth: Path, options: config.Simulate) -> None:
+    """Write actor k's mesh stream, and beside `truth`.arkit.npy and .seconds.npy."""
+    start, size, rng = scene.streams.start[k]["face"], scene.streams.size[k]["face"], scene.face_rngs[k]
+    codes, seconds = recording.face_times(start, recording.kept_frames(size, options.drop_rate, rng))
+    weights = evaluate_face(plan_face(scene.turns[k], emotion, seconds[0], seconds[-1], rng), seconds).astype(np.float32)
+    head = make_head(actor, options.num_vertices)
+    recording.write_mesh(mesh, head, weights, codes, actor=actor, noise_cm=options.mesh_noise_cm, rng=scene.mesh_rngs[k])
+    _save(truth.with_name(f"{truth.name}.arkit.npy"), weights)
+    _save(truth.with_name(f"{truth.name}.seconds.npy"), seconds)
 
 
 def run(*, take: str, out: Path, truth: Path, seed: int, options: config.Simulate) -> None:

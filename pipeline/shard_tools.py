@@ -63,8 +63,8 @@ def _plot(shard: Shard, span: TakeSpan, path: Path) -> None:
             axis.set_ylabel(label)
         axes[0, actor].set_title(performance)
         axes[0, actor].set_ylabel("mel band")
+        axes[3, actor].set_yticks([0, 1, 2], ["sit", "walk", "stand"])
         axes[5, actor].set_xlabel("seconds")
-    axes[3, 0].set_yticks([0, 1, 2], ["sit", "walk", "stand"])
     with whole(path) as temporary:
         figure.savefig(temporary, dpi=100, metadata={"Software": None})
 

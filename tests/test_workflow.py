@@ -40,6 +40,7 @@ def project(tmp_path_factory) -> Path:
     folder.mkdir()
     for name in ("workflow", "rules", "pipeline", "models", "slurm"):
         shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(REPOSITORY / "environment.yml", folder)
     (folder / "config.yaml").write_text(TINY)
     result = snakemake(folder, "all")
     assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]

@@ -1,4 +1,4 @@
-# Pictures, scores against the truth, and the target that makes everything.
+# Pictures, and scores against the truth.
 
 # film strips of the held-out takes, real and generated, and of the first training take
 STRIPS = study.test_takes + [name for name in study.takes if name not in study.test_takes][:1]
@@ -60,14 +60,3 @@ if study.simulated:
             annotations=input_folder("actions", levels=2),
         shell:
             "python -m pipeline.accuracy --shoot {params.shoot:q} --truth {params.truth:q} --dataset {params.dataset:q} --annotations {params.annotations:q} --out {output:q} > {log:q} 2>&1"
-
-
-rule all:
-    default_target: True
-    input:
-        f"{ROOT}/annotations/split.tsv",
-        f"{ROOT}/shards/plan.json",
-        rules.evaluate.output,
-        expand(f"{ROOT}/results/strips/{{take}}.png", take=STRIPS),
-        f"{ROOT}/results/accuracy.csv" if study.simulated else [],
-        [] if study.config.dataset else f"{ROOT}/dataset/dataset.json",

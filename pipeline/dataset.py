@@ -43,7 +43,9 @@ def write_scenarios(path: Path, takes: list[Take]) -> None:
         row = take.row
         labels = (ids["relationship"].get(row["relationship"]), ids["emotion"].get(row["emotion"]), row["character_setup"], row["scenario_design"])
         if scenarios.setdefault(number, (number, *labels)) != (number, *labels):
-            raise InputError(f"take {take.name}: scenario {take.scenario} has another relationship, emotion or text in an earlier take; use one text per scenario id")
+            raise InputError(
+                f"take {take.name}: scenario {take.scenario} has another relationship, emotion or text in an earlier take; use one text per scenario id"
+            )
     schema = """CREATE TABLE scenarios(id PRIMARY KEY, relationship_id INTEGER, primary_emotion_id INTEGER, character_setup TEXT, scenario TEXT);
         CREATE TABLE relationships(id INTEGER PRIMARY KEY, name TEXT);
         CREATE TABLE emotions(id INTEGER PRIMARY KEY, name TEXT);"""

@@ -141,6 +141,7 @@ def run(*, bvh: list[Path], wav: list[Path], out: Path, options: Features) -> No
         f.attrs["joint_names"] = motions[0].names
         f.attrs["parents"] = motions[0].parents
         f.attrs["fps"] = FPS
+        f.attrs["mel_fft"], f.attrs["mel_fmax"] = options.mel_fft, options.mel_fmax
         for motion, path in zip(motions, bvh, strict=True):
             skeleton = pose.skeleton_of(motion)
             group = f.create_group(f"skeletons/{path.stem}")

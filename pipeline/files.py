@@ -70,9 +70,14 @@ def read_tsv(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     if not lines:
         raise InputError(f"{path}: empty file, need a header row")
     columns, rows = lines[0], []
+    if len(set(columns)) != len(columns):
+        twice = sorted({column for column in columns if columns.count(column) > 1})
+        raise InputError(f"{path}: column {', '.join(twice)} stands twice; remove one")
     for number, cells in enumerate(lines[1:], 2):
         if not any(cells):
-            continue
+            if any(map(any, lines[number:])):
+                raise InputError(f"{path}, line {number}: empty row between rows; remove it")
+            break
         if len(cells) > len(columns):
             raise InputError(f"{path}, line {number}: got {len(cells)} cells, need {len(columns)}; columns are separated by one tab")
         rows.append(dict(zip(columns, cells + [""] * (len(columns) - len(cells)))))

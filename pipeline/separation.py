@@ -17,7 +17,7 @@ import numpy as np
 from pipeline import config, stage
 from pipeline.errors import InputError
 from pipeline.files import read_json, whole, write_json
-from pipeline.takes import actor_of
+from pipeline.takes import actor_of, performance_actor
 
 log = logging.getLogger("interact")
 
@@ -175,6 +175,10 @@ def run(*, wav: list[Path], sync: Path, performance: list[str], out: list[Path],
     num_samples = round(take["frames"] * OUT_RATE / take["fps"])
     mics = np.empty((2, num_samples), np.float32)
     for k, path in enumerate(wav):
+        if (owner := performance_actor(path.stem)) not in (None, actors[k]):
+            raise InputError(
+                f"take {take['take']}: {path.name} is the microphone of actor {owner}, need that of {actors[k]}; give --wav in actor order"
+            )
         stream = take["performances"][k]["audio"]
         first = round((take["start_seconds"] - stream["start"]) * stream["rate"])
         mics[k] = read_window(path, first, num_samples, stream["rate"])

@@ -242,6 +242,7 @@ def _header(parts: list[Sources]) -> tuple[dict, dict[str, tuple], list[tuple[in
     for part in parts:
         with h5py.File(part.features) as f, h5py.File(part.text) as g:
             own = {"joint_names": list(f.attrs["joint_names"]), "parents": f.attrs["parents"].tolist()}
+            own |= {"mel_fft": int(f.attrs["mel_fft"]), "mel_fmax": float(f.attrs["mel_fmax"])}
             own |= {"text_model": g.attrs["model"], "text_model_sha256": g.attrs["model_sha256"]}
             shapes = {name: h[name].shape[1:] for h, names in ((f, ("body", "root", "mel", "audio")), (g, ("text",))) for name in names}
             sizes.append((f["body"].shape[0], f["audio"].shape[0], g["text"].shape[0]))

@@ -104,7 +104,9 @@ def require(motion: Motion, wanted: list[str], where: str = "skeleton") -> list[
     found = motion.aliases()
     missing = [name for name in wanted if name not in found]
     if missing:
-        raise InputError(f"{where}: joints not found: {', '.join(missing)} among {', '.join(motion.names[:8])}, ...; rename them to the release's names")
+        raise InputError(
+            f"{where}: joints not found: {', '.join(missing)} among {', '.join(motion.names[:8])}, ...; rename them to the release's names"
+        )
     return [found[name] for name in wanted]
 
 

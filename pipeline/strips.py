@@ -97,7 +97,9 @@ def said_at(words: list[dict], first: float, last: float) -> str:
     return text if len(text) <= 28 else text[:27] + "…"
 
 
-def run(*, bvh: list[Path], face: list[Path], rig: list[Path], actions: list[Path], transcripts: list[Path], generated: Path | None, out: Path) -> None:
+def run(
+    *, bvh: list[Path], face: list[Path], rig: list[Path], actions: list[Path], transcripts: list[Path], generated: Path | None, out: Path
+) -> None:
     """Draw one take."""
     import matplotlib
 

@@ -33,12 +33,18 @@ class Take:
         return tuple(f"{self.date}_{actor}_{self.scenario}" for actor in self.actors)
 
 
+def performance_actor(name: str) -> str | None:
+    """Actor id in a name `<date>_<actor>_<scenario>`, None for any other name."""
+    match = _PERFORMANCE.match(name)
+    return match[2] if match else None
+
+
 def actor_of(performance: str) -> str:
     """Actor id of a performance `<date>_<actor>_<scenario>`; InputError for any other name."""
-    match = _PERFORMANCE.match(performance)
-    if not match:
+    actor = performance_actor(performance)
+    if actor is None:
         raise InputError(f"performance {performance!r}: need <date>_<actor>_<scenario>, such as 20231119_001_051; correct it")
-    return match[2]
+    return actor
 
 
 def _check_columns(path: Path, columns: list[str], needed: list[str]) -> None:
@@ -78,7 +84,9 @@ def read_takes(path: Path, *, actors: dict[str, str] | None = None) -> list[Take
         if name in takes:
             raise InputError(f"{where}: take {name} stands twice; remove one row or give it another scenario")
         if name != f"{row['date']}_{row['scenario']}" or not re.fullmatch(r"\d{8}_[A-Za-z0-9-]+", name):
-            raise InputError(f"{where}: take {name!r}, need <date>_<scenario> of its row ({row['date']}_{row['scenario']}), date as YYYYMMDD; correct the row")
+            raise InputError(
+                f"{where}: take {name!r}, need <date>_<scenario> of its row ({row['date']}_{row['scenario']}), date as YYYYMMDD; correct the row"
+            )
         pair = tuple(sorted((row["actor_a"], row["actor_b"])))
         if pair[0] == pair[1] or not all(re.fullmatch(r"[A-Za-z0-9-]+", actor) for actor in pair):
             raise InputError(f"{where}: actors {row['actor_a']!r} and {row['actor_b']!r}, need two different ids; correct the row")
@@ -119,7 +127,9 @@ def dataset_takes(folder: Path) -> list[Take]:
     takes = []
     for (date, scenario), pair in sorted(actors.items()):
         if len(pair) != 2:
-            raise InputError(f"{folder / 'bvhs'}: take {date}_{scenario} has {len(pair)} performances ({', '.join(pair)}), need 2; add or remove files")
+            raise InputError(
+                f"{folder / 'bvhs'}: take {date}_{scenario} has {len(pair)} performances ({', '.join(pair)}), need 2; add or remove files"
+            )
         relationship, emotion, setup, design = labels.get(scenario.lstrip("0") or "0", ("", "", "", ""))
         values = [f"{date}_{scenario}", date, scenario, *pair, relationship, emotion, setup, design, "", "", ""]
         takes.append(Take(f"{date}_{scenario}", date, scenario, tuple(sorted(pair)), dict(zip(TAKE_COLUMNS, values))))

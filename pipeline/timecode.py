@@ -22,7 +22,9 @@ def _dropped_per_minute(rate: Fraction, drop_frame: bool, text: str) -> int:
     if not drop_frame:
         return 0
     if rate == nominal or nominal % 30:
-        raise InputError(f"timecode {text!r}: drop-frame counting at {float(rate):g} fps; it exists at 29.97, 59.94 and 119.88 only, correct the rate")
+        raise InputError(
+            f"timecode {text!r}: drop-frame counting at {float(rate):g} fps; it exists at 29.97, 59.94 and 119.88 only, correct the rate"
+        )
     return nominal // 15
 
 

@@ -8,7 +8,7 @@ import json
 import shlex
 import sys
 from collections.abc import Callable
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -25,7 +25,7 @@ CANNOT_CHANGE_RESULTS = {"pipeline.errors", "pipeline.stage", "pipeline.config",
 """Modules that are no input of any rule: errors, the command line, and the config, whose values reach rules as flags."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def _imports(path: Path) -> frozenset[str]:
     """Names of the repository's modules that a file imports, anywhere in it."""
     names = set()
@@ -45,7 +45,7 @@ def _file(module: str) -> Path | None:
     return None
 
 
-@lru_cache(maxsize=None)
+@cache
 def code(module: str) -> list[str]:
     """Files of the repository whose edit can change what `python -m module` writes: the module and all that it imports."""
     seen: dict[str, Path] = {}

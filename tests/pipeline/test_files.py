@@ -62,7 +62,7 @@ def test_tsv_round_trip(tmp_path):
 
 
 def test_tsv_of_a_spreadsheet(tmp_path):
-    (tmp_path / "x.tsv").write_bytes("\ufeffa\tb\r\n1\t2\r\n\r\n3\r\n".encode())
+    (tmp_path / "x.tsv").write_bytes("\ufeffa\tb\r\n1\t2\r\n3\r\n\r\n\r\n".encode())
     assert read_tsv(tmp_path / "x.tsv") == (["a", "b"], [{"a": "1", "b": "2"}, {"a": "3", "b": ""}])
 
 
@@ -71,6 +71,8 @@ def test_tsv_of_a_spreadsheet(tmp_path):
     [
         (b"", "empty file"),
         (b"a\tb\n1\t2\t3\n", "line 2: got 3 cells, need 2"),
+        (b"a\tb\n1\t2\n\n3\t4\n", "line 3: empty row between rows"),
+        (b"a\ta\n1\t2\n", "column a stands twice"),
         (b"a\tb\n\xe9\t2\n", "UTF-8"),
         (os.urandom(64) + b"\xff\xff", "UTF-8"),
     ],

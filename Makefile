@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 
 run: $(VENV)/run.stamp ## the main job on the default: simulated shoot to evaluated models
 	$(BIN)/snakemake --cores $(CORES) all
+	@$(BIN)/python -m pipeline.timings
 
 test: $(VENV)/test.stamp ## every test
 	$(BIN)/python -m pytest

@@ -10,7 +10,7 @@ import numpy as np
 from models.data import takes_of
 from models.representation import MIN_STD, NUM_ACTIONS
 from pipeline.errors import InputError
-from pipeline.shards import Shard, TakeSpan
+from pipeline.shard_file import Shard, TakeSpan
 
 STRIDE = 5
 
@@ -67,7 +67,7 @@ def nearest_clips(queries: np.ndarray, shards: list[Shard], stats: dict, *, wind
 
     Training takes are read one at a time; their windows start every 5 frames. InputError where no take is long enough.
     """
-    best, clips = np.full(len(queries), np.inf), [None] * len(queries)
+    best, clips = np.full(len(queries), np.inf), {}
     for shard, span in takes_of(shards, "train"):
         starts = list(range(0, span.stop_frame - span.start_frame - window + 1, STRIDE))
         if not starts:
@@ -78,9 +78,9 @@ def nearest_clips(queries: np.ndarray, shards: list[Shard], stats: dict, *, wind
             i = int(np.argmin(distances))
             if distances[i] < best[q]:
                 best[q], clips[q] = distances[i], Clip(shard, span, starts[i], window)
-    if len(queries) and clips[0] is None:
+    if len(clips) < len(queries):
         raise InputError(f"nearest training clip: no train take has {window} frames; lower evaluate.window_frames")
-    return clips
+    return [clips[q] for q in range(len(queries))]
 
 
 def nearest_take(shard: Shard, span: TakeSpan, shards: list[Shard], stats: dict, *, window: int) -> dict[str, np.ndarray]:

@@ -46,12 +46,11 @@ class BodyDenoiser(nn.Module):
         options = {"max_view": max(window // 2, 6), "dropout": dropout}
         self.first = nn.Linear(features, channels)
         self.step = StepEmbedding(2 * channels)
-        self.blocks = nn.ModuleList(
-            ResidualBlock(channels, 2 * channels, condition, heads, DILATIONS[i % len(DILATIONS)], **options) for i in range(blocks)
-        )
+        stack = [ResidualBlock(channels, 2 * channels, condition, heads, DILATIONS[i % len(DILATIONS)], **options) for i in range(blocks)]
+        self.blocks = nn.ModuleList(stack)
         self.middle = nn.Linear(channels, channels)
         self.last = nn.Linear(channels, features)
-        for layer in (self.first, self.middle, *(block.out for block in self.blocks)):
+        for layer in (self.first, self.middle, *(block.out for block in stack)):
             nn.init.kaiming_normal_(layer.weight)
         nn.init.zeros_(self.last.weight)
 

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from pipeline.errors import InputError
 from pipeline.pose import relative_root
-from pipeline.shards import Shard, TakeSpan, open_shards
+from pipeline.shard_file import Shard, TakeSpan, open_shards
 
 log = logging.getLogger("interact")
 
@@ -106,7 +106,7 @@ class Batches:
         return len(self.steps)
 
     def __iter__(self) -> Iterator[list[int]]:
-        epoch, order = -1, None
+        epoch, order = -1, np.empty(0, int)
         for step in self.steps:
             batch = []
             for place in range(step * self.batch_size, (step + 1) * self.batch_size):

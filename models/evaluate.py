@@ -23,7 +23,7 @@ from pipeline.bvh import load_bvh
 from pipeline.errors import InputError
 from pipeline.files import read_json, whole
 from pipeline.rig import Rig, load_rig, regions
-from pipeline.shards import Shard, TakeSpan
+from pipeline.shard_file import Shard, TakeSpan
 
 BODY = ("FD_g", "FD_k", "Div_g", "Div_k", "Div_sample")
 COLUMNS = {
@@ -57,19 +57,20 @@ def face_errors(predicted: np.ndarray, real: np.ndarray, rig: Rig, areas: dict[s
     lve = fdd = 0.0
     step = max(1, BLOCK // (3 * len(lips)))
     for a in range(0, frames, step):
-        pair = (mesh(weights[a : a + step], lips) for weights in (predicted, real))
-        lve += metrics.lip_vertex_error(*pair, np.arange(len(lips))) * len(real[a : a + step]) / frames
+        made, true = (mesh(weights[a : a + step], lips) for weights in (predicted, real))
+        lve += metrics.lip_vertex_error(made, true, np.arange(len(lips))) * len(real[a : a + step]) / frames
     step = max(1, BLOCK // (3 * frames))
     for a in range(0, len(upper), step):
         part = upper[a : a + step]
-        pair = (mesh(weights, part) for weights in (predicted, real))
-        fdd += metrics.face_dynamics_deviation(*pair, rig.neutral[part], np.arange(len(part))) * len(part) / len(upper)
+        made, true = (mesh(weights, part) for weights in (predicted, real))
+        fdd += metrics.face_dynamics_deviation(made, true, rig.neutral[part], np.arange(len(part))) * len(part) / len(upper)
     return lve, fdd
 
 
 def read_generated(folder: Path, shard: Shard, span: TakeSpan) -> dict[str, np.ndarray | None]:
     """body (N, 2, 3 J) and face (N, 2, 51) of a generated take, None where a folder has no bodies or no faces."""
-    frames, result = span.stop_frame - span.start_frame, {"body": None, "face": None}
+    frames = span.stop_frame - span.start_frame
+    result: dict[str, np.ndarray | None] = {"body": None, "face": None}
     if (folder / "bvhs").is_dir():
         bodies = []
         for performance in span.performances:
@@ -98,7 +99,8 @@ class Rigs:
     """Rigs and their regions by actor, from a folder of {actor}.npz or one file for everybody; read once."""
 
     def __init__(self, path: Path):
-        self.path, self.known = Path(path), {}
+        self.path = Path(path)
+        self.known: dict[Path, tuple[Rig, dict[str, np.ndarray]]] = {}
 
     def of(self, actor: str) -> tuple[Rig, dict[str, np.ndarray]]:
         """Rig and regions of an actor."""
@@ -115,7 +117,8 @@ def measure(takes: list, samples: list[Callable], rigs: Rigs | None, *, window: 
     takes: test takes (shard, span); samples: S functions (shard, span) -> {"body", "face"}, as `read_generated`. Bodies
     are cut into whole windows, faces are measured over whole performances.
     """
-    generated, real, faces = [[] for _ in samples], [], []
+    generated: list[list[np.ndarray]] = [[] for _ in samples]
+    real, faces = [], []
     for shard, span in takes:
         a, b = span.start_frame, span.stop_frame
         starts = range(0, b - a - window + 1, window)
@@ -162,7 +165,7 @@ def table(shards: Path, generated: Path, rigs: Rigs | None, options: config.Eval
         frames = span.stop_frame - span.start_frame
         return {"body": baselines.mean_pose(stats, frames), "face": baselines.mean_face(stats, frames)}
 
-    sources = {
+    sources: dict[str, list[Callable]] = {
         "real": [real],
         "trained models": [lambda shard, span, folder=folder: read_generated(folder, shard, span) for folder in folders],
         "mean pose": [mean],

@@ -46,12 +46,17 @@ class FaceDenoiser(nn.Module):
         """The clean weights.
 
         x (B, T, D), step (B,), audio (B, T, A); style and partner (B, identities), one-hot, or a mixture for an actor
-        whom training has not seen; facing (B, T, 2), 1 where the actor (the partner) faces the other.
+        whom training has not seen; facing (B, T, 2), 1 where the actor (the partner) faces the other. Raises ValueError
+        where the network has a partner or facing token and is not told of it.
         """
         tokens = [style.to(x) @ self.style]
         if self.partner_style is not None:
+            if partner is None:
+                raise ValueError("this network has a partner token: give partner")
             tokens.append(partner.to(x) @ self.partner_style)
         if self.facing is not None:
+            if facing is None:
+                raise ValueError("this network has a facing token: give facing")
             facing = facing.to(x)
             majority = (facing[..., 0].mean(1) >= 0.5).to(x)[:, None]
             tokens.append(torch.cat([1 - majority, majority], 1) @ self.facing)

@@ -19,6 +19,7 @@ import zlib
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,10 +27,11 @@ import torch
 from models import runs
 from models.data import read, takes_of
 from models.representation import MODELS
-from pipeline import config, features, pose, stage
+from pipeline import clock, config, features, pose, stage
 from pipeline.bvh import save_bvh
 from pipeline.errors import InputError
 from pipeline.files import whole, write_json
+from pipeline.shard_file import open_shards, text_frames
 
 log = logging.getLogger("interact")
 ACTIONS = ("sit", "walk", "stand")
@@ -92,7 +94,7 @@ def sample(found: dict[str, runs.Run], scene: Scene, *, number: int, options: co
 
     def draw(model: str, *lower) -> torch.Tensor:
         run = found[model]
-        told = batch | {"actors": torch.from_numpy(run.representation.identities(scene.actors))[None].to(device)}
+        told = batch | {"actors": torch.from_numpy(run.representation.identities(list(scene.actors)))[None].to(device)}
         condition = run.representation.condition(told, *lower)
         report = partial(stage.progress, label=f"{scene.name} {model}") if len(scene.batch["mel"]) > options.window_frames else iter
         return run.sample(condition, generators[model], options=options, report=report)
@@ -185,11 +187,11 @@ def scene_of_voices(
     faces = _two(facing, ["yes"], ["yes", "no"], "--facing")
     voices = [features.resample(*features.read_wav(path)) for path in audio]
     num_samples = max(len(voice) for voice in voices)
-    num_frames = num_samples * features.FPS // features.AUDIO_RATE
+    num_frames = num_samples * clock.FPS // clock.AUDIO_RATE
     if num_frames < 2:
-        raise InputError(f"{audio[0]}: got {num_samples / features.AUDIO_RATE:.3f} s of audio, need 0.1 s or more; give longer files")
+        raise InputError(f"{audio[0]}: got {num_samples / clock.AUDIO_RATE:.3f} s of audio, need 0.1 s or more; give longer files")
     if len(voices[0]) != len(voices[1]):
-        log.warning("%s and %s differ by %.2f s; the shorter one ends in silence", *audio, abs(len(voices[0]) - len(voices[1])) / features.AUDIO_RATE)
+        log.warning("%s and %s differ by %.2f s; the shorter one ends in silence", *audio, abs(len(voices[0]) - len(voices[1])) / clock.AUDIO_RATE)
     mels = [features.log_mel(np.pad(voice, (0, num_samples - len(voice))), num_frames, **first.description["features"]) for voice in voices]
     embedded = _embed(_words(transcripts, audio), num_frames, found["body_lower"]) if "body_lower" in found else {}
     batch = embedded | {
@@ -198,11 +200,11 @@ def scene_of_voices(
         "facing": np.tile([int(face == "yes") for face in faces], (num_frames, 1)),
     }
     order = np.argsort(chosen, kind="stable")
-    ids = tuple(chosen[k] for k in order)
+    ids = chosen[order[0]], chosen[order[1]]
     date, _, number = name.partition("_")
     if not (date and number) or "_" in number or "/" in name:
         raise InputError(f"--name: got {name!r}, need <date>_<scenario> such as 20240101_001")
-    performances = tuple(f"{date}_{actor}_{number}" for actor in ids)
+    performances = f"{date}_{ids[0]}_{number}", f"{date}_{ids[1]}_{number}"
     return Scene(
         name, performances, ids, {key: value[:, order] for key, value in batch.items()}, placement[order], [first.skeleton(actor) for actor in ids]
     )
@@ -210,7 +212,6 @@ def scene_of_voices(
 
 def _embed(words: list[list[dict]], num_frames: int, run: runs.Run) -> dict[str, np.ndarray]:
     """text (N, 2, E) and spoken (N, 2) of two lists of words, as shards have them."""
-    from pipeline.shards import text_frames
     from pipeline.text import embed_words
 
     model, width = run.description["text_model"], len(run.description["stats"]["text"]["mean"])
@@ -219,8 +220,8 @@ def _embed(words: list[list[dict]], num_frames: int, run: runs.Run) -> dict[str,
         raise InputError(
             f"text model {model!r}: gives {rows.shape[1]} values a word, the models were trained with {width}; use the model they were trained with"
         )
-    times = [np.array([word[key] for said in words for word in said], float) for key in ("start", "end")]
-    index = text_frames(np.repeat([0, 1], [len(said) for said in words]), *times, num_frames)
+    start, end = (np.array([word[key] for said in words for word in said], float) for key in ("start", "end"))
+    index = text_frames(np.repeat([0, 1], [len(said) for said in words]), start, end, num_frames)
     text = np.zeros((num_frames, 2, width), np.float32)
     text[index >= 0] = rows[index[index >= 0]]
     return {"text": text, "spoken": index >= 0}
@@ -250,12 +251,11 @@ def run(
 
     found = load_runs(runs, pick_device(options.device))
     if audio is not None:
-        choices = {"actions": actions, "facing": facing, "actors": actors, "placement": parse_placement(placement), "name": name}
+        choices: dict[str, Any] = {"actions": actions, "facing": facing, "actors": actors, "placement": parse_placement(placement), "name": name}
         scene = scene_of_voices(audio, transcripts, found, **choices)
         write(scene, sample(found, scene, number=0, options=options), out)
         return
-    from pipeline.shards import open_shards
-
+    assert shards is not None  # one of the two is given
     test = {span.take: (shard, span) for shard, span in takes_of(open_shards(shards), "test")}
     missing = [take for take in takes or [] if take not in test]
     if missing or not test:

@@ -19,7 +19,8 @@ def tisa_slopes(num_heads: int, min_view: float = 5, max_view: float = 75) -> Te
 
     Fields of view go geometrically from `min_view` to `max_view` frames (half a training window in the public code).
     """
-    return torch.logspace(*(math.log10(-math.log(1e-8) / (view / 2)) for view in (min_view, max_view)), num_heads, dtype=torch.float64).float()
+    first, last = (math.log10(-math.log(1e-8) / (view / 2)) for view in (min_view, max_view))
+    return torch.logspace(first, last, num_heads, dtype=torch.float64).float()
 
 
 class TisaScore(nn.Module):
@@ -28,6 +29,8 @@ class TisaScore(nn.Module):
     Of the distance d = query - key: log(sum_k |a_k| sigmoid(sign(a_k) (d - o_k) / s_k) + |b| + 1e-8) - |d| m per head,
     with learnt a, o, s, b and fixed slopes m. Computed once per distance, then spread.
     """
+
+    slopes: Tensor
 
     def __init__(self, num_heads: int, *, max_view: float = 75, dropout: float = DROPOUT):
         super().__init__()

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from pipeline import arkit
 from pipeline.errors import InputError
-from pipeline.skeleton import SIDES, aliases
+from pipeline.joints import SIDES, aliases
 
 MODELS = ("face", "body_lower", "body_upper")
 NUM_ACTIONS = 3

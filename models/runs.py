@@ -25,14 +25,15 @@ from pipeline.files import read_json
 from pipeline.pose import Skeleton
 
 FORMAT_VERSION = 1
+Options = config.FaceModel | config.BodyModel
 
 
-def section_of(model: str) -> type[config.Training]:
+def section_of(model: str) -> type[config.FaceModel] | type[config.BodyModel]:
     """The config section of a model."""
     return config.FaceModel if model == "face" else config.BodyModel
 
 
-def build(representation: Representation, options: config.Training) -> tuple[nn.Module, Diffusion]:
+def build(representation: Representation, options: Options) -> tuple[nn.Module, Diffusion]:
     """An untrained network (torch's global generator draws its weights) and its diffusion.
 
     Faces: DiffSpeaker's schedule, x_0 predicted. Bodies: the schedule of Listen, Denoise, Action!, noise or x_0.
@@ -41,19 +42,23 @@ def build(representation: Representation, options: config.Training) -> tuple[nn.
     if isinstance(options, config.FaceModel):
         if options.dim % (2 * options.heads):
             raise InputError(f"face_model.dim: got {options.dim}, need a multiple of twice heads ({2 * options.heads}); change one of them")
-        sizes = {"dim": options.dim, "heads": options.heads, "feedforward": options.feedforward, "period": options.period, "dropout": options.dropout}
-        network = FaceDenoiser(features, condition, len(representation.actors), **sizes)
+        network = FaceDenoiser(
+            features, condition, len(representation.actors), dim=options.dim, heads=options.heads, feedforward=options.feedforward,
+            period=options.period, dropout=options.dropout,
+        )  # fmt: skip
         return network, Diffusion(diffusion.scaled_linear_betas(options.diffusion_steps), prediction="clean")
     if options.channels % options.heads:
         raise InputError(f"body_model.channels: got {options.channels}, need a multiple of heads ({options.heads}); change one of them")
-    sizes = {
-        "channels": options.channels,
-        "blocks": options.blocks,
-        "heads": options.heads,
-        "window": options.window_frames,
-        "dropout": options.dropout,
-    }
-    return BodyDenoiser(features, condition, **sizes), Diffusion(diffusion.linear_betas(options.diffusion_steps), prediction=options.prediction)
+    body = BodyDenoiser(
+        features,
+        condition,
+        channels=options.channels,
+        blocks=options.blocks,
+        heads=options.heads,
+        window=options.window_frames,
+        dropout=options.dropout,
+    )
+    return body, Diffusion(diffusion.linear_betas(options.diffusion_steps), prediction=options.prediction)
 
 
 def skeleton_json(skeleton: Skeleton) -> dict:
@@ -69,7 +74,7 @@ class Run:
     network: nn.Module
     diffusion: Diffusion
     representation: Representation
-    options: config.Training
+    options: Options
     description: dict
 
     def skeleton(self, actor: str) -> Skeleton:
@@ -97,10 +102,10 @@ class Run:
             return self.network(x, step, *(value[:, a:b] if value.ndim == 3 else value for value in told))
 
         sizes = {"window": options.window_frames, "overlap": options.overlap_frames, "multiple": getattr(self.options, "period", 1)}
-        either = [diffusion.windowed(partial(network, told), **sizes) for told in (condition, without)]
+        told, untold = (diffusion.windowed(partial(network, what), **sizes) for what in (condition, without))
         shape = (*condition[0].shape[:2], len(self.representation.feature_names))
         device = next(self.network.parameters()).device
-        guided = diffusion.guided(*either, options.guidance)
+        guided = diffusion.guided(told, untold, options.guidance)
         return self.diffusion.sample(guided, shape, generator, num_steps=self.options.sample_steps, device=device, report=report)
 
 

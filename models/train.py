@@ -9,6 +9,7 @@ finished one is only written out again; with another hash it starts afresh besid
 """
 
 import hashlib
+import inspect
 import json
 import logging
 import math
@@ -26,9 +27,9 @@ import pipeline
 from models import runs
 from models.data import Windows, actors_of, loader, shards_of, takes_of
 from models.representation import MODELS, Representation
-from pipeline import arkit, config, pose, rotations, skeleton, stage
+from pipeline import arkit, config, joints, pose, rotations, skeleton, stage
 from pipeline.errors import InputError
-from pipeline.files import read_json, whole, write_json
+from pipeline.files import alone_in, read_json, whole, write_json
 
 log = logging.getLogger("interact")
 CODE = ("data", "diffusion", "layers", "body", "face", "representation", "runs", "train")
@@ -37,13 +38,14 @@ NO_EFFECT = ("checkpoint_steps", "sample_steps", "workers")
 MAX_LOG_LINES = 10_000
 
 
-def run_hash(model: str, options: config.Training, shards: list, folder: Path) -> str:
+def run_hash(model: str, options: runs.Options, shards: list, folder: Path) -> str:
     """What the weights depend on: options, train data (statistics, train takes, sources of their shards), model code."""
     chosen = {key: value for key, value in options.model_dump().items() if key not in NO_EFFECT}
     used = sorted({(shard.path.name, str(shard.attributes["source_sha256"]), shard.path.stat().st_size) for shard, _ in takes_of(shards, "train")})
     spans = [[shard.path.name, span.take, span.start_frame, span.stop_frame] for shard, span in takes_of(shards, "train")]
     digest = hashlib.sha256(json.dumps([model, chosen, used, spans], sort_keys=True).encode())
-    sources = [Path(models.__file__).with_name(f"{name}.py") for name in CODE] + [Path(m.__file__) for m in (arkit, pose, rotations, skeleton)]
+    sources = [Path(models.__file__).with_name(f"{name}.py") for name in CODE]
+    sources += [Path(inspect.getfile(module)) for module in (arkit, joints, pose, rotations, skeleton)]
     for path in [Path(folder) / "stats.json", *sources]:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
@@ -89,7 +91,7 @@ def step_seed(seed: int, step: int) -> int:
     return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> 1)
 
 
-def _loss(network, engine, representation: Representation, batch: dict, generator: torch.Generator, options: config.Training) -> torch.Tensor:
+def _loss(network, engine, representation: Representation, batch: dict, generator: torch.Generator, options: runs.Options) -> torch.Tensor:
     """Loss of one batch; with condition_dropout, some items are told nothing, as classifier-free guidance needs."""
     clean, condition = representation.target(batch), representation.condition(batch)
     if options.condition_dropout:
@@ -99,7 +101,7 @@ def _loss(network, engine, representation: Representation, batch: dict, generato
     return engine.loss(lambda x, step: network(x, step, *condition), clean, generator, velocity_weight=weight)
 
 
-def optimise(state: State, engine, representation: Representation, windows: Windows, live_log: Path, options: config.Training, device: str) -> None:
+def optimise(state: State, engine, representation: Representation, windows: Windows, live_log: Path, options: runs.Options, device: str) -> None:
     """Run the steps that are left: Adam, linear warm-up, gradients clipped to a norm; checkpoints and log lines on the way."""
     network = state.network.train()
     batches = loader(
@@ -143,7 +145,7 @@ def losses(live_log: Path) -> tuple[float, float]:
     return float(np.mean(values[:tenth])), float(np.mean(values[-tenth:]))
 
 
-def _describe(representation: Representation, options: config.Training, shards: list, digest: str) -> dict:
+def _describe(representation: Representation, options: runs.Options, shards: list, digest: str) -> dict:
     """model.json: all that is needed to rebuild the network and to turn its samples into motion (models.runs)."""
     skeletons = {}
     for shard, span in takes_of(shards, "train"):
@@ -183,8 +185,14 @@ def _card(description: dict, num_parameters: int, takes: int, seconds: float, fi
     return "\n".join(lines)
 
 
-def run(*, model: str, shards: Path, out: Path, options: config.Training) -> None:
-    """Train one model, or go on with it, and write the run folder."""
+def run(*, model: str, shards: Path, out: Path, options: runs.Options) -> None:
+    """Train one model, or go on with it, and write the run folder; a second trainer of the same run waits for the first."""
+    with alone_in(out, log):
+        train(model, shards, out, options)
+
+
+def train(model: str, shards: Path, out: Path, options: runs.Options) -> None:
+    """Train or go on, in a run folder that nobody else writes."""
     if os.environ.get("OMP_NUM_THREADS", "").isdigit():
         torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     opened, stats = shards_of(shards)

@@ -118,7 +118,8 @@ def run(*, shoot: Path, truth: Path, dataset: Path, annotations: Path, out: Path
     """Score all takes of the dataset and write the table, with a last block of means."""
     takes = read_takes(dataset / "takes.tsv")
     about = read_json(dataset / "dataset.json")["takes"]
-    rows, pooled = [], {}
+    rows: list[list[str]] = []
+    pooled: dict[str, list[float]] = {}
     for take in stage.progress(takes, label="accuracy"):
         for k, actor in enumerate(take.actors):
             for measure, value in score_performance(shoot, truth, dataset, annotations, take, k, about[take.name]).items():

@@ -10,6 +10,7 @@ solution where shapes depend on each other; `lsqr` is the paper's iterative solv
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -79,7 +80,8 @@ def fit_stream(stream: faces.FaceStream, rig_path: Path, first: int, stop: int, 
     rig = load_rig(rig_path)
     if stream.num_vertices != len(rig.neutral):
         raise InputError(
-            f"{stream.path}: {stream.num_vertices} vertices a frame, the rig {rig_path.name} has {len(rig.neutral)}; use the rig of the stream's topology"
+            f"{stream.path}: {stream.num_vertices} vertices a frame, the rig {rig_path.name} has {len(rig.neutral)}; "
+            "use the rig of the stream's topology"
         )
     fit = BlendshapeFit(rig.neutral, rig.deltas, method=options.method)
     if fit.rank < len(arkit.NAMES):
@@ -113,7 +115,11 @@ def run(*, face: Path, rig: Path | None, sync: Path, performance: str, out: Path
     index = clock.positions_in(times, stream.seconds[first:stop][usable], max_gap_seconds=options.max_gap_seconds, where=where)
     with whole(out) as temporary:
         np.save(temporary, clock.linear(weights[usable], index).astype(np.float32))
-    report = {"performance": performance, "source": "mesh" if stream.is_mesh else "live link", "nan_frames_interpolated": int((~usable).sum())}
+    report: dict[str, Any] = {
+        "performance": performance,
+        "source": "mesh" if stream.is_mesh else "live link",
+        "nan_frames_interpolated": int((~usable).sum()),
+    }
     if residual is not None:
         r = residual[usable]
         report |= {

@@ -15,7 +15,8 @@ from pipeline import clock, config, rotations, stage
 from pipeline.bvh import Motion, load_bvh, save_bvh
 from pipeline.errors import InputError
 from pipeline.files import read_json, write_json
-from pipeline.skeleton import RELEASE_JOINTS, keep_joints
+from pipeline.joints import RELEASE_JOINTS
+from pipeline.skeleton import keep_joints
 from pipeline.takes import actor_of
 
 log = logging.getLogger("interact")

@@ -16,6 +16,7 @@ import numpy as np
 from pipeline import rotations
 from pipeline.errors import InputError
 from pipeline.files import whole
+from pipeline.joints import aliases
 
 log = logging.getLogger("interact")
 
@@ -52,8 +53,6 @@ class Motion:
 
     def aliases(self) -> dict[str, int]:
         """Joint index by canonical name (the public release's), prefixes and the usual spellings resolved."""
-        from pipeline.skeleton import aliases
-
         return aliases(self.names)
 
     def frames(self, index) -> "Motion":
@@ -212,7 +211,7 @@ def _split(data: bytes, path: Path) -> tuple[list[_Joint], int, int, float, byte
     joints = _hierarchy(head.splitlines(), path)
     stream = io.BytesIO(data[start:])
     line = head.count("\n") + 1
-    values = {}
+    values: dict[str, float] = {}
     stream.readline()
     for key in ("Frames", "Frame Time"):
         text = b""
@@ -230,7 +229,7 @@ def _split(data: bytes, path: Path) -> tuple[list[_Joint], int, int, float, byte
     if not 1e-4 <= values["Frame Time"] <= 10:
         raise InputError(f"{path}, line {line}: frame time {values['Frame Time']} s, need 0.0001 to 10; correct the header")
     fps = _exact_fps(values["Frame Time"], value.strip())
-    return joints, sum(len(joint.channels) for joint in joints), values["Frames"], fps, stream.read(), line + 1
+    return joints, sum(len(joint.channels) for joint in joints), int(values["Frames"]), fps, stream.read(), line + 1
 
 
 def _exact_fps(frame_time: float, text: str) -> float:
@@ -240,7 +239,8 @@ def _exact_fps(frame_time: float, text: str) -> float:
     short numbers are not taken for any rate that is near.
     """
     fps = 1 / frame_time
-    digits = -Decimal(text).as_tuple().exponent
+    exponent = Decimal(text).as_tuple().exponent
+    digits = -exponent if isinstance(exponent, int) else 0
     rounding = 0.501 * 10.0**-digits if digits >= 6 else 0.0
     for exact in (round(fps), round(fps * 1.001) * 1000 / 1001):
         if exact and (abs(fps / exact - 1) < 2e-5 or abs(1 / exact - frame_time) <= rounding):
@@ -250,8 +250,6 @@ def _exact_fps(frame_time: float, text: str) -> float:
 
 def judge_unit(names: list[str], parents: np.ndarray, offsets: np.ndarray) -> str:
     """The unit of length that makes the skeleton a human's: by its legs where they have names, else by its extent."""
-    from pipeline.skeleton import aliases
-
     found = aliases(names)
     lengths = [
         np.linalg.norm(offsets[found[f"{side}Leg"]]) + np.linalg.norm(offsets[found[f"{side}Foot"]])

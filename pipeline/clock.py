@@ -1,8 +1,18 @@
-"""Resampling of a stream onto the dataset's frames."""
+"""The dataset's frames and samples, and resampling of a stream onto the frames."""
 
 import numpy as np
 
 from pipeline.errors import InputError
+
+FPS = 30
+"""Frames per second of the dataset and all that comes after it."""
+AUDIO_RATE = 16_000
+"""Samples per second of the audio in features and shards."""
+
+
+def sample_of(frame, rate: int = AUDIO_RATE):
+    """The sample at which a frame (int or array) of a take begins: round(frame * rate / 30), exact in integers."""
+    return (2 * rate * np.asarray(frame, np.int64) + FPS) // (2 * FPS)
 
 
 def frame_times(start_seconds: float, num_frames: int, fps: float = 30.0) -> np.ndarray:

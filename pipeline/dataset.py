@@ -44,7 +44,8 @@ def write_scenarios(path: Path, takes: list[Take]) -> None:
         labels = (ids["relationship"].get(row["relationship"]), ids["emotion"].get(row["emotion"]), row["character_setup"], row["scenario_design"])
         if scenarios.setdefault(number, (number, *labels)) != (number, *labels):
             raise InputError(
-                f"take {take.name}: scenario {take.scenario} has another relationship, emotion or text in an earlier take; use one text per scenario id"
+                f"take {take.name}: scenario {take.scenario} has another relationship, emotion or text in an earlier take; "
+                "use one text per scenario id"
             )
     schema = """CREATE TABLE scenarios(id PRIMARY KEY, relationship_id INTEGER, primary_emotion_id INTEGER, character_setup TEXT, scenario TEXT);
         CREATE TABLE relationships(id INTEGER PRIMARY KEY, name TEXT);
@@ -77,15 +78,22 @@ def write_actors(path: Path, takes: list[Take], genders: dict[str, str]) -> None
 
 def common_joints(paths: list[Path]) -> list[str]:
     """Joint names that all BVH files share; InputError names the first file that differs."""
-    first = None
-    for path in paths:
+    first = bvh.read_names(paths[0])
+    for path in paths[1:]:
         names = bvh.read_names(path)
-        if first is None:
-            first = names
-        elif names != first:
+        if names != first:
             odd = sorted(set(names) ^ set(first)) or ["their order"]
             raise InputError(f"{path}: joints differ from {paths[0].name}: {', '.join(odd[:8])}; set body.joints to the joints that all bodies have")
     return first
+
+
+def remove_strangers(dataset: Path, performances: set[str]) -> None:
+    """Remove streams of performances that are not in the table: of takes that were excluded after part of them was captured."""
+    for folder in ("bvhs", "face_arkit", "wav"):
+        for path in sorted((dataset / folder).glob("*")):
+            if path.stem not in performances:
+                log.warning("%s: its take is not in takes.tsv, removed", path)
+                path.unlink()
 
 
 def run(*, shoot: Path, sync: Path, out: Path) -> None:
@@ -93,6 +101,7 @@ def run(*, shoot: Path, sync: Path, out: Path) -> None:
     takes, genders = shoot_takes(shoot), read_actors(shoot / "actors.tsv")
     synced = {take.name: read_json(sync / f"{take.name}.json") for take in takes}
     actors = sorted({actor for take in takes for actor in take.actors})
+    remove_strangers(out, {name for take in takes for name in take.performances})
     joints = common_joints([out / "bvhs" / f"{name}.bvh" for take in takes for name in take.performances])
     write_scenarios(out / "scenarios.db", takes)
     write_actors(out / "actors.db", takes, genders)
@@ -102,7 +111,7 @@ def run(*, shoot: Path, sync: Path, out: Path) -> None:
         if source.exists():
             with whole(out / "rigs" / source.name) as temporary:
                 shutil.copyfile(source, temporary)
-    hashes = {}
+    hashes: dict[str, str] = {}
     for take in takes:
         for performance, record in zip(take.performances, synced[take.name]["performances"]):
             hashes |= {f"{performance}.bvh": record["body"]["sha256"], f"{performance}.wav": record["audio"]["sha256"]}

@@ -12,20 +12,14 @@ import numpy as np
 
 from pipeline import pose, stage
 from pipeline.bvh import Motion, load_bvh
+from pipeline.clock import AUDIO_RATE, FPS, sample_of
 from pipeline.config import Features
 from pipeline.errors import InputError
 from pipeline.files import whole
 
 log = logging.getLogger("interact")
-FPS = 30
-AUDIO_RATE = 16_000
 MEL_FLOOR = 1e-5
 """Mel power below which everything is silence: -11.5 in the log, about 90 dB under a loud voice."""
-
-
-def sample_of(frame, rate: int = AUDIO_RATE):
-    """The sample at which a frame (int or array) of a take begins: round(frame * rate / 30), exact in integers."""
-    return (2 * rate * np.asarray(frame, np.int64) + FPS) // (2 * FPS)
 
 
 def log_mel(audio: np.ndarray, num_frames: int, *, num_mels: int = 80, mel_fft: int = 1024, mel_fmax: float = 8000.0) -> np.ndarray:

@@ -1,9 +1,12 @@
 """Files written whole or not at all, and the small text tables that stages share."""
 
 import csv
+import glob
 import hashlib
 import json
+import logging
 import os
+import platform
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,11 +19,17 @@ from pipeline.errors import InputError
 def whole(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it replaces `path`, on an error it is removed.
 
-    The temporary file is created with `path`'s suffix, so that writers which look at it work.
+    The temporary file is created with `path`'s suffix, so that writers which look at it work. What a killed process of
+    this machine left behind for the same path is removed first.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    own = f".{path.stem}-{platform.node()}-"
+    for left in path.parent.glob(f"{glob.escape(own)}*{glob.escape(path.suffix)}"):
+        pid = left.name.removeprefix(own).split("-")[0]
+        if pid.isdigit() and not _alive(int(pid)):
+            left.unlink(missing_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{own}{os.getpid()}-", suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -31,6 +40,31 @@ def whole(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's process
+        return True
+    return True
+
+
+@contextmanager
+def alone_in(folder: Path, log: logging.Logger) -> Iterator[None]:
+    """Hold a folder for this process; another one that wants it waits. The system lets go when the process ends, however."""
+    import fcntl
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "w") as f:
+        try:
+            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.info("%s: another process works here, waiting for it", folder)
+            fcntl.flock(f, fcntl.LOCK_EX)
+        yield
 
 
 def write_json(path: Path, value) -> None:

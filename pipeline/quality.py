@@ -15,8 +15,9 @@ import numpy as np
 
 from pipeline import arkit, stage
 from pipeline.bvh import load_bvh
+from pipeline.clock import FPS, sample_of
 from pipeline.errors import InputError
-from pipeline.features import FPS, read_wav, sample_of
+from pipeline.features import read_wav
 from pipeline.files import read_json, write_json
 
 MAX_WAV_SECONDS = 0.1
@@ -44,9 +45,9 @@ def measure(bvh: Path, face: Path, wav: Path) -> dict:
     num_frames = motion.num_frames
     if abs(motion.fps - FPS) > 1e-3:
         raise InputError(f"{bvh}: got {motion.fps:g} fps, need 30; bring it to the dataset's rate")
-    if weights.shape != (num_frames, len(arkit.NAMES)):
-        need = (num_frames, len(arkit.NAMES))
-        raise InputError(f"{face}: got shape {weights.shape}, need {need}: as many frames as {bvh.name} and the 51 ARKit weights; cut both alike")
+    shape = (num_frames, len(arkit.NAMES))
+    if weights.shape != shape:
+        raise InputError(f"{face}: got shape {weights.shape}, need {shape}: as many frames as {bvh.name} and the 51 ARKit weights; cut both alike")
     need = int(sample_of(num_frames, rate))
     if abs(len(audio) - need) > MAX_WAV_SECONDS * rate:
         raise InputError(f"{wav}: got {len(audio)} samples, need {need} for {num_frames} frames of 1/30 s; cut both to the same window")

@@ -61,7 +61,8 @@ def _smooth(power: np.ndarray) -> np.ndarray:
     for axis in (0, 1):
         padded = np.pad(power, [(1, 1) if a == axis else (0, 0) for a in (0, 1)], mode="edge")
         n = power.shape[axis]
-        power = sum(np.take(padded, range(k, k + n), axis) for k in range(3)) / 3
+        before, here, after = (np.take(padded, range(k, k + n), axis) for k in range(3))
+        power = (before + here + after) / 3
     return power
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from pipeline.errors import InputError
 from pipeline.files import whole, write_json
 from pipeline.pose import relative_root
-from pipeline.shards import Shard
+from pipeline.shard_file import Shard
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Moments:
         """Mean and standard deviation as lists; zeros and ones of `width` where nothing was added."""
         if not self.count:
             return {"mean": [0.0] * width, "std": [1.0] * width}
-        return {"mean": self.mean.tolist(), "std": np.sqrt(self.squares / self.count).tolist()}
+        return {"mean": np.asarray(self.mean).tolist(), "std": np.sqrt(self.squares / self.count).tolist()}
 
 
 def _rows(shard: Shard, start: int, stop: int) -> dict[str, Callable[[], np.ndarray]]:

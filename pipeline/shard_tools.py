@@ -8,12 +8,12 @@ import numpy as np
 
 from pipeline import arkit
 from pipeline.bvh import save_bvh
+from pipeline.clock import AUDIO_RATE, FPS, sample_of
 from pipeline.errors import InputError
-from pipeline.features import AUDIO_RATE, FPS, sample_of
 from pipeline.files import read_json, whole
 from pipeline.pose import decode
+from pipeline.shard_file import STREAMS, Shard, TakeSpan, shard_paths
 from pipeline.shard_index import read_index, statistics
-from pipeline.shards import STREAMS, Shard, TakeSpan, shard_paths
 
 BLOCK_FRAMES = 4096
 

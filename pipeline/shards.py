@@ -1,4 +1,4 @@
-"""Shards: HDF5 files of whole takes end to end on one time line, and the one place that knows their layout.
+"""Shards: planned, built from features and annotations, and the commands that work on them.
 
     python -m pipeline.shards plan --takes T... --out plan.json               which takes go into which shard
     python -m pipeline.shards build --dataset D --annotations A --features F --takes T... --out shard-000.h5
@@ -7,161 +7,28 @@
     python -m pipeline.shards validate DIR                                    exit 1 and a line per fault
     python -m pipeline.shards export shard-000.h5 --take T --frames 0:150 --out DIR
 
-N frames at 30 fps, two actors in id order, S samples at 16 kHz, W words: body (N, 2, 3 J) radians, root (N, 2, 4) cm and
-radians, face (N, 2, 51), mel (N, 2, M), action (N, 2), facing (N, 2), text_index (N, 2) row of text or -1, text (W, D),
-audio (S, 2), the table `takes`, and `skeletons/{performance}`. docs/shards.md describes each field.
+What stands in a shard: pipeline/shard_file.py and docs/shards.md.
 """
 
 import hashlib
 import json
-import os
 import sys
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import pipeline
-from pipeline import arkit, stage
+from pipeline import arkit, shard_index, shard_tools, stage
+from pipeline.clock import AUDIO_RATE, FPS, sample_of
 from pipeline.config import Shards
 from pipeline.errors import InputError
-from pipeline.features import AUDIO_RATE, FPS, sample_of
 from pipeline.files import read_json, read_tsv, sha256, whole, write_json
-from pipeline.pose import Skeleton
+from pipeline.shard_file import ALIGNMENT, FORMAT_VERSION, STREAMS, TAKE_FIELDS, UNITS, text_frames
 from pipeline.shard_plan import extend
 from pipeline.takes import Take, dataset_takes
-
-FORMAT_VERSION = 1
-STREAMS = {"body": "f4", "root": "f4", "face": "f4", "mel": "f4", "action": "u1", "facing": "u1", "text_index": "i4"}
-"""Datasets with one row per frame and actor, and their types."""
-UNITS = {
-    "body": "rad", "root": "cm, cm, cm, rad", "face": "ARKit weight", "mel": "ln power", "action": "0 sit, 1 walk, 2 stand",
-    "facing": "1 faces the partner", "text_index": "row of text, -1 silence", "text": "embedding", "audio": "full scale, 16 kHz",
-}  # fmt: skip
-ALIGNMENT = 64
-"""Datasets begin at multiples of this many bytes, so that they can be memory-mapped."""
-
-
-@dataclass(frozen=True)
-class TakeSpan:
-    """A take's row in a shard: who, what, split, and where it lies on the shard's frames and samples."""
-
-    take: str
-    actor_a: str
-    actor_b: str
-    relationship: str
-    emotion: str
-    split: str
-    start_frame: int
-    stop_frame: int
-    start_sample: int
-    stop_sample: int
-
-    @property
-    def performances(self) -> tuple[str, str]:
-        """Names of the two performances, `<date>_<actor>_<scenario>`, in actor order."""
-        date, scenario = self.take.split("_")
-        return f"{date}_{self.actor_a}_{scenario}", f"{date}_{self.actor_b}_{scenario}"
-
-
-TAKE_FIELDS = [field.name for field in fields(TakeSpan)]
-
-
-class Shard:
-    """A shard opened for reading: `shard["body"]` is an array, on disk until it is sliced.
-
-    Uncompressed datasets are memory maps, compressed ones h5py datasets that are opened once per process. An instance
-    can be pickled: it travels as its path.
-
-    path; takes: list of TakeSpan; joint_names; parents (J,); arkit_names; fps; attributes: root attributes by name.
-    Raises InputError for a file that is no shard, is cut short or has another format version.
-    """
-
-    def __init__(self, path: Path):
-        import h5py
-
-        self.path = Path(path)
-        try:
-            with h5py.File(self.path, "r") as f:
-                self.attributes = dict(f.attrs)
-                version = self.attributes.get("format_version")
-                if version != FORMAT_VERSION:
-                    raise InputError(
-                        f"{path}: format version {version}, this code reads {FORMAT_VERSION}; build it again (python -m pipeline.shards build)"
-                    )
-                rows = f["takes"][()]
-        except FileNotFoundError:
-            raise InputError(f"{path}: no such file; check the path") from None
-        except (OSError, KeyError) as error:
-            raise InputError(f"{path}: no whole shard ({' '.join(str(error).split())}); build it again (python -m pipeline.shards build)") from None
-        self.takes = [TakeSpan(*(v.decode() if isinstance(v, bytes) else int(v) for v in row.tolist())) for row in rows]
-        self.joint_names = [str(name) for name in self.attributes["joint_names"]]
-        self.parents = np.asarray(self.attributes["parents"])
-        self.arkit_names = [str(name) for name in self.attributes["arkit_names"]]
-        self.fps = float(self.attributes["fps"])
-        self._file, self._process, self._maps = None, None, {}
-
-    def __reduce__(self):
-        return Shard, (self.path,)
-
-    def _open(self):
-        import h5py
-
-        if self._process != os.getpid():  # a handle does not survive a fork
-            self._file, self._process = h5py.File(self.path, "r"), os.getpid()
-        return self._file
-
-    def __getitem__(self, name: str):
-        if name in self._maps:
-            return self._maps[name]
-        dataset = self._open()[name]
-        if dataset.size == 0:
-            return dataset[()]
-        offset = dataset.id.get_offset()
-        if dataset.chunks is not None or offset is None:
-            return dataset
-        self._maps[name] = np.memmap(self.path, dataset.dtype, "r", offset, dataset.shape)
-        return self._maps[name]
-
-    def skeleton(self, performance: str) -> Skeleton:
-        """The skeleton of a performance, on the shard's joints."""
-        group = self._open()[f"skeletons/{performance}"]
-        ends = group["ends_cm"][()]
-        tips = {int(j): ends[j] for j in np.flatnonzero(np.isfinite(ends).all(1))}
-        return Skeleton(self.joint_names, self.parents, group["offsets_cm"][()], tips, [str(order) for order in group.attrs["orders"]])
-
-    def find(self, take: str) -> TakeSpan:
-        """The row of a take; InputError names the takes that there are."""
-        for row in self.takes:
-            if row.take == take:
-                return row
-        raise InputError(f"{self.path}: no take {take!r}; it has {', '.join(row.take for row in self.takes)}")
-
-
-def shard_paths(folder: Path) -> list[Path]:
-    """The shard files of a folder, by number; InputError where there is none."""
-    paths = sorted(Path(folder).glob("shard-*.h5"))
-    if not paths:
-        raise InputError(f"{folder}: no shard-*.h5; build shards first (python -m pipeline.shards build)")
-    return paths
-
-
-def open_shards(folder: Path) -> list[Shard]:
-    """All shards of a folder, by number."""
-    return [Shard(path) for path in shard_paths(folder)]
-
-
-def text_frames(actor: np.ndarray, start: np.ndarray, end: np.ndarray, num_frames: int) -> np.ndarray:
-    """Row of the word that each actor says at each frame, (N, 2) int32, -1 in silence.
-
-    A word holds the frames from round(30 start) up to round(30 end), at least one; where two overlap, the later holds.
-    """
-    index = np.full((num_frames, 2), -1, np.int32)
-    first = np.floor(np.asarray(start) * FPS + 0.5).astype(int)
-    last = np.maximum(np.floor(np.asarray(end) * FPS + 0.5).astype(int), first + 1)
-    for row in range(len(first)):
-        index[first[row] : last[row], actor[row]] = row
-    return index
 
 
 @dataclass(frozen=True)
@@ -238,7 +105,9 @@ def _header(parts: list[Sources]) -> tuple[dict, dict[str, tuple], list[tuple[in
     """Root attributes, shape of a row by dataset, and frames, samples and words of each take; all takes must agree."""
     import h5py
 
-    attributes, rows, sizes = {}, {}, []
+    attributes: dict[str, Any] = {}
+    rows: dict[str, tuple] = {}
+    sizes = []
     for part in parts:
         with h5py.File(part.features) as f, h5py.File(part.text) as g:
             own = {"joint_names": list(f.attrs["joint_names"]), "parents": f.attrs["parents"].tolist()}
@@ -274,7 +143,7 @@ def _take_table(parts: list[Sources], splits: list[str], sizes: list[tuple[int, 
         row = part.take.row
         span = (ends[i, 0], ends[i + 1, 0], ends[i, 1], ends[i + 1, 1])
         table.append((part.take.name, *part.take.actors, row["relationship"], row["emotion"], split, *map(int, span)))
-    texts = [[value.encode() if isinstance(value, str) else value for value in row] for row in table]
+    texts: list[list[Any]] = [[value.encode() if isinstance(value, str) else value for value in row] for row in table]
     widths = [max(1, *(len(row[i]) for row in texts)) if i < 6 else 0 for i in range(len(TAKE_FIELDS))]
     dtype = np.dtype([(name, h5py.string_dtype("utf-8", width) if width else "<i8") for name, width in zip(TAKE_FIELDS, widths, strict=True)])
     return np.array([tuple(row) for row in texts], dtype)
@@ -340,11 +209,10 @@ def _command(name: str, section=None):
 
 def main(argv: list[str] | None = None) -> None:
     """Command line: the first word is the command."""
-    from pipeline import shard_index, shard_tools
-
     argv = sys.argv[1:] if argv is None else argv
     name = argv[0] if argv else "--help"
-    parser, run = _command(name), None
+    parser = _command(name)
+    run: Callable[..., None]
     if name == "plan":
         parser, run = _command(name, Shards), run_plan
         parser.add_argument("--takes", nargs="+", required=True, help="all takes")

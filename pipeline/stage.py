@@ -9,7 +9,7 @@ import json
 import logging
 import sys
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sized
 
 from pydantic import BaseModel, ValidationError
 
@@ -70,9 +70,14 @@ def _report(line: str) -> int:
     return 2
 
 
-def progress(items: Iterable, *, label: str, total: int | None = None) -> Iterable:
-    """Iterate with a progress bar at a terminal, and with a log line about every tenth of the way otherwise."""
+def progress(items: Iterable, *, label: str, total: int | None = None) -> Iterator:
+    """Iterate with a progress bar at a terminal, and with a log line about every tenth of the way otherwise.
+
+    Items that have no length need a `total`.
+    """
     if total is None:
+        if not isinstance(items, Sized):
+            raise TypeError(f"progress of {label}: {type(items).__name__} has no length; give total")
         total = len(items)
     if sys.stderr.isatty():
         from tqdm import tqdm

@@ -5,6 +5,7 @@ take. Out: one PNG. Bodies are drawn as bones seen from the side that shows both
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -43,9 +44,9 @@ def draw_bodies(ax, motions: list[Motion], worlds: list[np.ndarray], frame: int,
         parents = np.asarray(motion.parents)
         joints = np.flatnonzero(parents >= 0)
         flat = world[frame] * [1, 0, 1]
-        for points, style in ((flat, {"colors": "#d4d4d4", "linewidths": 1.0}), (world[frame], {"colors": colour, "linewidths": 1.6})):
+        for points, shade, width in ((flat, "#d4d4d4", 1.0), (world[frame], colour, 1.6)):
             screen = project(points, axis)
-            ax.add_collection(LineCollection(np.stack([screen[joints], screen[parents[joints]]], 1), **style))
+            ax.add_collection(LineCollection(list(np.stack([screen[joints], screen[parents[joints]]], 1)), colors=shade, linewidths=width))
     ax.set_xlim(*limits[0])
     ax.set_ylim(*limits[1])
     ax.set_aspect("equal")
@@ -139,7 +140,7 @@ def run(
 def main(argv: list[str] | None = None) -> None:
     """Command line."""
     parser = stage.parser(__doc__)
-    two = {"nargs": 2, "type": Path, "required": True}
+    two: dict[str, Any] = {"nargs": 2, "type": Path, "required": True}
     parser.add_argument("--bvh", **two, help="bodies, in actor order")
     parser.add_argument("--face", **two, help="face weights (.npy), in actor order")
     parser.add_argument("--rig", **two, help="rigs, in actor order")

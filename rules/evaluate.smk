@@ -37,11 +37,23 @@ rule evaluate:
     input:
         generated=rules.generate.output,
         shards=study.shard_files,
-        rigs=expand(f"{study.dataset}/rigs/{{actor}}.npz", actor=study.actors),
+        rigs=[study.rig(actor) for actor in study.actors],
         code=code("models.evaluate"),
     output:
-        table=f"{ROOT}/results/table.csv",
-        page=f"{ROOT}/results/table.html",
+        table=report(
+            f"{ROOT}/results/table.csv",
+            caption="../workflow/report/metrics.rst",
+            category="Results",
+            subcategory="Metrics",
+            labels={"file": "table (CSV)"},
+        ),
+        page=report(
+            f"{ROOT}/results/table.html",
+            caption="../workflow/report/metrics.rst",
+            category="Results",
+            subcategory="Metrics",
+            labels={"file": "page"},
+        ),
     log:
         f"{ROOT}/logs/evaluate.log",
     benchmark:
@@ -54,7 +66,7 @@ rule evaluate:
     params:
         shards=input_folder("shards"),
         generated=input_folder("generated"),
-        rigs=input_folder("rigs"),
+        rigs=study.rig_source,
         options=flags(study.config.evaluate),
     shell:
         "python -m models.evaluate --shards {params.shards:q} --generated {params.generated:q} --rigs {params.rigs:q} --out-table {output.table:q} --out-page {output.page:q} {params.options} > {log:q} 2>&1"

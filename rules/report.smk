@@ -3,6 +3,13 @@
 # film strips of the held-out takes, real and generated, and of the first training take
 STRIPS = study.test_takes + [name for name in study.takes if name not in study.test_takes][:1]
 
+# pictures and pages beside the results; a download has no sync and no fits, only a simulated shoot has a truth
+REPORT = [f"{name}.png" for name in STRIPS] + ["losses.png"]
+if not study.config.dataset:
+    REPORT += ["sync.csv", "sync.html", "residuals.png"]
+if study.simulated:
+    REPORT += ["accuracy.html"]
+
 
 rule strips:
     input:
@@ -14,7 +21,13 @@ rule strips:
         generated=lambda wildcards: rules.generate.output if wildcards.take in study.test_takes else [],
         code=code("pipeline.strips"),
     output:
-        f"{ROOT}/results/strips/{{take}}.png",
+        report(
+            f"{ROOT}/results/strips/{{take}}.png",
+            caption="../workflow/report/strip.rst",
+            category="Takes",
+            subcategory="Film strips",
+            labels=lambda wildcards: {"take": wildcards.take, "split": study.split[wildcards.take]},
+        ),
     log:
         f"{ROOT}/logs/strips/{{take}}.log",
     benchmark:
@@ -30,6 +43,120 @@ rule strips:
         "python -m pipeline.strips --bvh {input.bvh:q} --face {input.face:q} --rig {input.rigs:q} --actions {input.actions:q} --transcripts {input.transcripts:q} {params.generated} --out {output:q} > {log:q} 2>&1"
 
 
+rule report_take:
+    input:
+        sync=[] if study.config.dataset else f"{ROOT}/annotations/sync/{{take}}.json",
+        microphones=[] if study.config.dataset else study.raw("wav"),
+        voices=[] if study.config.dataset else study.both(f"{study.dataset}/wav/{{performance}}.wav"),
+        actions=study.both(f"{ROOT}/annotations/actions/{{performance}}.npy"),
+        facing=study.both(f"{ROOT}/annotations/facing/{{performance}}.npy"),
+        transcripts=study.both(f"{ROOT}/annotations/transcripts/{{performance}}.json"),
+        code=code("pipeline.report"),
+    output:
+        report(
+            f"{ROOT}/results/report/{{take}}.png",
+            caption="../workflow/report/take.rst",
+            category="Takes",
+            subcategory="Streams and labels",
+            labels=lambda wildcards: {"take": wildcards.take, "split": study.split[wildcards.take]},
+        ),
+    log:
+        f"{ROOT}/logs/report_take/{{take}}.log",
+    benchmark:
+        f"{ROOT}/timings/report_take/{{take}}.tsv"
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    shell:
+        "python -m pipeline.report take --sync {input.sync:q} --microphones {input.microphones:q} --voices {input.voices:q} --actions {input.actions:q} --facing {input.facing:q} --transcripts {input.transcripts:q} --out {output:q} > {log:q} 2>&1"
+
+
+rule report_losses:
+    input:
+        models=rules.train.input,
+        code=code("pipeline.report"),
+    output:
+        report(
+            f"{ROOT}/results/report/losses.png",
+            caption="../workflow/report/losses.rst",
+            category="Training",
+            labels={"picture": "losses"},
+        ),
+    log:
+        f"{ROOT}/logs/report_losses.log",
+    benchmark:
+        f"{ROOT}/timings/report_losses.tsv"
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=400,
+    params:
+        runs=input_folder("models", levels=2),
+    shell:
+        "python -m pipeline.report losses --runs {params.runs:q} --out {output:q} > {log:q} 2>&1"
+
+
+if not study.config.dataset:
+
+    rule report_sync:
+        input:
+            sync=expand(f"{ROOT}/annotations/sync/{{take}}.json", take=study.takes),
+            code=code("pipeline.report"),
+        output:
+            table=report(
+                f"{ROOT}/results/report/sync.csv",
+                caption="../workflow/report/sync.rst",
+                category="Capture",
+                subcategory="Sync",
+                labels={"file": "table (CSV)"},
+            ),
+            page=report(
+                f"{ROOT}/results/report/sync.html",
+                caption="../workflow/report/sync.rst",
+                category="Capture",
+                subcategory="Sync",
+                labels={"file": "page"},
+            ),
+        log:
+            f"{ROOT}/logs/report_sync.log",
+        benchmark:
+            f"{ROOT}/timings/report_sync.tsv"
+        conda:
+            "../environment.yml"
+        threads: 1
+        resources:
+            mem_mb=300,
+        shell:
+            "python -m pipeline.report sync --sync {input.sync:q} --out {output.table:q} --out-page {output.page:q} > {log:q} 2>&1"
+
+    rule report_residuals:
+        input:
+            fits=expand(f"{ROOT}/annotations/fit/{{name}}.json", name=study.performances),
+            code=code("pipeline.report"),
+        output:
+            report(
+                f"{ROOT}/results/report/residuals.png",
+                caption="../workflow/report/residuals.rst",
+                category="Capture",
+                subcategory="Face fits",
+                labels={"file": "residuals"},
+            ),
+        log:
+            f"{ROOT}/logs/report_residuals.log",
+        benchmark:
+            f"{ROOT}/timings/report_residuals.tsv"
+        conda:
+            "../environment.yml"
+        threads: 1
+        resources:
+            mem_mb=400,
+        shell:
+            "python -m pipeline.report residuals --fits {input.fits:q} --out {output:q} > {log:q} 2>&1"
+
+
 if study.simulated:
 
     # the one rule that reads the truth
@@ -43,7 +170,13 @@ if study.simulated:
             transcripts=expand(f"{ROOT}/annotations/transcripts/{{name}}.json", name=study.performances),
             code=code("pipeline.accuracy"),
         output:
-            f"{ROOT}/results/accuracy.csv",
+            report(
+                f"{ROOT}/results/accuracy.csv",
+                caption="../workflow/report/accuracy.rst",
+                category="Results",
+                subcategory="Accuracy",
+                labels={"file": "table (CSV)"},
+            ),
         log:
             f"{ROOT}/logs/accuracy.log",
         benchmark:
@@ -60,3 +193,27 @@ if study.simulated:
             annotations=input_folder("actions", levels=2),
         shell:
             "python -m pipeline.accuracy --shoot {params.shoot:q} --truth {params.truth:q} --dataset {params.dataset:q} --annotations {params.annotations:q} --out {output:q} > {log:q} 2>&1"
+
+    rule report_accuracy:
+        input:
+            table=f"{ROOT}/results/accuracy.csv",
+            code=code("pipeline.report"),
+        output:
+            report(
+                f"{ROOT}/results/report/accuracy.html",
+                caption="../workflow/report/accuracy.rst",
+                category="Results",
+                subcategory="Accuracy",
+                labels={"file": "page"},
+            ),
+        log:
+            f"{ROOT}/logs/report_accuracy.log",
+        benchmark:
+            f"{ROOT}/timings/report_accuracy.tsv"
+        conda:
+            "../environment.yml"
+        threads: 1
+        resources:
+            mem_mb=300,
+        shell:
+            "python -m pipeline.report accuracy --table {input.table:q} --out {output:q} > {log:q} 2>&1"

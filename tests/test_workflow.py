@@ -1,29 +1,12 @@
 """The whole workflow on a two-take simulated shoot with tiny models: run, run again, edit a module, bad tables."""
 
-import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-
-REPOSITORY = Path(__file__).resolve().parents[1]
-TINY = """
-root: data
-simulate: {num_takes: 2, seconds: 8, num_vertices: 300}
-face_model: {steps: 6, checkpoint_steps: 3, dim: 16, feedforward: 32, diffusion_steps: 50, sample_steps: 4, batch_size: 2, window_frames: 30}
-body_model: {steps: 6, checkpoint_steps: 3, channels: 8, blocks: 2, heads: 2, diffusion_steps: 10, batch_size: 2, window_frames: 30}
-evaluate: {window_frames: 60}
-"""
-
-
-def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
-    """Run Snakemake in a copy of the repository, output captured."""
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("SNAKEMAKE")}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
+from workflow_project import make_project, snakemake
 
 
 def planned(folder: Path, *arguments: str) -> set[str]:
@@ -36,12 +19,7 @@ def planned(folder: Path, *arguments: str) -> set[str]:
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
     """A copy of the repository whose `all` has run once."""
-    folder = tmp_path_factory.mktemp("project") / "interact"
-    folder.mkdir()
-    for name in ("workflow", "rules", "pipeline", "models", "slurm"):
-        shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(REPOSITORY / "environment.yml", folder)
-    (folder / "config.yaml").write_text(TINY)
+    folder = make_project(tmp_path_factory.mktemp("project"))
     result = snakemake(folder, "all")
     assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
     return folder
@@ -104,4 +82,22 @@ def test_a_mistake_in_the_config_is_one_line_and_exit_code_2(project, tmp_path, 
     result = snakemake(project, "all", "-n", "--configfile", str(path))
     assert result.returncode == 2
     assert line in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("header", "names", "line"),
+    [
+        ("emotoin", ["20260101_001"], "unknown column 'emotoin'; did you mean 'emotion'?"),
+        ("emotion", ["20260101_001", "20260101_001"], "row 3: take 20260101_001 stands twice"),
+    ],
+)
+def test_a_mistake_in_the_tables_is_one_line_and_exit_code_2(project, tmp_path, header, names, line):
+    columns = f"take date scenario actor_a actor_b relationship {header} character_setup scenario_design split exclude reason".split()
+    rows = [[name, *name.split("_"), "001", "002", "", "", "", "", "", "", ""] for name in names]
+    (tmp_path / "takes.tsv").write_text("".join("\t".join(row) + "\n" for row in [columns, *rows]))
+    (tmp_path / "actors.tsv").write_text("actor\tgender\n001\tmale\n002\tfemale\n")
+    result = snakemake(project, "all", "-n", "--config", f"shoot={tmp_path}", "root=other")
+    assert result.returncode == 2
+    assert result.stderr.strip().splitlines()[-1].startswith(f"error: {tmp_path / 'takes.tsv'}") and line in result.stderr
     assert "Traceback" not in result.stderr

@@ -44,7 +44,8 @@ def place(utterances: list[list[Utterance]], start: float, stop: float, rng: np.
     Each actor says the own utterances in order, and towards the end the first that still fits.
     """
     share = rng.uniform(0.64, 0.74)
-    actor, left, turns = int(rng.integers(2)), [list(row) for row in utterances], []
+    actor, left = int(rng.integers(2)), [list(row) for row in utterances]
+    turns: list[Turn] = []
     time, owed = start + rng.uniform(0.2, 0.7), 0.0
     while True:
         at = round(time * RATE) / RATE

@@ -5,7 +5,7 @@ Axes of the rest pose: x to the actor's left, y up, z forward; all joints unrota
 
 import numpy as np
 
-from pipeline.skeleton import RELEASE_JOINTS, RELEASE_PARENTS, SIDES
+from pipeline.joints import RELEASE_JOINTS, RELEASE_PARENTS, SIDES
 
 ORDER = "xzy"
 
@@ -38,7 +38,8 @@ class Figure:
         stature = _STATURE[actor]
         self.names = list(RELEASE_JOINTS)
         self.index = {name: j for j, name in enumerate(self.names)}
-        self.parents = np.array([self.index.get(RELEASE_PARENTS[name], -1) for name in self.names])
+        parents = [RELEASE_PARENTS[name] for name in self.names]
+        self.parents = np.array([-1 if parent is None else self.index[parent] for parent in parents])
         legs, arms, width = stature * rng.uniform(0.97, 1.03), stature * rng.uniform(0.97, 1.03), stature * rng.uniform(0.94, 1.06)
         self.ankle_cm = ANKLE_CM * stature
         self.offsets_cm = np.array([self._offset(name, _TRUNK | _LEFT, stature, legs, arms, width) for name in self.names])

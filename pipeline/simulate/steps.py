@@ -81,7 +81,7 @@ def evaluate_feet(first: list, steps: list[Step], times: np.ndarray, *, lift_cm:
         ball[:, step.foot, 0] += part * way[0]
         ball[:, step.foot, 2] += part * way[1]
         heading[:, step.foot] += part * (step.heading_to - step.heading_from)
-        long = min(np.linalg.norm(way) / 100.0, 1.0)
+        long = min(float(np.linalg.norm(way)) / 100.0, 1.0)
         middle = (step.start + step.stop) / 2
         ball[:, step.foot, 1] += lift_cm * (0.5 + 0.5 * long) * bump(times, step.start, middle, middle, step.stop)
         off = step.step_seconds

@@ -8,6 +8,7 @@ seed and options give the same bytes, whichever takes were made before.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -188,7 +189,7 @@ def run(*, take: str, out: Path, truth: Path, seed: int, options: config.Simulat
     streams, window = scene.streams, scene.streams.window
     times = window[0] + np.arange(int((window[1] - window[0]) * FPS + 1e-6) + 1) / FPS
     faces = facing(scene.motions, [start["body"] for start in streams.start], times)
-    record = {"window": list(window), "start": dict(zip(actors, streams.start, strict=True)), "words": {}, "said": {}}
+    record: dict[str, Any] = {"window": list(window), "start": dict(zip(actors, streams.start, strict=True)), "words": {}, "said": {}}
     for k, (actor, (mic, clean)) in enumerate(zip(actors, _record_sound(scene, options), strict=True)):
         name = f"{row['date']}_{actor}_{row['scenario']}"
         folder, apart, start = out / take, truth / take, streams.start[k]

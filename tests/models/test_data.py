@@ -9,7 +9,7 @@ import pytest
 from models import data
 from pipeline.errors import InputError
 from pipeline.pose import relative_root
-from pipeline.shards import open_shards
+from pipeline.shard_file import open_shards
 
 BODY_STREAMS = ("body", "root", "mel", "action", "text")
 

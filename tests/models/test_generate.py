@@ -11,7 +11,7 @@ from pipeline import pose
 from pipeline.bvh import load_bvh
 from pipeline.config import Generate
 from pipeline.errors import InputError
-from pipeline.shards import open_shards
+from pipeline.shard_file import open_shards
 
 OPTIONS = Generate(num_samples=2, window_frames=48, overlap_frames=16, device="cpu")
 NOTHING = dict.fromkeys("shards takes audio transcripts actions facing actors placement".split()) | {"name": "00000000_000"}

@@ -102,3 +102,13 @@ def test_body_network_starts_at_zero_and_takes_any_length():
             assert torch.allclose(
                 network(torch.randn(2, frames, 10), torch.tensor([0, 9]), torch.randn(2, frames, 4)), network.last.bias.expand(2, frames, 10)
             )
+
+
+@pytest.mark.parametrize("missing", ["partner", "facing"])
+def test_the_face_network_must_be_told_what_it_was_built_for(missing):
+    network = FaceDenoiser(51, 20, 3, dim=32, feedforward=32)
+    told = {"audio": torch.zeros(2, 8, 20), "style": torch.zeros(2, 3), "partner": torch.zeros(2, 3), "facing": torch.zeros(2, 8, 2)}
+    x, step = torch.zeros(2, 8, 51), torch.zeros(2, dtype=torch.long)
+    assert network(x, step, **told).shape == x.shape
+    with pytest.raises(ValueError, match=f"give {missing}"):
+        network(x, step, **{key: value for key, value in told.items() if key != missing})

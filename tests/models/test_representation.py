@@ -8,7 +8,7 @@ from tiny_shards import JOINTS, NUM_MELS, TEXT_WIDTH
 from models import data
 from models.representation import Moments, Representation, lower_joints, upper_joints
 from pipeline.errors import InputError
-from pipeline.skeleton import RELEASE_JOINTS
+from pipeline.joints import RELEASE_JOINTS
 
 
 @pytest.fixture

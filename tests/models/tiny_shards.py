@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import arkit, config, shard_index
-from pipeline.features import sample_of
+from pipeline.clock import sample_of
 
 BONES = {
     "Hips": (None, (0, 0, 0)), "Spine": ("Hips", (0, 12, 0)), "Head": ("Spine", (0, 40, 0)),
@@ -60,7 +60,7 @@ def offsets() -> np.ndarray:
 
 
 def write_shard(path: Path, takes: dict[str, tuple], seed: int = 0) -> None:
-    """One shard of synthetic takes, in the format of pipeline.shards."""
+    """One shard of synthetic takes, in the format of pipeline.shard_file."""
     import h5py
 
     rng = np.random.default_rng(seed)

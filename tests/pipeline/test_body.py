@@ -11,7 +11,8 @@ from pipeline import body, rotations
 from pipeline.bvh import load_bvh, save_bvh
 from pipeline.errors import InputError
 from pipeline.files import read_json
-from pipeline.skeleton import RELEASE_JOINTS, RELEASE_PARENTS, forward_kinematics
+from pipeline.joints import RELEASE_JOINTS, RELEASE_PARENTS
+from pipeline.skeleton import forward_kinematics
 
 NAME = "20260101_001_001"
 

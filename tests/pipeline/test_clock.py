@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.clock import frame_times, linear, positions_in
+from pipeline.clock import frame_times, linear, positions_in, sample_of
 from pipeline.errors import InputError
 
 
@@ -57,3 +57,9 @@ def test_streams_that_do_not_reach_are_refused(seconds):
 def test_the_edges_tolerate_rounding():
     seconds = 36_000 + np.arange(4) / 30
     assert np.allclose(positions_in(seconds + [-5e-7, 0, 0, 5e-7], seconds, max_gap_seconds=0, where="x"), [0, 1, 2, 3], atol=1e-6)
+
+
+def test_sample_of_is_exact():
+    frames = np.arange(100_000)
+    np.testing.assert_array_equal(sample_of(frames), [round(f * 16000 / 30) for f in frames])
+    np.testing.assert_array_equal(sample_of(frames, 48_000), frames * 1600)

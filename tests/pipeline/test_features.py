@@ -9,15 +9,10 @@ from tiny_dataset import make_tiny
 
 from pipeline import features, pose
 from pipeline.bvh import load_bvh, save_bvh
+from pipeline.clock import sample_of
 from pipeline.config import Features
 from pipeline.errors import InputError
-from pipeline.features import log_mel, sample_of
-
-
-def test_sample_of_is_exact():
-    frames = np.arange(100_000)
-    np.testing.assert_array_equal(sample_of(frames), [round(f * 16000 / 30) for f in frames])
-    np.testing.assert_array_equal(sample_of(frames, 48_000), frames * 1600)
+from pipeline.features import log_mel
 
 
 def test_a_click_stands_on_its_frame_after_90_seconds():

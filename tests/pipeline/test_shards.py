@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from pipeline import shard_index, shard_tools, shards
+from pipeline import shard_file, shard_index, shard_tools, shards
 from pipeline.bvh import load_bvh
+from pipeline.clock import sample_of
 from pipeline.config import Shards
 from pipeline.errors import InputError
-from pipeline.features import sample_of
 from pipeline.shard_plan import extend, plan
 
 SPLITS = {"20260101_001": "train", "20260101_002": "test", "20260102_001": "train"}
@@ -31,7 +31,7 @@ def folder(tiny, tmp_path_factory) -> Path:
     takes = list(tiny.takes)
     build(tiny, folder / "shard-000.h5", takes[:2])
     build(tiny, folder / "shard-001.h5", takes[2:])
-    shard_index.run(shards=shards.shard_paths(folder), index=folder / "index.parquet", stats=folder / "stats.json")
+    shard_index.run(shards=shard_file.shard_paths(folder), index=folder / "index.parquet", stats=folder / "stats.json")
     return folder
 
 
@@ -51,7 +51,7 @@ def test_plan_is_frozen():
 
 
 def test_arrays_come_back(tiny, folder):
-    shard = shards.Shard(folder / "shard-000.h5")
+    shard = shard_file.Shard(folder / "shard-000.h5")
     assert [span.take for span in shard.takes] == list(SPLITS)[:2]
     for span in shard.takes:
         part = slice(span.start_frame, span.stop_frame)
@@ -68,7 +68,7 @@ def test_arrays_come_back(tiny, folder):
 
 
 def test_words_keep_their_rows(tiny, folder):
-    shard = shards.Shard(folder / "shard-000.h5")
+    shard = shard_file.Shard(folder / "shard-000.h5")
     span = shard.takes[1]
     with h5py.File(tiny.features / f"{span.take}.text.h5") as f:
         actor, start, text = f["actor"][()], f["start"][()], f["text"][()]
@@ -80,7 +80,7 @@ def test_words_keep_their_rows(tiny, folder):
 
 
 def test_text_frames_rounds_and_gives_short_words_a_frame():
-    index = shards.text_frames(np.array([0, 1, 0]), np.array([0.0, 0.1, 0.15]), np.array([0.2, 0.1, 9.0]), 8)
+    index = shard_file.text_frames(np.array([0, 1, 0]), np.array([0.0, 0.1, 0.15]), np.array([0.2, 0.1, 9.0]), 8)
     np.testing.assert_array_equal(index[:, 0], [0, 0, 0, 0, 0, 2, 2, 2])
     np.testing.assert_array_equal(index[:, 1], [-1, -1, -1, 1, -1, -1, -1, -1])
 
@@ -90,14 +90,14 @@ def test_same_bytes_and_same_values(tiny, folder, tmp_path, compression):
     takes = list(tiny.takes)[:2]
     one, two = (build(tiny, tmp_path / name, takes, compression=compression, chunk_frames=16) for name in ("a.h5", "b.h5"))
     assert one.read_bytes() == two.read_bytes()
-    reference, found = shards.Shard(folder / "shard-000.h5"), shards.Shard(one)
-    for name in [*shards.STREAMS, "text", "audio"]:
+    reference, found = shard_file.Shard(folder / "shard-000.h5"), shard_file.Shard(one)
+    for name in [*shard_file.STREAMS, "text", "audio"]:
         np.testing.assert_array_equal(reference[name][3:], found[name][3:])
         assert isinstance(found[name], np.memmap) == (compression == "none")
 
 
 def test_shard_can_be_pickled(folder):
-    shard = shards.Shard(folder / "shard-000.h5")
+    shard = shard_file.Shard(folder / "shard-000.h5")
     shard["body"][0]
     again = pickle.loads(pickle.dumps(shard))
     np.testing.assert_array_equal(again["body"][5:9], shard["body"][5:9])
@@ -106,7 +106,7 @@ def test_shard_can_be_pickled(folder):
 
 def test_statistics_are_those_of_the_train_takes(folder):
     stats = json.loads((folder / "stats.json").read_text())
-    opened = shards.open_shards(folder)
+    opened = shard_file.open_shards(folder)
     parts = [(shard, span) for shard in opened for span in shard.takes if span.split == "train"]
     assert (stats["takes"], stats["frames"]) == (2, 111)
     for name in ("body", "face", "mel"):
@@ -233,7 +233,7 @@ def test_validate_finds_truncated_and_missing_files(copy, capsys):
 
 def test_validate_finds_a_shard_that_the_index_lacks(tiny, copy):
     (copy / "shard-001.h5").unlink()
-    shard_index.run(shards=shards.shard_paths(copy), index=copy / "index.parquet", stats=copy / "stats.json")
+    shard_index.run(shards=shard_file.shard_paths(copy), index=copy / "index.parquet", stats=copy / "stats.json")
     build(tiny, copy / "shard-001.h5", ["20260102_001"])
     found = "\n".join(faults(copy))
     assert "take 20260102_001 of shard-001.h5 is not listed" in found and "takes is 1, the train takes have 2" in found

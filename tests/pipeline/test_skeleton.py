@@ -17,35 +17,6 @@ def motion():
     return make_motion(truth, 36_000 + np.arange(9) / 12)
 
 
-def test_release_joints_are_60_in_a_tree():
-    assert len(skeleton.RELEASE_JOINTS) == len(set(skeleton.RELEASE_JOINTS)) == 60
-    for name, parent in skeleton.RELEASE_PARENTS.items():
-        assert (parent is None) == (name == "Hips")
-        assert parent is None or skeleton.RELEASE_JOINTS.index(parent) < skeleton.RELEASE_JOINTS.index(name)
-    parents = skeleton.RELEASE_PARENTS
-    assert parents["LeftHandPinky"] == "LeftHandRing" and parents["RightHandThumb1"] == "RightHandIndex"
-
-
-@pytest.mark.parametrize(
-    ("names", "expected"),
-    [
-        (["mixamorig:Hips", "mixamorig:LeftUpLeg", "mixamorig:LeftToeBase"], ["Hips", "LeftUpLeg", "LeftToeBase"]),
-        (["pelvis", "thigh_l", "calf_l", "foot_l", "ball_l", "upperarm_r"], ["Hips", "LeftUpLeg", "LeftLeg", "LeftFoot", "LeftToeBase", "RightArm"]),
-        (["Hips", "LeftHip", "LeftKnee", "LeftAnkle", "LeftToe"], ["Hips", "LeftUpLeg", "LeftLeg", "LeftFoot", "LeftToeBase"]),
-        (["hip", "lThigh", "rShin", "lFoot", "abdomen"], ["Hips", "LeftUpLeg", "RightLeg", "LeftFoot", "Spine"]),
-        (["Hips", "LowerBack", "Spine", "LeftShoulder", "LeftArm"], ["Hips", "LowerBack", "Spine", "LeftShoulder", "LeftArm"]),
-    ],
-)
-def test_aliases_know_usual_spellings(names, expected):
-    found = skeleton.aliases(names)
-    assert [found[name] for name in expected] == list(range(len(names)))
-
-
-def test_aliases_never_give_one_joint_two_names():
-    found = skeleton.aliases(["Hips", "hip", "LeftUpLeg", "LeftThigh", "Prop"])
-    assert found["Hips"] == 0 and found["LeftUpLeg"] == 2 and len(set(found.values())) == len(found) == 5
-
-
 def test_require_names_what_is_missing(motion):
     assert skeleton.require(motion, ["Hips", "LeftFoot"]) == [0, motion.names.index("LeftFoot")]
     with pytest.raises(InputError, match="take 7: joints not found: LeftHand"):

@@ -84,6 +84,8 @@ def test_progress_yields_everything(caplog):
         assert list(stage.progress(range(25), label="frames")) == list(range(25))
     assert "frames: 25 of 25" in caplog.text and len(caplog.records) <= 13
     assert list(stage.progress(iter("ab"), label="x", total=2)) == ["a", "b"]
+    with pytest.raises(TypeError, match="has no length; give total"):
+        list(stage.progress(iter("ab"), label="x"))
 
 
 def test_a_real_command_line_prints_no_traceback(tmp_path):

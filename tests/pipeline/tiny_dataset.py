@@ -7,7 +7,7 @@ import numpy as np
 
 from pipeline import rotations
 from pipeline.bvh import Motion, save_bvh
-from pipeline.features import FPS, sample_of
+from pipeline.clock import FPS, sample_of
 from pipeline.files import write_json, write_tsv
 from pipeline.takes import TAKE_COLUMNS
 

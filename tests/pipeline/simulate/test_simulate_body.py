@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from pipeline import bvh, skeleton
+from pipeline.joints import RELEASE_JOINTS, RELEASE_PARENTS
 from pipeline.simulate.figure import Figure
 from pipeline.simulate.motion import FPS, _at_most, animate, plan_manner, solve_leg
 from pipeline.simulate.script import SIT, STAND, WALK, Script, plan_scripts
 from pipeline.simulate.steps import evaluate_feet, plan_steps
-from pipeline.skeleton import RELEASE_JOINTS, RELEASE_PARENTS
 
 SECONDS = 24
 

@@ -1,0 +1,159 @@
+"""The shard format, in the one module that owns it: HDF5 files of whole takes end to end on one time line, and their reader.
+
+In: shard-*.h5. Out: Shard, whose datasets are arrays on disk until they are sliced.
+
+N frames at 30 fps, two actors in id order, S samples at 16 kHz, W words: body (N, 2, 3 J) radians, root (N, 2, 4) cm and
+radians, face (N, 2, 51), mel (N, 2, M), action (N, 2), facing (N, 2), text_index (N, 2) row of text or -1, text (W, D),
+audio (S, 2), the table `takes`, and `skeletons/{performance}`. docs/shards.md describes each field.
+"""
+
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.clock import FPS
+from pipeline.errors import InputError
+from pipeline.pose import Skeleton
+
+FORMAT_VERSION = 1
+STREAMS = {"body": "f4", "root": "f4", "face": "f4", "mel": "f4", "action": "u1", "facing": "u1", "text_index": "i4"}
+"""Datasets with one row per frame and actor, and their types."""
+UNITS = {
+    "body": "rad", "root": "cm, cm, cm, rad", "face": "ARKit weight", "mel": "ln power", "action": "0 sit, 1 walk, 2 stand",
+    "facing": "1 faces the partner", "text_index": "row of text, -1 silence", "text": "embedding", "audio": "full scale, 16 kHz",
+}  # fmt: skip
+ALIGNMENT = 64
+"""Datasets begin at multiples of this many bytes, so that they can be memory-mapped."""
+
+
+@dataclass(frozen=True)
+class TakeSpan:
+    """A take's row in a shard: who, what, split, and where it lies on the shard's frames and samples."""
+
+    take: str
+    actor_a: str
+    actor_b: str
+    relationship: str
+    emotion: str
+    split: str
+    start_frame: int
+    stop_frame: int
+    start_sample: int
+    stop_sample: int
+
+    @property
+    def performances(self) -> tuple[str, str]:
+        """Names of the two performances, `<date>_<actor>_<scenario>`, in actor order."""
+        date, scenario = self.take.split("_")
+        return f"{date}_{self.actor_a}_{scenario}", f"{date}_{self.actor_b}_{scenario}"
+
+
+TAKE_FIELDS = [field.name for field in fields(TakeSpan)]
+
+
+def _span(row: tuple) -> TakeSpan:
+    """A take from its row of the table `takes`."""
+    values: list[Any] = [value.decode() if isinstance(value, bytes) else int(value) for value in row]
+    return TakeSpan(*values)
+
+
+class Shard:
+    """A shard opened for reading: `shard["body"]` is an array, on disk until it is sliced.
+
+    Uncompressed datasets are memory maps, compressed ones h5py datasets that are opened once per process. An instance
+    can be pickled: it travels as its path.
+
+    path; takes: list of TakeSpan; joint_names; parents (J,); arkit_names; fps; attributes: root attributes by name.
+    Raises InputError for a file that is no shard, is cut short or has another format version.
+    """
+
+    def __init__(self, path: Path):
+        import h5py
+
+        self.path = Path(path)
+        try:
+            with h5py.File(self.path, "r") as f:
+                self.attributes = dict(f.attrs)
+                version = self.attributes.get("format_version")
+                if version != FORMAT_VERSION:
+                    raise InputError(
+                        f"{path}: format version {version}, this code reads {FORMAT_VERSION}; build it again (python -m pipeline.shards build)"
+                    )
+                rows = f["takes"][()]
+        except FileNotFoundError:
+            raise InputError(f"{path}: no such file; check the path") from None
+        except (OSError, KeyError) as error:
+            raise InputError(f"{path}: no whole shard ({' '.join(str(error).split())}); build it again (python -m pipeline.shards build)") from None
+        self.takes = [_span(row.tolist()) for row in rows]
+        self.joint_names = [str(name) for name in self.attributes["joint_names"]]
+        self.parents = np.asarray(self.attributes["parents"])
+        self.arkit_names = [str(name) for name in self.attributes["arkit_names"]]
+        self.fps = float(self.attributes["fps"])
+        self._file: Any = None
+        self._process: int | None = None
+        self._maps: dict[str, np.ndarray] = {}
+
+    def __reduce__(self):
+        return Shard, (self.path,)
+
+    def _open(self):
+        import h5py
+
+        if self._process != os.getpid():  # a handle does not survive a fork
+            self._file, self._process = h5py.File(self.path, "r"), os.getpid()
+        return self._file
+
+    def __getitem__(self, name: str):
+        if name in self._maps:
+            return self._maps[name]
+        dataset = self._open()[name]
+        if dataset.size == 0:
+            return dataset[()]
+        offset = dataset.id.get_offset()
+        if dataset.chunks is not None or offset is None:
+            return dataset
+        self._maps[name] = np.memmap(self.path, dataset.dtype, "r", offset, dataset.shape)
+        return self._maps[name]
+
+    def skeleton(self, performance: str) -> Skeleton:
+        """The skeleton of a performance, on the shard's joints."""
+        group = self._open()[f"skeletons/{performance}"]
+        ends = group["ends_cm"][()]
+        tips = {int(j): ends[j] for j in np.flatnonzero(np.isfinite(ends).all(1))}
+        return Skeleton(self.joint_names, self.parents, group["offsets_cm"][()], tips, [str(order) for order in group.attrs["orders"]])
+
+    def find(self, take: str) -> TakeSpan:
+        """The row of a take; InputError names the takes that there are."""
+        for row in self.takes:
+            if row.take == take:
+                return row
+        raise InputError(f"{self.path}: no take {take!r}; it has {', '.join(row.take for row in self.takes)}")
+
+
+def shard_paths(folder: Path) -> list[Path]:
+    """The shard files of a folder, by number; InputError where there is none."""
+    paths = sorted(Path(folder).glob("shard-*.h5"))
+    if not paths:
+        raise InputError(f"{folder}: no shard-*.h5; build shards first (python -m pipeline.shards build)")
+    return paths
+
+
+def open_shards(folder: Path) -> list[Shard]:
+    """All shards of a folder, by number."""
+    return [Shard(path) for path in shard_paths(folder)]
+
+
+def text_frames(actor: np.ndarray, start: np.ndarray, end: np.ndarray, num_frames: int) -> np.ndarray:
+    """Row of the word that each actor says at each frame, (N, 2) int32, -1 in silence.
+
+    A word holds the frames from round(30 start) up to round(30 end), at least one; where two overlap, the later holds.
+    """
+    index = np.full((num_frames, 2), -1, np.int32)
+    first = np.floor(np.asarray(start) * FPS + 0.5).astype(int)
+    last = np.maximum(np.floor(np.asarray(end) * FPS + 0.5).astype(int), first + 1)
+    for row in range(len(first)):
+        index[first[row] : last[row], actor[row]] = row
+    return index

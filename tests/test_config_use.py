@@ -1,0 +1,116 @@
+"""Every key of the config has an effect, each stage is given its own section only, and the overlays in config/ are valid."""
+
+import ast
+import importlib
+import re
+import typing
+from functools import cache
+from pathlib import Path
+
+import pytest
+import yaml
+from snakemake.utils import update_config
+
+from pipeline import config
+from pipeline.workflow import code
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SECTIONS = {name: field.annotation for name, field in config.Config.model_fields.items() if hasattr(field.annotation, "model_fields")}
+STUDY_ONLY = {"split"}
+"""Sections that the workflow itself reads: no stage is given them as flags."""
+
+
+@cache
+def stages() -> dict[str, set[str]]:
+    """Modules of the rules' stages by the section that the rule passes."""
+    found: dict[str, set[str]] = {}
+    for path in sorted((REPOSITORY / "rules").glob("*.smk")):
+        for rule in re.split(r"^ *rule\b.*:$", path.read_text(), flags=re.MULTILINE)[1:]:
+            sections = re.findall(r"flags\(study\.config\.(\w+)", rule)
+            assert len(sections) <= 1, f"{path.name}: a rule passes {sections}"
+            if sections:
+                found.setdefault(sections[0], set()).update(re.findall(r"python -m ([\w.]+)", rule))
+    return found
+
+
+@cache
+def read_options(path: Path, owner: str) -> frozenset[str]:
+    """Names that a file reads from something called `owner`: `owner.name`, `x.owner.name` or getattr(owner, "name")."""
+
+    def is_owner(node: ast.expr) -> bool:
+        return (isinstance(node, ast.Name) and node.id == owner) or (isinstance(node, ast.Attribute) and node.attr == owner)
+
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute) and is_owner(node.value):
+            names.add(node.attr)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "getattr" and is_owner(node.args[0]):
+            names |= {ast.literal_eval(node.args[1])} if isinstance(node.args[1], ast.Constant) else set()
+    return frozenset(names)
+
+
+def test_every_section_reaches_a_stage():
+    assert set(stages()) | STUDY_ONLY == set(SECTIONS)
+    assert not STUDY_ONLY & set(stages())
+
+
+@pytest.mark.parametrize("section", sorted(set(SECTIONS) - STUDY_ONLY))
+def test_every_key_of_a_section_is_read_by_its_stage(section):
+    files = {REPOSITORY / name for module in stages()[section] for name in code(module) if name.endswith(".py")}
+    read = set().union(*(read_options(path, "options") for path in files))
+    assert set(SECTIONS[section].model_fields) <= read
+
+
+@pytest.mark.parametrize("section", sorted(STUDY_ONLY))
+def test_the_workflow_reads_the_other_sections(section):
+    assert set(SECTIONS[section].model_fields) <= read_options(REPOSITORY / "pipeline" / "workflow.py", section)
+
+
+def test_the_workflow_reads_every_key_of_the_top():
+    read = read_options(REPOSITORY / "pipeline" / "workflow.py", "config")
+    # a key that can have one value only, such as fps, decides nothing: it states what is fixed
+    free = {name for name, field in config.Config.model_fields.items() if name not in SECTIONS and len(typing.get_args(field.annotation)) != 1}
+    assert free <= read
+    assert set(config.Config.model_fields) - set(SECTIONS) - free == {"fps"}
+
+
+def taken(module: str) -> set[type]:
+    """Sections that functions of a module take as `options`."""
+    found: set[type] = set()
+    for function in vars(importlib.import_module(module)).values():
+        if getattr(function, "__module__", None) == module and "options" in getattr(function, "__annotations__", {}):
+            kind = typing.get_type_hints(function)["options"]
+            found |= set(typing.get_args(kind) or (kind,)) - {type(None)}
+    return found
+
+
+@pytest.mark.parametrize("module", sorted({module for modules in stages().values() for module in modules}))
+def test_a_stage_takes_the_sections_that_its_rules_pass(module):
+    assert taken(module) <= {SECTIONS[section] for section, modules in stages().items() if module in modules}
+
+
+def merged(*names: str) -> config.Config:
+    """config.yaml with overlays, as `snakemake --configfile` merges them."""
+    values = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
+    for name in names:
+        update_config(values, yaml.safe_load((REPOSITORY / "config" / name).read_text()))
+    return config.parse(values)
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in (REPOSITORY / "config").glob("*.yaml")))
+def test_overlays_are_valid_and_change_something(name):
+    assert merged(name) != merged()
+
+
+def test_overlays_do_what_their_names_say():
+    assert merged("release.yaml").dataset and not merged("release.yaml").shoot
+    assert merged("shoot.yaml").shoot and not merged("shoot.yaml").dataset
+    small, default = merged("small.yaml"), merged()
+    assert small.simulate.num_takes > default.simulate.num_takes
+    for section in ("face_model", "body_model"):
+        assert getattr(small, section).steps > getattr(default, section).steps
+    paper = merged("release.yaml", "paper.yaml")
+    assert paper.dataset and paper.face_model.window_frames == paper.body_model.window_frames == 150
+    body, face = paper.body_model, paper.face_model
+    assert (body.channels, body.blocks, body.heads, body.batch_size, body.learning_rate) == (256, 20, 8, 32, 3e-4)
+    assert (face.dim, face.feedforward, face.period, 2 * face.batch_size, face.learning_rate) == (512, 1024, 30, 2, 1e-6)

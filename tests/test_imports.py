@@ -1,0 +1,53 @@
+"""No module imports itself by a detour, and a stage depends on no code that cannot change what it writes."""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from pipeline.workflow import code
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+MODULES = sorted(
+    ".".join(path.relative_to(REPOSITORY).with_suffix("").parts)
+    for package in ("pipeline", "models")
+    for path in (REPOSITORY / package).rglob("*.py")
+    if path.name != "__init__.py"
+)
+
+
+@cache
+def imports(module: str) -> frozenset[str]:
+    """Modules of the repository that a module imports, at its top or in a function."""
+    names = set()
+    for node in ast.walk(ast.parse(REPOSITORY.joinpath(*module.split(".")).with_suffix(".py").read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return frozenset(names & set(MODULES))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_import_circles(module):
+    seen, waiting = set(), list(imports(module))
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting += imports(name)
+    assert module not in seen
+
+
+@pytest.mark.parametrize(
+    ("module", "others"),
+    [
+        ("models.train", {"pipeline/features.py", "pipeline/shards.py", "pipeline/takes.py", "models/generate.py"}),
+        ("pipeline.shard_index", {"pipeline/features.py", "pipeline/shards.py", "pipeline/shard_tools.py"}),
+        ("pipeline.shard_plan", {"pipeline/shards.py"}),
+        ("pipeline.features", {"pipeline/shards.py", "pipeline/shard_file.py"}),
+    ],
+)
+def test_a_stage_is_not_rerun_for_code_that_it_does_not_use(module, others):
+    assert code(module) and not others & set(code(module))

@@ -161,10 +161,9 @@ class Study:
         """The rig of an actor that the annotations half reads: the config's `rig`, else the dataset's own."""
         return self.config.rig or f"{self.dataset}/rigs/{actor}.npz"
 
-    @property
-    def rig_source(self) -> str:
-        """What models.evaluate takes as --rigs: one file for all actors, or a folder."""
-        return self.config.rig or f"{self.dataset}/rigs"
+    def rig_source(self, wildcards, input) -> str:
+        """Params function: what models.evaluate takes as --rigs, one file for all actors or the folder of their rigs."""
+        return input.rigs[0] if self.config.rig else str(Path(input.rigs[0]).parent)
 
     def rigs(self, wildcards) -> list[str]:
         """Input function: rigs of both actors of {take}, or the shoot's rig of the actor of {performance}."""

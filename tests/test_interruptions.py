@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 from workflow_project import make_project, snakemake
 
-NUM_MOMENTS = int(os.environ.get("INTERACT_INTERRUPTIONS", "3"))
+NUM_MOMENTS = int(os.environ.get("INTERACT_INTERRUPTIONS", "2"))
 OUTPUTS = ("shoot", "truth", "dataset", "annotations", "features", "shards", "runs", "results")
-VICTIMS = ("driver", "stage", "training")
+VICTIMS = ("driver", "training", "stage")
 
 
 def digests(project: Path) -> dict[str, str]:

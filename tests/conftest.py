@@ -1,9 +1,11 @@
 """Fixtures that tests of every package share."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
+from workflow_project import make_project, snakemake
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -15,3 +17,13 @@ def real_data() -> Path:
     if not (path / "make_shoot.py").exists():
         pytest.skip(f"no real recordings at {path}; set INTERACT_REAL_DATA to run this test")
     return path
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> tuple[Path, float]:
+    """A project with tiny models whose `all` ran through undisturbed, and the seconds that it took."""
+    project = make_project(tmp_path_factory.mktemp("finished"))
+    begin = time.monotonic()
+    result = snakemake(project, "all")
+    assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
+    return project, time.monotonic() - begin

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from workflow_project import make_project, snakemake
+from workflow_project import snakemake
 
 
 def planned(folder: Path, *arguments: str) -> set[str]:
@@ -16,13 +16,10 @@ def planned(folder: Path, *arguments: str) -> set[str]:
     return set(re.findall(r"^(?:local)?rule (\w+):", result.stdout + result.stderr, re.MULTILINE))
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory) -> Path:
-    """A copy of the repository whose `all` has run once."""
-    folder = make_project(tmp_path_factory.mktemp("project"))
-    result = snakemake(folder, "all")
-    assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
-    return folder
+@pytest.fixture
+def project(finished) -> Path:
+    """The project whose `all` has run."""
+    return finished[0]
 
 
 def test_everything_is_there(project):

@@ -1,10 +1,13 @@
 import hashlib
+import logging
 import os
+import subprocess
+import sys
 
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.files import read_json, read_tsv, sha256, whole, write_json, write_tsv
+from pipeline.files import alone_in, read_json, read_tsv, sha256, whole, write_json, write_tsv
 
 
 def test_whole_makes_folders_and_keeps_the_suffix(tmp_path):
@@ -88,3 +91,34 @@ def test_sha256_is_that_of_the_bytes(tmp_path):
     content = bytes(range(256)) * 5000
     (tmp_path / "x").write_bytes(content)
     assert sha256(tmp_path / "x") == hashlib.sha256(content).hexdigest()
+
+
+KILLED_WRITER = """
+import os, signal, sys
+from pathlib import Path
+from pipeline.files import whole
+with whole(Path(sys.argv[1])) as temporary:
+    temporary.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path):
+    path = tmp_path / "x.json"
+    subprocess.run([sys.executable, "-c", KILLED_WRITER, str(path)], check=False)
+    assert [left.read_text() for left in tmp_path.iterdir()] == ["half"] and not path.exists()
+    with whole(path) as mine, whole(path) as other:  # a writer that lives keeps its file
+        assert mine.exists() and other.exists()
+        mine.write_text("1")
+        other.write_text("2")
+    assert [left.name for left in tmp_path.iterdir()] == ["x.json"]
+
+
+def test_a_second_process_waits_for_the_first(tmp_path):
+    script = "import logging, sys; from pathlib import Path; from pipeline.files import alone_in\n"
+    script += "with alone_in(Path(sys.argv[1]), logging.getLogger()): print('in')"
+    with alone_in(tmp_path, logging.getLogger()):
+        second = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+        with pytest.raises(subprocess.TimeoutExpired):
+            second.wait(timeout=1.5)
+    assert second.communicate(timeout=20)[0] == "in\n"

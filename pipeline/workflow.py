@@ -115,7 +115,7 @@ class Study:
         """The take of each performance."""
         return {name: take for take in self.takes.values() for name in take.performances}
 
-    @property
+    @cached_property
     def performances(self) -> list[str]:
         """All performances, in take and actor order."""
         return list(self.take_of)
@@ -190,7 +190,7 @@ class Study:
 
         return files
 
-    @property
+    @cached_property
     def shard_files(self) -> list[str]:
         """All shards, their index and their moments: what training and generation read."""
         return [f"{self.root}/shards/{name}" for name in [*(f"{shard}.h5" for shard in self.shards), "index.parquet", "stats.json"]]
@@ -206,7 +206,7 @@ class Study:
         rows = [{"take": take.name, **{key: take.row[key] for key in ("relationship", "emotion", "split")}} for take in self.takes.values()]
         return split.assign(rows, frozen, test_share=self.config.split.test_share, seed=self.config.seed)
 
-    @property
+    @cached_property
     def test_takes(self) -> list[str]:
         """Names of the takes that are held out."""
         return [name for name in self.takes if self.split[name] == "test"]

@@ -1,11 +1,13 @@
-"""kill -9 of the driver, of a stage and of training at random moments, each followed by one rerun: the same bytes.
+"""kill -9 of the driver, of a stage and of training, again and again on one run: at the end the bytes of an undisturbed one.
 
-One moment by default; INTERACT_INTERRUPTIONS=20 tries as many (about two minutes each on two cores).
+Three kills by default. INTERACT_INTERRUPTIONS=20 makes as many; INTERACT_INTERRUPTED=default interrupts the default
+configuration (about 30 minutes on two cores) instead of the tiny one.
 """
 
 import hashlib
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -14,11 +16,15 @@ import time
 from pathlib import Path
 
 import pytest
-from workflow_project import make_project, snakemake
+from workflow_project import REPOSITORY, make_project, snakemake
 
-NUM_MOMENTS = int(os.environ.get("INTERACT_INTERRUPTIONS", "1"))
+from pipeline.timings import read_timings
+
+NUM_KILLS = int(os.environ.get("INTERACT_INTERRUPTIONS", "3"))
 OUTPUTS = ("shoot", "truth", "dataset", "annotations", "features", "shards", "runs", "results")
-VICTIMS = ("driver", "training", "stage")
+VICTIMS = ("driver", "stage", "training")
+SHARED = ("takes.tsv", "split.tsv", "log.jsonl")
+"""Files that grow or are written by several jobs; only their final state is that of the undisturbed run."""
 
 
 def digests(project: Path) -> dict[str, str]:
@@ -33,28 +39,63 @@ def stages(project: Path, name: str) -> list[int]:
     return [int(pid) for pid in found if Path(f"/proc/{pid}/cwd").exists() and Path(f"/proc/{pid}/cwd").resolve() == project.resolve()]
 
 
-@pytest.mark.skipif(not Path("/proc").exists() or not shutil.which("pgrep"), reason="finds processes through /proc and pgrep")
-@pytest.mark.parametrize("moment", range(NUM_MOMENTS))
-def test_a_killed_run_goes_on_to_the_same_bytes(finished, tmp_path, moment):
-    model, seconds = finished
-    draw = random.Random(f"interruption {moment}")
-    victim = VICTIMS[moment % len(VICTIMS)]
-    project = make_project(tmp_path)
-    driver = subprocess.Popen(
-        [sys.executable, "-m", "snakemake", "--cores", "2", "all"], cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    pattern = "models.train" if victim == "training" else "(pipeline|models)"
-    deadline = time.monotonic() + draw.uniform(0.1, 0.9) * seconds
-    while driver.poll() is None and (time.monotonic() < deadline or (victim != "driver" and not stages(project, pattern))):
+def finished_jobs(project: Path) -> int:
+    """Jobs that have ended: each leaves its timing."""
+    return sum(1 for _ in (project / "data" / "timings").rglob("*.tsv"))
+
+
+def kill_one(project: Path, victim: str, *, after: int, delay: float) -> None:
+    """Start the workflow, wait until `after` jobs have ended and the victim runs, and `delay` seconds more; kill -9 it."""
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "all"]
+    driver = subprocess.Popen(command, cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    pattern = {"training": "models.train", "stage": "pipeline", "driver": "(pipeline|models)"}[victim]
+    while driver.poll() is None and (finished_jobs(project) < after or not stages(project, pattern)):
         time.sleep(0.02)
-    assert driver.poll() is None, "the run ended before the kill"
-    for pid in [driver.pid] if victim == "driver" else stages(project, pattern)[:1]:
+    time.sleep(delay)
+    assert driver.poll() is None, f"the run ended before the kill of {victim}: {driver.stderr.read()[-2000:]}"
+    while not (victims := [driver.pid] if victim == "driver" else stages(project, pattern)):
+        time.sleep(0.02)
+    for pid in victims[:1]:
         os.kill(pid, signal.SIGKILL)
-    driver.wait(timeout=300)
+    driver.communicate(timeout=900)
     if victim == "driver":
         assert snakemake(project, "--unlock").returncode == 0  # the killed driver could not take its lock away
+
+
+@pytest.fixture
+def undisturbed(request, tmp_path) -> tuple[Path, str | None]:
+    """A finished project and the config that it ran."""
+    if os.environ.get("INTERACT_INTERRUPTED") != "default":
+        return request.getfixturevalue("finished")[0], None
+    config = (REPOSITORY / "config.yaml").read_text()
+    project = make_project(tmp_path / "undisturbed", config=config)
     result = snakemake(project, "all")
     assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
-    found, expected = digests(project), digests(model)
+    return project, config
+
+
+@pytest.mark.skipif(not Path("/proc").exists() or not shutil.which("pgrep"), reason="finds processes through /proc and pgrep")
+def test_a_run_killed_again_and_again_ends_with_the_same_bytes(undisturbed, tmp_path):
+    model, config = undisturbed
+    expected = digests(model)
+    timings = sorted((path.stat().st_mtime, path.name) for path in (model / "data/timings").rglob("*.tsv"))
+    trained = [i for i, (_, name) in enumerate(timings) if re.match("train_", name)]
+    jobs = read_timings(model / "data/timings")
+    training_seconds = sum(seconds for rule, rows in jobs.items() if rule.startswith("train_") for seconds, _ in rows)
+    delays = {"driver": 1.5, "stage": 1.5, "training": 0.08 * training_seconds}
+    draw = random.Random("interruptions")
+    # a stage dies while there are stages to run, training while there is training; within those, at random
+    spans = {"driver": (1, len(timings) - 3), "stage": (1, trained[0] - 1), "training": (trained[0] - 2, trained[0])}
+    kills = sorted((draw.randint(*spans[VICTIMS[i % 3]]), VICTIMS[i % 3]) for i in range(NUM_KILLS))
+    project = make_project(tmp_path, config=config)
+    for after, victim in kills:
+        kill_one(project, victim, after=after, delay=draw.uniform(0, delays[victim]))
+        half_written = [
+            name for name, digest in digests(project).items() if expected.get(name) not in (digest, None) and Path(name).name not in SHARED
+        ]
+        assert half_written == [], f"after the kill of {victim} at job {after}"
+    result = snakemake(project, "all")
+    assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
+    found = digests(project)
     assert found.keys() == expected.keys()
     assert [name for name in expected if found[name] != expected[name]] == []

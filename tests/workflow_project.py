@@ -16,14 +16,14 @@ evaluate: {window_frames: 60}
 """
 
 
-def make_project(folder: Path) -> Path:
-    """A copy of what a run needs, in `folder`/interact, with the tiny config."""
+def make_project(folder: Path, config: str | None = None) -> Path:
+    """A copy of what a run needs, in `folder`/interact, with a config (default: the tiny one)."""
     project = folder / "interact"
     project.mkdir(parents=True)
     for name in ("workflow", "rules", "pipeline", "models", "slurm"):
         shutil.copytree(REPOSITORY / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(REPOSITORY / "environment.yml", project)
-    (project / "config.yaml").write_text(TINY)
+    (project / "config.yaml").write_text(config or TINY)
     return project
 
 
@@ -31,4 +31,4 @@ def snakemake(project: Path, *arguments: str) -> subprocess.CompletedProcess:
     """Run Snakemake in a project, output captured."""
     command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("SNAKEMAKE")}
-    return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=900)
+    return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=3600)

@@ -27,7 +27,7 @@ import pipeline
 from models import runs
 from models.data import Windows, actors_of, loader, shards_of, takes_of
 from models.representation import MODELS, Representation
-from pipeline import arkit, config, joints, pose, rotations, skeleton, stage
+from pipeline import arkit, config, joints, pose, rotations, shard_file, skeleton, stage
 from pipeline.errors import InputError
 from pipeline.files import alone_in, read_json, whole, write_json
 
@@ -45,7 +45,7 @@ def run_hash(model: str, options: runs.Options, shards: list, folder: Path) -> s
     spans = [[shard.path.name, span.take, span.start_frame, span.stop_frame] for shard, span in takes_of(shards, "train")]
     digest = hashlib.sha256(json.dumps([model, chosen, used, spans], sort_keys=True).encode())
     sources = [Path(models.__file__).with_name(f"{name}.py") for name in CODE]
-    sources += [Path(inspect.getfile(module)) for module in (arkit, joints, pose, rotations, skeleton)]
+    sources += [Path(inspect.getfile(module)) for module in (arkit, joints, pose, rotations, shard_file, skeleton)]
     for path in [Path(folder) / "stats.json", *sources]:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

@@ -1,20 +1,85 @@
 """The takes of a shoot or of a dataset, and who acts in them.
 
-Light: this module is imported while the Snakefile is read.
+In: takes.tsv and actors.tsv, whose rows are `TakeRow` and `ActorRow`: the one typed source of their columns, of what errors
+say, and of the JSON schemas that
+
+    python -m pipeline.takes --schemas workflow/schemas
+
+writes. Light: this module is imported while the Snakefile is read.
 """
 
+import datetime
 import difflib
+import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from pipeline.errors import InputError
 from pipeline.files import read_tsv
 
-TAKE_COLUMNS = "take date scenario actor_a actor_b relationship emotion character_setup scenario_design split exclude reason".split()
-ACTOR_COLUMNS = ["actor", "gender"]
-_YES, _NO = {"yes", "true", "1", "x"}, {"", "no", "false", "0"}
+_ID, _DATE = "[A-Za-z0-9-]+", "[0-9]{4}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])"
 _PERFORMANCE = re.compile(r"^(\d{8})_([^_]+)_([^_]+)$")
+
+
+class Row(BaseModel):
+    """A row of a table: every column is there, every cell is text. Of a description, errors quote what stands before the colon."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class TakeRow(Row):
+    """One row of takes.tsv: a take, its two actors and its scene."""
+
+    take: str = Field(pattern=f"^[0-9]{{8}}_{_ID}$", description="`<date>_<scenario>` of its row, once in the table")
+    date: str = Field(pattern=f"^{_DATE}$", description="a day of the calendar as YYYYMMDD: when the take was recorded")
+    scenario: str = Field(pattern=f"^{_ID}$", description="letters, digits and hyphens: the scene's id")
+    actor_a: str = Field(pattern=f"^{_ID}$", description="an id of actors.tsv: one actor")
+    actor_b: str = Field(
+        pattern=f"^{_ID}$", description="an id of actors.tsv: the other actor; the order is free, everywhere else actors stand in id order"
+    )
+    relationship: str = Field(description="text or empty: what the two are to each other, as in the paper's table 7 or your own")
+    emotion: str = Field(description="text or empty: the scene's main emotion, as in the paper's table 6 or your own")
+    character_setup: str = Field(description="text or empty: who the characters are, one text per scenario id")
+    scenario_design: str = Field(description="text or empty: what happens, one text per scenario id")
+    split: Literal["", "train", "test"] = Field(description="train, test or empty: empty lets a fixed rule decide")
+    exclude: Literal["", "no", "yes"] = Field(description="yes, no or empty: yes leaves the take out")
+    reason: str = Field(description="text or empty: why it is left out")
+
+    @field_validator("date")
+    @classmethod
+    def _in_the_calendar(cls, date: str) -> str:
+        datetime.datetime.strptime(date, "%Y%m%d")
+        return date
+
+    @field_validator("actor_b")
+    @classmethod
+    def _another_actor(cls, actor: str, info: ValidationInfo) -> str:
+        if actor == info.data.get("actor_a"):
+            raise ValueError("is actor_a")
+        return actor
+
+    @model_validator(mode="after")
+    def _named_by_its_parts(self) -> "TakeRow":
+        if self.take != f"{self.date}_{self.scenario}":
+            raise ValueError("not <date>_<scenario>")
+        return self
+
+
+class ActorRow(Row):
+    """One row of actors.tsv: an actor of the shoot."""
+
+    actor: str = Field(pattern=f"^{_ID}$", description="letters, digits and hyphens: the actor's id, once in the table")
+    gender: str = Field(description="text or empty: male or female as in the release, or your own word")
+
+
+TAKE_COLUMNS, ACTOR_COLUMNS = list(TakeRow.model_fields), list(ActorRow.model_fields)
+TABLES: dict[str, type[Row]] = {"takes": TakeRow, "actors": ActorRow}
+AnyRow = TypeVar("AnyRow", bound=Row)
 
 
 @dataclass(frozen=True)
@@ -64,50 +129,61 @@ def _check_columns(path: Path, columns: list[str], needed: list[str]) -> None:
         raise InputError(f"{path}: missing column {', '.join(missing)}; need {', '.join(needed)}")
 
 
+def _problem(kind: type[Row], row: dict[str, str], column: str) -> str:
+    """What a row has in a column and what it needs there."""
+    if column == "take":
+        need = f"<date>_<scenario> of its row ({row['date']}_{row['scenario']}), date as YYYYMMDD, scenario of letters, digits and hyphens"
+        return f"take {row['take']!r}, need {need}"
+    if column in ("actor_a", "actor_b"):
+        return f"actors {row['actor_a']!r} and {row['actor_b']!r}, need two different ids of letters, digits and hyphens in actor_a and actor_b"
+    return f"{column} is {row[column]!r}, need {(kind.model_fields[column].description or '').partition(':')[0]}"
+
+
+def _rows(path: Path, kind: type[AnyRow]) -> Iterator[tuple[str, AnyRow]]:
+    """Every row of a table, checked, and before it its place for errors. InputError names the first bad column of a row."""
+    columns, rows = read_tsv(path)
+    _check_columns(path, columns, list(kind.model_fields))
+    for number, row in enumerate(rows, 2):
+        where = f"{path}, row {number}"
+        try:
+            yield where, kind(**row)
+        except ValidationError as error:
+            place = error.errors()[0]["loc"]
+            column = str(place[0]) if place else "take"  # what concerns the whole row is that take is not <date>_<scenario>
+            raise InputError(f"{where}: {_problem(kind, row, column)}; correct the row") from None
+
+
 def read_actors(path: Path) -> dict[str, str]:
     """Gender by actor id, from actors.tsv."""
-    columns, rows = read_tsv(path)
-    _check_columns(path, columns, ACTOR_COLUMNS)
     result: dict[str, str] = {}
-    for number, row in enumerate(rows, 2):
-        if row["actor"] in result:
-            raise InputError(f"{path}, row {number}: actor {row['actor']} stands twice; remove one")
-        result[row["actor"]] = row["gender"]
+    for where, row in _rows(path, ActorRow):
+        if row.actor in result:
+            raise InputError(f"{where}: actor {row.actor} stands twice; remove one")
+        result[row.actor] = row.gender
     return result
 
 
 def read_takes(path: Path, *, actors: dict[str, str] | None = None) -> list[Take]:
     """Takes of takes.tsv that are not excluded, in name order.
 
-    Raises InputError that names file and row for a misspelt column, a take that stands twice, a name that is not
-    `<date>_<scenario>`, or an actor that actors.tsv lacks.
+    Raises InputError that names file and row for a misspelt column, a cell that `TakeRow` does not allow, a take that
+    stands twice, or an actor that actors.tsv lacks.
     """
-    columns, rows = read_tsv(path)
-    _check_columns(path, columns, TAKE_COLUMNS)
     takes: dict[str, Take] = {}
-    for number, row in enumerate(rows, 2):
-        name, where = row["take"], f"{path}, row {number}"
-        if name in takes:
-            raise InputError(f"{where}: take {name} stands twice; remove one row or give it another scenario")
-        if name != f"{row['date']}_{row['scenario']}" or not re.fullmatch(r"\d{8}_[A-Za-z0-9-]+", name):
-            raise InputError(
-                f"{where}: take {name!r}, need <date>_<scenario> of its row ({row['date']}_{row['scenario']}), date as YYYYMMDD; correct the row"
-            )
-        pair = in_order(row["actor_a"], row["actor_b"])
-        if pair[0] == pair[1] or not all(re.fullmatch(r"[A-Za-z0-9-]+", actor) for actor in pair):
-            raise InputError(f"{where}: actors {row['actor_a']!r} and {row['actor_b']!r}, need two different ids; correct the row")
-        for actor in pair:
+    excluded = set()
+    for where, row in _rows(path, TakeRow):
+        if row.take in takes:
+            raise InputError(f"{where}: take {row.take} stands twice; remove one row or give it another scenario")
+        for column, actor in (("actor_a", row.actor_a), ("actor_b", row.actor_b)):
             if actors is not None and actor not in actors:
-                raise InputError(f"{where}: actor {actor} is not in actors.tsv; add a row with the actor's gender")
-        if row["exclude"].lower() not in _YES | _NO:
-            raise InputError(f"{where}: exclude is {row['exclude']!r}, need yes or empty; correct the row")
-        if row["split"] not in ("", "train", "test"):
-            raise InputError(f"{where}: split is {row['split']!r}, need train, test or empty; correct the row")
-        takes[name] = Take(name, row["date"], row["scenario"], pair, row)
-    kept = [take for take in takes.values() if take.row["exclude"].lower() in _NO]
+                raise InputError(f"{where}: actor {actor} is not in actors.tsv (column {column}); add a row with the actor's gender")
+        takes[row.take] = Take(row.take, row.date, row.scenario, in_order(row.actor_a, row.actor_b), row.model_dump())
+        if row.exclude == "yes":
+            excluded.add(row.take)
+    kept = [takes[name] for name in sorted(takes) if name not in excluded]
     if not kept:
         raise InputError(f"{path}: no take is left, {len(takes)} listed and excluded; clear an exclude cell or add a take")
-    return sorted(kept, key=lambda take: take.name)
+    return kept
 
 
 def shoot_takes(folder: Path) -> list[Take]:
@@ -155,3 +231,36 @@ def _scenario_labels(path: Path) -> dict[str, tuple[str, ...]]:
             return {str(row[0]).lstrip("0") or "0": tuple(cell or "" for cell in row[1:]) for row in connection.execute(query)}
     except sqlite3.DatabaseError as error:
         raise InputError(f"{path}: cannot be read ({error}); download it again") from None
+
+
+def schema(kind: type[Row]) -> str:
+    """The JSON schema of a row, as the text of its file."""
+    return json.dumps(kind.model_json_schema(), indent=1, sort_keys=True) + "\n"
+
+
+def column_table(kind: type[Row]) -> str:
+    """The columns of a table with what they hold, in Markdown."""
+    lines = [f"| `{name}` | {field.description} |" for name, field in kind.model_fields.items()]
+    return "\n".join(["| column | what |", "| --- | --- |", *lines, ""])
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Write what is generated from the typed rows."""
+    import argparse
+
+    from pipeline.files import whole
+
+    parser = argparse.ArgumentParser(description="Write what is generated from the typed rows of takes.tsv and actors.tsv.")
+    parser.add_argument("--schemas", type=Path, help="folder to write takes.schema.json and actors.schema.json into")
+    parser.add_argument("--columns", choices=TABLES, help="table whose columns are printed in Markdown, as docs/shoot.md has them")
+    arguments = parser.parse_args(argv)
+    if arguments.schemas:
+        for name, kind in TABLES.items():
+            with whole(arguments.schemas / f"{name}.schema.json") as temporary:
+                temporary.write_text(schema(kind))
+    if arguments.columns:
+        print(column_table(TABLES[arguments.columns]), end="")
+
+
+if __name__ == "__main__":
+    main()

@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 from workflow_project import snakemake
 
+from pipeline.takes import TAKE_COLUMNS
+
+MODELS = ("face", "body_lower", "body_upper")
+
 
 def planned(folder: Path, *arguments: str) -> set[str]:
     """Names of the rules that a dry run would execute."""
@@ -44,9 +48,16 @@ def test_shards_are_valid(project):
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+def checkpoints(project: Path) -> dict[Path, int]:
+    """When each training checkpoint was written, ns."""
+    return {path: path.stat().st_mtime_ns for path in (project / "data" / "runs").glob("*/checkpoints/*/*")}
+
+
 def test_an_edit_reruns_its_stage_and_what_follows(project):
     module = project / "pipeline" / "facing.py"
     before = {path: path.read_bytes() for path in (project / "data" / "runs").rglob("model.safetensors")}
+    written = checkpoints(project)
+    assert len(before) == len(MODELS) and len(written) == 2 * len(MODELS)
     module.write_text(module.read_text() + "\n# a remark\n")
     rules = planned(project, "all")
     assert {"facing", "shards", "shard_index", "train_face", "generate", "evaluate"} <= rules
@@ -54,8 +65,10 @@ def test_an_edit_reruns_its_stage_and_what_follows(project):
     result = snakemake(project, "all")
     assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
     assert {path: path.read_bytes() for path in before} == before, "the same data and model code give the same weights"
-    log = (project / "data" / "logs" / "train_face.log").read_text()
-    assert "goes on from step 6 of 6" in log, "training that had finished is exported again, not repeated"
+    assert checkpoints(project) == written, "nothing was trained: every model has the checkpoint that it had, and no other"
+    for model in MODELS:
+        log = (project / "data" / "logs" / f"train_{model}.log").read_text()
+        assert "goes on from step 6 of 6" in log, f"training of {model} that had finished is exported again, not repeated"
     assert planned(project, "all") == set()
 
 
@@ -87,10 +100,11 @@ def test_a_mistake_in_the_config_is_one_line_and_exit_code_2(project, tmp_path, 
     [
         ("emotoin", ["20260101_001"], "unknown column 'emotoin'; did you mean 'emotion'?"),
         ("emotion", ["20260101_001", "20260101_001"], "row 3: take 20260101_001 stands twice"),
+        ("emotion", ["20260101_001", "20260230_002"], "row 3: date is '20260230', need a day of the calendar as YYYYMMDD"),
     ],
 )
 def test_a_mistake_in_the_tables_is_one_line_and_exit_code_2(project, tmp_path, header, names, line):
-    columns = f"take date scenario actor_a actor_b relationship {header} character_setup scenario_design split exclude reason".split()
+    columns = [header if column == "emotion" else column for column in TAKE_COLUMNS]
     rows = [[name, *name.split("_"), "001", "002", "", "", "", "", "", "", ""] for name in names]
     (tmp_path / "takes.tsv").write_text("".join("\t".join(row) + "\n" for row in [columns, *rows]))
     (tmp_path / "actors.tsv").write_text("actor\tgender\n001\tmale\n002\tfemale\n")

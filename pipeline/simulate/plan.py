@@ -8,8 +8,6 @@ with the takes of a shorter one.
 import datetime
 import random
 
-TAKE_COLUMNS = "take date scenario actor_a actor_b relationship emotion character_setup scenario_design split exclude reason".split()
-ACTOR_COLUMNS = ["actor", "gender"]
 GENDERS = {"001": "male", "002": "female", "003": "male", "005": "female"}
 PAIRS = [("001", "002"), ("003", "005"), ("001", "005"), ("002", "003")]
 FIRST_DAY = datetime.date(2024, 1, 8)
@@ -57,9 +55,10 @@ def plan_takes(num_takes: int, seed: int) -> list[dict[str, str]]:
         date = (FIRST_DAY + datetime.timedelta(days=session)).strftime("%Y%m%d")
         scenario = f"{i + 1:03d}"
         pair = PAIRS[i % len(PAIRS)]
-        values = [f"{date}_{scenario}", date, scenario, *pair, relationships[i % len(relationships)], emotions[i % len(emotions)]]
-        values += [_SETUPS[draw.randrange(len(_SETUPS))], _DESIGNS[draw.randrange(len(_DESIGNS))], "", "", ""]
-        rows.append(dict(zip(TAKE_COLUMNS, values, strict=True)))
+        row = {"take": f"{date}_{scenario}", "date": date, "scenario": scenario, "actor_a": pair[0], "actor_b": pair[1]}
+        row |= {"relationship": relationships[i % len(relationships)], "emotion": emotions[i % len(emotions)]}
+        row |= {"character_setup": _SETUPS[draw.randrange(len(_SETUPS))], "scenario_design": _DESIGNS[draw.randrange(len(_DESIGNS))]}
+        rows.append(row | {"split": "", "exclude": "", "reason": ""})
     return rows
 
 
@@ -73,3 +72,7 @@ def seconds_of_day(row: dict[str, str], seconds: float) -> float:
     """When the take begins, seconds since midnight: the takes of a session follow each other with pauses."""
     number = (int(row["scenario"]) - 1) // len(PAIRS) % TAKES_PER_SESSION
     return 36_000.0 + number * (seconds + 75.0)
+
+
+TAKE_COLUMNS, ACTOR_COLUMNS = list(plan_takes(1, 0)[0]), list(plan_actors(1, 0)[0])
+"""Columns of the tables, as pipeline.takes has them."""

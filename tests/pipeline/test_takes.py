@@ -1,11 +1,17 @@
+import json
+import re
 import sqlite3
+from pathlib import Path
 
 import pytest
 
+from pipeline import takes as tables
 from pipeline.errors import InputError
 from pipeline.files import write_tsv
-from pipeline.takes import ACTOR_COLUMNS, TAKE_COLUMNS, actor_of, dataset_takes, read_actors, read_takes, shoot_takes
+from pipeline.simulate import plan
+from pipeline.takes import ACTOR_COLUMNS, TABLES, TAKE_COLUMNS, actor_of, dataset_takes, read_actors, read_takes, shoot_takes
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 ROW = dict.fromkeys(TAKE_COLUMNS, "") | {"take": "20260101_001", "date": "20260101", "scenario": "001", "actor_a": "002", "actor_b": "001"}
 
 
@@ -33,9 +39,18 @@ def test_actors_and_takes_are_in_order_and_excluded_ones_left_out(tmp_path):
         ({"take": "20260101_\xe9", "scenario": "\xe9"}, "row 2: take"),
         ({"actor_b": "002"}, "row 2: actors '002' and '002', need two different ids"),
         ({"actor_b": ""}, "row 2: actors '002' and ''"),
-        ({"actor_b": "003"}, "row 2: actor 003 is not in actors.tsv"),
-        ({"exclude": "maybe"}, "row 2: exclude is 'maybe'"),
-        ({"split": "val"}, "row 2: split is 'val'"),
+        ({"actor_a": "0 2"}, "row 2: actors '0 2' and '001', need two different ids of letters, digits and hyphens"),
+        ({"actor_b": "003"}, "row 2: actor 003 is not in actors.tsv (column actor_b); add a row"),
+        ({"exclude": "maybe"}, "row 2: exclude is 'maybe', need yes, no or empty; correct the row"),
+        ({"exclude": "Yes"}, "row 2: exclude is 'Yes'"),
+        ({"split": "val"}, "row 2: split is 'val', need train, test or empty; correct the row"),
+        ({"split": "train "}, "row 2: split is 'train '"),
+        ({"take": "20260230_001", "date": "20260230"}, "row 2: date is '20260230', need a day of the calendar as YYYYMMDD; correct the row"),
+        ({"take": "20261301_001", "date": "20261301"}, "row 2: date is '20261301'"),
+        ({"date": "2026-01-01"}, "row 2: date is '2026-01-01'"),
+        ({"date": "٢٠٢٦٠١٠١"}, "row 2: date is"),
+        ({"scenario": "0_1"}, "row 2: scenario is '0_1', need letters, digits and hyphens; correct the row"),
+        ({"scenario": ""}, "row 2: scenario is ''"),
         ({"exclude": "yes"}, "no take is left"),
     ],
 )
@@ -43,6 +58,23 @@ def test_bad_rows_are_named(tmp_path, row, message):
     with pytest.raises(InputError) as error:
         read_takes(table(tmp_path, row), actors={"001": "male", "002": "female"})
     assert message in str(error.value) and "takes.tsv" in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"take": "20240229_a-B", "date": "20240229", "scenario": "a-B"},
+        {"exclude": "no", "split": "test"},
+        {"relationship": "Waiter (Waitress) / Diner", "emotion": "ärger", "reason": "none"},
+    ],
+)
+def test_good_rows_come_back_as_they_stand(tmp_path, row):
+    assert read_takes(table(tmp_path, row))[0].row == ROW | row
+
+
+def test_a_row_is_counted_from_the_header(tmp_path):
+    with pytest.raises(InputError, match="row 4: split is 'val'"):
+        read_takes(table(tmp_path, take("001"), take("002"), take("003", split="val")))
 
 
 def test_a_take_that_stands_twice_is_named(tmp_path):
@@ -85,6 +117,14 @@ def test_actors(tmp_path):
     write_tsv(path, ACTOR_COLUMNS, [{"actor": "001", "gender": "male"}] * 2)
     with pytest.raises(InputError, match="row 3: actor 001 stands twice"):
         read_actors(path)
+
+
+@pytest.mark.parametrize("actor", ["", "0 1", "001 ", "a_b"])
+def test_bad_actors_are_named(tmp_path, actor):
+    write_tsv(tmp_path / "actors.tsv", ACTOR_COLUMNS, [{"actor": "001", "gender": "male"}, {"actor": actor, "gender": "female"}])
+    with pytest.raises(InputError) as error:
+        read_actors(tmp_path / "actors.tsv")
+    assert str(error.value) == f"{tmp_path / 'actors.tsv'}, row 3: actor is {actor!r}, need letters, digits and hyphens; correct the row"
 
 
 @pytest.mark.parametrize("name", ["", "20260101_001", "20260101_001_051_x", "2026_001_051", "a/b"])
@@ -137,3 +177,30 @@ def test_a_download_that_is_none(tmp_path):
     (tmp_path / "scenarios.db").write_bytes(b"garbage" * 1000)
     with pytest.raises(InputError, match="scenarios.db: cannot be read"):
         dataset_takes(tmp_path)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_committed_schemas_do_not_drift(name):
+    path = REPOSITORY / "workflow" / "schemas" / f"{name}.schema.json"
+    assert path.read_text() == tables.schema(TABLES[name]), "python -m pipeline.takes --schemas workflow/schemas"
+
+
+def test_the_command_writes_the_schemas_and_prints_the_columns(tmp_path, capsys):
+    tables.main(["--schemas", str(tmp_path), "--columns", "actors"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["actors.schema.json", "takes.schema.json"]
+    assert all((tmp_path / f"{name}.schema.json").read_text() == tables.schema(kind) for name, kind in TABLES.items())
+    assert re.findall(r"^\| `(\w+)` \| .+ \|$", capsys.readouterr().out, re.MULTILINE) == ACTOR_COLUMNS
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_column_is_needed_and_described(name):
+    schema = json.loads(tables.schema(TABLES[name]))
+    assert schema["required"] == list(TABLES[name].model_fields) and schema["additionalProperties"] is False
+    assert all(column["description"] for column in schema["properties"].values())
+
+
+def test_the_simulated_shoot_has_rows_of_these_tables(tmp_path):
+    assert (plan.TAKE_COLUMNS, plan.ACTOR_COLUMNS) == (TAKE_COLUMNS, ACTOR_COLUMNS)
+    write_tsv(tmp_path / "takes.tsv", TAKE_COLUMNS, plan.plan_takes(300, 0))
+    write_tsv(tmp_path / "actors.tsv", ACTOR_COLUMNS, plan.plan_actors(300, 0))
+    assert [t.row for t in shoot_takes(tmp_path)] == sorted(plan.plan_takes(300, 0), key=lambda row: row["take"])

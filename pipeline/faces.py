@@ -1,30 +1,55 @@
-"""Face streams of a shoot: mesh sequences in HDF5, or Live Link Face recordings as CSV.
+"""Face streams of a shoot: meshes in HDF5, in one NumPy array or in numbered OBJ files, or Live Link Face recordings as CSV.
 
-Only times and counts are read at once; vertices come in blocks.
+In: `<performance>.mesh.h5`, `.csv`, `.npy` or the folder `<performance>.obj` (`_obj`), with the files beside it that
+say rate, units and timecode. Out: seconds of each frame, vertices in cm, or ARKit weights. Only times and counts are
+read at once; vertices come in blocks.
+
+The description of an array or of OBJ files is a JSON, `<performance>.stream.json` or `<folder>/stream.json`:
+`{"units": "cm", "timecode_rate": 60, "rate": 30}`; `timecode_rate` is needed with a timecode file, `rate` (frames per
+second) without one. The timecode file, `<performance>.timecode.txt`, `<folder>/timecode.txt` or `<folder>/timecode.csv`,
+has one timecode a line in the order of the frames; beside OBJ files it may have `number,timecode` instead.
 """
 
 import csv
+import difflib
+import logging
+import re
+import zlib
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pipeline import arkit
 from pipeline.errors import InputError
-from pipeline.timecode import parse_timecode
+from pipeline.files import read_json
+from pipeline.streams import OBJ_TIMECODES
+from pipeline.timecode import day_seconds, parse_timecode, unwrap_days
 
+log = logging.getLogger("interact")
 UNITS_CM = {"cm": 1.0, "m": 100.0, "mm": 0.1}
 LIVE_LINK_RATE = 60
+FORMS = ".mesh.h5, Live Link .csv, .npy or a folder of .obj"
 
 
 @dataclass(frozen=True)
 class FaceStream:
-    """One actor's face in a take: its file, seconds since midnight of each frame (N,), and vertices per frame (0 for a CSV)."""
+    """One actor's face in a take: its file or folder, seconds of each frame (N,), and vertices per frame (0 for a CSV).
+
+    `seconds` count from midnight and never decrease: they run on where the recording goes over midnight, and two frames
+    may share one timecode. Without timecode (`has_timecode` False) they count from the first frame. `unit_cm` is the
+    length of the file's unit; `files` are the OBJ files, one a frame.
+    """
 
     path: Path
     seconds: np.ndarray
     num_vertices: int
+    has_timecode: bool = True
+    unit_cm: float = 1.0
+    files: tuple[Path, ...] = ()
 
     @property
     def is_mesh(self) -> bool:
@@ -32,75 +57,350 @@ class FaceStream:
         return self.num_vertices > 0
 
 
+def open_face(path: Path, *, rate: float | None = None) -> FaceStream:
+    """Times and size of a face stream; InputError names what makes it unusable.
+
+    `path` is the file, or for OBJ files their folder or the stream.json in it. `rate`, in frames per second, spaces the
+    frames of a stream without timecode, before what its own description says; a stream with timecode does not use it.
+    """
+    path = Path(path)
+    if path.is_dir() or path.name == "stream.json":
+        return _open_obj(path if path.is_dir() else path.parent, rate)
+    if not path.exists():
+        raise InputError(f"{path}: no such file; record or export the face as {FORMS}")
+    if path.suffix == ".csv":
+        return FaceStream(path, _seconds([row[0] for _, row in _live_link(path)[1]], LIVE_LINK_RATE, path), 0)
+    if path.suffix == ".npy":
+        return _open_array(path, rate)
+    if path.suffix == ".h5":
+        return _open_hdf5(path, rate)
+    raise InputError(f"{path}: got a {path.suffix or 'nameless'} file, need {FORMS}; export the face again")
+
+
+def blocks(stream: FaceStream, first: int, stop: int, *, block_frames: int) -> Iterator[np.ndarray]:
+    """Vertices in cm of frames first..stop, as arrays (B, V, 3) float32 of at most `block_frames` frames."""
+    ranges = [(i, min(i + block_frames, stop)) for i in range(first, stop, block_frames)]
+    unit = np.float32(stream.unit_cm)
+    if stream.files:
+        need = _read_obj(stream.files[0])
+        for begin, end in ranges:
+            yield np.stack([_same_topology(stream.files[i], *need) for i in range(begin, end)]) * unit
+    elif stream.path.suffix == ".npy":
+        for begin, end in ranges:  # a mapping of its own for each block: pages that were read do not pile up
+            yield _map(stream.path)[begin:end].astype(np.float32) * unit
+    else:
+        import h5py
+
+        begin, end = first, first
+        try:
+            with h5py.File(stream.path, "r") as f:
+                for begin, end in ranges:
+                    yield f["vertices"][begin:end].astype(np.float32) * unit
+        except OSError as error:
+            raise InputError(f"{stream.path}, frames {begin} to {end - 1}: cannot be read ({_line(error)}); copy or export it again") from None
+
+
+def live_link_weights(path: Path) -> np.ndarray:
+    """ARKit weights (N, 51) of a Live Link Face CSV, columns in arkit.NAMES order, rows as in `open_face`."""
+    header, rows = _live_link(path)
+    columns = arkit.rig_order(header, str(path))
+    values = array("d")
+    for line, row in rows:
+        try:
+            values.extend([float(row[i]) for i in columns])
+        except ValueError:
+            i = next(i for i in columns if not _is_number(row[i]))
+            raise InputError(f"{path}, line {line}: got {row[i]!r} for {header[i]}, need a number; export the recording again") from None
+    return np.array(values).reshape(-1, len(columns))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _rate(value: Any, name: str, path: Path) -> float:
+    """A rate in frames per second, as it stands in a file."""
+    try:
+        rate = float("nan" if isinstance(value, (bool, bytes, str)) else value)
+    except (TypeError, ValueError):
+        rate = float("nan")
+    if not 0 < rate < 1e4:
+        raise InputError(f"{path}: {name} {value!r}, need frames per second, such as 60; correct it")
+    return rate
+
+
+def _unit(name: Any, path: Path) -> float:
+    if not isinstance(name, str) or name not in UNITS_CM:
+        raise InputError(f"{path}: units {name!r}, need one of {', '.join(UNITS_CM)}; correct it")
+    return UNITS_CM[name]
+
+
 def _seconds(codes: list[str], rate: float, path: Path) -> np.ndarray:
+    """Seconds since midnight (N,) of the frames' timecodes, not decreasing."""
     try:
         seconds = np.array([parse_timecode(code, rate) for code in codes])
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    if len(seconds) < 2:
-        raise InputError(f"{path}: {len(seconds)} frames, need at least 2; check the recording")
-    back = np.flatnonzero(np.diff(seconds) <= 0)
+    _check_count(len(seconds), path)
+    seconds = unwrap_days(seconds, day=day_seconds(rate, drop_frame=";" in codes[0]))
+    back = np.flatnonzero(np.diff(seconds) < 0)
     if len(back):
         i = int(back[0])
-        raise InputError(f"{path}, frame {i + 1}: timecode {codes[i + 1]} does not come after {codes[i]}; remove the frame or export again")
+        raise InputError(
+            f"{path}, frame {i + 1}: timecode {codes[i + 1]} does not come after {codes[i]}, it goes back; remove the frame or export again"
+        )
     return seconds
 
 
-def open_face(path: Path) -> FaceStream:
-    """Times and size of a face stream, `.h5` or `.csv`; InputError when it has no usable timecode."""
-    path = Path(path)
-    if not path.exists():
-        raise InputError(f"{path}: no such file; record the face as .mesh.h5 or Live Link .csv")
-    if path.suffix == ".csv":
-        _, rows = _live_link(path)
-        return FaceStream(path, _seconds([row[0] for row in rows], LIVE_LINK_RATE, path), 0)
+def _check_count(num_frames: int, path: Path) -> None:
+    if num_frames < 2:
+        raise InputError(f"{path}: {num_frames} frames, need at least 2; check the recording")
+
+
+def _open_hdf5(path: Path, rate: float | None) -> FaceStream:
     import h5py
 
     try:
         with h5py.File(path, "r") as f:
-            for name in ("vertices", "timecode"):
-                if name not in f:
-                    raise InputError(f"{path}: no dataset {name!r}, need vertices (N,V,3) and timecode (N); export the stream again")
-            shape, rate = f["vertices"].shape, f.attrs.get("timecode_rate")
-            codes = [code.decode() if isinstance(code, bytes) else str(code) for code in f["timecode"][()]]
+            if not isinstance(f.get("vertices"), h5py.Dataset):
+                raise InputError(f"{path}: no dataset 'vertices', need vertices (N,V,3) and timecode (N); export the stream again")
+            shape, kind, attributes = f["vertices"].shape, f["vertices"].dtype.kind, dict(f.attrs)
+            codes = None
+            if isinstance(f.get("timecode"), h5py.Dataset):
+                codes = [code.decode() if isinstance(code, bytes) else str(code) for code in np.atleast_1d(f["timecode"][()])]
+    except (OSError, RuntimeError, KeyError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a readable HDF5 file ({_line(error)}); copy or export it again") from None
+    if len(shape) != 3 or shape[2] != 3 or shape[1] == 0 or kind != "f" or len(codes or ()) not in (0, shape[0]):
+        dtype = "" if kind == "f" else " that are no floats"
+        raise InputError(f"{path}: vertices {shape}{dtype} and {len(codes or ())} timecodes, need (N,V,3) and N; export the stream again")
+    unit = _unit(attributes.get("units", "cm"), path)
+    if codes:
+        if "timecode_rate" not in attributes:
+            raise InputError(f"{path}: no attribute timecode_rate, need the timecode's frames per second; add it")
+        return FaceStream(path, _seconds(codes, _rate(attributes["timecode_rate"], "attribute timecode_rate", path), path), shape[1], True, unit)
+    if rate is None and "rate" not in attributes:
+        raise InputError(f"{path}: no dataset 'timecode' and no attribute rate; export with timecode (N), or add the frames per second as rate")
+    step = 1 / _rate(attributes["rate"] if rate is None else rate, "rate", path)
+    _check_count(shape[0], path)
+    return FaceStream(path, np.arange(shape[0]) * step, shape[1], False, unit)
+
+
+def _describe(path: Path) -> dict:
+    """The description of an array or of OBJ files: units, timecode_rate and rate, as it stands in its JSON."""
+    keys = ("units", "timecode_rate", "rate")
+    example = '{"units": "cm", "timecode_rate": 60}, or rate in place of timecode_rate where there is no timecode'
+    if not path.exists():
+        raise InputError(f"{path}: no such file; write it beside the vertices: {example}")
+    value = read_json(path)
+    if not isinstance(value, dict) or "units" not in value:
+        raise InputError(f"{path}: no units, need {example}; add them")
+    for key in value:
+        if key not in keys:
+            near = difflib.get_close_matches(key, keys, n=1, cutoff=0.5)
+            raise InputError(f"{path}: unknown key {key!r}{f'; did you mean {near[0]!r}?' if near else f', need {example}; remove it'}")
+    _unit(value["units"], path)
+    return value
+
+
+def _read_timecodes(path: Path) -> list[tuple[int | None, str]]:
+    """Rows of a timecode file: (number of the frame or None, timecode). A first row without a digit is a heading."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a readable HDF5 file ({error}); copy or export it again") from None
-    if rate is None:
-        raise InputError(f"{path}: no attribute timecode_rate, need the timecode's frames per second; add it")
-    if len(shape) != 3 or shape[2] != 3 or shape[0] != len(codes):
-        raise InputError(f"{path}: vertices {shape} and {len(codes)} timecodes, need (N,V,3) and N; export the stream again")
-    return FaceStream(path, _seconds(codes, float(rate), path), shape[1])
+        raise InputError(f"{path}: not UTF-8 text ({_line(error)}); write one timecode a line") from None
+    rows: list[tuple[int | None, str]] = []
+    for number, line in enumerate(lines, 1):
+        cells = [cell.strip().strip('"') for cell in re.split(r"[,\t]", line.strip())]
+        if cells == [""] or (not rows and not re.search(r"\d", line)):
+            continue
+        if len(cells) > 2 or (len(cells) == 2 and not cells[0].isdecimal()) or (rows and (rows[0][0] is None) != (len(cells) == 1)):
+            raise InputError(f"{path}, line {number}: got {line[:40]!r}, need a timecode, or number,timecode, as in the lines before; correct it")
+        rows.append((int(cells[0]) if len(cells) == 2 else None, cells[-1]))
+    return rows
 
 
-def _live_link(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Header and complete rows of a Live Link Face CSV (a recording that was cut off ends in a short row)."""
+def _times(path: Path, about: Path, timecode: Path | None, numbers: np.ndarray, rate: float | None) -> np.ndarray:
+    """Seconds (N,) of frames that have these numbers, from the timecode file where there is one, else from 0 at the rate."""
+    value = _describe(about)
+    _check_count(len(numbers), path)
+    if timecode is None:
+        if rate is None and "rate" not in value:
+            raise InputError(f"{about}: no rate, and no timecode file beside it; add the frames per second as rate, or the timecode")
+        return (numbers - numbers[0]) / _rate(value["rate"] if rate is None else rate, "rate", about)
+    if "timecode_rate" not in value:
+        raise InputError(f"{about}: no timecode_rate, need the timecode's frames per second; add it")
+    rows = _read_timecodes(timecode)
+    if rows and rows[0][0] is not None:
+        table = dict(rows)
+        if len(table) != len(rows):
+            raise InputError(f"{timecode}: {len(rows)} rows for {len(table)} frame numbers; remove the number that stands twice")
+        missing = [int(number) for number in numbers if int(number) not in table]
+        if missing:
+            raise InputError(f"{timecode}: no timecode for {len(missing)} of {len(numbers)} frames, the first is {missing[0]}; add them")
+        codes = [table[int(number)] for number in numbers]
+    else:
+        codes = [code for _, code in rows]
+    if len(codes) != len(numbers):
+        raise InputError(f"{timecode}: {len(codes)} timecodes, need {len(numbers)}, one for each frame of {path.name}; export both again")
+    return _seconds(codes, _rate(value["timecode_rate"], "timecode_rate", about), timecode)
+
+
+def _map(path: Path) -> np.ndarray:
+    """A NumPy file as a read-only mapping: nothing is read yet."""
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{path}: not a readable .npy ({_line(error)}); copy or export it again") from None
+
+
+def _open_array(path: Path, rate: float | None) -> FaceStream:
+    array = _map(path)
+    if array.ndim != 3 or array.shape[2] != 3 or array.shape[1] == 0 or array.dtype.kind != "f" or array.dtype.itemsize not in (4, 8):
+        raise InputError(f"{path}: {array.dtype} {array.shape}, need vertices (N,V,3) as float32 or float64; export the stream again")
+    about, timecode = path.with_suffix(".stream.json"), path.with_suffix(".timecode.txt")
+    seconds = _times(path, about, timecode if timecode.exists() else None, np.arange(len(array)), rate)
+    return FaceStream(path, seconds, array.shape[1], timecode.exists(), _unit(_describe(about)["units"], about))
+
+
+def _open_obj(folder: Path, rate: float | None) -> FaceStream:
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; record or export the face as {FORMS}")
+    found: dict[int, Path] = {}
+    for path in sorted(folder.glob("*.obj")):
+        match = re.search(r"(\d+)\.obj$", path.name)
+        if path.name.startswith("."):
+            continue
+        if not match:
+            raise InputError(f"{path}: no frame number at the end of its name, need such as 00001.obj; rename or remove it")
+        if int(match[1]) in found:
+            raise InputError(f"{path}: frame {int(match[1])} is also {found[int(match[1])].name}; remove one of them")
+        found[int(match[1])] = path
+    numbers = np.array(sorted(found), np.int64)
+    about = folder / "stream.json"
+    timecode = next((folder / name for name in OBJ_TIMECODES if (folder / name).exists()), None)
+    seconds = _times(folder, about, timecode, numbers, rate)
+    files = tuple(found[int(number)] for number in numbers)
+    unit = _unit(_describe(about)["units"], about)
+    return FaceStream(folder, seconds, len(_read_obj(files[0])[0]), timecode is not None, unit, files)
+
+
+def _read_obj(path: Path) -> tuple[np.ndarray, int]:
+    """Vertices (V, 3) float32 of an OBJ file in its own unit, and a checksum of its faces (0 where it has none).
+
+    Vertices are the first three numbers of the lines `v x y z`, whatever follows them (w, colours) and comes between.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({_line(error)}); copy or export it again") from None
+    raw = np.frombuffer(data + b"\n", np.uint8)
+    ends = np.flatnonzero(raw == 10)
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    blank = raw[np.minimum(starts + 1, len(raw) - 1)] <= 32
+    is_vertex, is_face = (blank & (raw[starts] == ord(letter)) for letter in "vf")
+    if not is_vertex.any():
+        raise InputError(f"{path}: no vertex, need lines 'v x y z'; copy or export it again")
+    lines = np.flatnonzero(is_vertex)
+    text = np.concatenate([raw[starts[a] : ends[b] + 1] for a, b in _runs(lines)])
+    breaks = np.flatnonzero(text == 10)
+    text[np.concatenate([[0], breaks[:-1] + 1])] = 32  # the letter v
+    ink = text > 32
+    begin = np.flatnonzero(ink & ~np.concatenate([[False], ink[:-1]]))
+    counts = np.diff(np.searchsorted(begin, breaks), prepend=0)
+    wrong = np.flatnonzero((counts != counts[0]) | (counts < 3))
+    if len(wrong):
+        i = wrong[0]
+        raise InputError(f"{path}, line {lines[i] + 1}: got {counts[i]} numbers after v, need {max(counts[0], 3)}; copy or export it again")
+    values = _numbers(text[ink], np.flatnonzero(ink[:-1] & ~ink[1:]) + 1 - begin)
+    if isinstance(values, bytes):
+        line = next(line for line in lines if values in data[starts[line] : ends[line]].split())
+        raise InputError(f"{path}, line {line + 1}: got {values[:40].decode('latin-1')!r}, need a number; copy or export it again")
+    vertices = values.reshape(len(lines), -1)[:, :3].astype(np.float32)
+    checksum = 0
+    for a, b in _runs(np.flatnonzero(is_face)):
+        checksum = zlib.crc32(data[starts[a] : ends[b]].strip(), checksum)
+    return vertices, checksum
+
+
+def _runs(lines: np.ndarray) -> list[tuple[int, int]]:
+    """First and last of each run of consecutive numbers."""
+    if len(lines) == 0:
+        return []
+    cuts = np.flatnonzero(np.diff(lines) > 1)
+    return list(zip(lines[np.concatenate([[0], cuts + 1])].tolist(), lines[np.concatenate([cuts, [len(lines) - 1]])].tolist()))
+
+
+def _numbers(letters: np.ndarray, lengths: np.ndarray) -> np.ndarray | bytes:
+    """Numbers (n,) float64 of words of these lengths that stand end to end, or the first word that is no number."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    words = pa.StringArray.from_buffers(len(lengths), pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(letters)))
+    try:
+        return pc.cast(words, pa.float64()).to_numpy()
+    except pa.ArrowInvalid:  # also at what float() understands, such as +1.0
+        text = letters.tobytes()
+        singly = [text[a:b] for a, b in zip(offsets, offsets[1:])]
+        bad = next((word for word in singly if not _is_number(word.decode("latin-1"))), None)
+        return np.array([float(word) for word in singly]) if bad is None else bad
+
+
+def _same_topology(path: Path, need: np.ndarray, need_faces: int) -> np.ndarray:
+    """Vertices (V, 3) of an OBJ file, which must be as many as `need` has, and in the same order by the file's faces."""
+    vertices, faces = _read_obj(path)
+    if len(vertices) != len(need):
+        raise InputError(f"{path}: {len(vertices)} vertices, the first file has {len(need)}; export all frames with one topology")
+    if faces != need_faces:
+        raise InputError(
+            f"{path}: its faces are not those of the first file, the order of the vertices may differ; export all frames with one topology"
+        )
+    return vertices
+
+
+def _live_link(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+    """Header of a Live Link Face CSV, and its complete rows with their line numbers.
+
+    A short row is a frame that the recorder did not finish: at the end the recording was cut off, before it the frame
+    counts as dropped.
+    """
+    rows = _csv_rows(path)
+    _, header = next(rows, (0, []))
+    header = [cell.strip() for cell in header]
+    if header[:1] != ["Timecode"]:
+        raise InputError(f"{path}: first column is not Timecode, need a Live Link Face recording; export it again")
+    return header, _complete(path, rows, len(header))
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     try:
         with open(path, newline="", encoding="utf-8-sig") as f:
-            rows = list(csv.reader(f))
+            reader = csv.reader(f)
+            for row in reader:
+                if any(cell.strip() for cell in row):
+                    yield reader.line_num, row
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: not a CSV in UTF-8 ({error}); export the recording again") from None
-    if not rows or rows[0][:1] != ["Timecode"]:
-        raise InputError(f"{path}: first column is not Timecode, need a Live Link Face recording; export it again")
-    return rows[0], [row for row in rows[1:] if len(row) == len(rows[0])]
+        raise InputError(f"{path}: not a CSV in UTF-8 ({_line(error)}); export the recording again") from None
 
 
-def live_link_weights(path: Path) -> np.ndarray:
-    """ARKit weights (N, 51) of a Live Link Face CSV, columns in arkit.NAMES order."""
-    header, rows = _live_link(path)
-    columns = [2 + i for i in arkit.rig_order(header[2:], str(path))]
-    try:
-        return np.array([[float(row[i]) for i in columns] for row in rows])
-    except ValueError as error:
-        raise InputError(f"{path}: {error}; export the recording again") from None
-
-
-def blocks(stream: FaceStream, first: int, stop: int, *, block_frames: int) -> Iterator[np.ndarray]:
-    """Vertices in cm of frames first..stop, as arrays (B, V, 3) of at most `block_frames` frames."""
-    import h5py
-
-    with h5py.File(stream.path, "r") as f:
-        unit = f.attrs.get("units", "cm")
-        if unit not in UNITS_CM:
-            raise InputError(f"{stream.path}: units {unit!r}, need one of {', '.join(UNITS_CM)}; correct the attribute")
-        for i in range(first, stop, block_frames):
-            yield f["vertices"][i : min(i + block_frames, stop)] * np.float32(UNITS_CM[unit])
+def _complete(path: Path, rows: Iterator[tuple[int, list[str]]], num_columns: int) -> Iterator[tuple[int, list[str]]]:
+    short: list[int] = []
+    last = 0
+    for last, row in rows:
+        if len(row) > num_columns:
+            raise InputError(f"{path}, line {last}: got {len(row)} cells, need {num_columns} as in the header; export the recording again")
+        if len(row) < num_columns:
+            short.append(last)
+        else:
+            yield last, row
+    inside = [line for line in short if line != last]
+    if inside:
+        log.warning("%s: %d short rows count as dropped frames, the first is line %d", path, len(inside), inside[0])

@@ -1,8 +1,10 @@
 """Body: a BVH of the shoot to the dataset's BVH, cut to the common window at 30 fps.
 
 In: a BVH at any rate and the take's sync JSON. Out: a BVH at 30 fps in cm with the dataset's joints, and a JSON that
-counts what was mended. Rotations are interpolated as quaternions on the sphere, never as Euler angles. Rows with NaN
-are bridged up to a limit and counted; longer runs are errors.
+counts what was mended and lists what is wrong with the motion at its own rate (pipeline.body_quality). Rotations are
+interpolated as quaternions on the sphere, never as Euler angles. Rows with NaN are bridged up to a limit and counted;
+longer runs are errors. A reference pose in the first frame is no part of the motion: the second frame takes its place.
+Positions are low-passed where the rate falls.
 """
 
 import logging
@@ -11,12 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import clock, config, rotations, stage
-from pipeline.bvh import Motion, load_bvh, save_bvh
+from pipeline import body_quality, clock, config, rotations, stage
+from pipeline.bvh import Motion, first_frame_is_reference, load_bvh, save_bvh
 from pipeline.errors import InputError
-from pipeline.files import read_json, write_json
+from pipeline.files import write_json
+from pipeline.joint_map import joint_map_file, load_joint_map, rename_joints
 from pipeline.joints import RELEASE_JOINTS
 from pipeline.skeleton import keep_joints
+from pipeline.sync_file import read_sync, stream_of
 from pipeline.takes import actor_of
 
 log = logging.getLogger("interact")
@@ -24,14 +28,15 @@ log = logging.getLogger("interact")
 
 def resample(motion: Motion, seconds: np.ndarray, times: np.ndarray, *, max_gap_seconds: float, where: str) -> tuple[Motion, int]:
     """The motion at `times` (N,), its frames being at `seconds` (T,); and how many of the frames used were NaN."""
-    first, last = np.searchsorted(seconds, times[[0, -1]] + np.array([-1, 1]) * max_gap_seconds)
-    part = slice(max(first - 2, 0), last + 3)  # a gap may reach over the window's edges
+    margin = max_gap_seconds + clock.LOW_PASS_LOBES * float(times[1] - times[0])
+    first, last = np.searchsorted(seconds, times[[0, -1]] + np.array([-1, 1]) * margin)
+    part = slice(max(first - 2, 0), last + 3)  # a gap may reach over the window's edges, and so does the low-pass
     motion, seconds = motion.frames(part), seconds[part]
     whole = np.isfinite(motion.positions_cm).all((1, 2)) & np.isfinite(motion.rotations).all((1, 2))
     index = clock.positions_in(times, seconds[whole], max_gap_seconds=max_gap_seconds, where=where)
     used = np.searchsorted(seconds, seconds[whole][[int(index[0]), int(np.ceil(index[-1]))]])
     mended = int((~whole[used[0] : used[1] + 1]).sum())
-    positions = clock.linear(motion.positions_cm[whole], index)
+    positions = clock.at_times(motion.positions_cm[whole], seconds[whole], times, max_gap_seconds=max_gap_seconds, where=where)
     local = rotations.slerp(motion.rotations[whole], index)
     return replace(motion, positions_cm=positions, rotations=local, fps=1 / float(times[1] - times[0])), mended
 
@@ -53,18 +58,50 @@ def dataset_joints(motion: Motion, wanted: list[str] | None) -> list[str]:
     return [canonical[j] for j in sorted(below)]
 
 
+def without_reference(motion: Motion) -> tuple[Motion, bool]:
+    """The motion with the second frame in place of a reference pose in the first, and whether there was one.
+
+    The first frame stays, for the stream's timecode is its time.
+    """
+    if not first_frame_is_reference(motion):
+        return motion, False
+    local, positions = motion.rotations.copy(), motion.positions_cm.copy()
+    local[0], positions[0] = local[1], positions[1]
+    return replace(motion, rotations=local, positions_cm=positions), True
+
+
+def inspected(motion: Motion, seconds: np.ndarray, times: np.ndarray, options: config.Body) -> tuple[Motion, dict]:
+    """The motion with lone spikes mended, and the quality of the frames at `seconds` (T,) that lie in the take's window `times` (N,)."""
+    first, last = (int(i) for i in np.searchsorted(seconds, times[[0, -1]]))
+    part = slice(max(first - 1, 0), min(last + 2, motion.num_frames))
+    window = motion.frames(part)
+    found = body_quality.inspect(window, flicker_deg=options.flicker_deg, freeze_seconds=options.freeze_seconds, slide_cm_s=options.slide_cm_s)
+    if options.mend_flicker:
+        window, faults = body_quality.mend_flicker(window, found.faults)
+        found = replace(found, faults=faults)
+        local, positions = motion.rotations.copy(), motion.positions_cm.copy()
+        local[part], positions[part] = window.rotations, window.positions_cm
+        motion = replace(motion, rotations=local, positions_cm=positions)
+    start = float(seconds[part.start] - times[0])
+    fps = (window.num_frames - 1) / float(seconds[part][-1] - seconds[part.start]) if window.num_frames > 1 else motion.fps
+    return motion, body_quality.summary(found, fps=fps, num_frames=window.num_frames, first_frame=part.start, start_seconds=start)
+
+
 def run(*, bvh: Path, sync: Path, performance: str, out: Path, out_report: Path, options: config.Body) -> None:
     """Resample one performance's body and write BVH and report."""
-    take = read_json(sync)
-    actor = actor_of(performance)
-    where = f"take {take['take']}, actor {actor}: {bvh.name}"
-    streams = {p["actor"]: p["body"] for p in take["performances"]}
-    if actor not in streams:
-        raise InputError(f"{where}: the take's actors are {', '.join(streams)}; correct --performance")
-    stream = streams[actor]
+    take = read_sync(sync)
+    where = f"take {take['take']}, actor {actor_of(performance)}: {bvh.name}"
+    stream = stream_of(take, performance, "body", where=where)
     motion = load_bvh(bvh, unit=None if options.unit == "auto" else options.unit)
+    if options.joint_map:
+        try:
+            motion = rename_joints(motion, load_joint_map(joint_map_file(options.joint_map)))
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
     seconds = stream["start"] + np.arange(motion.num_frames) / stream["rate"]
     times = clock.frame_times(take["start_seconds"], take["frames"], take["fps"])
+    motion, reference = without_reference(motion)
+    motion, quality = inspected(motion, seconds, times, options)
     motion, mended = resample(motion, seconds, times, max_gap_seconds=options.max_gap_seconds, where=where)
     motion = replace(motion, fps=float(take["fps"]))
     try:
@@ -74,7 +111,10 @@ def run(*, bvh: Path, sync: Path, performance: str, out: Path, out_report: Path,
     save_bvh(out, motion)
     if mended:
         log.warning("%s: %d rows with NaN were interpolated", where, mended)
-    write_json(out_report, {"performance": performance, "frames": motion.num_frames, "joints": len(motion.names), "nan_rows_interpolated": mended})
+    for reason in quality["reasons"]:
+        log.warning("%s: %s", where, reason)
+    report = {"performance": performance, "frames": motion.num_frames, "joints": len(motion.names), "nan_rows_interpolated": mended}
+    write_json(out_report, report | {"reference_pose_replaced": reference, "quality": quality})
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -3,6 +3,8 @@
 In: names of joints as a file has them. Out: canonical names, the release's, with the index of the joint that each means.
 """
 
+import re
+
 _FINGERS = [f"{finger}{i}" for finger in ("Middle", "Ring", "Pinky", "Index", "Thumb") for i in ("", 1, 2, 3)]
 _HAND = [name for name in _FINGERS if name not in ("Middle", "Thumb")]
 SIDES = ("Left", "Right")
@@ -53,6 +55,12 @@ def _plain(name: str) -> str:
     return name.split(":")[-1].replace("_", "").replace("-", "").replace(" ", "").replace(".", "").lower()
 
 
+def _prefixes(names: list[str]) -> list[str]:
+    """What stands before the hips' own name in the joint names (`Actor1_Hips`, `Bip01 Pelvis`), "" first."""
+    ends = [re.fullmatch(r"(.*[^A-Za-z])(hips?|pelvis)", name, re.IGNORECASE) for name in names]
+    return ["", *sorted({match[1] for match in ends if match})]
+
+
 def _usual_spellings() -> dict[str, str]:
     result = {}
     for canonical, spellings in _SPELLINGS.items():
@@ -67,28 +75,48 @@ def _usual_spellings() -> dict[str, str]:
     return result
 
 
+_EXACT = {_plain(name): name for name in RELEASE_JOINTS}
 _USUAL = _usual_spellings()
+
+
+def bare(names: list[str]) -> list[str]:
+    """The names without the prefix that an exporter put before them: up to the last colon, or what stands before the hips' name.
+
+    A prefix counts only where taking it away brings more names to the release's.
+    """
+    after_colon = [name.split(":")[-1] for name in names]
+    choices = [[name.removeprefix(prefix) for name in after_colon] for prefix in _prefixes(after_colon)]
+    return max(choices, key=lambda choice: len(_resolved(choice)))  # the first of equals: no prefix
+
+
+def _resolved(names: list[str]) -> dict[str, int]:
+    """Index of each joint whose bare name means one of the release's, by the release's name."""
+    plain = [_plain(name) for name in names]
+    found: dict[str, int] = {}
+    for table in (_EXACT, _USUAL):
+        for j, name in enumerate(plain):
+            canonical = table.get(name)
+            if canonical and canonical not in found and j not in found.values():
+                found[canonical] = j
+    for side in SIDES:
+        if f"{side}UpLeg" not in found and f"{side.lower()}hip" in plain:  # LeftHip, LeftKnee, LeftAnkle
+            found[f"{side}UpLeg"] = plain.index(f"{side.lower()}hip")
+        collar = [j for j, name in enumerate(plain) if name in (f"{side.lower()}collar", f"{side[0].lower()}collar")]
+        if collar and f"{side}Arm" not in found and f"{side}Shoulder" in found and collar[0] != found[f"{side}Shoulder"]:
+            # LeftCollar, LeftShoulder, LeftElbow: the joint called shoulder is the upper arm's
+            found[f"{side}Arm"], found[f"{side}Shoulder"] = found[f"{side}Shoulder"], collar[0]
+    return found
 
 
 def aliases(names: list[str]) -> dict[str, int]:
     """Index of each joint by canonical name.
 
     Canonical names are those of the public release. A joint whose name is canonical but for prefix, separators or case
-    wins over one that is only a usual spelling. Joints without a canonical name are found under their own plain name.
+    wins over one that is only a usual spelling. Joints without a canonical name are found under their own bare name.
     """
-    exact = {_plain(name): name for name in RELEASE_JOINTS}
-    found: dict[str, int] = {}
-    for table in (exact, _USUAL):
-        for j, name in enumerate(names):
-            canonical = table.get(_plain(name))
-            if canonical and canonical not in found and j not in found.values():
-                found[canonical] = j
-    if "ToeBase" not in found:  # skeletons that call hip, knee and ankle LeftHip, LeftKnee, LeftAnkle
-        for side in SIDES:
-            plain = {_plain(name): j for j, name in enumerate(names)}
-            if f"{side}UpLeg" not in found and f"{side.lower()}hip" in plain:
-                found[f"{side}UpLeg"] = plain[f"{side.lower()}hip"]
-    for j, name in enumerate(names):
+    own = bare(names)
+    found = _resolved(own)
+    for j, name in enumerate(own):
         if j not in found.values():
-            found.setdefault(name.split(":")[-1], j)
+            found.setdefault(name, j)
     return found

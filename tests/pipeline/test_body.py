@@ -45,10 +45,10 @@ def test_decimation_in_step_takes_every_fourth_frame():
     rng = np.random.default_rng(0)
     _, motion, seconds = turning()
     motion.rotations[:] = rotations.normalise(rng.normal(size=motion.rotations.shape))
-    motion.positions_cm[:, 0] = rng.normal(0, 50, (240, 3))
+    motion.positions_cm[:, 0] = 50 * np.sin(2 * np.pi * 1.5 * seconds[:, None] + np.arange(3))
     result, _ = body.resample(motion, seconds, seconds[8:200:4], max_gap_seconds=0.1, where="x")
     assert angles(result.rotations, motion.rotations[8:200:4]) < 1e-6
-    assert np.abs(result.positions_cm - motion.positions_cm[8:200:4]).max() < 1e-6
+    assert np.abs(result.positions_cm - motion.positions_cm[8:200:4]).max() < 0.05, "what 30 fps can carry passes the low-pass"
 
 
 @pytest.mark.parametrize(("first", "count", "used"), [(100, 1, 1), (100, 12, 12), (8, 5, 5), (0, 8, 0), (160, 12, 12), (169, 12, 0)])
@@ -129,10 +129,58 @@ def test_command_line_mends_what_is_short_and_says_so(work, caplog):
     save_bvh(path, motion)
     with caplog.at_level("WARNING"):
         body.main([str(a) for a in arguments])
-    assert read_json(report) == {"performance": NAME, "frames": load_bvh(out, unit="cm").num_frames, "joints": 16, "nan_rows_interpolated": 6}
+    found = read_json(report)
+    quality = found.pop("quality")
+    frames = load_bvh(out, unit="cm").num_frames
+    assert found == {"performance": NAME, "frames": frames, "joints": 16, "nan_rows_interpolated": 6, "reference_pose_replaced": False}
+    nan = [fault for fault in quality["faults"] if fault["kind"] == "nan"]
+    assert quality["counts"]["nan"] == 1 and (nan[0]["first"], nan[0]["stop"], nan[0]["seconds"]) == (200, 206, 0.05)
     assert "actor 001" in caplog.text and "6 rows with NaN were interpolated" in caplog.text
     body.main([str(a) for a in [*arguments, "--joints", json.dumps(["Hips", "LeftUpLeg", "LeftLeg"])]])
     assert load_bvh(out, unit="cm").names == ["Hips", "LeftUpLeg", "LeftLeg"]
+
+
+def test_a_lone_spike_is_mended_and_reported_in_the_recordings_frames(work):
+    path, arguments, (out, report) = work
+    body.main([str(a) for a in arguments])
+    clean = load_bvh(out, unit="cm")
+    motion = load_bvh(path, unit="cm")
+    # a frame that the dataset takes as it is, or nearly so: unmended, its spike would be in the output
+    sync = read_json(arguments[3])
+    stream = next(p["body"] for p in sync["performances"] if p["actor"] == "001")
+    t = round((sync["start_seconds"] + 40 / 30 - stream["start"]) * stream["rate"])
+    motion.rotations[t, 2] = rotations.multiply(motion.rotations[t, 2], rotations.about("x", np.array(0.6)))
+    save_bvh(path, motion)
+    body.main([str(a) for a in [*arguments, "--mend-flicker", "false"]])
+    assert angles(load_bvh(out, unit="cm").rotations, clean.rotations) > 0.05
+    assert not any(fault["mended"] for fault in read_json(report)["quality"]["faults"])
+    body.main([str(a) for a in arguments])
+    spikes = [fault for fault in read_json(report)["quality"]["faults"] if fault["kind"] == "flicker"]
+    assert [(f["joint"], f["first"], f["stop"], f["mended"]) for f in spikes] == [(motion.names[2], t, t + 1, True)]
+    assert spikes[0]["start_seconds"] == pytest.approx(40 / 30, abs=0.005) and spikes[0]["value"] == pytest.approx(np.rad2deg(0.6), abs=0.5)
+    assert angles(load_bvh(out, unit="cm").rotations, clean.rotations) < 1e-3
+
+
+def test_a_reference_pose_in_the_first_frame_gives_way_to_the_second():
+    _, motion, _ = turning()
+    motion.rotations[0] = [0, 0, 0, 1]
+    held, found = body.without_reference(motion)
+    assert found and np.array_equal(held.rotations, motion.rotations[[1, *range(1, motion.num_frames)]]) and held.num_frames == motion.num_frames
+    same, found = body.without_reference(motion.frames(slice(1, None)))
+    assert not found and np.isfinite(same.rotations).all()
+
+
+def test_joints_are_renamed_by_a_map(work, tmp_path, capsys):
+    path, arguments, (out, _) = work
+    motion = load_bvh(path, unit="cm")
+    save_bvh(path, replace(motion, names=[{"Hips": "Bottom"}.get(name, name) for name in motion.names]))
+    table = tmp_path / "map.tsv"
+    table.write_text("theirs\tours\nBottom\tHips\n")
+    body.main([str(a) for a in [*arguments, "--joint-map", table]])
+    assert load_bvh(out, unit="cm").names == motion.names
+    out.unlink()
+    table.write_text("theirs\tours\nTail\tHips\n")
+    refused(body.main, [*arguments, "--joint-map", table], capsys, "take 20260101_001, actor 001", "the body has no joints Tail", outputs=[out])
 
 
 def frames(claimed):
@@ -160,7 +208,7 @@ def nan_rows(first, count):
         (frames(12), ["'Frames: 12' but 420 rows follow"]),
         (lambda text: "", ["no HIERARCHY and MOTION"]),
         (lambda text: "\xe9\u4e2d" * 500, ["no HIERARCHY and MOTION"]),
-        (lambda text: text[: len(text) // 2], ["line", "values, need"]),
+        (lambda text: text[: len(text) // 2], ["rows follow", "correct the header"]),
         (nan_rows(100, 13), ["take 20260101_001, actor 001", "no usable frame for 0.117 s", "at most 0.1 s"]),
         (nan_rows(0, 420), ["take 20260101_001, actor 001", "cover no s"]),
         (lambda text: text.replace("Hips", "Bottom"), ["take 20260101_001, actor 001", "no hips among the joints"]),

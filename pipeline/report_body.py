@@ -1,0 +1,180 @@
+"""The report's page of one take's bodies: the worst moments of every kind of fault, drawn as bones before, at and after.
+
+In: the shoot's BVH and the body report (annotations/body) of both performances. Out: one PNG. A row is one fault: the frame
+before, its worst frame and the frame after, in front and side view of the whole body, or of the hand or foot enlarged for
+a fault of one. Rows without a fault say so and show the feet's ways on the ground.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline import rotations
+from pipeline.body_quality import KINDS
+from pipeline.bvh import Motion, load_bvh
+from pipeline.errors import InputError
+from pipeline.files import read_json
+from pipeline.joints import SIDES
+from pipeline.report_figure import pyplot, save
+from pipeline.skeleton import forward_kinematics, heading
+
+WORST = 2
+"""Faults that are drawn of each kind and performance."""
+COLOURS = ("#c2410c", "#1d4ed8")
+MARK = "#dc2626"
+
+
+def worst(faults: list[dict]) -> list[dict]:
+    """The WORST of each kind but nan, in KINDS' order: furthest beyond their limit, swaps and freezes the longest; ties by frame."""
+
+    def badness(fault: dict) -> float:
+        return fault["seconds"] if fault["kind"] in ("swap", "side_swap", "freeze") else abs(fault["value"] - fault["limit"])
+
+    chosen = []
+    for kind in KINDS[1:]:
+        mine = [fault for fault in faults if fault["kind"] == kind]
+        chosen += sorted(mine, key=lambda fault: (-badness(fault), fault["first"], fault["index"]))[:WORST]
+    return chosen
+
+
+def hand_of(motion: Motion, joint: int) -> tuple[int, list[int]] | None:
+    """The hand that a joint belongs to, and that hand's joints; None for other joints, and for the hand itself."""
+    found = motion.aliases()
+    for side in SIDES:
+        if f"{side}Hand" in found:
+            below = {found[f"{side}Hand"]}
+            for j, parent in enumerate(motion.parents):
+                if parent in below:
+                    below.add(j)
+            if joint in below - {found[f"{side}Hand"]}:
+                return found[f"{side}Hand"], sorted(below)
+    return None
+
+
+def views(motion: Motion, frames: list[int], joint: int) -> tuple[list[np.ndarray], list[int]]:
+    """Points (J + tips, 3) in cm of the frames, seen by the viewer (x right, y up, z towards), and the joints whose bones are drawn.
+
+    A body, or a foot below its ankle, is turned so that the body faces the viewer in the middle frame; of a hand, in its own
+    frame, the widest side is seen.
+    """
+    part = motion.frames(frames)
+    places, world = forward_kinematics(part)
+    tips = places.copy()
+    for j, end in motion.ends_cm.items():
+        tips[:, j] += rotations.rotate(world[:, j], end)
+    points = np.concatenate([places, tips], 1)
+    hand = hand_of(motion, joint)
+    if hand:
+        wrist, joints = hand
+        local = rotations.rotate(rotations.inverse(world[:, [wrist]]), points - places[:, [wrist]])
+        knuckles = [j for j in joints if j != wrist and np.linalg.norm(local[1, j]) > 0]
+        # the hand's widest plane lies in the picture, fingers up
+        centred = local[1, knuckles] - local[1, knuckles].mean(0)
+        _, _, axes = np.linalg.svd(centred)
+        up = axes[0] * (1 if axes[0] @ local[1, knuckles].mean(0) >= 0 else -1)
+        across = axes[1] * (1 if axes[1][np.argmax(np.abs(axes[1]))] > 0 else -1)
+        frame = np.stack([across, up, np.cross(across, up)], 1)
+        return list(local @ frame), joints
+    found = motion.aliases()
+    turn = heading(motion.names, motion.offsets_cm, world[1, found.get("Hips", 0)]) if "LeftUpLeg" in found and "Spine" in found else 0.0
+    back = rotations.about("y", np.array(-float(turn)))
+    for side in SIDES:  # a foot, with the shin that it hangs on
+        foot = [found[side + part] for part in ("Leg", "Foot", "ToeBase") if side + part in found]
+        if joint in foot[1:]:
+            return list(rotations.rotate(back, points - places[:, [foot[1]]])), foot
+    centre = places[1, found.get("Hips", 0)] * [1, 0, 1]
+    return list(rotations.rotate(back, points - centre)), list(range(len(motion.names)))
+
+
+def draw(ax, motion: Motion, points: np.ndarray, joints: list[int], marked: set[int], colour: str, limits: np.ndarray) -> None:
+    """Bones of `joints` in front view and, to the right, from the side; the bones that `marked` joints turn stand out."""
+    from matplotlib.collections import LineCollection
+
+    num = len(motion.names)
+    pairs = [(int(motion.parents[j]), j) for j in joints if motion.parents[j] in joints]
+    pairs += [(j, num + j) for j in joints if j in motion.ends_cm]
+    width = limits[1, 0] - limits[0, 0]
+    for view in (points[:, [0, 1]], np.stack([points[:, 2] + limits[1, 0] - limits[0, 2] + 0.1 * width, points[:, 1]], 1)):
+        for stand_out in (False, True):
+            lines = [view[[a, b]] for a, b in pairs if (a in marked) == stand_out]
+            ax.add_collection(LineCollection(lines, colors=MARK if stand_out else colour, linewidths=2.6 if stand_out else 1.3))
+        places = view[sorted(marked)]
+        ax.plot(places[:, 0], places[:, 1], "o", color=MARK, ms=3.5)
+    ax.set_xlim(limits[0, 0], limits[1, 0] + 1.1 * width + limits[1, 2] - limits[0, 2] - width + 0.1 * width)
+    ax.set_ylim(limits[0, 1], limits[1, 1])
+    ax.set_aspect("equal")
+    ax.axis("off")
+
+
+def draw_fault(axes, motion: Motion, name: str, fault: dict, colour: str) -> None:
+    """One fault in three pictures with its caption over the middle one."""
+    first, stop, last = fault["first"], fault["stop"], motion.num_frames - 1
+    frames = [max(first - 1, 0), min((first + stop) // 2, last), min(stop, last)]
+    joint = fault["index"]
+    points, joints = views(motion, frames, joint)
+    marked = set(joints) if joint < 0 else {joint}
+    if fault["kind"] == "swap":
+        words = fault["note"].split(";")[0].split(" and ")
+        marked = {j for j in joints for word in words if motion.names[j].split(":")[-1].replace("Hand", "").startswith(word) and joint >= 0}
+    seen = np.concatenate([p[[*joints, *(len(motion.names) + j for j in joints if j in motion.ends_cm)]] for p in points])
+    seen = seen[np.isfinite(seen).all(1)]
+    limits = np.stack([seen.min(0), seen.max(0)]) + np.array([[-1], [1]]) * 0.04 * np.ptp(seen, axis=0).max()
+    for ax, frame, p, when in zip(axes, frames, points, ("before", "at", "after"), strict=True):
+        draw(ax, motion, p, joints, marked, colour, limits)
+        ax.set_title(f"{when}, frame {frame}", fontsize=7)
+    size = f"{fault['value']:.1f} {fault['unit']} (limit {fault['limit']:g})"
+    note = f"; {fault['note']}" if fault["note"] else ""
+    mended = ", mended" if fault["mended"] else ""
+    caption = f"{name}: {fault['kind']} of {fault['joint']} at {fault['start_seconds']:.2f} s for {fault['seconds']:.3f} s: {size}{note}{mended}"
+    axes[1].text(0.5, 1.16, caption, transform=axes[1].transAxes, ha="center", fontsize=8.5, color="#111111")
+
+
+def draw_feet(ax, motion: Motion, quality: dict, name: str, colour: str) -> None:
+    """The ways of both feet's balls over the ground, from above, and how much they slide."""
+    found = motion.aliases()
+    places, _ = forward_kinematics(motion.frames(slice(None, None, max(1, round(motion.fps / 30)))))
+    for foot, style in zip(quality["feet"], ("-", "--")):
+        j = found[foot]
+        ax.plot(places[:, j, 0], places[:, j, 2], style, color=colour, lw=0.8, label=foot)
+    lines = [f"{foot}: slides in {100 * f['sliding_share']:.1f} % of {f['contact_frames']} ground frames, longest {f['longest_slide_cm']:.1f} cm"
+             for foot, f in quality["feet"].items()]  # fmt: skip
+    ax.set_title(f"{name}: no fault\n" + "\n".join(lines), fontsize=8)
+    ax.set_aspect("equal", adjustable="datalim")
+    ax.set_xlabel("x (cm)", fontsize=7)
+    ax.set_ylabel("z (cm)", fontsize=7)
+    ax.tick_params(labelsize=7)
+    if quality["feet"]:
+        ax.legend(fontsize=7, frameon=False)
+
+
+def run(*, bvh: list[Path], reports: list[Path], out: Path) -> None:
+    """Draw one take."""
+    rows: list[tuple[Motion, str, dict | None, str, dict]] = []
+    for path, report, colour in zip(bvh, reports, COLOURS, strict=True):
+        quality = read_json(report).get("quality")
+        if quality is None:
+            raise InputError(f"{report}: no quality in it; make it again with pipeline.body")
+        motion = load_bvh(path)
+        shown = worst(quality["faults"])
+        if shown and max(fault["stop"] for fault in shown) > motion.num_frames:
+            raise InputError(f"{path}: got {motion.num_frames} frames, {report} speaks of more; give the BVH that the report was made from")
+        name = f"{path.stem} ({quality['verdict']})"
+        rows += [(motion, name, fault, colour, quality) for fault in shown] or [(motion, name, None, colour, quality)]
+    plt = pyplot()
+    fig = plt.figure(figsize=(13, 2.9 * len(rows) + 0.6), layout="constrained")
+    parts = fig.subfigures(len(rows), 1, squeeze=False)[:, 0]
+    for part, (motion, name, fault, colour, quality) in zip(parts, rows, strict=True):
+        if fault is None:
+            draw_feet(part.subplots(1, 1), motion, quality, name, colour)
+        else:
+            draw_fault(part.subplots(1, 3), motion, name, fault, colour)
+    fig.suptitle(f"{out.stem}: bodies at their worst, front and side view")
+    save(fig, out)
+
+
+def add_arguments(parser) -> None:
+    """The command's arguments, without --out."""
+    two: dict[str, Any] = {"nargs": 2, "type": Path, "required": True}
+    parser.add_argument("--bvh", **two, help="BVH files of the shoot, in actor order")
+    parser.add_argument("--reports", **two, help="their body reports (JSON), in actor order")

@@ -3,6 +3,8 @@
 In: shoot, truth, dataset and annotations of all takes. Out: accuracy.csv, one row per take, actor and measure:
 
 start_error_ms      frame 0 of the dataset against the true start of the common window
+sync_first_ms       largest |error| of the time of the first frame or sample among the three streams; sync_last_ms of the last
+drops_missed        lost face frames that sync did not find, and drops_invented: those that it found and that were not lost
 body_error_cm       hips of the dataset against the recorded ones at the true time of each frame, root mean square
 audio_lag_ms        lag of the dataset's voice behind the true voice, by cross-correlation
 face_weight_rms     ARKit weights against the true ones at each frame's true time
@@ -20,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import stage
+from pipeline import audio, stage
 from pipeline.bvh import load_bvh
 from pipeline.files import read_json, whole
 from pipeline.rotations import slerp
@@ -70,14 +72,28 @@ def word_scores(found: list[dict], true: list[dict]) -> tuple[float, float, int]
     return float(result.wer), float(np.median(errors)) if errors else float("nan"), len(reference)
 
 
+def sync_errors(found: dict, start: dict[str, float], rate: dict[str, float], face_seconds: np.ndarray) -> dict[str, float]:
+    """Errors of an actor's streams on the clock, from the take's sync JSON, true starts (seconds of day), true rates and face times (N,)."""
+    first, last = [], []
+    for kind in ("body", "face", "audio"):
+        stream = found[kind]
+        count = stream["samples"] if kind == "audio" else stream["frames"] + stream.get("dropped", 0) - stream.get("duplicates", 0)
+        first.append(stream["start"] - start[kind])
+        last.append(stream["start"] + (count - 1) / stream["rate"] - start[kind] - (count - 1) / rate[kind])
+    index = np.round((face_seconds - start["face"]) * rate["face"]).astype(int)
+    lost, missing = set(range(index[0], index[-1])) - set(index.tolist()), set(found["face"]["missing"])
+    errors = {"sync_first_ms": 1e3 * max(map(abs, first)), "sync_last_ms": 1e3 * max(map(abs, last))}
+    return errors | {"drops_missed": float(len(lost - missing)), "drops_invented": float(len(missing - lost))}
+
+
 def _voices(shoot: Path, truth: Path, dataset: Path, take: Take, k: int, start: float, record: dict, num_samples: int) -> dict[str, float]:
     """Audio measures of one performance; the true voice has the microphone file's own start."""
     import soundfile
 
     name = take.performances[k]
-    first = round((start - record["start"][take.actors[k]]["audio"]) * OUT_RATE)
+    begin, rate = record["start"][take.actors[k]]["audio"], record["rate"][take.actors[k]]["audio"]
     raw, true = (
-        soundfile.read(path, start=first, frames=num_samples, dtype="float64")[0]
+        audio.resample_span(audio.open_audio(path, channel=1), start - begin, num_samples, true_rate=rate, out_rate=OUT_RATE).astype(float)
         for path in (shoot / take.name / f"{name}.wav", truth / take.name / f"{name}.wav")
     )
     voice = soundfile.read(dataset / "wav" / f"{name}.wav", dtype="float64")[0]
@@ -93,6 +109,9 @@ def score_performance(shoot: Path, truth: Path, dataset: Path, annotations: Path
     start, num_frames = about["start_seconds"], about["frames"]
     times = start + np.arange(num_frames) / 30
     scores = {"start_error_ms": 1e3 * (start - record["window"][0])}
+    synced = {p["actor"]: p for p in read_json(annotations / "sync" / f"{take.name}.json")["performances"]}[actor]
+    weights, seconds = np.load(truth / take.name / f"{name}.arkit.npy"), np.load(truth / take.name / f"{name}.seconds.npy")
+    scores |= sync_errors(synced, record["start"][actor], record["rate"][actor], seconds)
     recorded, kept = load_bvh(shoot / take.name / f"{name}.bvh"), load_bvh(dataset / "bvhs" / f"{name}.bvh")
     at = (times - record["start"][actor]["body"]) * recorded.fps
     low = np.clip(at.astype(int), 0, recorded.num_frames - 2)
@@ -101,7 +120,6 @@ def score_performance(shoot: Path, truth: Path, dataset: Path, annotations: Path
     turned = np.abs(np.sum(slerp(recorded.rotations[:, 0], at) * kept.rotations[:, 0], -1)).clip(0, 1)
     scores["body_error_deg"] = float(np.rad2deg(2 * np.arccos(turned)).mean())
     scores |= _voices(shoot, truth, dataset, take, k, start, record, round(num_frames * OUT_RATE / 30))
-    weights, seconds = np.load(truth / take.name / f"{name}.arkit.npy"), np.load(truth / take.name / f"{name}.seconds.npy")
     true = np.stack([np.interp(times, seconds, column) for column in weights.T], 1)
     scores["face_weight_rms"] = float(np.sqrt(np.mean((np.load(dataset / "face_arkit" / f"{name}.npy") - true) ** 2)))
     for kind in ("actions", "facing"):

@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 
 from pipeline import arkit, clock, config, faces, stage
+from pipeline.clock_model import take_seconds
 from pipeline.errors import InputError
-from pipeline.files import read_json, whole, write_json
+from pipeline.files import whole, write_json
 from pipeline.rig import load_rig
+from pipeline.sync_file import read_sync, stream_of
 from pipeline.takes import actor_of
 
 log = logging.getLogger("interact")
@@ -98,13 +100,16 @@ def fit_stream(stream: faces.FaceStream, rig_path: Path, first: int, stop: int, 
 
 def run(*, face: Path, rig: Path | None, sync: Path, performance: str, out: Path, out_report: Path, options: config.Blendshapes) -> None:
     """Fit one performance's face and write weights and report."""
-    take = read_json(sync)
-    stream = faces.open_face(face)
+    take = read_sync(sync)
     where = f"take {take['take']}, actor {actor_of(performance)}: {face.name}"
+    record = stream_of(take, performance, "face", where=where)
+    stream = faces.open_face(face, rate=record["rate"])
+    seconds, single = take_seconds(stream.seconds, record, where=where)
     times = clock.frame_times(take["start_seconds"], take["frames"], take["fps"])
-    # a gap may reach over the window's edges
-    first = max(int(np.searchsorted(stream.seconds, times[0] - options.max_gap_seconds, side="right")) - 2, 0)
-    stop = min(int(np.searchsorted(stream.seconds, times[-1] + options.max_gap_seconds)) + 2, len(stream.seconds))
+    # a gap may reach over the window's edges, and so does the low-pass
+    margin = options.max_gap_seconds + clock.LOW_PASS_LOBES / take["fps"]
+    first = max(int(np.searchsorted(seconds, times[0] - margin, side="right")) - 2, 0)
+    stop = min(int(np.searchsorted(seconds, times[-1] + margin)) + 2, len(seconds))
     if not stream.is_mesh:
         weights, residual = faces.live_link_weights(face)[first:stop], None
     elif rig is None:
@@ -112,9 +117,10 @@ def run(*, face: Path, rig: Path | None, sync: Path, performance: str, out: Path
     else:
         weights, residual = fit_stream(stream, rig, first, stop, options=options)
     usable = np.isfinite(weights).all(1)
-    index = clock.positions_in(times, stream.seconds[first:stop][usable], max_gap_seconds=options.max_gap_seconds, where=where)
+    used = usable & single[first:stop]
+    brought = clock.at_times(weights[used], seconds[first:stop][used], times, max_gap_seconds=options.max_gap_seconds, where=where)
     with whole(out) as temporary:
-        np.save(temporary, clock.linear(weights[usable], index).astype(np.float32))
+        np.save(temporary, brought.astype(np.float32))
     report: dict[str, Any] = {
         "performance": performance,
         "source": "mesh" if stream.is_mesh else "live link",

@@ -31,12 +31,22 @@ class Simulate(Section):
     noise_db: float = Field(default=-60.0, description="microphone noise against the voice's level, dB")
     mesh_noise_cm: float = Field(default=0.01, ge=0, description="standard deviation of face vertex noise, cm")
     drop_rate: float = Field(default=0.002, ge=0, le=0.1, description="share of face frames that the recorder loses")
+    drift_ppm: float = Field(default=0.0, ge=0, le=500, description="largest drift of a face's or, with ltc, a microphone's clock, parts per million")
+    jitter_ms: float = Field(default=0.0, ge=0, le=5, description="standard deviation of a face frame's timecode about its time, ms")
+    midnight: bool = Field(default=False, description="every take has midnight in its middle")
+    ltc: bool = Field(default=False, description="microphones record the timecode as LTC in a second channel")
 
 
 class Sync(Section):
     """Timecode of every stream to one common window."""
 
     min_seconds: float = Field(default=1.0, ge=0.1, description="shortest common window that is worth a take, seconds")
+    max_residual_ms: float = Field(
+        default=33.3, gt=0, description="how far stretches of a stream's timecodes may leave their own straight line, ms; half a frame (16.7) warns"
+    )
+    without_timecode: Literal["refuse", "voice"] = Field(
+        default="refuse", description="a face or voice without timecode: refuse it, or place it by mouth and voice (some 1 in 20 is a frame off)"
+    )
 
 
 class Body(Section):
@@ -48,7 +58,14 @@ class Body(Section):
     joints: list[str] | None = Field(
         default=None, description="joints of the dataset, in order; null takes the release's 60 where a file has them all, else the file's own"
     )
+    joint_map: str | None = Field(
+        default=None, description="table of joint names (theirs, ours) for another skeleton: mixamo, or a path; null takes the names as they are"
+    )
     max_gap_seconds: float = Field(default=0.1, ge=0, description="longest run of NaN rows that is interpolated, seconds")
+    mend_flicker: bool = Field(default=True, description="replace spikes of a single frame by the middle of the frames beside them")
+    flicker_deg: float = Field(default=8.0, gt=0, description="smallest spike of a joint that is reported as flicker, degrees")
+    freeze_seconds: float = Field(default=0.25, gt=0, description="longest stretch of a joint without any change that is not reported, seconds")
+    slide_cm_s: float = Field(default=15.0, gt=0, description="speed of a standing foot along the ground above which it slides, cm/s")
 
 
 class Blendshapes(Section):
@@ -102,6 +119,16 @@ class Facing(Section):
         default=45.0, gt=0, le=180, description="largest angle between head direction and direction to the partner's head, on the ground, degrees"
     )
     min_seconds: float = Field(default=0.2, ge=0, description="shortest stretch of facing or not, seconds")
+
+
+class SyncCheck(Section):
+    """Whether mouths and voices confirm the timecode."""
+
+    max_lag_seconds: float = Field(default=2.0, gt=0, description="largest lag between a face and its voice that is looked for, seconds")
+    warn_seconds: float = Field(default=1 / 60, gt=0, description="lag past which a take is to be looked at, seconds; half a frame")
+    max_offset_seconds: float | None = Field(
+        default=None, gt=0, description="lag past which a take is refused, seconds; null refuses none: timecode decides, mouths and voices are a hint"
+    )
 
 
 class Split(Section):
@@ -228,6 +255,7 @@ class Config(Section):
     transcripts: Transcripts = Transcripts()
     actions: Actions = Actions()
     facing: Facing = Facing()
+    sync_check: SyncCheck = SyncCheck()
     split: Split = Split()
     features: Features = Features()
     text: Text = Text()

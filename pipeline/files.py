@@ -78,7 +78,7 @@ def read_json(path: Path):
     """Parse a JSON file; an unreadable one is an InputError that names it."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         raise InputError(f"{path}: no such file; check the path") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not valid JSON ({error}); mend or replace the file") from None
@@ -97,7 +97,7 @@ def read_tsv(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     try:
         with open(path, newline="", encoding="utf-8-sig") as f:
             lines = list(csv.reader(f, delimiter="\t"))
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         raise InputError(f"{path}: no such file; check the path") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: not a tab-separated table in UTF-8 ({error}); save it again as UTF-8 text") from None

@@ -1,7 +1,7 @@
 """Quality: whether a take's files belong together, and what its stages had to mend, in one JSON with a verdict.
 
 In: the dataset's BVH, ARKit weights and WAV of the take's two performances, and the JSON reports of the capture stages
-(sync, body, fit, separation; none for a downloaded release). Out: {"take", "verdict": "good" or "check", "reasons": [...],
+(sync, body, fit, separation; none for a downloaded release) and of sync_check. Out: {"take", "verdict": "good" or "check", "reasons": [...],
 "performances": {name: measures}, "parts": {stage: {name: report}}}.
 
 `check` means that a person should look before the take is used; the reasons say at what. Files that do not belong together
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import arkit, stage
+from pipeline import arkit, body_quality, stage
 from pipeline.bvh import load_bvh
 from pipeline.clock import FPS, sample_of
 from pipeline.errors import InputError
@@ -99,9 +99,18 @@ def part_reasons(parts: dict[str, dict[str, dict]], num_frames: int) -> Iterator
         for name, report in parts.get(kind, {}).items():
             if report.get(key, 0) > MAX_MENDED_SHARE * num_frames:
                 yield f"{name}: {report[key]} {kind} frames with NaN were interpolated"
+    for name, report in parts.get("body", {}).items():
+        if "quality" in report:
+            yield from (f"{name}: {reason}" for reason in body_quality.reasons(report["quality"]))
     for name, report in parts.get("fit", {}).items():
         if report.get("residual_rms_cm", 0.0) > MAX_RESIDUAL_CM:
             yield f"{name}: face shapes fit the mesh to {report['residual_rms_cm']:.3f} cm only; is it the actor's rig?"
+    for report in parts.get("sync_check", {}).values():
+        if report.get("swapped"):
+            yield "each mouth moves with the other actor's voice: the microphones are swapped"
+        for name, found in report.get("performances", {}).items():
+            if found.get("verdict") == "off":
+                yield f"{name}: the voice is {1e3 * found['lag_seconds']:+.0f} ms against the mouth"
     for name, report in parts.get("separation", {}).items():
         clipped, samples = max(report.get("clipped_samples", [0]) or [0]), report.get("samples", 0)
         if clipped > MAX_CLIPPED_SHARE * max(samples, 1):

@@ -1,6 +1,7 @@
 """Report: the pictures and pages that `snakemake --report report.html` holds beside the results themselves.
 
     python -m pipeline.report take --sync S.json --microphones A.wav B.wav --voices A.wav B.wav --actions A.npy B.npy ... --out TAKE.png
+    python -m pipeline.report body --bvh A.bvh B.bvh --reports A.json B.json --out TAKE.png
     python -m pipeline.report sync --sync *.json --out sync.csv --out-page sync.html
     python -m pipeline.report residuals --fits *.json --out residuals.png
     python -m pipeline.report losses --runs RUNS --out losses.png
@@ -19,13 +20,16 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import report_take, stage
+from pipeline import report_body, report_take, stage
 from pipeline.errors import InputError
 from pipeline.files import read_json, whole
 from pipeline.report_figure import pyplot, save
 
 MODELS = ("face", "body_lower", "body_upper")
-SYNC_COLUMNS = "take actor stream start_seconds end_seconds rate frames dropped longest_gap_ms before_ms after_ms".split()
+SYNC_COLUMNS = (
+    "take actor stream start_seconds end_seconds rate drift_ppm jitter_ms residual_ms frames dropped duplicates longest_gap_ms before_ms after_ms "
+    "source"
+).split()
 MAX_NAMES = 64
 """More performances than this have no name under their bar."""
 STYLE = """body { font: 15px/1.5 system-ui, sans-serif; margin: 1.5rem; color: #222; }
@@ -37,8 +41,8 @@ def sync_rows(take: dict) -> list[dict]:
     """Rows of SYNC_COLUMNS, one for each actor and stream, of a take's sync JSON.
 
     Starts and ends are seconds since midnight; before_ms and after_ms is how much of a stream lies outside the common
-    window, which for audio ends with the span of the last frame and for the others with its instant. Dropped frames are
-    known of faces only, the cells of other streams are empty.
+    window, which for audio ends with the span of the last frame and for the others with its instant. Drift, jitter and
+    lost frames are known of streams that stamp their frames; the cells of others are empty.
     """
     first = take["start_seconds"]
     rows = []
@@ -50,9 +54,14 @@ def sync_rows(take: dict) -> list[dict]:
             cells = {
                 "take": take["take"], "actor": performance["actor"], "stream": name,
                 "start_seconds": f"{stream['start']:.4f}", "end_seconds": f"{stream['end']:.4f}", "rate": f"{stream['rate']:.6g}",
+                "drift_ppm": "" if stream["drift_ppm"] is None else f"{stream['drift_ppm']:+.1f}",
+                "jitter_ms": "" if stream["jitter_ms"] is None else f"{stream['jitter_ms']:.3f}",
+                "residual_ms": "" if stream["residual_ms"] is None else f"{stream['residual_ms']:.3f}",
                 "frames": stream.get("frames", stream.get("samples")), "dropped": stream.get("dropped", ""),
+                "duplicates": stream.get("duplicates", ""),
                 "longest_gap_ms": "" if gap is None else f"{1000 * gap:.1f}",
                 "before_ms": f"{1000 * (first - stream['start']):.1f}", "after_ms": f"{1000 * (stream['end'] - last):.1f}",
+                "source": stream["source"],
             }  # fmt: skip
             rows.append({key: str(value) for key, value in cells.items()})
     return rows
@@ -176,6 +185,9 @@ def main(argv: list[str] | None = None) -> None:
     if name == "take":
         run = report_take.run
         report_take.add_arguments(parser)
+    elif name == "body":
+        run = report_body.run
+        report_body.add_arguments(parser)
     elif name == "sync":
         run = run_sync
         parser.add_argument("--sync", type=Path, nargs="+", required=True, help="sync JSON of every take")
@@ -193,7 +205,7 @@ def main(argv: list[str] | None = None) -> None:
         print(__doc__)
         return
     else:
-        sys.exit(f"error: unknown command {name!r}; need take, sync, residuals, losses or accuracy")
+        sys.exit(f"error: unknown command {name!r}; need take, body, sync, residuals, losses or accuracy")
     parser.prog += f" {name}"
     parser.add_argument("--out", type=Path, required=True, help="file to write")
     stage.execute(parser, run, argv[1:])

@@ -70,7 +70,8 @@ def draw_streams(ax, take: dict) -> None:
             ax.barh(len(names), stream["end"] - stream["start"], left=stream["start"] - start, height=0.7, color=colour)
             count = f"{stream['frames']} frames" if "frames" in stream else f"{stream['samples']} samples"
             lost = f", {stream['dropped']} dropped" if "dropped" in stream else ""
-            ax.text(seconds / 2, len(names), f"{stream['rate']:.6g} Hz, {count}{lost}", ha="center", va="center", fontsize=8)
+            drift = "" if stream["drift_ppm"] is None else f", {stream['drift_ppm']:+.1f} ppm"
+            ax.text(seconds / 2, len(names), f"{stream['rate']:.6g} Hz, {count}{lost}{drift}", ha="center", va="center", fontsize=8)
             names.append(f"{performance['actor']} {name}")
     ax.set_yticks(range(len(names)), names, fontsize=8)
     ax.use_sticky_edges = False  # a margin beside the longest bar
@@ -93,9 +94,7 @@ def draw_voices(axes, take: dict, microphones: list[Path], voices: list[Path]) -
             voice, rate = soundfile.read(path, dtype="float32")
         except soundfile.LibsndfileError as error:
             raise InputError(f"{path}: not a readable WAV ({error.error_string}); separate the take again") from None
-        stream = performance["audio"]
-        first = round((take["start_seconds"] - stream["start"]) * stream["rate"])
-        pairs.append((read_window(microphone, first, len(voice), stream["rate"]), voice))
+        pairs.append((read_window(microphone, performance["audio"], take["start_seconds"], len(voice)), voice))
     width = round(WAVE_SECONDS * rate)
     # each actor's part is weighed by the microphone's power, so that a quiet voice counts as much as a loud one
     length = min(len(voice) for _, voice in pairs)

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import config, stage
+from pipeline import audio, config, stage
 from pipeline.errors import InputError
-from pipeline.files import read_json, whole, write_json
+from pipeline.files import whole, write_json
+from pipeline.sync_file import read_sync
 from pipeline.takes import actor_of, performance_actor
 
 log = logging.getLogger("interact")
@@ -141,32 +142,17 @@ def separate(mics: np.ndarray, rate: int, *, method: str = "mask") -> np.ndarray
     return out
 
 
-def read_window(path: Path, start_sample: int, num_samples: int, rate: int) -> np.ndarray:
-    """Samples of a mono WAV from `start_sample` on, at OUT_RATE, float32 (num_samples at OUT_RATE)."""
-    import soundfile
-
-    try:
-        with soundfile.SoundFile(path) as f:
-            if f.channels != 1:
-                raise InputError(f"{path}: {f.channels} channels, need one: the actor's own microphone; split the file")
-            f.seek(min(start_sample, f.frames))
-            x = f.read(int(np.ceil(num_samples * rate / OUT_RATE)), dtype="float32")
-    except soundfile.LibsndfileError as error:
-        raise InputError(f"{path}: not a readable WAV ({error.error_string}); export it again") from None
-    if rate != OUT_RATE:
-        import soxr
-
-        x = soxr.resample(x, rate, OUT_RATE)
-    if len(x) < num_samples - 1:
-        raise InputError(f"{path}: {len(x)} samples in the window, need {num_samples}; the file is shorter than its header says, export it again")
-    return np.pad(x[:num_samples], (0, max(num_samples - len(x), 0)))
+def read_window(path: Path, record: dict, start_seconds: float, num_samples: int) -> np.ndarray:
+    """A microphone's samples (num_samples,) float32 at OUT_RATE from `start_seconds` on the take's clock, by its record in the sync JSON."""
+    stream = audio.open_audio(path, channel=record.get("channel"))
+    return audio.resample_span(stream, start_seconds - record["start"], num_samples, true_rate=record["rate"], out_rate=OUT_RATE)
 
 
 def run(*, wav: list[Path], sync: Path, performance: list[str], out: list[Path], out_report: list[Path], options: config.Separation) -> None:
     """Separate one take and write the voices and reports of the performances that are asked for."""
     import soundfile
 
-    take = read_json(sync)
+    take = read_sync(sync)
     actors = [p["actor"] for p in take["performances"]]
     if not len(performance) == len(out) == len(out_report) or not {actor_of(name) for name in performance} <= set(actors):
         raise InputError(
@@ -180,9 +166,7 @@ def run(*, wav: list[Path], sync: Path, performance: list[str], out: list[Path],
             raise InputError(
                 f"take {take['take']}: {path.name} is the microphone of actor {owner}, need that of {actors[k]}; give --wav in actor order"
             )
-        stream = take["performances"][k]["audio"]
-        first = round((take["start_seconds"] - stream["start"]) * stream["rate"])
-        mics[k] = read_window(path, first, num_samples, stream["rate"])
+        mics[k] = read_window(path, take["performances"][k]["audio"], take["start_seconds"], num_samples)
     voices = separate(mics, OUT_RATE, method=options.method)
     for name, path, report in zip(performance, out, out_report, strict=True):
         k = actors.index(actor_of(name))

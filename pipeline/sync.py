@@ -1,8 +1,13 @@
 """Sync: timecode of every stream of a take to one clock and one common window.
 
-In: the take's timecode.json (start and rate of each body), BVH, face stream and Broadcast Wave of both performances.
-Out: sync/<take>.json with the window's start (seconds since midnight), its number of frames at 30 fps, and where each
-stream stands on that clock. Only headers and timecodes are read.
+In: the take's timecode.json (docs/timecode.md), BVH, face stream and WAV of both performances. Out: sync/<take>.json with
+the window's start (seconds of the shoot's day), its number of frames at 30 fps, and for each stream where it begins on
+that clock, how fast it ran, how that is known, and what was lost; on the log a table of the same; with --out-picture the
+streams on one time line.
+
+A stream that stamps every frame (a face, LTC in a channel) has its drops indexed first, then offset, drift and jitter
+fitted (pipeline.clock_model). A stream with a start only (a body, a Broadcast Wave) shows no drift: its rate is taken as
+given, and the table says so. Streams of one take agree about midnight: all starts are brought to within half a day.
 """
 
 import logging
@@ -11,64 +16,160 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import bvh, config, faces, stage
+from pipeline import audio, bvh, config, faces, ltc, stage
+from pipeline.clock_model import STANDARD_RATES, fit_clock
 from pipeline.errors import InputError
 from pipeline.files import read_json, sha256, write_json
-from pipeline.timecode import parse_timecode
+from pipeline.sync_file import KINDS
+from pipeline.timecode import near, parse_timecode
 
 log = logging.getLogger("interact")
 FPS = 30
+WARN_SECONDS = 0.5 / FPS
+"""Half a frame of the dataset: what is further off is seen."""
+LYING_RATE = 1.5
+"""A body that lasts this many times longer or shorter than its actor's other streams has a wrong rate, if a standard one fits."""
+LYING_TOLERANCE = 0.05
+"""How well the standard rate must fit then; recorders are not started and stopped at once."""
+END_FRAMES = 1.5
+"""Frames by which `end`, the last frame's timecode, may differ from start, rate and number of frames; some write the one after it."""
+
+
+def _rate(entry: dict, key: str, where: str) -> float | None:
+    rate = entry.get(key)
+    if rate is None:
+        return None
+    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate < 1e6:
+        raise InputError(f"{where}: {key} {rate!r} in timecode.json, need frames per second, such as 120; correct it")
+    return float(rate)
+
+
+def _time(entry: dict, key: str, rate: float, where: str) -> float | None:
+    """Seconds since midnight of a timecode in an entry of timecode.json, counted at its timecode_rate (default: the stream's)."""
+    if key not in entry:
+        return None
+    base = _rate(entry, "timecode_rate", where) or rate
+    try:
+        return parse_timecode(str(entry[key]), base, entry.get("drop_frame"))
+    except InputError as error:
+        raise InputError(f"{where}: {key} in timecode.json: {error}") from None
+
+
+def _stream(start: float | None, end: float, rate: float, source: str, **more) -> dict:
+    """What is known of a stream; `end` is its length while no start is known; drift, jitter and residual are null where nothing shows them."""
+    unknown = {"nominal_rate": None, "drift_ppm": None, "jitter_ms": None, "residual_ms": None}
+    return {"start": start, "end": end, "rate": rate, "source": source, **unknown, **more}
 
 
 def body_stream(path: Path, entry: dict | None, where: str) -> dict:
-    """Start, rate and last frame's time of a body, from its entry of timecode.json."""
-    if not isinstance(entry, dict) or "start" not in entry or "rate" not in entry:
-        raise InputError(f"{where}: timecode.json has no start and rate of the body; add {{'start': 'HH:MM:SS:FF', 'rate': 120}} under body")
-    rate = entry["rate"]
-    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate < 1e4:
-        raise InputError(f"{where}: rate {rate!r} of the body in timecode.json, need frames per second, such as 120; correct it")
-    rate = float(rate)
-    num_frames, header_fps = bvh.read_header(path)
-    if abs(header_fps / rate - 1) > 0.01:
-        log.warning("%s: BVH header says %.4g fps, timecode.json %.4g; timecode.json is taken", where, header_fps, rate)
-    try:
-        start = parse_timecode(str(entry["start"]), rate)
-    except InputError as error:
-        raise InputError(f"{where}: body in timecode.json: {error}") from None
-    return {"start": start, "end": start + (num_frames - 1) / rate, "rate": rate, "frames": num_frames, "sha256": sha256(path)}
+    """Start, rate and last frame's time of a body, from its entry of timecode.json.
 
-
-def face_stream(path: Path) -> dict:
-    """First and last time, frames, rate and frames that the recorder dropped, from a face's timecodes.
-
-    Frames are indexed with the dropped ones counted in, by the median step; the rate is the slope of a straight line
-    through their times, so that drops do not pass for drift.
+    The rate is the entry's, else the header's. Where the entry has an `end`, it must agree with start, rate and number of
+    frames; with fractional frames it is finer than a frame, and the rate is measured from it.
     """
-    stream = faces.open_face(path)
-    steps = np.diff(stream.seconds)
-    taken = np.round(steps / np.median(steps)).clip(1)
-    dropped = int((taken - 1).sum())
-    step = float(np.polyfit(np.concatenate([[0], np.cumsum(taken)]), stream.seconds - stream.seconds[0], 1)[0])
-    ends = stream.seconds[[0, -1]].tolist()
-    return {"start": ends[0], "end": ends[1], "rate": 1 / step, "frames": len(stream.seconds), "dropped": dropped, "longest_gap": float(steps.max())}
+    if not isinstance(entry, dict) or "start" not in entry:
+        raise InputError(f"{where}: timecode.json has no start and rate of the body; add {{'start': 'HH:MM:SS:FF', 'rate': 120}} under body")
+    where_body = f"{where}: body"
+    num_frames, header_fps = bvh.read_header(path)
+    given = _rate(entry, "rate", where_body)
+    rate = given or header_fps
+    if given and abs(header_fps / given - 1) > 0.01:
+        log.warning("%s: BVH header says %.4g fps, timecode.json %.4g; timecode.json is taken", where, header_fps, given)
+    start, end = _time(entry, "start", rate, where_body), _time(entry, "end", rate, where_body)
+    assert start is not None
+    more: dict[str, Any] = {"frames": num_frames, "sha256": sha256(path)}
+    if end is None:
+        return _stream(start, start + (num_frames - 1) / rate, rate, "start and rate" if given else "start and header rate", **more)
+    lasts = near(end, start + (num_frames - 1) / rate) - start
+    off = lasts * rate - (num_frames - 1)
+    if not -END_FRAMES <= off <= END_FRAMES:
+        raise InputError(
+            f"{where}: body lasts {lasts:.3f} s by start and end in timecode.json, {(num_frames - 1) / rate:.3f} s by {num_frames} frames at "
+            f"{rate:g} fps; correct the rate ({(num_frames - 1) / lasts:.4g} would agree), or start or end"
+            if lasts > 0
+            else f"{where}: body ends at {entry['end']} before it starts at {entry['start']}; correct timecode.json"
+        )
+    if "." not in str(entry["end"]):  # whole frames tell no drift: one frame in a minute is 140 ppm
+        return _stream(start, start + (num_frames - 1) / rate, rate, "start, rate and end", **more)
+    measured = (num_frames - 1) / lasts
+    return _stream(start, start + lasts, measured, "start and end", **more, nominal_rate=rate, drift_ppm=(measured / rate - 1) * 1e6)
 
 
-def audio_stream(path: Path, where: str) -> dict:
-    """Start (bext TimeReference), sample rate and end of a Broadcast Wave."""
-    import soundfile
-    from wavinfo import WavInfoReader
+def face_stream(path: Path, entry: dict | None = None, where: str = "face") -> dict:
+    """Clock of a face: its own timecodes, else the start and rate in its entry of timecode.json; start None where neither is there."""
+    entry = entry or {}
+    rate = _rate(entry, "rate", f"{where}: face")
+    stream = faces.open_face(path, rate=rate)
+    clock = fit_clock(stream.seconds, where=f"{where}: {path.name}")
+    last = int(clock.index[-1])
+    more: dict[str, Any] = {"frames": len(stream.seconds), "dropped": clock.dropped, "duplicates": clock.duplicates}
+    more["longest_gap"] = float(np.diff(clock.seconds).max())
+    if stream.has_timecode:
+        more |= {"missing": clock.missing.tolist(), "jitter_ms": 1000 * clock.jitter, "residual_ms": 1000 * clock.bend}
+        more |= {"nominal_rate": clock.nominal, "drift_ppm": clock.drift_ppm}
+        return _stream(clock.start, clock.start + last / clock.rate, clock.rate, "timecode per frame", **more)
+    begin = _time(entry, "start", clock.rate, f"{where}: face")
+    if begin is None:
+        return _stream(None, last / clock.rate, clock.rate, "none", **more)
+    end = _time(entry, "end", clock.rate, f"{where}: face")
+    if end is not None and abs((near(end, begin) - begin) * clock.rate - last) > END_FRAMES:
+        raise InputError(
+            f"{where}: face lasts {near(end, begin) - begin:.3f} s by start and end in timecode.json, {last / clock.rate:.3f} s by its "
+            f"{len(stream.seconds)} frames at {clock.rate:g} fps; correct one of them"
+        )
+    return _stream(begin, begin + last / clock.rate, clock.rate, "start and rate", **more)
 
-    try:
-        info = soundfile.info(path)
-        bext = WavInfoReader(str(path)).bext
-    except FileNotFoundError:
-        raise InputError(f"{where}: {path.name} is missing; add the actor's microphone") from None
-    except Exception as error:  # the readers raise many kinds for a broken file
-        raise InputError(f"{where}: {path.name} is not a readable WAV ({error}); export it again") from None
-    if bext is None:
-        raise InputError(f"{where}: {path.name} has no bext chunk and so no TimeReference, need a Broadcast Wave; record or export it with timecode")
-    start = bext.time_reference / info.samplerate
-    return {"start": start, "end": start + info.frames / info.samplerate, "rate": info.samplerate, "samples": info.frames, "sha256": sha256(path)}
+
+def audio_stream(path: Path, where: str, entry: dict | None = None) -> dict:
+    """Start and rate of a WAV: LTC in a channel or file that its entry names, else bext or iXML, else the entry's start.
+
+    LTC shows the recorder's true rate on the timecode's clock; a start alone does not. start is None where nothing tells it.
+    """
+    entry = entry or {}
+    stream = audio.open_audio(path, channel=entry.get("channel"))
+    rate, count = float(stream.rate), stream.num_samples
+    more: dict[str, Any] = {"samples": count, "sample_rate": stream.rate, "channel": stream.channel, "sha256": sha256(path)}
+    if (named := entry.get("ltc")) is not None:
+        frames = _ltc(path, named, stream.rate, _rate(entry, "timecode_rate", "audio"))
+        start, rate, residual = ltc.ltc_clock(frames, stream.rate)
+        more |= {"nominal_rate": float(stream.rate), "drift_ppm": (rate / stream.rate - 1) * 1e6, "residual_ms": 1000 * residual}
+        return _stream(start, start + count / rate, rate, f"LTC at {frames.fps:.4g} fps", **more)
+    given = stream.start_seconds
+    begin = given if given is not None else _time(entry, "start", FPS, "audio")
+    if begin is None:
+        return _stream(None, count / rate, rate, "none", **more)
+    return _stream(begin, begin + count / rate, rate, stream.source or "start", **more)
+
+
+def _ltc(path: Path, named: int | str, rate: int, fps: float | None) -> ltc.LtcFrames:
+    """Frames of the LTC in a channel (a number from 1) of a recording, or in another file beside it; `fps` None finds its rate."""
+    if isinstance(named, bool) or not isinstance(named, (int, str)):
+        raise InputError(f"{path.name}: ltc {named!r} under audio of timecode.json, need the number of a channel or the name of a file; correct it")
+    stream = audio.open_audio(path, channel=named) if isinstance(named, int) else audio.open_audio(path.with_name(named))
+    if stream.rate != rate:
+        raise InputError(f"{path.name}: LTC file {named} has {stream.rate} Hz, need {rate} as the voice, from the same recorder; correct ltc")
+    frames = ltc.decode_ltc(audio.blocks(stream), rate, fps=fps)
+    if len(frames.positions) < 2:
+        raise InputError(f"{path.name}: no LTC in {named!r}; name the channel or file that carries it under audio.ltc of timecode.json")
+    return frames
+
+
+def lying_rate(performance: dict, where: str) -> None:
+    """InputError where a body lasts so much longer or shorter than its actor's other streams that its rate must be wrong."""
+    body = performance["body"]
+    length = body["end"] - body["start"]
+    kind = max(("face", "audio"), key=lambda name: performance[name]["end"] - (performance[name]["start"] or 0.0))
+    other = performance[kind]["end"] - (performance[kind]["start"] or 0.0)
+    if 1 / LYING_RATE < length / other < LYING_RATE:
+        return
+    implied = body["frames"] / other
+    near_rate = float(STANDARD_RATES[np.argmin(np.abs(STANDARD_RATES / implied - 1))])
+    if abs(near_rate / implied - 1) < LYING_TOLERANCE:
+        said = "BVH header says" if body["source"] == "start and header rate" else "timecode.json says"
+        raise InputError(
+            f"{where}: {said} {body['rate']:g} fps but the {kind} lasts {other:.1f} s for {body['frames']} frames ({implied:.1f} fps); "
+            "correct the rate in timecode.json"
+        )
 
 
 def common_window(streams: dict[str, dict], where: str, *, min_seconds: float) -> tuple[float, int]:
@@ -88,27 +189,134 @@ def common_window(streams: dict[str, dict], where: str, *, min_seconds: float) -
     return start, int(np.floor(min(counts) + 1e-6))
 
 
-def run(*, timecode: Path, actors: list[str], bvh: list[Path], face: list[Path], wav: list[Path], out: Path, options: config.Sync) -> None:
-    """Sync one take and write its JSON."""
-    take = timecode.parent.name
+def _entries(timecode: Path, take: str, actors: list[str]) -> dict[str, dict]:
+    """The entries {kind: {actor: entry}} of timecode.json."""
     if not timecode.exists():
         raise InputError(f"take {take}: no timecode.json; write the start and rate of each body into {timecode}")
     content = read_json(timecode)
-    entries = content.get("body") if isinstance(content, dict) else None
-    if not isinstance(entries, dict):
+    if not isinstance(content, dict) or not isinstance(content.get("body"), dict):
         raise InputError(f"take {take}: {timecode} has no 'body', need {{'body': {{actor: {{'start': 'HH:MM:SS:FF', 'rate': 120}}}}}}; add it")
-    streams: dict[str, dict] = {}
-    performances = []
-    for actor, b, f, w in zip(actors, bvh, face, wav):
+    for kind, entries in content.items():
+        if kind not in KINDS:
+            raise InputError(f"take {take}: {timecode} has {kind!r}, need body, face and audio only; correct it")
+        if not isinstance(entries, dict):
+            raise InputError(f"take {take}: {timecode}, {kind}: got {type(entries).__name__}, need an entry for each actor; correct it")
+        for actor, entry in entries.items():
+            if actor not in actors:
+                raise InputError(f"take {take}: {timecode}, {kind} of {actor!r}, need actors {', '.join(actors)}; correct it")
+            if not isinstance(entry, dict):
+                raise InputError(
+                    f"take {take}, actor {actor}: no start and rate of the {kind}: timecode.json has {entry!r}, need {{...}}; correct it"
+                )
+            if not isinstance(entry.get("drop_frame"), (bool, type(None))):
+                raise InputError(f"take {take}, actor {actor}: drop_frame of the {kind} is {entry['drop_frame']!r}, need true or false; correct it")
+    return content
+
+
+def table(take: dict) -> list[str]:
+    """Lines of the table that explains a take: a header and a row for each stream."""
+    head = f"{'stream':<12}{'start, s':>13}{'offset, s':>11}{'rate':>12}{'drift':>10}{'lost':>6}{'twice':>7}{'jitter':>9}{'residual':>10}  known by"
+    lines = [head]
+    for performance in take["performances"]:
+        for kind in KINDS:
+            s = performance[kind]
+            drift = "unknown" if s["drift_ppm"] is None else f"{s['drift_ppm']:+.1f} ppm"
+            jitter, residual = ("-" if s[key] is None else f"{s[key]:.3f} ms" for key in ("jitter_ms", "residual_ms"))
+            counts = f"{s.get('dropped', '-'):>6}{s.get('duplicates', '-'):>7}"
+            lines.append(
+                f"{performance['actor'] + ' ' + kind:<12}{s['start']:>13.4f}{take['start_seconds'] - s['start']:>11.4f}{s['rate']:>12.4f}"
+                f"{drift:>10}{counts}{jitter:>9}{residual:>10}  {s['source']}"
+            )
+    return lines
+
+
+def draw(path: Path, take: dict) -> None:
+    """Write the picture of a take's streams on one time line."""
+    from pipeline.report_figure import pyplot, save
+    from pipeline.report_take import draw_streams
+
+    figure, ax = pyplot().subplots(figsize=(12, 3.2))
+    draw_streams(ax, take)
+    ax.set_xlabel("seconds from the first frame")
+    save(figure, path)
+
+
+def _without_timecode(performances: list[dict], files: list[dict[str, Path]], rigs: list[Path | None], where: str, options: config.Sync) -> None:
+    """Give streams that have no start one, by the mouth and the voice; InputError where that was not asked for or is not certain."""
+    for performance, paths, rig in zip(performances, files, rigs, strict=True):
+        unknown = [kind for kind in KINDS if performance[kind]["start"] is None]
+        if not unknown:
+            continue
+        who = f"{where}, actor {performance['actor']}"
+        kind = unknown[0]
+        hint = f"record or export {paths[kind].name} with timecode, or give its start under {kind} in timecode.json"
+        if len(unknown) > 1:
+            raise InputError(f"{who}: neither face nor audio has a timecode, need one of them; {hint}")
+        if options.without_timecode != "voice":
+            raise InputError(f"{who}: {paths[kind].name} has no timecode; {hint}, or set sync.without_timecode to voice")
+        from pipeline import sync_voice
+
+        match = sync_voice.voice_lag(performance, paths, rig, who)
+        if not match.confident:
+            raise InputError(f"{who}: {paths[kind].name} has no timecode, and mouth and voice do not agree clearly anywhere; {hint}")
+        face, sound = performance["face"], performance["audio"]
+        start = sound["start"] - match.lag_seconds if kind == "face" else face["start"] + match.lag_seconds
+        performance[kind] |= {"start": start, "end": start + performance[kind]["end"], "source": "mouth and voice", "confidence": match.confidence}
+        log.warning("%s: %s has no timecode; mouth and voice place it at %.3f s (confidence %.2f)", who, paths[kind].name, start, match.confidence)
+
+
+def run(
+    *,
+    timecode: Path,
+    actors: list[str],
+    bvh: list[Path],
+    face: list[Path],
+    wav: list[Path],
+    out: Path,
+    options: config.Sync,
+    rig: list[Path] | None = None,
+    out_picture: Path | None = None,
+) -> None:
+    """Sync one take and write its JSON."""
+    take = timecode.parent.name
+    entries = _entries(timecode, take, actors)
+    performances: list[dict[str, Any]] = []
+    files: list[dict[str, Path]] = []
+    for actor, b, f, w in zip(actors, bvh, face, wav, strict=True):
         where = f"take {take}, actor {actor}"
-        found = {"body": body_stream(b, entries.get(actor), where), "face": face_stream(f), "audio": audio_stream(w, where)}
-        streams |= {f"{actor} {kind}": stream for kind, stream in found.items()}
+        of = {kind: entries.get(kind, {}).get(actor) for kind in KINDS}
+        found = {"body": body_stream(b, of["body"], where), "face": face_stream(f, of["face"], where)}
+        try:
+            found["audio"] = audio_stream(w, where, of["audio"])
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
+        lying_rate(found, where)
         performances.append({"actor": actor, **found})
+        files.append({"body": b, "face": f, "audio": w})
+    reference = performances[0]["body"]["start"]
+    for performance in performances:
+        for kind in KINDS:
+            stream = performance[kind]
+            if stream["start"] is not None:
+                days = near(stream["start"], reference) - stream["start"]
+                stream["start"], stream["end"] = stream["start"] + days, stream["end"] + days
+            residual = stream["residual_ms"]
+            if residual is not None and residual > options.max_residual_ms:
+                raise InputError(
+                    f"take {take}, actor {performance['actor']}: the timecode of the {kind} leaves its own straight line by {residual:.1f} ms, "
+                    f"need at most {options.max_residual_ms:g}; its clock was set while it recorded: cut the take there or exclude it"
+                )
+            if residual is not None and residual > 1000 * WARN_SECONDS:
+                log.warning("take %s, actor %s: the timecode of the %s bends by %.1f ms", take, performance["actor"], kind, residual)
+    _without_timecode(performances, files, list(rig) if rig else [None] * len(performances), f"take {take}", options)
+    streams = {f"{performance['actor']} {kind}": performance[kind] for performance in performances for kind in KINDS}
     start, num_frames = common_window(streams, f"take {take}", min_seconds=options.min_seconds)
-    for name, stream in streams.items():
-        log.info("%s %-10s %.3f .. %.3f s, rate %.4f", take, name, stream["start"], stream["end"], stream["rate"])
-    log.info("%s window starts at %.4f s, %d frames", take, start, num_frames)
     result = {"take": take, "start_seconds": start, "frames": num_frames, "fps": FPS, "performances": performances}
+    for line in table(result):
+        log.info("%s", line)
+    log.info("%s window starts at %.4f s, %d frames", take, start, num_frames)
+    if out_picture:
+        draw(out_picture, result)
     write_json(out, result)
 
 
@@ -119,9 +327,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--timecode", type=Path, required=True, help="timecode.json of the take")
     parser.add_argument("--actors", nargs=2, required=True, help="the two actors, in id order")
     parser.add_argument("--bvh", **two, help="bodies, in actor order")
-    parser.add_argument("--face", **two, help="face streams (.mesh.h5 or .csv), in actor order")
-    parser.add_argument("--wav", **two, help="Broadcast Waves, in actor order")
+    parser.add_argument("--face", **two, help="face streams, in actor order")
+    parser.add_argument("--wav", **two, help="WAVs, in actor order")
+    parser.add_argument("--rig", nargs="*", type=Path, help="rigs, in actor order: only to place a mesh without timecode by its mouth")
     parser.add_argument("--out", type=Path, required=True, help="JSON to write")
+    parser.add_argument("--out-picture", type=Path, help="PNG to write: the streams on one time line")
     stage.execute(parser, run, argv)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from pipeline import config, shard_plan, split, stage
+from pipeline import config, shard_plan, split, stage, streams
 from pipeline.errors import InputError
 from pipeline.files import read_json, read_tsv
 from pipeline.simulate import plan as simulate_plan
@@ -131,11 +131,16 @@ class Study:
         return second if performance == first else first
 
     def raw_file(self, performance: str, kind: str) -> str:
-        """Path of a raw stream of a performance: kind bvh, wav, or face (.mesh.h5; .csv where only that is there)."""
+        """Path of a raw stream of a performance: kind bvh, wav, or face (the form that is there, else .mesh.h5)."""
         stem = f"{self.shoot}/{self.take_of[performance].name}/{performance}"
         if kind == "face":
-            return f"{stem}.csv" if Path(f"{stem}.csv").exists() and not Path(f"{stem}.mesh.h5").exists() else f"{stem}.mesh.h5"
+            return str(streams.find_face(Path(stem)) or f"{stem}.mesh.h5")
         return f"{stem}.{kind}"
+
+    def beside_face(self, wildcards) -> list[str]:
+        """Input function: what is read along with the raw faces of {take}, or with that of {performance}: timecodes and descriptions."""
+        names = [wildcards.performance] if hasattr(wildcards, "performance") else self._take(wildcards).performances
+        return [str(path) for name in names for path in streams.beside_face(Path(self.raw_file(name, "face")))]
 
     def raw(self, kind: str) -> InputFunction:
         """Input function: the raw files of both performances of the take ({take}, or the take of {performance})."""
@@ -166,10 +171,13 @@ class Study:
         return input.rigs[0] if self.config.rig else str(Path(input.rigs[0]).parent)
 
     def rigs(self, wildcards) -> list[str]:
-        """Input function: rigs of both actors of {take}, or the shoot's rig of the actor of {performance}."""
-        if hasattr(wildcards, "performance"):
-            return [f"{self.shoot}/rigs/{actor_of(wildcards.performance)}.npz"]
+        """Input function: the rigs of both actors of {take} that the annotations half reads."""
         return [self.rig(actor) for actor in self._take(wildcards).actors]
+
+    def shoot_rigs(self, wildcards) -> list[str]:
+        """Input function: the shoot's rigs of both actors of {take}, or of the actor of {performance}."""
+        actors = [actor_of(wildcards.performance)] if hasattr(wildcards, "performance") else self._take(wildcards).actors
+        return [f"{self.shoot}/rigs/{actor}.npz" for actor in actors]
 
     def capture_reports(self, wildcards) -> list[str]:
         """Input function: what the capture half has reported of {take}; nothing for a download."""

@@ -64,12 +64,35 @@ rule transcripts:
         "python -m pipeline.transcripts --wav {input.wav:q} --out {output:q} {params.options} > {log:q} 2>&1"
 
 
+rule sync_check:
+    input:
+        face=study.both(f"{study.dataset}/face_arkit/{{performance}}.npy"),
+        wav=study.both(f"{study.dataset}/wav/{{performance}}.wav"),
+        code=code("pipeline.sync_check"),
+    output:
+        f"{ROOT}/annotations/sync_check/{{take}}.json",
+    log:
+        f"{ROOT}/logs/sync_check/{{take}}.log",
+    benchmark:
+        f"{ROOT}/timings/sync_check/{{take}}.tsv"
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=800,
+    params:
+        options=flags(study.config.sync_check),
+    shell:
+        "python -m pipeline.sync_check --face {input.face:q} --wav {input.wav:q} --out {output:q} {params.options} > {log:q} 2>&1"
+
+
 rule quality:
     input:
         bvh=study.both(f"{study.dataset}/bvhs/{{performance}}.bvh"),
         face=study.both(f"{study.dataset}/face_arkit/{{performance}}.npy"),
         wav=study.both(f"{study.dataset}/wav/{{performance}}.wav"),
         parts=study.capture_reports,
+        sync_check=f"{ROOT}/annotations/sync_check/{{take}}.json",
         code=code("pipeline.quality"),
     output:
         f"{ROOT}/annotations/quality/{{take}}.json",
@@ -83,7 +106,7 @@ rule quality:
     resources:
         mem_mb=400,
     shell:
-        "python -m pipeline.quality --bvh {input.bvh:q} --face {input.face:q} --wav {input.wav:q} --parts {input.parts:q} --out {output:q} > {log:q} 2>&1"
+        "python -m pipeline.quality --bvh {input.bvh:q} --face {input.face:q} --wav {input.wav:q} --parts {input.parts:q} {input.sync_check:q} --out {output:q} > {log:q} 2>&1"
 
 
 # split.tsv is updated, never deleted: what it once said of a take stays

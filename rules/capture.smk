@@ -8,7 +8,9 @@ if not study.config.dataset:
             timecode=f"{study.shoot}/{{take}}/timecode.json",
             bvh=study.raw("bvh"),
             face=study.raw("face"),
+            beside=study.beside_face,
             wav=study.raw("wav"),
+            rig=study.shoot_rigs if study.config.sync.without_timecode == "voice" else [],
             code=code("pipeline.sync"),
         output:
             f"{ROOT}/annotations/sync/{{take}}.json",
@@ -25,12 +27,13 @@ if not study.config.dataset:
             actors=lambda wildcards: study.takes[wildcards.take].actors,
             options=flags(study.config.sync),
         shell:
-            "python -m pipeline.sync --timecode {input.timecode:q} --actors {params.actors} --bvh {input.bvh:q} --face {input.face:q} --wav {input.wav:q} --out {output:q} {params.options} > {log:q} 2>&1"
+            "python -m pipeline.sync --timecode {input.timecode:q} --actors {params.actors} --bvh {input.bvh:q} --face {input.face:q} --wav {input.wav:q} --rig {input.rig:q} --out {output:q} {params.options} > {log:q} 2>&1"
 
     rule body:
         input:
             bvh=study.own_raw("bvh"),
             sync=study.of_take(f"{ROOT}/annotations/sync/{{take}}.json"),
+            joint_map=[name] if (name := study.config.body.joint_map) and name.endswith(".tsv") else [],
             code=code("pipeline.body"),
         output:
             bvh=f"{ROOT}/dataset/bvhs/{{performance}}.bvh",
@@ -43,7 +46,7 @@ if not study.config.dataset:
             "../environment.yml"
         threads: 1
         resources:
-            mem_mb=600,
+            mem_mb=1200,
         params:
             options=flags(study.config.body),
         shell:
@@ -52,7 +55,8 @@ if not study.config.dataset:
     rule blendshapes:
         input:
             face=study.own_raw("face"),
-            rig=study.rigs,
+            beside=study.beside_face,
+            rig=study.shoot_rigs,
             sync=study.of_take(f"{ROOT}/annotations/sync/{{take}}.json"),
             code=code("pipeline.blendshapes"),
         output:

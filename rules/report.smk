@@ -6,7 +6,7 @@ STRIPS = study.test_takes + [name for name in study.takes if name not in study.t
 # pictures and pages beside the results; a download has no sync and no fits, only a simulated shoot has a truth
 REPORT = [f"{name}.png" for name in STRIPS] + ["losses.png"]
 if not study.config.dataset:
-    REPORT += ["sync.csv", "sync.html", "residuals.png"]
+    REPORT += ["sync.csv", "sync.html", "residuals.png"] + [f"body/{name}.png" for name in STRIPS]
 if study.simulated:
     REPORT += ["accuracy.html"]
 
@@ -143,6 +143,31 @@ if not study.config.dataset:
         shell:
             "python -m pipeline.report sync --sync {input.sync:q} --out {output.table:q} --out-page {output.page:q} > {log:q} 2>&1"
 
+    rule report_body:
+        input:
+            bvh=study.raw("bvh"),
+            reports=study.both(f"{ROOT}/annotations/body/{{performance}}.json"),
+            code=code("pipeline.report"),
+        output:
+            report(
+                f"{ROOT}/results/report/body/{{take}}.png",
+                caption="../workflow/report/body.rst",
+                category="Takes",
+                subcategory="Bodies at their worst",
+                labels=lambda wildcards: {"take": wildcards.take, "split": study.split[wildcards.take]},
+            ),
+        log:
+            f"{ROOT}/logs/report_body/{{take}}.log",
+        benchmark:
+            f"{ROOT}/timings/report_body/{{take}}.tsv"
+        conda:
+            "../environment.yml"
+        threads: 1
+        resources:
+            mem_mb=1000,
+        shell:
+            "python -m pipeline.report body --bvh {input.bvh:q} --reports {input.reports:q} --out {output:q} > {log:q} 2>&1"
+
     rule report_residuals:
         input:
             fits=expand(f"{ROOT}/annotations/fit/{{name}}.json", name=study.performances),
@@ -176,6 +201,7 @@ if study.simulated:
             shoot=[f"{study.shoot}/takes.tsv"],
             truth=expand(f"{ROOT}/truth/{{take}}/truth.json", take=study.takes),
             dataset=f"{ROOT}/dataset/dataset.json",
+            sync=expand(f"{ROOT}/annotations/sync/{{take}}.json", take=study.takes),
             actions=expand(f"{ROOT}/annotations/actions/{{name}}.npy", name=study.performances),
             facing=expand(f"{ROOT}/annotations/facing/{{name}}.npy", name=study.performances),
             transcripts=expand(f"{ROOT}/annotations/transcripts/{{name}}.json", name=study.performances),

@@ -13,7 +13,7 @@ from pipeline.simulate.head import Head
 from pipeline.simulate.speech import RATE
 from pipeline.timecode import format_timecode, parse_timecode
 
-BODY_RATE, FACE_RATE = 120, 60
+BODY_RATE, FACE_RATE, LTC_FPS = 120, 60, 30
 SOUND_CM_PER_S = 34_300.0
 LONGEST_DROP = 4  # lost frames in a row; the gap stays below 0.1 s
 BLOCK_FRAMES = 64
@@ -37,10 +37,19 @@ def kept_frames(num_frames: int, drop_rate: float, rng: np.random.Generator) -> 
     return np.flatnonzero(~lost)
 
 
-def face_times(start: float, frames: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """Timecode of each face frame (N), and the seconds (N,) that it stands for."""
-    codes = [format_timecode(start + frame / FACE_RATE, FACE_RATE) for frame in frames.tolist()]
-    return codes, np.array([parse_timecode(code, FACE_RATE) for code in codes])
+def face_times(start: float, frames: np.ndarray, *, drift_ppm: float = 0.0, jitter_seconds: np.ndarray | None = None) -> tuple[list[str], np.ndarray]:
+    """Timecode of each face frame (N), and the seconds (N,) of day at which it was taken (past midnight: 86,400 and more).
+
+    A recorder that drifts takes its frames faster than FACE_RATE; its stamps are the time, to a thousandth of a frame,
+    with jitter (N,).
+    """
+    if not drift_ppm and jitter_seconds is None:
+        codes = [format_timecode(start + frame / FACE_RATE, FACE_RATE) for frame in frames.tolist()]
+        days = 86_400.0 * np.floor((start + frames / FACE_RATE) / 86_400.0 + 1e-12)
+        return codes, np.array([parse_timecode(code, FACE_RATE) for code in codes]) + days
+    seconds = start + frames / (FACE_RATE * (1 + drift_ppm * 1e-6))
+    stamps = seconds if jitter_seconds is None else seconds + jitter_seconds
+    return [format_timecode(stamp, FACE_RATE) for stamp in stamps.tolist()], seconds
 
 
 def write_mesh(path: Path, head: Head, weights: np.ndarray, codes: list[str], *, actor: str, noise_cm: float, rng: np.random.Generator) -> None:
@@ -61,18 +70,20 @@ def write_mesh(path: Path, head: Head, weights: np.ndarray, codes: list[str], *,
 
 
 def write_bwf(path: Path, samples: np.ndarray, start_seconds: float, *, date: str) -> None:
-    """Write samples (S,) in [-1, 1] as 24-bit mono Broadcast Wave at 48 kHz, recorded on `date` (YYYYMMDD).
+    """Write samples (S,) or (S, channels) in [-1, 1] as 24-bit Broadcast Wave at 48 kHz, recorded on `date` (YYYYMMDD).
 
     bext TimeReference is the start in samples since midnight (EBU Tech 3285).
     """
     pcm = np.clip(np.round(np.asarray(samples, float) * 2**23), -(2**23), 2**23 - 1).astype("<i4")
     raw = pcm.view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
     day = f"{date[:4]}-{date[4:6]}-{date[6:]}".encode()
+    channels = 1 if np.ndim(samples) == 1 else np.shape(samples)[1]
+    start_seconds %= 86_400.0
     second = int(start_seconds)
     clock = f"{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}".encode()
     bext = struct.pack("<256s32s32s10s8sQH", b"close microphone", b"simulated", b"", day, clock, round(start_seconds * RATE), 1)
     bext += b"\0" * (602 - len(bext))
-    layout = struct.pack("<HHIIHH", 1, 1, RATE, RATE * 3, 3, 24)
+    layout = struct.pack("<HHIIHH", 1, channels, RATE, RATE * 3 * channels, 3 * channels, 24)
     chunks = ((b"bext", bext), (b"fmt ", layout), (b"data", raw))
     size = 4 + sum(8 + len(data) + len(data) % 2 for _, data in chunks)
     with whole(path) as temporary, open(temporary, "wb") as f:
@@ -99,6 +110,23 @@ def convolve(samples: np.ndarray, response: np.ndarray, *, size: int = 1 << 16) 
         if part.any():
             result[i : i + size] += np.fft.irfft(np.fft.rfft(part, size) * spectrum, size)
     return result[: len(samples)]
+
+
+def drifted(samples: np.ndarray, drift_ppm: float) -> np.ndarray:
+    """Samples (S,) float32 of a recorder that runs `drift_ppm` fast: as many, each 1 / (RATE (1 + drift)) after the one before."""
+    if not drift_ppm:
+        return samples
+    import soxr
+
+    found = soxr.resample(samples, 1.0, 1 + drift_ppm * 1e-6, quality="VHQ")[: len(samples)]
+    return np.pad(found, (0, len(samples) - len(found))).astype(np.float32)
+
+
+def ltc_channel(start_seconds: float, num_samples: int, drift_ppm: float) -> np.ndarray:
+    """The timecode as LTC (S,), as a recorder hears it that starts at `start_seconds` of day and drifts."""
+    from pipeline.simulate.ltc import encode_ltc
+
+    return encode_ltc(start_seconds % 86_400.0, LTC_FPS, num_samples, RATE, drift_ppm=drift_ppm)
 
 
 def microphone(

@@ -31,24 +31,33 @@ FPS = 30
 MARGINS_S = (0.3, 1.5)  # how long before the scene a recorder starts, and how long after it stops
 SHARED_MARGIN_S = 0.95  # what the shortest margins of six streams add to the window, on average
 FACING_RAD = np.pi / 4
+DRIFT_DRAWS, JITTER_DRAWS = 1, 2  # generators of their own, so that clocks change nothing else
 RATES = {"body": BODY_RATE, "face": FACE_RATE, "audio": RATE}
 
 
 @dataclass(frozen=True)
 class Streams:
-    """When the recorders run: start {stream: seconds} and size {stream: frames or samples} of each actor, seconds of day."""
+    """When the recorders run: start {stream: seconds}, size {stream: frames or samples} and drift {stream: ppm} of each actor.
+
+    Starts are seconds of day, past midnight 86,400 and more.
+    """
 
     start: list[dict[str, float]]
     size: list[dict[str, int]]
+    drift_ppm: list[dict[str, float]]
+
+    def rate(self, k: int, name: str) -> float:
+        """True rate of actor k's stream, frames or samples per second."""
+        return RATES[name] * (1 + self.drift_ppm[k][name] * 1e-6)
 
     @property
     def window(self) -> tuple[float, float]:
         """The latest first sample and the earliest last sample of all streams, seconds of day."""
-        stops = [s[k] + (n[k] - 1) / RATES[k] for s, n in zip(self.start, self.size, strict=True) for k in s]
+        stops = [s[name] + (self.size[k][name] - 1) / self.rate(k, name) for k, s in enumerate(self.start) for name in s]
         return max(t for s in self.start for t in s.values()), min(stops)
 
 
-def plan_streams(begin: float, seconds: float, rng: np.random.Generator) -> Streams:
+def plan_streams(begin: float, seconds: float, rng: np.random.Generator, drift_ppm: list[dict[str, float]]) -> Streams:
     """Draw when each recorder starts and stops round a scene of about `seconds` that begins at `begin` seconds of day."""
     end = begin + seconds - SHARED_MARGIN_S
     start, size = [], []
@@ -58,7 +67,14 @@ def plan_streams(begin: float, seconds: float, rng: np.random.Generator) -> Stre
         times["audio"] = round((begin - early[2]) * RATE) / RATE
         start.append(times)
         size.append({name: int((end + late[i] - times[name]) * RATES[name]) + 1 for i, name in enumerate(times)})
-    return Streams(start, size)
+    return Streams(start, size, drift_ppm)
+
+
+def draw_drifts(row: dict[str, str], seed: int, options: config.Simulate) -> list[dict[str, float]]:
+    """Drift of each actor's recorders, ppm: of the face, and of the microphone where LTC can show it."""
+    rng = np.random.default_rng([seed, int(row["date"]), int(row["scenario"]), DRIFT_DRAWS])
+    face, sound = rng.uniform(-options.drift_ppm, options.drift_ppm, (2, 2))
+    return [{"body": 0.0, "face": float(face[k]), "audio": float(sound[k]) if options.ltc else 0.0} for k in range(2)]
 
 
 def _voice(turns: list[Turn], start: float, size: int, level: float) -> np.ndarray:
@@ -139,12 +155,16 @@ class Scene:
     mesh_rngs: list[np.random.Generator]
 
 
-def play(row: dict[str, str], *, seed: int, seconds: float) -> Scene:
-    """Let both actors of a row of takes.tsv speak and move for about `seconds`; random only in seed and take."""
+def play(row: dict[str, str], *, seed: int, options: config.Simulate) -> Scene:
+    """Let both actors of a row of takes.tsv speak and move for about `seconds`; random only in seed, take and options."""
+    seconds = options.seconds
     actors = [row["actor_a"], row["actor_b"]]
     rng = np.random.default_rng([seed, int(row["date"]), int(row["scenario"])])
     time_rng, talk_rng, script_rng, mic_rng, *own = rng.spawn(10)
-    streams = plan_streams(plan.seconds_of_day(row, seconds) + time_rng.uniform(5, 15), seconds, time_rng)
+    begin = plan.seconds_of_day(row, seconds) + time_rng.uniform(5, 15)
+    if options.midnight:
+        begin = 86_400.0 - seconds / 2
+    streams = plan_streams(begin, seconds, time_rng, draw_drifts(row, seed, options))
     start, stop = streams.window
     sentences = draw_sentences(seconds, talk_rng)
     utterances = [speak(texts, actor, int(talk_rng.integers(1, 2**31))) for texts, actor in zip(sentences, actors, strict=True)]
@@ -164,16 +184,21 @@ def _record_sound(scene: Scene, options: config.Simulate) -> Iterator[tuple[np.n
     distance_cm = float(np.linalg.norm(middles[0] - middles[1]))
     for k in range(2):
         shift = round((streams.start[k]["audio"] - streams.start[1 - k]["audio"]) * RATE)
-        yield recording.microphone(
+        heard = recording.microphone(
             voices[k], voices[1 - k], shift, distance_cm=distance_cm,
             crosstalk_db=options.crosstalk_db, noise_db=options.noise_db, rng=scene.mic_rng,
         )  # fmt: skip
+        yield tuple(recording.drifted(x, streams.drift_ppm[k]["audio"]) for x in heard)  # type: ignore[misc]
 
 
 def _record_face(scene: Scene, k: int, actor: str, emotion: str, mesh: Path, truth: Path, options: config.Simulate) -> None:
     """Write actor k's mesh stream, and beside `truth`.arkit.npy and .seconds.npy."""
     start, size, rng = scene.streams.start[k]["face"], scene.streams.size[k]["face"], scene.face_rngs[k]
-    codes, seconds = recording.face_times(start, recording.kept_frames(size, options.drop_rate, rng))
+    frames = recording.kept_frames(size, options.drop_rate, rng)
+    jitter = None
+    if options.jitter_ms:
+        jitter = 1e-3 * options.jitter_ms * np.random.default_rng([int(rng.integers(2**31)), JITTER_DRAWS]).standard_normal(len(frames))
+    codes, seconds = recording.face_times(start, frames, drift_ppm=scene.streams.drift_ppm[k]["face"], jitter_seconds=jitter)
     weights = evaluate_face(plan_face(scene.turns[k], emotion, seconds[0], seconds[-1], rng), seconds).astype(np.float32)
     head = make_head(actor, options.num_vertices)
     recording.write_mesh(mesh, head, weights, codes, actor=actor, noise_cm=options.mesh_noise_cm, rng=scene.mesh_rngs[k])
@@ -185,26 +210,29 @@ def run(*, take: str, out: Path, truth: Path, seed: int, options: config.Simulat
     """Write a take's folder of the shoot and its folder of the truth."""
     row = _row(take, seed)
     actors = [row["actor_a"], row["actor_b"]]
-    scene = play(row, seed=seed, seconds=options.seconds)
+    scene = play(row, seed=seed, options=options)
     streams, window = scene.streams, scene.streams.window
     times = window[0] + np.arange(int((window[1] - window[0]) * FPS + 1e-6) + 1) / FPS
     faces = facing(scene.motions, [start["body"] for start in streams.start], times)
-    record: dict[str, Any] = {"window": list(window), "start": dict(zip(actors, streams.start, strict=True)), "words": {}, "said": {}}
+    record: dict[str, Any] = {"window": list(window), "start": dict(zip(actors, streams.start, strict=True)), "rate": {}, "words": {}, "said": {}}
     for k, (actor, (mic, clean)) in enumerate(zip(actors, _record_sound(scene, options), strict=True)):
         name = f"{row['date']}_{actor}_{row['scenario']}"
         folder, apart, start = out / take, truth / take, streams.start[k]
         save_bvh(folder / f"{name}.bvh", scene.motions[k])
-        recording.write_bwf(folder / f"{name}.wav", mic, start["audio"], date=row["date"])
+        channels = mic if not options.ltc else np.stack([mic, recording.ltc_channel(start["audio"], len(mic), streams.drift_ppm[k]["audio"])], 1)
+        recording.write_bwf(folder / f"{name}.wav", channels, start["audio"], date=row["date"])
         recording.write_bwf(apart / f"{name}.wav", clean, start["audio"], date=row["date"])
         _record_face(scene, k, actor, row["emotion"], folder / f"{name}.mesh.h5", apart / name, options)
         _save(apart / f"{name}.actions.npy", scene.scripts[k].action_at(times))
         _save(apart / f"{name}.facing.npy", faces[k])
+        record["rate"][actor] = {kind: streams.rate(k, kind) for kind in RATES}
         record["words"][actor], record["said"][actor] = _said(scene.turns[k])
     bodies = {
         actor: {"start": format_timecode(start["body"], BODY_RATE), "rate": BODY_RATE} for actor, start in zip(actors, streams.start, strict=True)
     }
     write_json(truth / take / "truth.json", record)
-    write_json(out / take / "timecode.json", {"body": bodies})
+    entries = {"body": bodies} | ({"audio": {actor: {"channel": 1, "ltc": 2} for actor in actors}} if options.ltc else {})
+    write_json(out / take / "timecode.json", entries)
 
 
 def main(argv: list[str] | None = None) -> None:

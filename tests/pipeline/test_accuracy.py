@@ -64,15 +64,17 @@ def scored(shoot, captured, tmp_path):
     truth, notes = tmp_path / "truth", tmp_path / "annotations"
     for take in ("20260101_001", "20260101_002"):
         about = read_json(captured / "annotations" / "sync" / f"{take}.json")
-        record = {"start": {}, "window": [about["start_seconds"] + 0.002, about["start_seconds"] + 3], "words": {}}
+        write_json(notes / "sync" / f"{take}.json", about)
+        record = {"start": {}, "rate": {}, "window": [about["start_seconds"] + 0.002, about["start_seconds"] + 3], "words": {}}
         for k, actor in enumerate(ACTORS):
             name = f"20260101_{actor}_{take[-3:]}"
             true = shoot.truth[name]
-            record["start"][actor] = true.start
+            record["start"][actor], record["rate"][actor] = true.start, {"body": 120.0, "face": 30.0, "audio": 48_000.0}
             record["words"][actor] = words("well hello there", start=about["start_seconds"] + 0.2)
             (truth / take).mkdir(parents=True, exist_ok=True)
             soundfile.write(truth / take / f"{name}.wav", true.voice, AUDIO_RATE, subtype="PCM_24")
             seconds = true.start["face"] + np.arange(105) / 30
+            seconds = np.delete(seconds, 40)  # the frame that the tiny shoot's recorder lost
             np.save(truth / take / f"{name}.seconds.npy", seconds)
             np.save(truth / take / f"{name}.arkit.npy", true.weights_at(seconds))
             for kind in ("actions", "facing"):
@@ -87,6 +89,18 @@ def scored(shoot, captured, tmp_path):
     return ["--shoot", shoot.folder, "--truth", truth, "--dataset", captured / "dataset", "--annotations", notes, "--out", out], out
 
 
+def test_sync_errors_are_seen_at_both_ends_and_drops_are_named():
+    found = {"body": {"start": 10.0, "rate": 120.0, "frames": 1201}, "audio": {"start": 9.0, "rate": 48_000.0, "samples": 480_001}}
+    found["face"] = {"start": 9.5, "rate": 60.0, "frames": 599, "dropped": 2, "duplicates": 0, "missing": [5, 7]}
+    seconds = 9.5 + np.delete(np.arange(601), [5, 9]) / 60
+    start, rate = {"body": 10.001, "face": 9.5, "audio": 9.0}, {"body": 120.0, "face": 60.0, "audio": 48_000 * (1 + 50e-6)}
+    errors = accuracy.sync_errors(found, start, rate, seconds)
+    assert errors["sync_first_ms"] == pytest.approx(1.0) and errors["sync_last_ms"] == pytest.approx(1.0, abs=1e-6)
+    assert errors["drops_missed"] == errors["drops_invented"] == 1
+    rate["audio"] = 48_000 * (1 - 300e-6)
+    assert accuracy.sync_errors(found, start, rate, seconds)["sync_last_ms"] == pytest.approx(3.0, rel=1e-3)
+
+
 def table(path) -> dict:
     with open(path, newline="") as f:
         return {(row["take"], row["actor"], row["measure"]): float(row["value"]) for row in csv.DictReader(f)}
@@ -99,6 +113,7 @@ def test_scores_are_those_of_what_happened(scored):
     for take in ("20260101_001", "20260101_002"):
         for k, actor in enumerate(ACTORS):
             values = {measure: value for (t, a, measure), value in scores.items() if (t, a) == (take, actor)}
+            assert values["sync_first_ms"] < 1e-3 and values["sync_last_ms"] < 1e-2 and values["drops_missed"] == values["drops_invented"] == 0
             assert values["start_error_ms"] == pytest.approx(-2, abs=1e-3) and values["audio_lag_ms"] == 0
             assert values["body_error_cm"] < 1e-3 and values["body_error_deg"] < 1e-2 and values["face_weight_rms"] < 1e-4
             assert values["si_sdr_db"] > values["si_sdr_raw_db"] + 2 > 10

@@ -6,7 +6,7 @@ import pytest
 from tiny_shoot import ORDERS, Truth, make_motion
 
 from pipeline import bvh, rotations
-from pipeline.bvh import Motion, load_bvh, read_header, read_names, save_bvh
+from pipeline.bvh import Motion, count_frames, first_frame_is_reference, load_bvh, read_header, read_names, save_bvh
 from pipeline.errors import InputError
 from pipeline.skeleton import forward_kinematics
 
@@ -121,6 +121,15 @@ def loosen(text: str) -> str:
         lambda t: t.replace("10 90 0 0 90", "1e1 9.0E+1 -0.0 .0 90."),
         lambda t: t.replace("Spine", "MOTIONless"),
         lambda t: t.replace("End Site", "End site"),
+        lambda t: t.replace("\n", "\r"),
+        lambda t: t.replace("\n", "\r\r\n"),
+        lambda t: t.replace("10 90 0 0 90", "+10 90 0 0 90"),
+        lambda t: t.replace("0 90 0 0 90 0 12", "0 90 0 0 90 0 1.2E+01").replace(" 13 ", " 130e-1 "),
+        lambda t: t.replace("\n  {", " {").replace("Hips\n{", "Hips {"),
+        lambda t: t.replace("HIERARCHY", "Hierarchy").replace("ROOT", "Root").replace("JOINT", "joint").replace("OFFSET", "Offset"),
+        lambda t: t.replace("CHANNELS", "channels").replace("MOTION", "Motion").replace("Frames:", "frames :").replace("Frame Time:", "FRAME TIME:"),
+        lambda t: t.replace("Frames: ", "Frames:").replace("Frame Time: ", "Frame  Time:"),
+        lambda t: t.replace("position", "Position").replace("rotation", "ROTATION"),
     ],
 )
 def test_the_same_motion_however_it_is_written(tmp_path, change):
@@ -129,7 +138,7 @@ def test_the_same_motion_however_it_is_written(tmp_path, change):
     assert plain.fps == changed.fps
 
 
-@pytest.mark.parametrize("spelling", ["nan", "NaN", "-nan"])
+@pytest.mark.parametrize("spelling", ["nan", "NaN", "-nan", "-nan(ind)", "1.#QNAN0", "-1.#IND00"])
 def test_nan_stays_nan(tmp_path, spelling):
     motion = load_bvh(write(tmp_path, SMALL.replace("10 90 0 0 90 0 13", f"10 {spelling} 0 0 {spelling} 0 13")), unit="cm")
     assert np.isnan(motion.positions_cm[1, 0]).tolist() == [False, True, False] and np.isnan(motion.rotations[1, 0]).all()
@@ -173,20 +182,33 @@ def test_names_are_read_without_the_motion(tmp_path):
         (lambda t: "\xe9\xff \u4e2d\u6587 garbage" * 9, "no HIERARCHY and MOTION"),
         (lambda t: t.split("MOTION")[0], "no HIERARCHY and MOTION"),
         (lambda t: t.replace("pre:Spine", "Sp\xefne").encode("latin-1"), "not UTF-8"),
-        (lambda t: t.replace("Frames: 2", "Frames: 3"), "'Frames: 3' but 2 rows follow"),
-        (lambda t: t.replace("Frames: 2", "Frames: 1"), "'Frames: 1' but 2 rows follow"),
+        (lambda t: t.replace("Frames: 2", "Frames: 5"), "'Frames: 5' but 2 rows follow"),
+        (lambda t: t + "0 0 0 0 0 0 0 0 0 0\n" * 3, "'Frames: 2' but 5 rows follow"),
         (lambda t: t.split("0 90 0 0")[0].replace("Frames: 2", "Frames: 0"), "no frames"),
         (lambda t: t.replace("Frames: 2", "Frames: two"), "line 17: got 'Frames: two'"),
         (lambda t: t.replace("Frame Time: 0.0083333", "Frame Time: 0"), "line 18: frame time 0.0 s"),
         (lambda t: t.replace("Frame Time: 0.0083333", "Frame Time: nan"), "line 18"),
-        (lambda t: t.replace("10 90 0 0 90 0 13 90 0 0", "10 90 0 0 90 0 13 90 0"), "line 20: got 9 values, need 10"),
+        (lambda t: t.replace("\n0 90 0 0 90 0 12 0 0 0", "\n0 90 0 0 90 0 12 0 0"), "line 19: got 9 values, need 10"),
+        (lambda t: t.replace("13 90 0 0", "13 90 0 0 0"), "line 20: got 11 values, need 10"),
+        (lambda t: t.replace("10 90 0 0 90 0 13", "10 90 inf 0 90 0 13"), "line 20: got 'inf', need a number up to 1e+06, or nan"),
+        (lambda t: t.replace("10 90 0 0 90 0 13", "10 90 1e999 0 90 0 13"), "line 20: got '1e999', need a number"),
+        (lambda t: t.replace("10 90 0 0 90 0 13", "10 90 2000000 0 90 0 13"), "line 20: got '2000000', need a number"),
+        (lambda t: t.replace("10 90 0 0 90 0 13", "10 90 1_0 0 90 0 13"), "line 20: got '1_0', need a number"),
+        (lambda t: t.replace("Frames: 2", "Frames: 1_0"), "line 17: got 'Frames: 1_0'"),
+        (lambda t: t.replace("ROOT pre:Hips\n", ""), "line 2: got '{', need ROOT"),
+        (lambda t: t.replace("  JOINT pre:Spine\n", ""), "line 6: got '{', need ROOT"),
+        (lambda t: t.replace("    End Site\n", ""), "line 10: got '{', need ROOT"),
+        (lambda t: t.replace("  JOINT pre:Spine\n", "  JOINT lost\n  JOINT pre:Spine\n"), "line 7: got 'JOINT pre:Spine', need a {"),
+        (lambda t: t.replace("    OFFSET 0 10 0\n", ""), "line 13: got '}', need an OFFSET"),
+        (lambda t: t.replace("      OFFSET 0 5 0\n", ""), "line 12: got '}', need an OFFSET"),
+        (lambda t: t.replace("    OFFSET 0 10 0\n", "    OFFSET 0 10 0\n" * 2), "line 9: got 'OFFSET 0 10 0', need one OFFSET"),
+        (lambda t: t.replace("0 10 0", "0 1e7 0"), "line 8: got '0 1e7 0', need three finite numbers"),
         (lambda t: t.replace("10 90 0 0 90 0 13", "10 90 0,5 0 90 0 13"), "line 20: got '0,5', need a number"),
         (lambda t: t.replace("10 90 0 0 90 0 13", "10 90 \xff\xfe 0 90 0 13").encode("latin-1"), "line 20: got"),
-        (lambda t: t.replace("0 10 0", "0 ten 0"), "line 8: got '0 ten 0', need three numbers"),
+        (lambda t: t.replace("0 10 0", "0 ten 0"), "line 8: got '0 ten 0', need three finite numbers"),
         (lambda t: t.replace("0 10 0", "0 nan 0"), "line 8: got '0 nan 0', need three finite numbers"),
         (lambda t: t.replace("CHANNELS 4", "CHANNELS 3"), "line 9: got 'CHANNELS 3"),
         (lambda t: t.replace("Xrotation Zrotation Yrotation", "Xrotation Zrotation Zrotation"), "line 9"),
-        (lambda t: t.replace("CHANNELS 4 Yposition Xrotation Zrotation Yrotation", "CHANNELS 2 Xrotation Zrotation"), "line 9"),
         (lambda t: t.replace("pre:Spine", "pre:Hips"), "joint names stand twice: pre:Hips"),
         (lambda t: t.replace("}\nMOTION", "MOTION"), "ends inside a joint"),
         (lambda t: t.replace("}\nMOTION", "}\n}\nMOTION"), "as many { as }"),
@@ -200,8 +222,106 @@ def test_broken_files_are_named_with_their_line(tmp_path, change, message):
     assert message in str(error.value) and str(path) in str(error.value) and "\n" not in str(error.value)
 
 
+def long_text(claimed: int, found: int, *, tail: str = "\n") -> str:
+    """SMALL with other numbers of frames; frame i holds i in its first column."""
+    rows = [f"{i} 90 0 0 90 0 13 90 0 12.5" for i in range(found)]
+    return SMALL.split("0 90 0 0 90")[0].replace("Frames: 2", f"Frames: {claimed}") + "\n".join(rows) + tail
+
+
+@pytest.mark.parametrize(
+    ("claimed", "found", "tail", "taken"),
+    [
+        (20, 20, "\n", 20), (20, 20, "", 20), (20, 22, "\n", 22), (20, 18, "\n", 18), (3, 1, "\n", 1), (1000, 990, "\n", 990),
+        (1000, 1010, "\n", 1010), (20, 17, "\n", None), (20, 23, "\n", None), (1000, 989, "\n", None), (1000, 1011, "\n", None),
+        (20, 19, "\n19 90 0 0", 19), (20, 19, "\n19 90 0 0\n", 19), (20, 19, "\n19 90 0 0 90 0 13 90 0 -", 19), (20, 20, "\n20 90", 20),
+        (20, 19, "", 18), (20, 18, "", None), (20, 18, "\n18", 18), (20, 17, "\n17 90", None), (20, 17, "\n17 90 x 0", None),
+    ],
+)  # fmt: skip
+def test_rows_may_differ_a_little_from_the_header(tmp_path, caplog, claimed, found, tail, taken):
+    path = write(tmp_path, long_text(claimed, found, tail=tail))
+    with caplog.at_level(logging.WARNING):
+        if taken is None:
+            with pytest.raises(InputError, match="rows follow|need a number|need 10"):
+                load_bvh(path, unit="cm")
+            return
+        motion = load_bvh(path, unit="cm")
+    assert motion.num_frames == taken == count_frames(path) and motion.claimed_frames == claimed == read_header(path)[0]
+    assert np.array_equal(motion.positions_cm[:, 0, 0], np.arange(taken)) and motion.frames(slice(2)).claimed_frames is None
+    warnings = {record.getMessage() for record in caplog.records}
+    assert len(warnings) == (taken != claimed or len(tail) > 1)
+    assert all(f"'Frames: {claimed}' but {taken} whole rows follow" in warning for warning in warnings)
+    assert ("cut off" in caplog.text) == (len(tail) != 1 and (found, tail) != (claimed, ""))
+
+
+def test_channels_on_some_axes_only(tmp_path):
+    text = SMALL.replace("CHANNELS 4 Yposition Xrotation Zrotation Yrotation", "CHANNELS 2 Yrotation Zposition")
+    motion = load_bvh(write(tmp_path, text.replace("12 0 0 0", "30 7").replace("13 90 0 0", "90 8")), unit="cm")
+    assert np.allclose(motion.positions_cm[:, 1], [[0, 10, 7], [0, 10, 8]]) and motion.orders[1] == "yzx"
+    assert np.allclose(motion.rotations[:, 1], rotations.about("y", np.deg2rad([30, 90])))
+    save_bvh(tmp_path / "again.bvh", motion)
+    assert same(motion, load_bvh(tmp_path / "again.bvh", unit="cm")) < 1e-5
+
+
+def test_a_joint_without_channels_stays_at_its_offset(tmp_path):
+    text = SMALL.replace("    CHANNELS 4 Yposition Xrotation Zrotation Yrotation\n", "").replace(" 12 0 0 0", "").replace(" 13 90 0 0", "")
+    motion = load_bvh(write(tmp_path, text), unit="cm")
+    assert np.allclose(motion.positions_cm[:, 1], [0, 10, 0]) and np.allclose(motion.rotations[:, 1], [0, 0, 0, 1]) and motion.free == {0}
+
+
+def test_every_joint_may_have_six_channels(tmp_path):
+    motion = example()
+    motion.positions_cm[:, 1:] += np.random.default_rng(1).normal(0, 2, (7, len(motion.names) - 1, 3))
+    motion = replace(motion, free=frozenset(range(len(motion.names))))
+    save_bvh(tmp_path / "x.bvh", motion)
+    assert same(motion, load_bvh(tmp_path / "x.bvh", unit="cm")) < 1e-5
+
+
+@pytest.mark.parametrize("unseen", [0, 1])
+def test_bones_told_by_channels_alone_are_judged_where_they_are_seen(tmp_path, unseen):
+    motion = example()
+    motion.positions_cm[unseen] = np.nan
+    motion = replace(motion, free=frozenset(range(len(motion.names))), offsets_cm=np.zeros_like(motion.offsets_cm))
+    save_bvh(tmp_path / "x.bvh", replace(motion, positions_cm=motion.positions_cm / 100))
+    assert np.allclose(load_bvh(tmp_path / "x.bvh").positions_cm, motion.positions_cm, atol=1e-3, equal_nan=True)
+
+
+def test_joint_names_may_hold_spaces(tmp_path):
+    assert load_bvh(write(tmp_path, SMALL.replace("pre:Spine", "Bip01 L  Thigh")), unit="cm").names == ["pre:Hips", "Bip01 L Thigh"]
+
+
+def with_first_frame(motion: Motion, local: np.ndarray) -> Motion:
+    return replace(
+        motion, rotations=np.concatenate([local[None], motion.rotations]), positions_cm=motion.positions_cm[[0, *range(motion.num_frames)]]
+    )
+
+
+def test_a_reference_pose_is_told_from_movement():
+    motion = example(40)
+    rest = np.tile([0.0, 0, 0, 1], (len(motion.names), 1))
+    assert not first_frame_is_reference(motion) and first_frame_is_reference(with_first_frame(motion, rest))
+    assert not first_frame_is_reference(motion.frames(slice(1))), "one frame has no movement to compare with"
+    assert not first_frame_is_reference(with_first_frame(motion, motion.rotations[0]))
+    turned = with_first_frame(motion, rotations.about("z", np.full(len(motion.names), 0.7)))
+    assert not first_frame_is_reference(turned), "a jump from a pose that is not the rest pose is a fault, not a reference"
+    still = replace(motion, rotations=np.tile(rest, (40, 1, 1)))
+    assert not first_frame_is_reference(still), "somebody who stands in the rest pose"
+    slowly = rotations.from_expmap(np.linspace(0, 1, 41)[:, None, None] * rotations.to_expmap(motion.rotations[0]))
+    assert not first_frame_is_reference(replace(motion.frames(np.zeros(41, int)), rotations=slowly)), "moves out of the T-pose at its own pace"
+    lost = with_first_frame(motion, rest)
+    lost.rotations[5:9] = np.nan
+    assert first_frame_is_reference(lost)
+
+
+@pytest.mark.parametrize("name", ["cmu_01_01", "cmu_02_05", "cmu_02_10", "cmu_03_03"])
+def test_reference_poses_of_real_bodies(real_data, name):
+    motion = load_bvh(real_data / "bvh" / f"{name}.bvh", unit="cm")
+    assert first_frame_is_reference(motion) == (name == "cmu_01_01")
+    assert first_frame_is_reference(motion.frames(slice(0, None, 4))) == (name == "cmu_01_01"), "at 30 fps"
+    assert not any(first_frame_is_reference(motion.frames(slice(start, None))) for start in range(1, 1500, 150))
+
+
 def test_missing_file_is_named(tmp_path):
-    for read in (load_bvh, read_header, read_names):
+    for read in (load_bvh, read_header, read_names, count_frames):
         with pytest.raises(InputError, match="gone.bvh: no such file"):
             read(tmp_path / "gone.bvh")
 

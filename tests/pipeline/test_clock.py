@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.clock import frame_times, linear, positions_in, sample_of
+from pipeline.clock import at_times, cubic, frame_times, linear, low_pass, positions_in, sample_of
 from pipeline.errors import InputError
 
 
@@ -63,3 +63,50 @@ def test_sample_of_is_exact():
     frames = np.arange(100_000)
     np.testing.assert_array_equal(sample_of(frames), [round(f * 16000 / 30) for f in frames])
     np.testing.assert_array_equal(sample_of(frames, 48_000), frames * 1600)
+
+
+@pytest.mark.parametrize("ratio", [1.5, 2.0, 4.0])
+def test_low_pass_keeps_lines_and_slow_waves_and_stops_what_would_alias(ratio):
+    t = np.arange(600.0)
+    line = np.stack([0.3 * t - 5, np.full(600, 2.0)], 1)
+    assert np.allclose(low_pass(line, ratio), line, atol=1e-9)
+    inner = slice(100, 500)
+    for share, low, high in ((0.5, 0.99, 1.01), (1.6, 0.0, 0.01)):  # of the slower rate's Nyquist frequency
+        wave = np.sin(np.pi * share / ratio * t)
+        passed = np.abs(low_pass(wave, ratio))[inner].max() / np.abs(wave)[inner].max()
+        assert low <= passed <= high
+
+
+def test_cubic_goes_through_its_values_and_follows_parabolas():
+    t = np.arange(40.0)
+    values = np.stack([t**2, 3 * t], 1)
+    index = np.linspace(0, 39, 500)
+    inner = (index >= 1) & (index <= 38)
+    found = cubic(values, index)
+    assert np.allclose(found[inner], np.stack([index**2, 3 * index], 1)[inner]) and np.allclose(found[:, 1], 3 * index)
+    assert np.allclose(cubic(values, t), values)
+
+
+@pytest.mark.parametrize("rate", [60, 120, 119.99])
+def test_a_faster_stream_with_drops_is_brought_to_30_fps(rate):
+    def truth(t):
+        return np.stack([5 + 2 * t, np.sin(2 * np.pi * 3 * t)], 1)
+
+    seconds = 0.01 + np.arange(int(4 * rate)) / rate
+    times = np.arange(0.3, 3.7, 1 / 30)
+    flutter = 0.5 * np.sin(2 * np.pi * (rate / 2 - 1) * seconds)[:, None]  # would come out as a slow wave
+    found = at_times(truth(seconds) + flutter, seconds, times, max_gap_seconds=0.1, where="x")
+    assert np.allclose(found, truth(times), atol=0.01)
+    lost = np.delete(np.arange(len(seconds)), [90, 91, 170])
+    assert np.allclose(at_times(truth(seconds)[lost], seconds[lost], times, max_gap_seconds=0.1, where="x"), truth(times), atol=0.03)
+    with pytest.raises(InputError, match="take 7: no usable frame"):
+        at_times(truth(seconds)[lost], seconds[lost], times, max_gap_seconds=0.01, where="take 7")
+
+
+def test_a_stream_at_the_same_rate_is_interpolated_linearly():
+    seconds = np.arange(100) / 30.004
+    times = frame_times(0.5, 60)
+    values = np.random.default_rng(0).random((100, 51))
+    assert np.array_equal(
+        at_times(values, seconds, times, max_gap_seconds=0.1, where="x"), linear(values, positions_in(times, seconds, max_gap_seconds=0.1, where="x"))
+    )

@@ -23,7 +23,7 @@ def test_the_empty_config_is_the_default(tmp_path):
     [
         ("simulat: {}", "config key simulat: unknown; did you mean simulate?"),
         ("blendshapes: {metod: lsqr}", "config key blendshapes.metod: unknown; did you mean method?"),
-        ("body: {xyzzy: 1}", "config key body.xyzzy: unknown; known keys: unit, joints, max_gap_seconds"),
+        ("body: {xyzzy: 1}", "config key body.xyzzy: unknown; known keys: unit, joints, joint_map, max_gap_seconds"),
         ("simulate: {num_takes: 0}", "config key simulate.num_takes: got 0"),
         ("fps: 25", "config key fps: got 25"),
         ("sync: {min_seconds: .nan}", "config key sync.min_seconds: got nan"),
@@ -75,8 +75,8 @@ def test_page_and_schema_name_every_key(tmp_path):
         assert all(f'"{name}"' in schema and (f"`{name}`" in page or f"## {name}" in page) for name in section.model_fields)
 
 
-def test_the_committed_page_does_not_drift():
-    page = REPOSITORY / "docs" / "config.md"
-    if not page.exists():
-        pytest.skip("docs/config.md has not been made; python -m pipeline.config --page docs/config.md")
-    assert page.read_text() == config.reference_page()
+def test_the_committed_page_and_schema_do_not_drift(tmp_path):
+    config.main(["--page", str(tmp_path / "p.md"), "--schema", str(tmp_path / "s.json")])
+    for made, kept in ((tmp_path / "p.md", "docs/config.md"), (tmp_path / "s.json", "workflow/schemas/config.schema.json")):
+        command = "python -m pipeline.config --page docs/config.md --schema workflow/schemas/config.schema.json"
+        assert made.read_text() == (REPOSITORY / kept).read_text(), f"{kept} is not that of the code: {command}"

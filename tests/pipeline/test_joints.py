@@ -19,6 +19,11 @@ def test_release_joints_are_60_in_a_tree():
         (["pelvis", "thigh_l", "calf_l", "foot_l", "ball_l", "upperarm_r"], ["Hips", "LeftUpLeg", "LeftLeg", "LeftFoot", "LeftToeBase", "RightArm"]),
         (["Hips", "LeftHip", "LeftKnee", "LeftAnkle", "LeftToe"], ["Hips", "LeftUpLeg", "LeftLeg", "LeftFoot", "LeftToeBase"]),
         (["hip", "lThigh", "rShin", "lFoot", "abdomen"], ["Hips", "LeftUpLeg", "RightLeg", "LeftFoot", "Spine"]),
+        (["Actor1_Hips", "Actor1_LeftUpLeg", "Actor1_LeftHand"], ["Hips", "LeftUpLeg", "LeftHand"]),
+        (["Bip01 Pelvis", "Bip01 L Thigh", "Bip01 R Calf", "Bip01 L UpperArm"], ["Hips", "LeftUpLeg", "RightLeg", "LeftArm"]),
+        (["Reference", "ns:p1_Hips", "ns:p1_Spine", "ns:p1_Prop"], ["Reference", "Hips", "Spine", "Prop"]),
+        (["left_hip", "left_knee", "pelvis", "spine_01"], ["LeftUpLeg", "LeftLeg", "Hips", "Spine"]),
+        (["Hips", "LeftCollar", "LeftShoulder", "LeftElbow", "LeftWrist"], ["Hips", "LeftShoulder", "LeftArm", "LeftForeArm", "LeftHand"]),
         (["Hips", "LowerBack", "Spine", "LeftShoulder", "LeftArm"], ["Hips", "LowerBack", "Spine", "LeftShoulder", "LeftArm"]),
     ],
 )

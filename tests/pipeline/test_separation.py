@@ -142,24 +142,19 @@ def test_method_none_keeps_the_microphone(work, captured):
 def test_other_rates_are_resampled(tmp_path):
     t = np.arange(44_100) / 44_100
     soundfile.write(tmp_path / "x.wav", 0.5 * np.sin(2 * np.pi * 440 * t), 44_100, subtype="PCM_24")
-    found = separation.read_window(tmp_path / "x.wav", 11_025, 24_000, 44_100)
+    found = separation.read_window(tmp_path / "x.wav", {"start": 10.0, "rate": 44_100, "channel": 1}, 10.25, 24_000)
     expected = 0.5 * np.sin(2 * np.pi * 440 * (0.25 + np.arange(24_000) / 48_000))
     assert found.shape == (24_000,) and np.abs(found - expected)[500:-500].max() < 1e-3
-
-
-def stereo(path):
-    soundfile.write(path, np.zeros((200_000, 2)), AUDIO_RATE)
 
 
 @pytest.mark.parametrize(
     ("spoil", "needles"),
     [
-        (stereo, ["20260101_002_001.wav: 2 channels, need one"]),
-        (lambda p: soundfile.write(p, np.zeros(60_000), AUDIO_RATE), ["20260101_002_001.wav", "samples in the window, need"]),
-        (lambda p: soundfile.write(p, np.zeros(10), AUDIO_RATE), ["20260101_002_001.wav: 0 samples in the window"]),
+        (lambda p: soundfile.write(p, np.zeros(60_000), AUDIO_RATE), ["20260101_002_001.wav: the recording is 1.250 s long, need"]),
+        (lambda p: soundfile.write(p, np.zeros(10), AUDIO_RATE), ["20260101_002_001.wav: the recording is 0.000 s long"]),
         (lambda p: p.write_bytes(b"\xe9\xff garbage" * 99), ["20260101_002_001.wav: not a readable WAV"]),
         (lambda p: p.write_bytes(b""), ["20260101_002_001.wav: not a readable WAV"]),
-        (lambda p: p.unlink(), ["20260101_002_001.wav: not a readable WAV"]),
+        (lambda p: p.unlink(), ["20260101_002_001.wav: no such file"]),
     ],
 )
 def test_bad_input_stops_with_one_line(work, capsys, spoil, needles):

@@ -111,7 +111,17 @@ def backwards(take):
         (lambda t: (t / "timecode.json").write_bytes(b"\xff\xfe\xe9"), ["timecode.json: not valid JSON"]),
         (lambda t: edit_json(t, lambda v: v["body"].pop("002")), [TAKE, "actor 002", "timecode.json has no start and rate"]),
         (lambda t: edit_json(t, lambda v: v["body"].update({"002": "10:00:00:00"})), ["actor 002", "no start and rate"]),
-        (lambda t: edit_json(t, lambda v: v["body"]["002"].pop("rate")), ["actor 002", "no start and rate"]),
+        (lambda t: edit_json(t, lambda v: v["body"]["002"].pop("start")), ["actor 002", "no start and rate"]),
+        (
+            lambda t: edit_json(t, lambda v: v["body"]["002"].update(rate=24, start="10:00:00:03")),
+            ["actor 002: timecode.json says 24 fps but the", "correct the rate in timecode.json"],
+        ),
+        (lambda t: edit_json(t, lambda v: v["body"]["002"].update(end="10:00:09:00")), ["actor 002", "body lasts", "by start and end"]),
+        (lambda t: edit_json(t, lambda v: v["body"]["002"].update(end="09:59:00:00")), ["actor 002", "ends at 09:59:00:00 before it starts"]),
+        (lambda t: edit_json(t, lambda v: v.update(voice={})), [TAKE, "has 'voice', need body, face and audio"]),
+        (lambda t: edit_json(t, lambda v: v.update(audio=[1])), [TAKE, "audio: got list, need an entry for each actor"]),
+        (lambda t: edit_json(t, lambda v: v.update(audio={"002": {"channel": 3}})), ["actor 002", "got channel 3"]),
+        (lambda t: edit_json(t, lambda v: v.update(audio={"002": {"ltc": 1}})), ["actor 002", "no LTC in 1"]),
         (lambda t: edit_json(t, lambda v: v["body"]["002"].update(rate="fast")), ["actor 002", "rate 'fast'"]),
         (lambda t: edit_json(t, lambda v: v["body"]["002"].update(rate=0)), ["actor 002", "rate 0 "]),
         (lambda t: edit_json(t, lambda v: v["body"]["002"].update(start="noon")), ["actor 002", "timecode 'noon'"]),
@@ -120,10 +130,10 @@ def backwards(take):
         (lambda t: garbled(t, "bvh"), ["20260101_002_001.bvh", "no HIERARCHY and MOTION"]),
         (lambda t: garbled(t, "bvh", b""), ["20260101_002_001.bvh", "no HIERARCHY and MOTION"]),
         (lambda t: (t / "20260101_002_001.bvh").unlink(), ["20260101_002_001.bvh: no such file"]),
-        (lambda t: garbled(t, "wav"), ["actor 002", "20260101_002_001.wav is not a readable WAV"]),
-        (lambda t: garbled(t, "wav", b""), ["20260101_002_001.wav is not a readable WAV"]),
+        (lambda t: garbled(t, "wav"), ["actor 002", "20260101_002_001.wav"]),
+        (lambda t: garbled(t, "wav", b""), ["actor 002", "20260101_002_001.wav"]),
         (lambda t: (t / "20260101_002_001.wav").unlink(), ["actor 002", "20260101_002_001.wav"]),
-        (no_bext, [TAKE, "actor 002", "20260101_002_001.wav has no bext chunk", "TimeReference"]),
+        (no_bext, [TAKE, "actor 002", "20260101_002_001.wav has no timecode", "give its start under audio", "without_timecode"]),
         (truncated, ["20260101_002_001.mesh.h5: not a readable HDF5"]),
         (lambda t: garbled(t, "mesh.h5"), ["20260101_002_001.mesh.h5: not a readable HDF5"]),
         (backwards, ["20260101_002_001.mesh.h5, frame 7", "does not come after"]),
@@ -143,6 +153,7 @@ def test_time_reference_is_samples_since_midnight(tmp_path):
     write_bwf(tmp_path / "x.wav", np.zeros(44_100), 44_100, 47_584.5)
     found = sync.audio_stream(tmp_path / "x.wav", "take 7")
     assert found["start"] == 47_584.5 and found["end"] == 47_585.5 and found["rate"] == found["samples"] == 44_100
+    assert found["source"] == "bext" and found["drift_ppm"] is None, "one start shows no drift"
 
 
 def test_a_header_rate_that_lies_is_told(shoot, take, caplog):
@@ -151,3 +162,80 @@ def test_a_header_rate_that_lies_is_told(shoot, take, caplog):
     with caplog.at_level("WARNING"):
         found = sync.body_stream(path, {"start": format_timecode(36_000, 120), "rate": 120}, "take 7, actor 001")
     assert found["rate"] == 120 and "take 7, actor 001: BVH header says 24 fps, timecode.json 120" in caplog.text
+
+
+def test_a_body_without_a_rate_takes_its_header(shoot, take):
+    edit_json(take, lambda v: [entry.pop("rate") for entry in v["body"].values()])
+    sync.main([str(a) for a in arguments(take)])
+    body = read_json(take / "out" / "sync.json")["performances"][0]["body"]
+    assert body["rate"] == 120 and body["source"] == "start and header rate"
+
+
+def test_a_header_that_lies_is_found_by_the_other_streams(take, capsys):
+    edit_json(take, lambda v: v["body"].update({"001": {"start": "10:00:00:03"}}))
+    path = take / "20260101_001_001.bvh"
+    path.write_text(path.read_text().replace("Frame Time: 0.0083333333", "Frame Time: 0.0416667"))
+    needles = ["actor 001: BVH header says 24 fps but the ", "correct the rate in timecode.json"]
+    refused(sync.main, arguments(take), capsys, *needles, outputs=[take / "out" / "sync.json"])
+
+
+@pytest.mark.parametrize(("digits", "drift", "extra"), [(0, 0.0, 0), (0, 0.0, 1), (3, 80.0, 0), (3, -100.0, 0)])
+def test_start_and_end(tmp_path, digits, drift, extra):
+    """`end` names the last frame, in whole frames also the one after it; with fractions of a frame it shows the drift."""
+    path = tmp_path / "x.bvh"
+    path.write_text(
+        "HIERARCHY\nROOT Hips\n{\nOFFSET 0 0 0\nCHANNELS 3 Zrotation Xrotation Yrotation\n}\nMOTION\nFrames: 7201\nFrame Time: 0.0083333\n"
+    )
+    end = 36_000 + (7200 + extra) / (120 * (1 + drift * 1e-6))
+    entry = {"start": "10:00:00:00", "end": format_timecode(end, 120, digits=digits), "rate": 120}
+    found = sync.body_stream(path, entry, "take 7, actor 001")
+    assert found["end"] == pytest.approx(36_000 + 7200 / (120 * (1 + drift * 1e-6)), abs=2e-5 if digits else 1e-9)
+    if digits:
+        assert found["drift_ppm"] == pytest.approx(drift, abs=0.3) and found["source"] == "start and end"
+    else:
+        assert found["drift_ppm"] is None and found["rate"] == 120
+
+
+def test_a_timecode_base_that_is_not_the_rate(tmp_path):
+    path = tmp_path / "x.bvh"
+    path.write_text(
+        "HIERARCHY\nROOT Hips\n{\nOFFSET 0 0 0\nCHANNELS 3 Zrotation Xrotation Yrotation\n}\nMOTION\nFrames: 100\nFrame Time: 0.0083333\n"
+    )
+    found = sync.body_stream(path, {"start": "10:00:00:15", "rate": 120, "timecode_rate": 30}, "take 7, actor 001")
+    assert found["start"] == 36_000.5 and found["rate"] == 120
+
+
+def test_streams_on_both_sides_of_midnight_agree(tmp_path):
+    """Recorders that start before and after midnight, and bodies given as the day before ends."""
+    streams = {"body": 86_399.0, "face": 86_399.5 - 86_400, "audio": 0.25}
+    from pipeline.timecode import near
+
+    moved = {kind: near(start % 86_400, streams["body"]) for kind, start in streams.items()}
+    assert moved == {"body": 86_399.0, "face": 86_399.5, "audio": 86_400.25}
+
+
+def test_the_table_and_the_picture_explain_a_take(shoot, take, caplog):
+    picture = take / "out" / "streams.png"
+    with caplog.at_level("INFO"):
+        sync.main([str(a) for a in [*arguments(take), "--out-picture", picture]])
+    result = read_json(take / "out" / "sync.json")
+    lines = sync.table(result)
+    assert len(lines) == 7 and all(line in caplog.text for line in lines)
+    assert lines[2].split()[:2] == ["001", "face"] and "ppm" in lines[2] and lines[2].endswith("timecode per frame")
+    assert "unknown" in lines[1] and lines[1].endswith("start and rate") and lines[3].endswith("bext")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_clock_that_was_set_fails_past_the_limit_and_warns_past_half_a_frame(take, capsys, caplog):
+    with h5py.File(take / "20260101_002_001.mesh.h5", "r+") as f:
+        codes = [code.decode() for code in f["timecode"][()]]
+        late = [format_timecode(sync.parse_timecode(code, 60) + 0.0165, 60, digits=6) for code in codes[50:]]
+        f["timecode"][50:] = [code.encode() for code in late]
+    refused(
+        sync.main,
+        [*arguments(take), "--max-residual-ms", "1"],
+        capsys,
+        "actor 002: the timecode of the face leaves its own straight line by",
+        "its clock was set",
+    )
+    sync.main([str(a) for a in arguments(take)])

@@ -1,0 +1,52 @@
+"""The sync JSON of a take: what sync writes and the capture stages read.
+
+{"take", "start_seconds" (of frame 0, on the shoot's day), "frames", "fps", "performances": [{"actor", "body", "face",
+"audio"}]}; a stream has at least "start" and "end" (seconds of the same day) and "rate" (frames or samples a second).
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import InputError
+from pipeline.files import read_json
+from pipeline.takes import actor_of
+
+KINDS = ("body", "face", "audio")
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def read_sync(path: Path) -> dict:
+    """The content of a take's sync JSON; InputError where it is not what sync writes."""
+    take = read_json(path)
+
+    def need(good: bool, what: str) -> None:
+        if not good:
+            raise InputError(f"{path}: {what}, need what sync writes; sync the take again")
+
+    need(isinstance(take, dict), f"got {type(take).__name__}")
+    for key in ("start_seconds", "frames", "fps"):
+        need(_number(take.get(key)), f"{key} is {take.get(key)!r}")
+    need(isinstance(take["frames"], int) and take["frames"] > 0 and take["fps"] > 0, f"frames is {take['frames']!r} at {take['fps']!r} fps")
+    performances = take.get("performances")
+    need(isinstance(performances, list) and len(performances) == 2, "no two performances")
+    for performance in performances:
+        need(isinstance(performance, dict) and isinstance(performance.get("actor"), str), "a performance without actor")
+        for kind in KINDS:
+            stream = performance.get(kind)
+            need(isinstance(stream, dict), f"actor {performance['actor']} has no {kind}")
+            for key in ("start", "end", "rate"):
+                need(_number(stream.get(key)), f"{key} of actor {performance['actor']}'s {kind} is {stream.get(key)!r}")
+    return take
+
+
+def stream_of(take: dict, performance: str, kind: str, *, where: str) -> dict:
+    """The record of a performance's stream in a take's sync JSON."""
+    actor = actor_of(performance)
+    records = {p["actor"]: p[kind] for p in take["performances"]}
+    if actor not in records:
+        raise InputError(f"{where}: the take's actors are {', '.join(records)}; correct --performance")
+    return records[actor]

@@ -405,7 +405,6 @@ def outcome(data: bytes, path: Path) -> tuple[str, str]:
 
 def fuzz(num_mutations: int, *, seed: int, files: list[Path], num_frames: int, keep: Path | None = None) -> tuple[Counter, list[str]]:
     """Counts of `error`, `right` and `failure`, and of `strict`: refused although the second reader reads it; the failures."""
-    logging.getLogger("interact").setLevel(logging.ERROR)
     sources, counts, failures = originals(files, num_frames), Counter(), []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "x.bvh")
@@ -443,6 +442,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=6, help="frames to keep of each (default: 6)")
     parser.add_argument("--keep", type=Path, help="folder for the files that fail")
     arguments = parser.parse_args()
+    logging.getLogger("interact").setLevel(logging.ERROR)  # not in fuzz(): a test calls it
     counts, failures = fuzz(arguments.mutations, seed=arguments.seed, files=arguments.files, num_frames=arguments.frames, keep=arguments.keep)
     print(*failures, sep="\n", end="\n" * bool(failures))
     print(f"{arguments.mutations} mutations: {counts['error']} refused with one line ({counts['strict']} of them by this reader alone),")

@@ -1,6 +1,7 @@
-"""The table of metrics: real test data, trained models, mean pose and nearest training clip.
+r"""The table of metrics: real test data, trained models, mean pose and nearest training clip.
 
-    python -m models.evaluate --shards data/shards --generated data/generated --rigs data/dataset/rigs --out-table table.csv --out-page table.html
+    python -m models.evaluate --shards data/shards --generated data/results/generated --rigs data/dataset/rigs \
+        --out-table table.csv --out-page table.html
 
 In: the test takes of the shards; what models.generate wrote for them (further samples in sample-01, ..); the actors' rigs
 (a folder of {actor}.npz, or one .npz for all). Out: a CSV, and a page that also says how each number is defined. Bodies

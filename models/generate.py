@@ -279,7 +279,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--runs", type=Path, required=True, help="folder with the runs face, body_lower, body_upper")
     parser.add_argument("--out", type=Path, required=True, help="folder to write bvhs/ and face_arkit/ into")
     parser.add_argument("--shards", type=Path, help="folder of shards, whose test takes are sampled")
-    parser.add_argument("--takes", nargs="+", help="test takes to sample (default: all)")
+    parser.add_argument("--takes", nargs="*", help="test takes to sample (default: all)")
     parser.add_argument("--audio", type=Path, nargs=2, metavar="WAV", help="voices of two people instead of shards")
     parser.add_argument("--transcripts", type=Path, nargs=2, metavar="JSON", help="their words with times (default: recognised)")
     parser.add_argument("--actions", nargs="+", help=f"what each actor does: {', '.join(ACTIONS)} (default: stand)")

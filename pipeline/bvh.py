@@ -8,6 +8,7 @@ warned about and refused is listed in docs/bvh.md.
 import logging
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -192,36 +193,43 @@ def _fast_table(block: bytes, num_columns: int) -> np.ndarray | None:
 
     Whoever gets None asks `_slow_table`, which knows what is wrong, and where.
     """
-    rows = _columns(block, num_columns)
-    if rows is None:  # often only its white space is unusual
+    table = _columns(block, num_columns)
+    if table is None:  # often only its white space is unusual
         block = block.replace(b"\t", b" ")
         while b"  " in block:
             block = block.replace(b"  ", b" ")
         block = block.replace(b" \n", b"\n").replace(b"\n ", b"\n").strip(b" \n")
-        rows = _columns(block, num_columns) if block else [np.empty(0)] * num_columns
-    if rows is None:
+        table = _columns(block, num_columns) if block else np.empty((num_columns, 0))
+    if table is None:
         return None
-    table = np.stack(rows)
     largest = max(np.fmax.reduce(table, axis=None, initial=0.0), -np.fmin.reduce(table, axis=None, initial=0.0))
     return table if largest <= LARGEST else None
 
 
-def _columns(block: bytes, num_columns: int) -> list[np.ndarray] | None:
-    """Columns of numbers that single spaces and line ends separate; None where the text is anything else."""
+def _columns(block: bytes, num_columns: int) -> np.ndarray | None:
+    """Table (num_columns, rows) of numbers that single spaces and line ends separate; None where the text is anything else."""
     import pyarrow as pa
     from pyarrow import csv
 
     names = [str(i) for i in range(num_columns)]
-    try:
+
+    def read(part: memoryview) -> list[np.ndarray]:
         rows = csv.read_csv(
-            pa.BufferReader(block),
-            read_options=csv.ReadOptions(column_names=names, use_threads=False),  # threads cost more than they save here
+            pa.py_buffer(part),
+            read_options=csv.ReadOptions(column_names=names, use_threads=False, block_size=2**21),  # its threads cost more than they save
             parse_options=csv.ParseOptions(delimiter=" ", quote_char=False),
             convert_options=csv.ConvertOptions(column_types=dict.fromkeys(names, pa.float64()), null_values=[]),
         )
+        return [column.to_numpy() for column in rows.columns]
+
+    middle = block.find(b"\n", len(block) // 2) + 1 if len(block) > 2**21 else 0
+    parts = [part for part in (memoryview(block)[:middle], memoryview(block)[middle:]) if part]
+    try:
+        with ThreadPoolExecutor(2) as pool:  # half of a long file each
+            halves = list(pool.map(read, parts))
     except pa.ArrowInvalid:
         return None
-    return [column.to_numpy() for column in rows.columns]
+    return np.concatenate([np.stack(half) for half in halves], 1) if len(halves) > 1 else np.stack(halves[0])
 
 
 def _slow_table(file: _File, path: Path) -> tuple[np.ndarray, bool]:
@@ -371,21 +379,37 @@ def judge_unit(names: list[str], parents: np.ndarray, offsets: np.ndarray) -> st
 
 
 def _quaternions(order: str, degrees: np.ndarray) -> np.ndarray:
-    """Quaternions xyzw (4, T) of intrinsic Euler angles (3, T) about three different axes: R = R1 R2 R3.
+    """Quaternions xyzw (4, ...) of intrinsic Euler angles (3, ...) about three different axes: R = R1 R2 R3.
 
-    The product of three half-angle quaternions written out, for the sign of the axes' permutation (Diebel 2006, 8.1);
-    three times faster than multiplying them.
+    The product of three half-angle quaternions written out, for the sign of the axes' permutation (Diebel 2006, 8.1).
+    Sines and cosines come from the tangent of a quarter of the angle, which numpy finds ten times faster than the two.
     """
-    half = degrees * (np.pi / 360)
-    (s1, s2, s3), (c1, c2, c3) = np.sin(half), np.cos(half)
+    tangent = np.tan(degrees * (np.pi / 720))
+    square = tangent * tangent
+    scale = 1 / (1 + square)
+    (s1, s2, s3), (c1, c2, c3) = 2 * tangent * scale, (1 - square) * scale
     sign = 1.0 if order in ("xyz", "yzx", "zxy") else -1.0
     cc, ss, sc, cs = c1 * c2, sign * (s1 * s2), s1 * c2, c1 * s2
-    result = np.empty((4, degrees.shape[1]))
+    result = np.empty((4, *degrees.shape[1:]))
     first, second, third = ("xyz".index(axis) for axis in order)
     result[first] = sc * c3 + sign * (cs * s3)
     result[second] = cs * c3 - sign * (sc * s3)
     result[third] = cc * s3 + ss * c3
     result[3] = cc * c3 - ss * s3
+    return result
+
+
+def _rotations(table: np.ndarray, orders: list[str], columns: np.ndarray) -> np.ndarray:
+    """Quaternions (T, J, 4) of J joints, whose angles about the axes in `orders` are the rows `columns` (J, 3) of the table."""
+    num_frames, num_joints = table.shape[1], len(orders)
+    result = np.empty((num_frames, num_joints, 4))
+    groups = [(order, [j for j in range(num_joints) if orders[j] == order]) for order in sorted(set(orders))]
+    for start in range(0, num_frames, 256):  # so few that what is computed on the way stays in the processor's cache
+        part = table[:, start : start + 256]
+        block = np.empty((4, num_joints, part.shape[1]))
+        for order, joints in groups:
+            block[:, joints] = _quaternions(order, part[columns[joints].T])
+        result[start : start + 256] = block.transpose(2, 1, 0)
     return result
 
 
@@ -402,27 +426,21 @@ def load_bvh(path: Path, *, unit: str | None = None) -> Motion:
     num_frames = table.shape[1]
     parents = np.array([joint.parent for joint in joints])
     offsets = np.array([joint.offset for joint in joints], float)
-    positions = np.repeat(offsets[None], num_frames, 0)
-    local = np.empty((num_frames, len(joints), 4))
+    positions = np.repeat(offsets[None], table.shape[1], 0)
     orders, free, column = [], set(), 0
+    turns = np.full((len(joints), 3), -1)  # row of the table for each axis in `orders`; -1, a row of zeros: no channel, no turn
     for j, joint in enumerate(joints):
-        channels = joint.channels or []
-        values = table[column : column + len(channels)]
-        column += len(channels)
-        turns = [i for i, channel in enumerate(channels) if channel.endswith("rotation")]
-        for i, channel in enumerate(channels):
+        listed = ""
+        for column, channel in enumerate(joint.channels or [], column):
             if channel.endswith("position"):
-                positions[:, j, "xyz".index(channel[0])] = values[i]
+                positions[:, j, "xyz".index(channel[0])] = table[column]
                 free.add(j)
-        listed = "".join(channels[i][0] for i in turns)
+            else:
+                turns[j, len(listed)] = column
+                listed += channel[0]
+        column += bool(joint.channels)
         orders.append(listed + "".join(axis for axis in "zyx" if axis not in listed))
-        if len(turns) == 3:
-            local[:, j] = _quaternions(orders[j], values[turns]).T
-        elif turns:
-            missing = np.zeros((3 - len(turns), num_frames))  # no channel about an axis, no turn about it
-            local[:, j] = _quaternions(orders[j], np.concatenate([values[turns], missing])).T
-        else:
-            local[:, j] = [0, 0, 0, 1]
+    local = _rotations(np.concatenate([table, np.zeros_like(table[:1])]), orders, turns)
     names = [joint.name for joint in joints]
     if unit is None:
         sizes = offsets.copy()

@@ -45,7 +45,7 @@ class Sync(Section):
         default=33.3, gt=0, description="how far stretches of a stream's timecodes may leave their own straight line, ms; half a frame (16.7) warns"
     )
     without_timecode: Literal["refuse", "voice"] = Field(
-        default="refuse", description="a face or voice without timecode: refuse it, or place it by mouth and voice (some 1 in 20 is a frame off)"
+        default="refuse", description="a face or voice without timecode: refuse it, or place it by mouth and voice, where they agree clearly"
     )
 
 

@@ -13,7 +13,13 @@ from pipeline import stage
 from pipeline.errors import InputError
 from pipeline.workflow import Study
 
-PER_TAKE = {"sync": "annotations/sync/{}.json", "quality": "annotations/quality/{}.json", "features": "features/{}.h5", "text": "features/{}.text.h5"}
+PER_TAKE = {
+    "sync": "annotations/sync/{}.json",
+    "sync_check": "annotations/sync_check/{}.json",
+    "quality": "annotations/quality/{}.json",
+    "features": "features/{}.h5",
+    "text": "features/{}.text.h5",
+}
 PER_PERFORMANCE = {
     "body": "dataset/bvhs/{}.bvh",
     "blendshapes": "dataset/face_arkit/{}.npy",
@@ -22,6 +28,14 @@ PER_PERFORMANCE = {
     "facing": "annotations/facing/{}.npy",
     "transcripts": "annotations/transcripts/{}.json",
 }
+JOINT = {
+    "dataset": "dataset/dataset.json",
+    "shard_index": "shards/index.parquet",
+    **{f"train_{run}": f"runs/{run}/model.safetensors" for run in ("face", "body_lower", "body_upper")},
+    "generate": "results/generated/generated.json",
+    "evaluate": "results/table.csv",
+}
+"""Stages that join takes, with an output of each."""
 CAPTURE = ("sync", "body", "blendshapes", "separation")
 
 
@@ -40,8 +54,8 @@ class Step:
             return None
         lines = self.log.read_text(errors="replace").strip().splitlines()
         for line in reversed(lines):
-            if line.startswith("error: "):
-                return line.removeprefix("error: ")
+            if line.startswith("error: ") or ": error: " in line:
+                return line.partition("error: ")[2]
         return lines[-1] if lines and "Error" in lines[-1] else None
 
 
@@ -50,7 +64,7 @@ def steps_of(study: Study, take: str) -> list[Step]:
     root = Path(study.root)
     names = study.takes[take].performances
     steps = []
-    for name in (*CAPTURE, "actions", "facing", "transcripts", "quality", "features", "text"):
+    for name in (*CAPTURE, "actions", "facing", "transcripts", "sync_check", "quality", "features", "text"):
         if name in CAPTURE and study.config.dataset:
             continue
         pattern, subjects = (PER_TAKE[name], [take]) if name in PER_TAKE else (PER_PERFORMANCE[name], names)
@@ -59,7 +73,7 @@ def steps_of(study: Study, take: str) -> list[Step]:
 
 
 def report(study: Study) -> tuple[list[str], bool]:
-    """Lines to print, and whether a take has failed."""
+    """Lines to print, and whether a take or a stage that joins takes has failed."""
     lines, failed, done = [], [], 0
     for take in study.takes:
         steps = steps_of(study, take)
@@ -73,13 +87,13 @@ def report(study: Study) -> tuple[list[str], bool]:
         else:
             done += 1
             lines.append(f"{take}  done")
-    finals = {"shards": "shards/index.parquet", **{f"train_{run}": f"runs/{run}/model.safetensors" for run in ("face", "body_lower", "body_upper")}}
-    finals["evaluate"] = "results/table.csv"
     lines.append(f"{done} of {len(study.takes)} takes done, {len(failed)} failed")
-    lines.append("; ".join(f"{name} {'done' if Path(study.root, path).exists() else 'waits'}" for name, path in finals.items()))
+    joint = [Step(name, Path(study.root, path), Path(study.root, "logs", f"{name}.log")) for name, path in JOINT.items()]
+    lines.append("; ".join(f"{step.stage} {'done' if step.output.exists() else 'failed' if step.error else 'waits'}" for step in joint))
+    lines += [f"{step.stage} failed: {step.error}" for step in joint if step.error]
     for take in failed:
         lines.append(f"to go on without {take}: in {study.shoot}/takes.tsv set its `exclude` to yes and write why under `reason`, then run again")
-    return lines, bool(failed)
+    return lines, bool(failed) or any(step.error for step in joint)
 
 
 def run(*, configfile: Path, config: list[str]) -> None:

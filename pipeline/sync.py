@@ -70,7 +70,8 @@ def body_stream(path: Path, entry: dict | None, where: str) -> dict:
     if not isinstance(entry, dict) or "start" not in entry:
         raise InputError(f"{where}: timecode.json has no start and rate of the body; add {{'start': 'HH:MM:SS:FF', 'rate': 120}} under body")
     where_body = f"{where}: body"
-    num_frames, header_fps = bvh.read_header(path)
+    _, header_fps = bvh.read_header(path)
+    num_frames = bvh.count_frames(path)  # the header may claim others
     given = _rate(entry, "rate", where_body)
     rate = given or header_fps
     if given and abs(header_fps / given - 1) > 0.01:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from functools import cache, cached_property
 from pathlib import Path
+from typing import NoReturn
 
 from pydantic import BaseModel
 
@@ -20,6 +21,7 @@ from pipeline.simulate import plan as simulate_plan
 from pipeline.takes import Take, actor_of, dataset_takes, in_order, shoot_takes
 
 InputFunction = Callable[..., str | list[str]]
+PATHS = ("root", "shoot", "dataset", "rig")
 REPOSITORY = Path(__file__).resolve().parents[1]
 CANNOT_CHANGE_RESULTS = {"pipeline.errors", "pipeline.stage", "pipeline.config", "pipeline.workflow"}
 """Modules that are no input of any rule: errors, the command line, and the config, whose values reach rules as flags."""
@@ -87,9 +89,13 @@ class Study:
 
     def __init__(self, values: dict):
         self.config = config.parse(values)
-        self.root = self.config.root.rstrip("/")
+        # a slash more or less is no other file
+        self.config = self.config.model_copy(update={key: value.rstrip("/") for key in PATHS if (value := getattr(self.config, key))})
+        self.root = self.config.root
         if self.config.shoot and self.config.dataset:
             raise InputError("config: both shoot and dataset are set; a shoot is captured into a dataset, a download is read as it is: unset one")
+        if self.config.dataset and not Path(self.config.dataset).is_dir():
+            raise InputError(f"config: dataset {self.config.dataset}: no such folder; check the path")
         if self.config.dataset and not self.config.rig and not Path(self.config.dataset, "rigs").is_dir():
             raise InputError(
                 f"config: {self.config.dataset} has no rigs folder; set rig to an .npz with the ARKit shapes, which metrics on faces need"
@@ -219,6 +225,26 @@ class Study:
         """Names of the takes that are held out."""
         return [name for name in self.takes if self.split[name] == "test"]
 
+    def held_out(self, wildcards) -> list[str]:
+        """Params function: the takes that are held out; ends the program where there is none, before anything is trained for them."""
+        if not self.test_takes:
+            _end("no take is held out, and generate and evaluate need one; write test under split of one take in takes.tsv, or add takes")
+        return self.test_takes
+
+    def take_label(self, wildcards) -> dict[str, str]:
+        """Label function: how the report lists pictures of {take}. One label: two of two rows become switches that break the page."""
+        return {"take": f"{wildcards.take} ({self.split[wildcards.take]})"}
+
+    def generated_of(self, wildcards) -> list[str]:
+        """Input function: the generated motion of both performances of {take}; nothing where it is not held out.
+
+        Not all that generate writes: with many takes, Snakemake would spend its time on the product of the two lists.
+        """
+        if wildcards.take not in self.test_takes:
+            return []
+        kinds = ("bvhs/{performance}.bvh", "face_arkit/{performance}.npy")
+        return [name for kind in kinds for name in self.both(f"{self.root}/results/generated/{kind}")(wildcards)]
+
     @cached_property
     def shards(self) -> dict[str, list[str]]:
         """Takes of each shard, by shard name: what plan.json has frozen, and new shards for new takes."""
@@ -228,6 +254,11 @@ class Study:
         return {f"shard-{i:03d}": group for i, group in enumerate(groups) if group}
 
 
+def _end(line: str) -> NoReturn:
+    print(f"error: {line}", file=sys.stderr)
+    sys.exit(2)
+
+
 def open_study(values: dict) -> Study:
     """The study of a config dict; a user's mistake ends the program with one line and exit code 2."""
     try:
@@ -235,5 +266,4 @@ def open_study(values: dict) -> Study:
         study.split, study.shards  # noqa: B018 - read now, so that mistakes in the tables show before any job starts
         return study
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        _end(str(error))

@@ -27,7 +27,7 @@ rule generate:
         runs=input_folder("models", levels=2),
         shards=input_folder("shards"),
         out=subpath(output[0], parent=True),
-        takes=study.test_takes,
+        takes=study.held_out,
         options=flags(study.config.generate),
     shell:
         "python -m models.generate --runs {params.runs:q} --shards {params.shards:q} --takes {params.takes} --out {params.out:q} {params.options} > {log:q} 2>&1"

@@ -1,5 +1,7 @@
 # Pictures, and scores against the truth.
 
+import shlex
+
 # film strips of the held-out takes, real and generated, and of the first training take
 STRIPS = study.test_takes + [name for name in study.takes if name not in study.test_takes][:1]
 
@@ -11,17 +13,6 @@ if study.simulated:
     REPORT += ["accuracy.html"]
 
 
-def generated_of(wildcards) -> list[str]:
-    """Input function: the generated motion of both performances of {take}; nothing where the take is not held out.
-
-    Not all that `generate` writes: with many takes, Snakemake would spend its time on the product of the two lists.
-    """
-    if wildcards.take not in study.test_takes:
-        return []
-    kinds = ("bvhs/{performance}.bvh", "face_arkit/{performance}.npy")
-    return [name for kind in kinds for name in study.both(f"{ROOT}/results/generated/{kind}")(wildcards)]
-
-
 rule strips:
     input:
         bvh=study.both(f"{study.dataset}/bvhs/{{performance}}.bvh"),
@@ -29,7 +20,7 @@ rule strips:
         rigs=study.rigs,
         actions=study.both(f"{ROOT}/annotations/actions/{{performance}}.npy"),
         transcripts=study.both(f"{ROOT}/annotations/transcripts/{{performance}}.json"),
-        generated=generated_of,
+        generated=study.generated_of,
         code=code("pipeline.strips"),
     output:
         report(
@@ -37,7 +28,7 @@ rule strips:
             caption="../workflow/report/strip.rst",
             category="Takes",
             subcategory="Film strips",
-            labels=lambda wildcards: {"take": wildcards.take, "split": study.split[wildcards.take]},
+            labels=study.take_label,
         ),
     log:
         f"{ROOT}/logs/strips/{{take}}.log",
@@ -49,7 +40,7 @@ rule strips:
     resources:
         mem_mb=800,
     params:
-        generated=lambda wildcards: f"--generated {ROOT}/results/generated" if wildcards.take in study.test_takes else "",
+        generated=lambda wildcards: f"--generated {shlex.quote(ROOT)}/results/generated" if wildcards.take in study.test_takes else "",
     shell:
         "python -m pipeline.strips --bvh {input.bvh:q} --face {input.face:q} --rig {input.rigs:q} --actions {input.actions:q} --transcripts {input.transcripts:q} {params.generated} --out {output:q} > {log:q} 2>&1"
 
@@ -69,7 +60,7 @@ rule report_take:
             caption="../workflow/report/take.rst",
             category="Takes",
             subcategory="Streams and labels",
-            labels=lambda wildcards: {"take": wildcards.take, "split": study.split[wildcards.take]},
+            labels=study.take_label,
         ),
     log:
         f"{ROOT}/logs/report_take/{{take}}.log",
@@ -154,7 +145,7 @@ if not study.config.dataset:
                 caption="../workflow/report/body.rst",
                 category="Takes",
                 subcategory="Bodies at their worst",
-                labels=lambda wildcards: {"take": wildcards.take, "split": study.split[wildcards.take]},
+                labels=study.take_label,
             ),
         log:
             f"{ROOT}/logs/report_body/{{take}}.log",

@@ -185,6 +185,7 @@ def test_start_and_end(tmp_path, digits, drift, extra):
     path = tmp_path / "x.bvh"
     path.write_text(
         "HIERARCHY\nROOT Hips\n{\nOFFSET 0 0 0\nCHANNELS 3 Zrotation Xrotation Yrotation\n}\nMOTION\nFrames: 7201\nFrame Time: 0.0083333\n"
+        + "0 0 0\n" * 7201
     )
     end = 36_000 + (7200 + extra) / (120 * (1 + drift * 1e-6))
     entry = {"start": "10:00:00:00", "end": format_timecode(end, 120, digits=digits), "rate": 120}
@@ -200,6 +201,7 @@ def test_a_timecode_base_that_is_not_the_rate(tmp_path):
     path = tmp_path / "x.bvh"
     path.write_text(
         "HIERARCHY\nROOT Hips\n{\nOFFSET 0 0 0\nCHANNELS 3 Zrotation Xrotation Yrotation\n}\nMOTION\nFrames: 100\nFrame Time: 0.0083333\n"
+        + "0 0 0\n" * 100
     )
     found = sync.body_stream(path, {"start": "10:00:00:15", "rate": 120, "timecode_rate": 30}, "take 7, actor 001")
     assert found["start"] == 36_000.5 and found["rate"] == 120

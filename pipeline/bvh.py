@@ -222,8 +222,8 @@ def _columns(block: bytes, num_columns: int) -> np.ndarray | None:
         )
         return [column.to_numpy() for column in rows.columns]
 
-    middle = block.find(b"\n", len(block) // 2) + 1 if len(block) > 2**21 else 0
-    parts = [part for part in (memoryview(block)[:middle], memoryview(block)[middle:]) if part]
+    view, middle = memoryview(block), block.find(b"\n", len(block) // 2) + 1 if len(block) > 2**21 else 0
+    parts = [view[:middle], view[middle:]] if 0 < middle < len(block) else [view]
     try:
         with ThreadPoolExecutor(2) as pool:  # half of a long file each
             halves = list(pool.map(read, parts))
@@ -423,7 +423,6 @@ def load_bvh(path: Path, *, unit: str | None = None) -> Motion:
     path = Path(path)
     file = _split(_bytes(path), path)
     joints, table = file.joints, _table(file, path)
-    num_frames = table.shape[1]
     parents = np.array([joint.parent for joint in joints])
     offsets = np.array([joint.offset for joint in joints], float)
     positions = np.repeat(offsets[None], table.shape[1], 0)
@@ -431,14 +430,14 @@ def load_bvh(path: Path, *, unit: str | None = None) -> Motion:
     turns = np.full((len(joints), 3), -1)  # row of the table for each axis in `orders`; -1, a row of zeros: no channel, no turn
     for j, joint in enumerate(joints):
         listed = ""
-        for column, channel in enumerate(joint.channels or [], column):
+        for channel in joint.channels or []:
             if channel.endswith("position"):
                 positions[:, j, "xyz".index(channel[0])] = table[column]
                 free.add(j)
             else:
                 turns[j, len(listed)] = column
                 listed += channel[0]
-        column += bool(joint.channels)
+            column += 1
         orders.append(listed + "".join(axis for axis in "zyx" if axis not in listed))
     local = _rotations(np.concatenate([table, np.zeros_like(table[:1])]), orders, turns)
     names = [joint.name for joint in joints]

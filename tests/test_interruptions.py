@@ -4,6 +4,7 @@ Three kills by default. INTERACT_INTERRUPTIONS=20 makes as many; INTERACT_INTERR
 configuration (about 30 minutes on two cores) instead of the tiny one.
 """
 
+import contextlib
 import hashlib
 import os
 import random
@@ -13,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,8 @@ from pipeline.timings import read_timings
 
 NUM_KILLS = int(os.environ.get("INTERACT_INTERRUPTIONS", "3"))
 OUTPUTS = ("shoot", "truth", "dataset", "annotations", "features", "shards", "runs", "results")
+PATIENCE = 900.0
+"""Seconds that one wait may take: a run that hangs fails with its log instead of holding up all other tests."""
 VICTIMS = ("driver", "stage", "training")
 GROWING = ("split.tsv", "log.jsonl", "state.json")
 """Files that are whole at any time but say how far the run has come; only their last state is that of the undisturbed run."""
@@ -44,23 +48,41 @@ def finished_jobs(project: Path) -> int:
     return sum(1 for _ in (project / "data" / "timings").rglob("*.tsv"))
 
 
+def wait_until(condition: Callable[[], bool], what: str, log: Path) -> None:
+    """Poll until the condition holds; fail with the end of the driver's log when it never does."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {PATIENCE} s for {what}:\n{log.read_text()[-4000:]}"
+        time.sleep(0.02)
+
+
 def kill_one(project: Path, victim: str, *, after: int, delay: float) -> None:
     """Start the workflow, wait until `after` jobs have ended and the victim runs, and `delay` seconds more; kill -9 it."""
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "all"]
-    driver = subprocess.Popen(command, cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    log = project / "driver.log"
+    with log.open("w") as output:  # not a pipe: nobody would read it while we wait, and a full one stops the driver
+        driver = subprocess.Popen(command, cwd=project, stdout=subprocess.DEVNULL, stderr=output)
     pattern = {"training": "models.train", "stage": "pipeline", "driver": "(pipeline|models)"}[victim]
-    while driver.poll() is None and (finished_jobs(project) < after or not stages(project, pattern)):
-        time.sleep(0.02)
-    time.sleep(delay)
-    assert driver.poll() is None, f"the run ended before the kill of {victim}: {driver.stderr.read()[-2000:]}"
-    while driver.poll() is None:
+
+    def ended() -> bool:
+        return driver.poll() is not None
+
+    def strike() -> bool:
         # the youngest: an older one may end by itself between being found and being killed, and then the run goes on
         for pid in [driver.pid] if victim == "driver" else stages(project, pattern)[-1:]:
-            os.kill(pid, signal.SIGKILL)
-        try:
-            driver.communicate(timeout=20)
-        except subprocess.TimeoutExpired:
-            continue
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            driver.wait(timeout=20)
+        return ended()
+
+    try:
+        wait_until(lambda: ended() or (finished_jobs(project) >= after and bool(stages(project, pattern))), f"a {victim} to kill", log)
+        time.sleep(delay)
+        assert not ended(), f"the run ended before the kill of {victim}: {log.read_text()[-2000:]}"
+        wait_until(strike, f"the end of the run after the kill of {victim}", log)
+    finally:
+        driver.kill()
     assert driver.returncode != 0, f"the kill of {victim} came too late"
     if victim == "driver":
         assert snakemake(project, "--unlock").returncode == 0  # the killed driver could not take its lock away

@@ -491,7 +491,7 @@ def test_the_sound_shoot_passes(copy, tmp_path, stage):
         ({"body": {"unit": "feet"}}, ["config key body.unit: got 'feet'"]),
         ({"shoot": "a", "dataset": "b"}, ["both shoot and dataset are set"]),
         ({"shoot": "nowhere"}, ["nowhere", "no such file"]),
-        ({"dataset": "nowhere"}, ["nowhere has no rigs folder"]),
+        ({"dataset": "nowhere"}, ["dataset nowhere: no such folder"]),
     ],
 )
 def test_bad_config_stops_the_workflow_with_one_line(tmp_path, monkeypatch, capsys, values, needles):

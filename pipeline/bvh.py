@@ -80,18 +80,29 @@ class _Joint:
 
 @dataclass(frozen=True)
 class _File:
-    """A BVH file before its numbers are parsed; `first_line` is the line that `block`, the rows, starts on."""
+    """A BVH file before its numbers are parsed; its rows begin at byte `first_byte` of `data`, on line `first_line`."""
 
     joints: list[_Joint]
     num_frames: int
     fps: float
-    block: bytes
+    data: bytes
+    first_byte: int
     first_line: int
 
     @property
     def num_channels(self) -> int:
         """Numbers in a row."""
         return sum(len(joint.channels or []) for joint in self.joints)
+
+    @property
+    def block(self) -> bytes:
+        """The rows: a copy, which the usual file does not need."""
+        return self.data[self.first_byte :]
+
+    @property
+    def ends_in_space(self) -> bool:
+        """Whether white space, a line end say, closes the last row: all of its digits are there."""
+        return self.data[-1:].isspace()
 
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
@@ -188,14 +199,15 @@ def _hierarchy(text: str, path: Path) -> list[_Joint]:
 _CHANNELS = {f"{axis}{kind}" for axis in "xyz" for kind in ("position", "rotation")}
 
 
-def _fast_table(block: bytes, num_columns: int) -> np.ndarray | None:
-    """Rows of numbers as float64 (num_columns, rows), or None where anything about them is unusual.
+def _fast_table(file: _File) -> np.ndarray | None:
+    """Rows of numbers as float64 (num_channels, rows), or None where anything about them is unusual.
 
     Whoever gets None asks `_slow_table`, which knows what is wrong, and where.
     """
-    table = _columns(block, num_columns)
+    num_columns = file.num_channels
+    table = _columns(file.data, num_columns, start=file.first_byte)
     if table is None:  # often only its white space is unusual
-        block = block.replace(b"\t", b" ")
+        block = file.block.replace(b"\t", b" ")
         while b"  " in block:
             block = block.replace(b"  ", b" ")
         block = block.replace(b" \n", b"\n").replace(b"\n ", b"\n").strip(b" \n")
@@ -206,8 +218,8 @@ def _fast_table(block: bytes, num_columns: int) -> np.ndarray | None:
     return table if largest <= LARGEST else None
 
 
-def _columns(block: bytes, num_columns: int) -> np.ndarray | None:
-    """Table (num_columns, rows) of numbers that single spaces and line ends separate; None where the text is anything else."""
+def _columns(text: bytes, num_columns: int, *, start: int = 0) -> np.ndarray | None:
+    """Table (num_columns, rows) of numbers that single spaces and line ends separate, from byte `start`; None where the text is anything else."""
     import pyarrow as pa
     from pyarrow import csv
 
@@ -222,21 +234,26 @@ def _columns(block: bytes, num_columns: int) -> np.ndarray | None:
         )
         return [column.to_numpy() for column in rows.columns]
 
-    view, middle = memoryview(block), block.find(b"\n", len(block) // 2) + 1 if len(block) > 2**21 else 0
-    parts = [view[:middle], view[middle:]] if 0 < middle < len(block) else [view]
+    view, middle = memoryview(text), text.find(b"\n", (start + len(text)) // 2) + 1 if len(text) > 2**21 else 0
+    parts = [view[start:middle], view[middle:]] if start < middle < len(text) else [view[start:]]
     try:
         with ThreadPoolExecutor(2) as pool:  # half of a long file each
             halves = list(pool.map(read, parts))
     except pa.ArrowInvalid:
         return None
-    return np.concatenate([np.stack(half) for half in halves], 1) if len(halves) > 1 else np.stack(halves[0])
+    stops = np.cumsum([len(half[0]) for half in halves])
+    table = np.empty((num_columns, stops[-1]))
+    for stop, half in zip(stops, halves):
+        for row, column in zip(table, half):
+            row[stop - len(column) : stop] = column
+    return table
 
 
 def _slow_table(file: _File, path: Path) -> tuple[np.ndarray, bool]:
     """Rows as (num_columns, rows), and whether the last one was cut off and left out. InputError names the first bad value."""
     lines = [(number, line.split()) for number, line in enumerate(file.block.split(b"\n"), file.first_line)]
     lines = [(number, tokens) for number, tokens in lines if tokens]
-    ended = file.block[-1:].isspace()
+    ended = file.ends_in_space
     need = file.num_channels
     rows: list[list[float | None]] = []
     for number, tokens in lines:
@@ -258,10 +275,10 @@ def _table(file: _File, path: Path) -> np.ndarray:
     """The motion block as float64 (num_channels, rows), checked against the number of frames that the header claims."""
     if file.num_channels == 0:
         raise InputError(f"{path}: no joint has channels; export the file with its motion")
-    table, cut = _fast_table(file.block, file.num_channels), False
+    table, cut = _fast_table(file), False
     if table is None:
         table, cut = _slow_table(file, path)
-    elif table.shape[1] < file.num_frames and not file.block[-1:].isspace():
+    elif table.shape[1] < file.num_frames and not file.ends_in_space:
         table, cut = table[:, :-1], True  # nobody knows whether the last number has all of its digits
     found, claimed = table.shape[1], file.num_frames
     if abs(found - claimed) > max(2, claimed // 100):
@@ -339,7 +356,7 @@ def _split(data: bytes, path: Path) -> _File:
     seconds = float(values["Frame Time"])
     if not 1e-4 <= seconds <= 10:
         raise InputError(f"{path}, line {line}: frame time {seconds} s, need 0.0001 to 10; correct the header")
-    return _File(joints, int(values["Frames"]), _exact_fps(seconds, values["Frame Time"]), data[place:], line + 1)
+    return _File(joints, int(values["Frames"]), _exact_fps(seconds, values["Frame Time"]), data, place, line + 1)
 
 
 def _exact_fps(frame_time: float, text: str) -> float:
@@ -400,16 +417,22 @@ def _quaternions(order: str, degrees: np.ndarray) -> np.ndarray:
 
 
 def _rotations(table: np.ndarray, orders: list[str], columns: np.ndarray) -> np.ndarray:
-    """Quaternions (T, J, 4) of J joints, whose angles about the axes in `orders` are the rows `columns` (J, 3) of the table."""
+    """Quaternions (T, J, 4) of J joints whose angles about the axes in `orders` are the rows `columns` (J, 3) of the table, 0 where -1."""
     num_frames, num_joints = table.shape[1], len(orders)
+    if (columns < 0).any():
+        table = np.concatenate([table, np.zeros_like(table[:1])])
     result = np.empty((num_frames, num_joints, 4))
     groups = [(order, [j for j in range(num_joints) if orders[j] == order]) for order in sorted(set(orders))]
-    for start in range(0, num_frames, 256):  # so few that what is computed on the way stays in the processor's cache
+
+    def fill(start: int) -> None:
         part = table[:, start : start + 256]
         block = np.empty((4, num_joints, part.shape[1]))
         for order, joints in groups:
             block[:, joints] = _quaternions(order, part[columns[joints].T])
         result[start : start + 256] = block.transpose(2, 1, 0)
+
+    with ThreadPoolExecutor(2) as pool:  # blocks so small that what is computed on the way stays in the processor's cache
+        list(pool.map(fill, range(0, num_frames, 256)))
     return result
 
 
@@ -427,7 +450,7 @@ def load_bvh(path: Path, *, unit: str | None = None) -> Motion:
     offsets = np.array([joint.offset for joint in joints], float)
     positions = np.repeat(offsets[None], table.shape[1], 0)
     orders, free, column = [], set(), 0
-    turns = np.full((len(joints), 3), -1)  # row of the table for each axis in `orders`; -1, a row of zeros: no channel, no turn
+    turns = np.full((len(joints), 3), -1)  # row of the table for each axis in `orders`; -1: no channel, no turn
     for j, joint in enumerate(joints):
         listed = ""
         for channel in joint.channels or []:
@@ -439,7 +462,7 @@ def load_bvh(path: Path, *, unit: str | None = None) -> Motion:
                 listed += channel[0]
             column += 1
         orders.append(listed + "".join(axis for axis in "zyx" if axis not in listed))
-    local = _rotations(np.concatenate([table, np.zeros_like(table[:1])]), orders, turns)
+    local = _rotations(table, orders, turns)
     names = [joint.name for joint in joints]
     if unit is None:
         sizes = offsets.copy()

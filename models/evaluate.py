@@ -23,7 +23,7 @@ from pipeline import config, pose, stage
 from pipeline.bvh import load_bvh
 from pipeline.errors import InputError
 from pipeline.files import read_json, whole
-from pipeline.rig import Rig, load_rig, regions
+from pipeline.rig_file import Rig, load_rig, regions
 from pipeline.shard_file import Shard, TakeSpan
 
 BODY = ("FD_g", "FD_k", "Div_g", "Div_k", "Div_sample")

@@ -18,7 +18,7 @@ from pipeline import arkit, clock, config, faces, stage
 from pipeline.clock_model import take_seconds
 from pipeline.errors import InputError
 from pipeline.files import whole, write_json
-from pipeline.rig import load_rig
+from pipeline.rig_file import load_rig
 from pipeline.sync_file import read_sync, stream_of
 from pipeline.takes import actor_of
 

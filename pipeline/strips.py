@@ -12,7 +12,7 @@ import numpy as np
 from pipeline import stage
 from pipeline.bvh import Motion, load_bvh
 from pipeline.files import read_json, whole
-from pipeline.rig import Rig, load_rig
+from pipeline.rig_file import Rig, load_rig
 from pipeline.skeleton import forward_kinematics
 
 COLOURS = ("#c2410c", "#1d4ed8")

@@ -1,16 +1,14 @@
 """The tables and rigs of the simulated shoot.
 
 In: the number of takes, the size of the heads and a seed. Out, under --out: takes.tsv, actors.tsv and
-rigs/<actor>.npz (neutral (V, 3) cm, names (51), deltas (51, V, 3) cm, faces (F, 4)).
+rigs/<actor>.npz (neutral (V, 3) cm, names (51), deltas (51, V, 3) cm, faces (F, 4), regions).
 """
 
 from pathlib import Path
 
-import numpy as np
-
 from pipeline import config, stage
-from pipeline.arkit import NAMES
-from pipeline.files import whole, write_tsv
+from pipeline.files import write_tsv
+from pipeline.rig_file import Rig, save_rig
 from pipeline.simulate import plan
 from pipeline.simulate.head import make_head
 
@@ -20,8 +18,7 @@ def run(*, out: Path, seed: int, options: config.Simulate) -> None:
     actors = plan.plan_actors(options.num_takes, seed)
     for row in actors:
         head = make_head(row["actor"], options.num_vertices)
-        with whole(out / "rigs" / f"{row['actor']}.npz") as temporary:
-            np.savez_compressed(temporary, neutral=head.neutral, names=np.array(NAMES), deltas=head.deltas, faces=head.faces)
+        save_rig(out / "rigs" / f"{row['actor']}.npz", Rig(head.neutral, head.deltas, head.faces))
     write_tsv(out / "actors.tsv", plan.ACTOR_COLUMNS, actors)
     write_tsv(out / "takes.tsv", plan.TAKE_COLUMNS, plan.plan_takes(options.num_takes, seed))
 

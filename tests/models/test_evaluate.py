@@ -10,7 +10,7 @@ from models import baselines, data, evaluate, generate, metrics
 from pipeline import arkit
 from pipeline.config import Evaluate, Generate
 from pipeline.errors import InputError
-from pipeline.rig import load_rig, regions
+from pipeline.rig_file import load_rig, regions
 
 OPTIONS = Evaluate(window_frames=40, num_pairs=50)
 

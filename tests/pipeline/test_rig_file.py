@@ -3,7 +3,7 @@ import pytest
 
 from pipeline import arkit
 from pipeline.errors import InputError
-from pipeline.rig import Rig, load_rig, regions
+from pipeline.rig_file import REGIONS, Rig, load_rig, regions, save_rig
 
 
 def arrays(num_vertices=7) -> dict:
@@ -32,6 +32,7 @@ def test_shapes_come_in_arkit_order(tmp_path):
         ({"neutral": np.full((7, 3), np.nan)}, "NaN or infinite"),
         ({"neutral": np.zeros((7, 2)), "deltas": np.zeros((52, 7, 2))}, "neutral (7, 2)"),
         ({"names": np.array(["x", None], object)}, "not a readable .npz"),
+        ({"region_lips": np.array([0, 7])}, "region_lips is no list of vertices 0 to 6"),
     ],
 )
 def test_bad_rigs_are_named(tmp_path, change, message):
@@ -73,3 +74,15 @@ def test_regions_are_what_the_shapes_move():
             deltas[i, 9, 1] = 50
     found = regions(Rig(np.zeros((10, 3), np.float32), deltas, np.zeros((0, 4), int)))
     assert found["lips"].tolist() == [0, 1, 2] and found["upper_face"].tolist() == [5, 6]
+
+
+def test_regions_are_stored_with_the_rig(tmp_path):
+    given = arrays()
+    np.savez(tmp_path / "x.npz", **given, region_lips=np.array([2, 4]))
+    rig = load_rig(tmp_path / "x.npz")
+    assert regions(rig)["lips"].tolist() == [2, 4] and set(regions(rig)) == set(REGIONS)
+    save_rig(tmp_path / "y.npz", rig)
+    back = load_rig(tmp_path / "y.npz")
+    assert set(back.stored_regions) == set(REGIONS)
+    assert all(np.array_equal(vertices, regions(rig)[name]) for name, vertices in back.stored_regions.items())
+    assert np.array_equal(back.deltas, rig.deltas) and np.array_equal(back.neutral, rig.neutral)

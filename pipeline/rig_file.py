@@ -1,0 +1,88 @@
+"""An actor's ARKit rig: neutral head, 51 shapes as vertex deltas, faces, and named regions of vertices.
+
+`rigs/<actor>.npz` holds `neutral` (V, 3) cm, `names` (K), `deltas` (K, V, 3) cm, `faces` (F, 3 or 4), and optionally a
+`region_<name>` (n,) of vertex indices for each of REGIONS.
+"""
+
+import zipfile
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from pipeline import arkit
+from pipeline.errors import InputError
+from pipeline.files import whole
+
+REGIONS = {
+    "lips": (
+        0.5,
+        ("mouthClose", "mouthFunnel", "mouthPucker", "mouthRoll", "mouthShrug", "mouthPress", "mouthLowerDown", "mouthUpperUp"),
+    ),
+    "upper_face": (0.25, ("brow", "eyeSquint", "eyeWide", "eyeBlink")),
+    "eyes": (0.25, ("eye",)),
+    "brows": (0.25, ("brow",)),
+}
+"""By region: the share of the largest travel that makes a vertex a part of it, and how the names of its shapes begin."""
+
+
+@dataclass(frozen=True)
+class Rig:
+    """neutral (V, 3) cm, deltas (51, V, 3) cm in ARKit order, faces (F, 3 or 4) vertex indices.
+
+    `stored_regions`: indices (n,) of vertices by name of a region, as the rig's file has them; `regions` completes them.
+    """
+
+    neutral: np.ndarray
+    deltas: np.ndarray
+    faces: np.ndarray
+    stored_regions: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+def load_rig(path: Path) -> Rig:
+    """Read `rigs/<actor>.npz`; shapes may stand in any order, further ones (tongueOut) are left out."""
+    path = Path(path)
+    try:
+        with np.load(path, allow_pickle=False) as z:
+            missing = [name for name in ("neutral", "names", "deltas", "faces") if name not in z]
+            if missing:
+                raise InputError(f"{path}: no array {', '.join(missing)}, need neutral, names, deltas, faces; build the rig again")
+            neutral, names, deltas, faces = z["neutral"], z["names"].tolist(), z["deltas"], z["faces"]
+            stored = {name: z[f"region_{name}"] for name in REGIONS if f"region_{name}" in z}
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; every actor needs a rig") from None
+    except (OSError, EOFError, ValueError, TypeError, zlib.error, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: not a readable .npz ({error}); copy or build it again") from None
+    if neutral.ndim != 2 or neutral.shape[1] != 3 or deltas.shape != (len(names), *neutral.shape):
+        raise InputError(f"{path}: neutral {neutral.shape}, deltas {deltas.shape}, {len(names)} names; need (V,3), (K,V,3), K; build the rig again")
+    if not (np.isfinite(neutral).all() and np.isfinite(deltas).all()):
+        raise InputError(f"{path}: NaN or infinite vertices; build the rig again")
+    for name, vertices in stored.items():
+        if vertices.dtype.kind not in "iu" or vertices.ndim != 1 or (vertices.size and not 0 <= vertices.min() <= vertices.max() < len(neutral)):
+            raise InputError(f"{path}: region_{name} is no list of vertices 0 to {len(neutral) - 1}; build the rig again")
+    return Rig(neutral.astype(np.float32), deltas[arkit.rig_order(names, str(path))].astype(np.float32), faces, stored)
+
+
+def save_rig(path: Path, rig: Rig) -> None:
+    """Write a rig with its regions, so that whoever reads it measures on the same vertices."""
+    found = {f"region_{name}": vertices.astype(np.int32) for name, vertices in regions(rig).items()}
+    neutral, deltas = rig.neutral.astype(np.float32), rig.deltas.astype(np.float32)
+    with whole(path) as temporary:
+        np.savez_compressed(temporary, neutral=neutral, names=np.array(arkit.NAMES), deltas=deltas, faces=rig.faces.astype(np.int32), **found)
+
+
+def regions(rig: Rig) -> dict[str, np.ndarray]:
+    """Vertex indices of each of REGIONS: those that the rig's file names, else by what its shapes move, in any topology.
+
+    A vertex belongs to a region when the region's shapes, taken together, move it at least so far as the region's share
+    of what they move the vertex that they move most. Lips are what the lip shapes proper move (close, funnel, pucker,
+    roll, shrug, press, lower-down, upper-up; not the jaw), the upper face what brow, squint, wide and blink shapes move.
+    """
+
+    def moved(share: float, prefixes: tuple[str, ...]) -> np.ndarray:
+        chosen = [i for i, name in enumerate(arkit.NAMES) if name.startswith(prefixes)]
+        travel = np.linalg.norm(rig.deltas[chosen], axis=-1).sum(0)
+        return np.flatnonzero(travel >= share * travel.max())
+
+    return {name: rig.stored_regions[name] if name in rig.stored_regions else moved(*rule) for name, rule in REGIONS.items()}

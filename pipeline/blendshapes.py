@@ -1,105 +1,219 @@
 """Blendshapes: face meshes to ARKit weights, by least squares on the actor's own shapes.
 
-In: a mesh stream (HDF5, any rate) or a Live Link Face CSV, the actor's rig, the take's sync JSON. Out: weights (N, 51)
-float32 at 30 fps in the common window, and a JSON with the residual. The stream is read in blocks.
+In: a mesh stream (any of pipeline.faces, any rate) or a Live Link Face CSV, the actor's rig, the take's sync JSON. Out:
+weights (N, 51) float32 at 30 fps in the common window; the head's pose (N, 7) float32 in the stream's space, x y z in cm
+and a quaternion x y z w; and a JSON with residuals, by region, and what was mended. The stream is read in blocks.
 
-For each frame the weights w minimise |x - neutral - sum_k w_k delta_k|^2 (paper, appendix A.4; unbounded there and
-here). `normal` solves the normal equations of all frames with one factorisation, in float64, with the minimum-norm
-solution where shapes depend on each other; `lsqr` is the paper's iterative solver, frame by frame.
+Where the head moves in the stream, it is brought to rest on the rig first (pipeline.stabilise); the solvers are those of
+pipeline.blendshape_fit.
 """
 
 import logging
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipeline import arkit, clock, config, faces, stage
+from pipeline import arkit, clock, config, faces, rotations, stabilise, stage
+from pipeline.blendshape_fit import BlendshapeFit, Fitted, smooth
 from pipeline.clock_model import take_seconds
 from pipeline.errors import InputError
 from pipeline.files import whole, write_json
-from pipeline.rig_file import load_rig
+from pipeline.rig_file import REGIONS, Rig, load_rig, regions
+from pipeline.stabilise import Pose
 from pipeline.sync_file import read_sync, stream_of
 from pipeline.takes import actor_of
 
 log = logging.getLogger("interact")
-RANK_TOLERANCE = 1e-10
-"""Eigenvalues of the normal matrix below this share of the largest count as zero."""
-
-
-class BlendshapeFit:
-    """The factorised problem of one rig: neutral (V, 3) and deltas (K, V, 3) in the unit of the vertices to come."""
-
-    def __init__(self, neutral: np.ndarray, deltas: np.ndarray, *, method: str = "normal"):
-        if deltas.ndim != 3 or deltas.shape[1:] != neutral.shape:
-            raise InputError(f"rig: neutral {neutral.shape} and deltas {deltas.shape}, need (V,3) and (K,V,3); build the rig again")
-        if method not in ("normal", "lsqr"):
-            raise InputError(f"blendshape method {method!r}, need normal or lsqr")
-        self.method = method
-        self.neutral = np.asarray(neutral, float).reshape(-1)
-        self.basis = np.asarray(deltas, float).reshape(len(deltas), -1)
-        values, vectors = np.linalg.eigh(self.basis @ self.basis.T)
-        used = values > RANK_TOLERANCE * max(values.max(), np.finfo(float).tiny)
-        self.rank = int(used.sum())
-        self.inverse = (vectors[:, used] / values[used]) @ vectors[:, used].T
-
-    def __call__(self, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Weights (B, K) and residual (B,), the root mean square over all coordinates, of vertices (B, V, 3).
-
-        A frame with a NaN vertex gives NaN weights and a NaN residual.
-        """
-        offset = np.asarray(vertices, float).reshape(len(vertices), -1) - self.neutral
-        if self.method == "normal":
-            weights = (offset @ self.basis.T) @ self.inverse
-        else:
-            weights = np.stack([self._lsqr(frame) for frame in offset]) if len(offset) else np.empty((0, len(self.basis)))
-        offset -= weights @ self.basis
-        return weights, np.sqrt(np.einsum("ij,ij->i", offset, offset) / offset.shape[1])
-
-    def _lsqr(self, offset: np.ndarray) -> np.ndarray:
-        from scipy.sparse.linalg import lsqr
-
-        if not np.isfinite(offset).all():
-            return np.full(len(self.basis), np.nan)
-        return lsqr(self.basis.T, offset, atol=1e-10, btol=1e-10, iter_lim=1000)[0]
+PROBES = 32
+"""Frames that are looked at to see whether the head moves at all."""
+WORST = 8
+"""Frames with the largest residual that the report names."""
 
 
 def fit_blendshapes(vertices: np.ndarray, neutral: np.ndarray, deltas: np.ndarray, *, method: str = "normal") -> tuple[np.ndarray, np.ndarray]:
     """Weights (T, K) and residual (T,) of vertices (T, V, 3) on neutral (V, 3) and shape deltas (K, V, 3).
 
-    The residual is the root mean square over a frame's coordinates, in the unit given. Raises InputError when the
-    vertex counts differ.
+    `method` is normal, lsqr or bounded (pipeline.blendshape_fit). The residual is the root mean square over a frame's
+    coordinates, in the unit given. NaN vertices are left out; a frame that lacks too many is NaN. All is float64. Raises
+    InputError when the vertex counts differ.
     """
     if vertices.ndim != 3 or vertices.shape[1:] != neutral.shape:
         raise InputError(f"face stream has {vertices.shape[1:]} vertices a frame, the rig {neutral.shape}; use the rig of the stream's topology")
     fit = BlendshapeFit(neutral, deltas, method=method)
-    parts = [fit(vertices[i : i + 64]) for i in range(0, len(vertices), 64)] or [(np.empty((0, len(deltas))), np.empty(0))]
-    return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+    parts = [fit(vertices[i : i + 64]) for i in range(0, len(vertices), 64)] or [fit(vertices)]
+    return np.concatenate([part.weights for part in parts]), np.concatenate([part.residual for part in parts])
 
 
-def fit_stream(stream: faces.FaceStream, rig_path: Path, first: int, stop: int, *, options: config.Blendshapes) -> tuple[np.ndarray, np.ndarray]:
-    """Weights (M, 51) and residuals (M,) in cm of frames first..stop of a mesh stream, read block by block."""
+def face_parts(rig: Rig) -> dict[str, np.ndarray]:
+    """Vertex indices of lips, eyes, brows and rest: each vertex that a face of the rig uses, once."""
+    found = regions(rig)
+    used = np.unique(rig.faces) if rig.faces.size else np.arange(len(rig.neutral))
+    parts: dict[str, np.ndarray] = {}
+    for name in ("lips", "eyes", "brows"):
+        parts[name] = np.setdiff1d(np.intersect1d(found[name], used), np.concatenate([used[:0], *parts.values()]))
+    return parts | {"rest": np.setdiff1d(used, np.concatenate(list(parts.values())))}
+
+
+def vertex_weights(rig: Rig, by_region: dict[str, float]) -> np.ndarray | None:
+    """Weight (V,) of each vertex's squared error: that of its region, 1 elsewhere; None where no region has one."""
+    if not by_region:
+        return None
+    found, weights = regions(rig), np.ones(len(rig.neutral))
+    for name, weight in by_region.items():
+        if name not in REGIONS or weight < 0:
+            raise InputError(f"region_weights {name}: {weight}, need numbers of 0 or more for {', '.join(REGIONS)}; correct the config")
+        weights[found[name]] = weight
+    return weights
+
+
+@dataclass
+class StreamFit:
+    """What a stream's frames gave: weights (M, 51), residual (M,) in cm, by_region the same, masked vertices (M,), head pose.
+
+    `stabilised` is none, rigid or similarity.
+    """
+
+    weights: np.ndarray
+    residual: np.ndarray
+    by_region: dict[str, np.ndarray]
+    masked: np.ndarray
+    pose: Pose
+    stabilised: str
+
+
+class _StreamFitter:
+    """Stabilises and fits blocks of a stream."""
+
+    def __init__(self, rig: Rig, options: config.Blendshapes, name: str):
+        self.parts = face_parts(rig)
+        weights = vertex_weights(rig, options.region_weights)
+        self.fit = BlendshapeFit(rig.neutral, rig.deltas, method=options.method, regions=self.parts, vertex_weights=weights, fast=True)
+        for fault in self.fit.faults(list(arkit.NAMES)):
+            log.warning("%s: %s; rank %d of %d, weights are the minimum-norm solution", name, fault, self.fit.rank, len(arkit.NAMES))
+        self.rig, self.mode, self.still = rig, options.stabilise, np.empty(0, int)
+
+    def prepare(self, stream: faces.FaceStream, first: int, stop: int) -> None:
+        """Find the vertices that tell the head's pose, and in mode auto whether the head moves."""
+        if self.mode == "none":
+            return
+        try:
+            self.still = stabilise.still_vertices(self.rig)
+        except InputError:
+            if self.mode != "auto":
+                raise
+            self.mode = "none"
+            return
+        if self.mode == "auto":
+            probes = np.unique(np.linspace(first, stop - 1, PROBES).astype(int))
+            seen = np.concatenate([block[:, self.still] for i in probes for block in faces.blocks(stream, i, i + 1, block_frames=1)])
+            moved = stabilise.moves(self.pose(seen), self.rig.neutral[self.still])
+            self.mode = "rigid" if moved > stabilise.MOVED_CM else "none"
+            log.info("%s: the head moves by %.3f cm at its still vertices, stabilised: %s", stream.path.name, moved, self.mode)
+
+    def pose(self, points: np.ndarray) -> Pose:
+        """Poses of still vertices (B, n, 3) of a stream."""
+        return stabilise.estimate(points, self.rig.neutral[self.still], similarity=self.mode == "similarity")
+
+    def stabilised(self, block: np.ndarray) -> tuple[np.ndarray, Pose]:
+        """A block (B, V, 3) in the rig's space, and the poses that were taken off."""
+        if self.mode == "none":
+            return block, Pose(np.tile(np.eye(3), (len(block), 1, 1)), np.zeros((len(block), 3)), np.ones(len(block)))
+        pose = self.pose(block[:, self.still])
+        return pose.remove(block), pose
+
+    def __call__(self, first: int, block: np.ndarray) -> tuple[Fitted, Pose]:
+        """Fit and poses of a block (B, V, 3) of the stream."""
+        block, pose = self.stabilised(block)
+        return self.fit(block), pose
+
+
+def _in_order(pool: ThreadPoolExecutor, function: Callable, items: Iterator, *, ahead: int) -> Iterator:
+    """Results of `function` on the items in their order, computed by the pool while the next ones are read, `ahead` at most."""
+    waiting: deque[Future] = deque()
+    for item in items:
+        waiting.append(pool.submit(function, *item))
+        if len(waiting) > ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def fit_stream(stream: faces.FaceStream, rig_path: Path, first: int, stop: int, *, options: config.Blendshapes, threads: int = 1) -> StreamFit:
+    """Fit frames first..stop of a mesh stream, read block by block, `threads` blocks at a time."""
+    from threadpoolctl import threadpool_limits
+
     rig = load_rig(rig_path)
     if stream.num_vertices != len(rig.neutral):
         raise InputError(
             f"{stream.path}: {stream.num_vertices} vertices a frame, the rig {rig_path.name} has {len(rig.neutral)}; "
             "use the rig of the stream's topology"
         )
-    fit = BlendshapeFit(rig.neutral, rig.deltas, method=options.method)
-    if fit.rank < len(arkit.NAMES):
-        log.warning(
-            "%s: shapes depend on each other, rank %d of %d; weights are the minimum-norm solution", rig_path.name, fit.rank, len(arkit.NAMES)
-        )
-    weights, residual = np.empty((stop - first, len(arkit.NAMES))), np.empty(stop - first)
-    parts = range(0, stop - first, options.block_frames)
-    blocks = faces.blocks(stream, first, stop, block_frames=options.block_frames)
-    for i, block in stage.progress(zip(parts, blocks), label=f"fit {stream.path.name}", total=len(parts)):
-        weights[i : i + len(block)], residual[i : i + len(block)] = fit(block)
-    return weights, residual
+    fitter = _StreamFitter(rig, options, rig_path.name)
+    fitter.prepare(stream, first, stop)
+
+    def over_blocks(function: Callable) -> list:
+        starts = range(0, stop - first, options.block_frames)
+        blocks = zip(starts, faces.blocks(stream, first, stop, block_frames=options.block_frames))
+        # one thread of linear algebra for each block: small products gain nothing from more
+        with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
+            done = _in_order(pool, function, blocks, ahead=threads)
+            return list(stage.progress(done, label=f"fit {stream.path.name}", total=len(starts)))
+
+    fits, poses = zip(*over_blocks(fitter))
+    weights = np.concatenate([fit.weights for fit in fits])
+    if options.temporal:
+        weights = _smoothed(weights, stream.seconds[first:stop], fitter.fit, options)
+        fits = tuple(over_blocks(lambda start, block: fitter.fit.residuals(fitter.stabilised(block)[0], weights[start : start + len(block)])))
+    return StreamFit(
+        weights,
+        np.concatenate([fit.residual for fit in fits]),
+        {name: np.concatenate([fit.by_region[name] for fit in fits]) for name in fitter.parts},
+        np.concatenate([fit.masked for fit in fits]),
+        Pose(*(np.concatenate([getattr(pose, name) for pose in poses]) for name in ("rotation", "translation", "scale"))),
+        fitter.mode,
+    )
 
 
-def run(*, face: Path, rig: Path | None, sync: Path, performance: str, out: Path, out_report: Path, options: config.Blendshapes) -> None:
-    """Fit one performance's face and write weights and report."""
+def _smoothed(weights: np.ndarray, seconds: np.ndarray, fit: BlendshapeFit, options: config.Blendshapes) -> np.ndarray:
+    """Weights (M, 51) under the temporal term, each stretch of frames without gap by itself.
+
+    Bounded weights are those in [0, 1] that cost least beside neighbours that are held where the unbounded solution has them.
+    """
+    strength = options.temporal * float(np.trace(fit.normal)) / len(fit.normal)
+    usable = np.flatnonzero(np.isfinite(weights).all(1))
+    result = weights.copy()
+    if len(usable):
+        gaps = np.diff(seconds[usable]) > 1.5 * np.median(np.diff(seconds))
+        for stretch in np.split(usable, np.flatnonzero(gaps | (np.diff(usable) > 1)) + 1):
+            result[stretch] = smooth(fit.normal, weights[stretch], strength)
+    if options.method == "bounded":
+        result[usable] = fit.bounded(result[usable], ridge=2 * strength)
+    return result
+
+
+def _write(path: Path, array: np.ndarray) -> None:
+    with whole(path) as temporary:
+        np.save(temporary, array.astype(np.float32))
+
+
+def run(
+    *,
+    face: Path,
+    rig: Path | None,
+    sync: Path,
+    performance: str,
+    out: Path,
+    out_report: Path,
+    options: config.Blendshapes,
+    out_pose: Path | None = None,
+    threads: int = 1,
+) -> None:
+    """Fit one performance's face and write weights, head pose and report."""
     take = read_sync(sync)
     where = f"take {take['take']}, actor {actor_of(performance)}: {face.name}"
     record = stream_of(take, performance, "face", where=where)
@@ -110,32 +224,62 @@ def run(*, face: Path, rig: Path | None, sync: Path, performance: str, out: Path
     margin = options.max_gap_seconds + clock.LOW_PASS_LOBES / take["fps"]
     first = max(int(np.searchsorted(seconds, times[0] - margin, side="right")) - 2, 0)
     stop = min(int(np.searchsorted(seconds, times[-1] + margin)) + 2, len(seconds))
-    if not stream.is_mesh:
-        weights, residual = faces.live_link_weights(face)[first:stop], None
-    elif rig is None:
-        raise InputError(f"{where}: a mesh stream needs the actor's rig; give --rig")
+    report: dict[str, Any] = {"performance": performance, "source": "mesh" if stream.is_mesh else "live link"}
+    seconds, single = seconds[first:stop], single[first:stop]
+    if stream.is_mesh:
+        if rig is None:
+            raise InputError(f"{where}: a mesh stream needs the actor's rig; give --rig")
+        found = fit_stream(stream, rig, first, stop, options=options, threads=threads)
+        usable = np.isfinite(found.weights).all(1) & np.isfinite(found.pose.translation).all(1)
+        weights, pose = found.weights, found.pose
+        report |= _about(found, usable, seconds - times[0], stream, options)
     else:
-        weights, residual = fit_stream(stream, rig, first, stop, options=options)
-    usable = np.isfinite(weights).all(1)
-    used = usable & single[first:stop]
-    brought = clock.at_times(weights[used], seconds[first:stop][used], times, max_gap_seconds=options.max_gap_seconds, where=where)
-    with whole(out) as temporary:
-        np.save(temporary, brought.astype(np.float32))
-    report: dict[str, Any] = {
-        "performance": performance,
-        "source": "mesh" if stream.is_mesh else "live link",
-        "nan_frames_interpolated": int((~usable).sum()),
-    }
-    if residual is not None:
-        r = residual[usable]
-        report |= {
-            "residual_rms_cm": float(np.sqrt(np.mean(r**2))),
-            "residual_max_cm": float(r.max()),
-            "vertices": stream.num_vertices,
-            "method": options.method,
-        }
+        weights = faces.live_link_weights(face)[first:stop]
+        usable, pose = np.isfinite(weights).all(1), None
+        report |= {"nan_frames_interpolated": int((~usable).sum()), "stabilised": "none"}
+    used = usable & single
+    bring: dict[str, Any] = {"max_gap_seconds": options.max_gap_seconds, "where": where}
+    brought = clock.at_times(weights[used], seconds[used], times, **bring)
+    poses = np.tile([0.0, 0, 0, 0, 0, 0, 1], (len(times), 1))
+    if pose is not None and report["stabilised"] != "none":
+        poses[:, :3] = clock.at_times(pose.translation[used], seconds[used], times, **bring)
+        turns = rotations.continuous(rotations.from_matrix(pose.rotation[used]))
+        poses[:, 3:] = rotations.slerp(turns, clock.positions_in(times, seconds[used], **bring))
+    _write(out, brought)
+    if out_pose:
+        _write(out_pose, poses)
     log.info("%s: %s", performance, report)
     write_json(out_report, report)
+
+
+def _about(found: StreamFit, usable: np.ndarray, seconds: np.ndarray, stream: faces.FaceStream, options: config.Blendshapes) -> dict:
+    """What the report says of a mesh stream's fit; `seconds` (M,) of its frames count from the take's first."""
+
+    def rms(values: np.ndarray) -> float | None:
+        known = values[usable & np.isfinite(values)]
+        return float(np.sqrt(np.mean(known**2))) if len(known) else None
+
+    about: dict[str, Any] = {
+        "nan_frames_interpolated": int((~usable).sum()),
+        "frames_with_masked_vertices": int((usable & (found.masked > 0)).sum()),
+        "vertices": stream.num_vertices,
+        "method": options.method,
+        "stabilised": found.stabilised,
+    }
+    if usable.any():
+        residual = np.where(usable, found.residual, -1.0)
+        worst = np.argsort(-residual, kind="stable")[: min(WORST, int(usable.sum()))]
+        middle = rotations.from_matrix(found.pose.rotation[usable])
+        turned = 2 * np.rad2deg(np.arccos(np.clip(np.abs(middle @ middle[0]), 0, 1)))
+        about |= {
+            "residual_rms_cm": rms(found.residual),
+            "residual_max_cm": float(residual.max()),
+            "residual_cm": {name: rms(values) for name, values in found.by_region.items()},
+            "worst": [{"seconds": float(seconds[i]), "residual_cm": float(residual[i])} for i in worst],
+            "head_turned_deg": float(turned.max()),
+            "head_moved_cm": float(np.ptp(found.pose.translation[usable], axis=0).max()),
+        }
+    return about
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -146,7 +290,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--sync", type=Path, required=True, help="the take's sync JSON")
     parser.add_argument("--performance", required=True, help="<date>_<actor>_<scenario>")
     parser.add_argument("--out", type=Path, required=True, help="weights to write (.npy)")
+    parser.add_argument("--out-pose", type=Path, help="head pose to write (.npy)")
     parser.add_argument("--out-report", type=Path, required=True, help="JSON to write")
+    parser.add_argument("--threads", type=int, default=1, help="blocks that are fitted at a time (default: 1)")
     stage.execute(parser, run, argv)
 
 

@@ -71,8 +71,18 @@ class Body(Section):
 class Blendshapes(Section):
     """Face meshes to ARKit weights."""
 
-    method: Literal["normal", "lsqr"] = Field(
-        default="normal", description="normal: one factorisation for all frames; lsqr: scipy, frame by frame, as in the paper"
+    method: Literal["normal", "lsqr", "bounded"] = Field(
+        default="normal",
+        description="normal: one factorisation for all frames; lsqr: scipy, frame by frame, as in the paper; bounded: weights in [0, 1]",
+    )
+    temporal: float = Field(
+        default=0.0, ge=0, description="weight of changes from frame to frame, as a share of the mean squared length of a shape; 0 is none"
+    )
+    region_weights: dict[str, float] = Field(
+        default={}, description="how much the squared error of a region (lips, eyes, brows, upper_face) counts; 1 for all others"
+    )
+    stabilise: Literal["auto", "none", "rigid", "similarity"] = Field(
+        default="auto", description="take the head's movement off the stream; auto does so, rigidly, where the head moves at all"
     )
     block_frames: int = Field(default=64, ge=1, description="mesh frames in memory at a time")
     max_gap_seconds: float = Field(

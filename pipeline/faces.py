@@ -95,7 +95,8 @@ def blocks(stream: FaceStream, first: int, stop: int, *, block_frames: int) -> I
         try:
             with h5py.File(stream.path, "r") as f:
                 for begin, end in ranges:
-                    yield f["vertices"][begin:end].astype(np.float32) * unit
+                    block = f["vertices"][begin:end].astype(np.float32, copy=False)
+                    yield block if unit == 1 else block * unit
         except OSError as error:
             raise InputError(f"{stream.path}, frames {begin} to {end - 1}: cannot be read ({_line(error)}); copy or export it again") from None
 

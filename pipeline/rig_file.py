@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -66,10 +67,15 @@ def load_rig(path: Path) -> Rig:
 
 def save_rig(path: Path, rig: Rig) -> None:
     """Write a rig with its regions, so that whoever reads it measures on the same vertices."""
-    found = {f"region_{name}": vertices.astype(np.int32) for name, vertices in regions(rig).items()}
-    neutral, deltas = rig.neutral.astype(np.float32), rig.deltas.astype(np.float32)
+    arrays: dict[str, Any] = {
+        "neutral": rig.neutral.astype(np.float32),
+        "names": np.array(arkit.NAMES),
+        "deltas": rig.deltas.astype(np.float32),
+        "faces": rig.faces.astype(np.int32),
+    }
+    arrays |= {f"region_{name}": vertices.astype(np.int32) for name, vertices in regions(rig).items()}
     with whole(path) as temporary:
-        np.savez_compressed(temporary, neutral=neutral, names=np.array(arkit.NAMES), deltas=deltas, faces=rig.faces.astype(np.int32), **found)
+        np.savez_compressed(temporary, **arrays)
 
 
 def regions(rig: Rig) -> dict[str, np.ndarray]:

@@ -61,6 +61,7 @@ if not study.config.dataset:
             code=code("pipeline.blendshapes"),
         output:
             weights=f"{ROOT}/dataset/face_arkit/{{performance}}.npy",
+            pose=f"{ROOT}/annotations/head_pose/{{performance}}.npy",
             report=f"{ROOT}/annotations/fit/{{performance}}.json",
         log:
             f"{ROOT}/logs/blendshapes/{{performance}}.log",
@@ -74,7 +75,7 @@ if not study.config.dataset:
         params:
             options=flags(study.config.blendshapes),
         shell:
-            "python -m pipeline.blendshapes --face {input.face:q} --rig {input.rig:q} --sync {input.sync:q} --performance {wildcards.performance} --out {output.weights:q} --out-report {output.report:q} {params.options} > {log:q} 2>&1"
+            "python -m pipeline.blendshapes --face {input.face:q} --rig {input.rig:q} --sync {input.sync:q} --performance {wildcards.performance} --out {output.weights:q} --out-pose {output.pose:q} --out-report {output.report:q} --threads {threads} {params.options} > {log:q} 2>&1"
 
     rule separation:
         input:

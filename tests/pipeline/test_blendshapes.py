@@ -69,16 +69,27 @@ def test_dependent_shapes_give_the_minimum_norm():
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-@pytest.mark.parametrize("method", ["normal", "lsqr"])
-def test_a_bad_vertex_spoils_its_own_frame_only(bad, method):
+@pytest.mark.parametrize("method", ["normal", "lsqr", "bounded"])
+def test_a_bad_vertex_is_left_out_of_its_own_frame(bad, method):
     vertices, neutral, deltas, _ = problem(8, 30, 70)
     clean, clean_residual = fit_blendshapes(vertices, neutral, deltas, method=method)
+    others = [0, 1, 2, *range(4, 30)]
+    without, left = fit_blendshapes(vertices[[5, 69]][:, others], neutral[others], deltas[:, others], method=method)
     vertices[[5, 69], 3, 1] = bad
     with np.errstate(invalid="ignore"):
         weights, residual = fit_blendshapes(vertices, neutral, deltas, method=method)
     spoilt = np.isin(np.arange(70), [5, 69])
-    assert not np.isfinite(weights[spoilt]).any(1).any() and not np.isfinite(residual[spoilt]).any()
+    assert np.abs(weights[spoilt] - without).max() < 1e-6 and np.allclose(residual[spoilt], left, rtol=1e-6)
     assert np.array_equal(weights[~spoilt], clean[~spoilt]) and np.array_equal(residual[~spoilt], clean_residual[~spoilt])
+
+
+def test_a_frame_whose_vertices_do_not_tell_the_weights_has_none():
+    vertices, neutral, deltas, _ = problem(8, 30, 3)
+    deltas[2, 6:] = 0  # told by the first six vertices alone
+    vertices[0, :6] = np.nan
+    vertices[1, 6:24] = np.nan  # more than half
+    weights, residual = fit_blendshapes(vertices, neutral, deltas)
+    assert np.isnan(weights[:2]).all() and np.isnan(residual[:2]).all() and np.isfinite(weights[2]).all()
 
 
 def test_lsqr_agrees():
@@ -103,7 +114,7 @@ def test_shapes_that_do_not_fit_are_named():
     vertices, neutral, deltas, _ = problem()
     with pytest.raises(InputError, match=r"\(119, 3\) vertices a frame, the rig \(120, 3\)"):
         fit_blendshapes(vertices[:, 1:], neutral, deltas)
-    with pytest.raises(InputError, match="need normal or lsqr"):
+    with pytest.raises(InputError, match="need normal, lsqr, bounded"):
         fit_blendshapes(vertices, neutral, deltas, method="qr")
     with pytest.raises(InputError, match="rig: neutral"):
         blendshapes.BlendshapeFit(neutral, deltas[:, 1:])
@@ -118,8 +129,8 @@ def test_real_rig(real_data):
     weights = np.random.default_rng(0).uniform(0, 1, (1, len(shapes)))
     vertices = (neutral + np.tensordot(weights, deltas, 1)).astype(np.float32)
     fit = blendshapes.BlendshapeFit(neutral, deltas)
-    assert fit.rank == len(shapes) and np.abs(fit(vertices)[0] - weights).max() < 1e-5
-    assert np.abs(fit(vertices)[0] - fit_blendshapes(vertices, neutral, deltas, method="lsqr")[0]).max() < 1e-5
+    assert fit.rank == len(shapes) and np.abs(fit(vertices).weights - weights).max() < 1e-5
+    assert np.abs(fit(vertices).weights - fit_blendshapes(vertices, neutral, deltas, method="lsqr")[0]).max() < 1e-5
 
 
 def test_the_dataset_has_the_truth(shoot, captured):
@@ -145,14 +156,14 @@ def work(shoot, captured, tmp_path):
     return path, ["--face", path, "--rig", rig, "--sync", sync, "--performance", NAME, "--out", out, "--out-report", report], [out, report]
 
 
-def spoil(path, frames, *, delete=False):
-    """Make frames NaN, or lose them."""
+def spoil(path, frames, *, delete=False, only=slice(None)):
+    """Make frames NaN, all their vertices or some of them, or lose them."""
     with h5py.File(path, "r") as f:
         vertices, codes, attrs = f["vertices"][()], [code.decode() for code in f["timecode"][()]], dict(f.attrs)
     if delete:
         vertices, codes = np.delete(vertices, frames, 0), [code for i, code in enumerate(codes) if i not in frames]
     else:
-        vertices[frames, 7, 2] = np.nan
+        vertices[frames, only, 2] = np.nan
     write_mesh(path, vertices, codes, units=attrs["units"])
 
 
@@ -166,6 +177,17 @@ def test_short_gaps_are_mended(work, captured, first, delete):
     blendshapes.main([str(a) for a in [*arguments, "--block-frames", "7"]])
     assert np.abs(np.load(out) - whole).max() < 1e-4
     assert read_json(report)["nan_frames_interpolated"] == (0 if delete else 3)
+
+
+def test_nan_vertices_are_masked_and_counted(work):
+    path, arguments, (out, report) = work
+    blendshapes.main([str(a) for a in arguments])
+    whole = np.load(out)
+    spoil(path, range(60, 80), only=slice(7, 27))
+    blendshapes.main([str(a) for a in arguments])
+    found = read_json(report)
+    assert found["frames_with_masked_vertices"] == 20 and found["nan_frames_interpolated"] == 0
+    assert np.abs(np.load(out) - whole).max() < 1e-4
 
 
 def test_block_size_and_run_do_not_change_the_bytes(work):

@@ -66,3 +66,20 @@ def test_a_mistake_in_the_table_stops_before_any_job(project, without):
     result = snakemake(project, "all", "-n", "--config", f"shoot={without}", "root=other")
     assert result.returncode == 2 and "Traceback" not in result.stderr
     assert result.stderr.strip().splitlines()[-1].startswith(f"error: {without}/lip_acc/lip_acc.tsv, row 4: scenario is '03', need")
+
+
+def test_one_bad_performance_does_not_stop_the_others_and_status_names_it(project, without):
+    shutil.copytree(project / "shoot/lip_acc", without / "lip_acc")
+    (without / "lip_acc/20260102_003_1.wav").write_bytes(b"no voice")
+    config = ("--config", f"shoot={without}", f"root={without.parent}/out")
+    result = snakemake(project, "lip_acc", "--keep-going", *config)
+    assert result.returncode == 1
+    data = without.parent / "out/dataset/lip_acc"
+    assert sorted(path.name for path in data.rglob("*.*")) == ["20260102_003_3.npy", "20260102_003_3.wav"]
+    told = subprocess.run([sys.executable, "-m", "pipeline.status", *config], cwd=project, capture_output=True, text=True)
+    assert told.returncode == 1
+    assert "20260102_003_1  failed at lip_sync: take 20260102_003_1, actor 003: " in told.stdout
+    assert "1 of 2 performances of the lip-accurate set done, 1 failed" in told.stdout
+    assert f"to go on without 20260102_003_1: in {without}/lip_acc/lip_acc.tsv set its `exclude`" in told.stdout
+    without_take = told.stdout.splitlines()[:2]
+    assert without_take == ["20260101_001  0 of 17 jobs done, next: sync", "20260101_002  0 of 17 jobs done, next: sync"]

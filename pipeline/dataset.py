@@ -87,12 +87,12 @@ def common_joints(paths: list[Path]) -> list[str]:
     return first
 
 
-def remove_strangers(dataset: Path, performances: set[str]) -> None:
+def remove_strangers(dataset: Path, performances: set[str], *, table: str = "takes.tsv") -> None:
     """Remove streams of performances that are not in the table: of takes that were excluded after part of them was captured."""
     for folder in ("bvhs", "face_arkit", "wav"):
         for path in sorted((dataset / folder).glob("*")):
             if path.stem not in performances:
-                log.warning("%s: its take is not in takes.tsv, removed", path)
+                log.warning("%s: not in %s, removed", path, table)
                 path.unlink()
 
 

@@ -24,6 +24,7 @@ from pipeline import report_body, report_take, stage
 from pipeline.errors import InputError
 from pipeline.files import read_json, whole
 from pipeline.report_figure import pyplot, save
+from pipeline.sync_file import kinds_of
 
 MODELS = ("face", "body_lower", "body_upper")
 SYNC_COLUMNS = (
@@ -47,7 +48,7 @@ def sync_rows(take: dict) -> list[dict]:
     first = take["start_seconds"]
     rows = []
     for performance in take["performances"]:
-        for name in ("body", "face", "audio"):
+        for name in kinds_of(performance):
             stream = performance[name]
             last = first + (take["frames"] - (name != "audio")) / take["fps"]
             gap = stream.get("longest_gap")

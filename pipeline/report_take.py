@@ -12,6 +12,7 @@ import numpy as np
 from pipeline.errors import InputError
 from pipeline.files import read_json
 from pipeline.report_figure import pyplot, save
+from pipeline.sync_file import kinds_of
 
 FPS = 30
 WAVE_SECONDS = 6.0
@@ -65,8 +66,8 @@ def draw_streams(ax, take: dict) -> None:
     ax.axvspan(0, seconds, color="#e5e7eb", zorder=0)
     names: list[str] = []
     for performance in take["performances"]:
-        for name, colour in STREAMS.items():
-            stream = performance[name]
+        for name in kinds_of(performance):
+            stream, colour = performance[name], STREAMS[name]
             ax.barh(len(names), stream["end"] - stream["start"], left=stream["start"] - start, height=0.7, color=colour)
             count = f"{stream['frames']} frames" if "frames" in stream else f"{stream['samples']} samples"
             lost = f", {stream['dropped']} dropped" if "dropped" in stream else ""

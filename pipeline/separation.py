@@ -1,7 +1,8 @@
 """Separation: each actor's own voice out of what both close microphones picked up.
 
 In: the Broadcast Waves of both performances and the take's sync JSON. Out: 24-bit WAVs at 48 kHz, cut to the common
-window to the sample (round(frames x 48000 / 30)), and a JSON of levels.
+window to the sample (round(frames x 48000 / 30)), and a JSON of levels. The microphone of one performance alone has
+nothing to be separated from: it is cut and written as it is, and its report says `none`.
 
 `mask`: in each short-time cell the two microphones' powers are taken for the powers of two independent voices, each
 heard fully in its owner's microphone and leaking into the other's by a coupling that is estimated per frequency band
@@ -159,30 +160,35 @@ def run(*, wav: list[Path], sync: Path, performance: list[str], out: list[Path],
             f"take {take['take']}: performances {', '.join(performance)}, {len(out)} --out, {len(out_report)} --out-report; "
             f"need performances of actors {', '.join(actors)} and one of each file for each; correct the command"
         )
+    if len(wav) != len(actors):
+        raise InputError(f"take {take['take']}: got {len(wav)} --wav, need those of actors {', '.join(actors)}; correct the command")
     num_samples = round(take["frames"] * OUT_RATE / take["fps"])
-    mics = np.empty((2, num_samples), np.float32)
+    mics = np.empty((len(actors), num_samples), np.float32)
     for k, path in enumerate(wav):
         if (owner := performance_actor(path.stem)) not in (None, actors[k]):
             raise InputError(
                 f"take {take['take']}: {path.name} is the microphone of actor {owner}, need that of {actors[k]}; give --wav in actor order"
             )
         mics[k] = read_window(path, take["performances"][k]["audio"], take["start_seconds"], num_samples)
-    voices = separate(mics, OUT_RATE, method=options.method)
+    alone = len(actors) == 1
+    voices = mics if alone else separate(mics, OUT_RATE, method=options.method)
     for name, path, report in zip(performance, out, out_report, strict=True):
         k = actors.index(actor_of(name))
         with whole(path) as temporary:
             soundfile.write(temporary, np.clip(voices[k], -1, 1), OUT_RATE, subtype="PCM_24")
-        removed = 10 * np.log10((np.sum((mics[k] - voices[k]) ** 2) + 1e-12) / (np.sum(mics[k] ** 2) + 1e-12))
         clipped = int(np.sum(np.abs(mics[k]) >= 0.999))
-        log.info("%s: removed %.1f dB of the microphone's power", name, removed)
-        value = {"performance": name, "method": options.method, "removed_db": float(removed), "clipped_samples": clipped, "samples": num_samples}
+        value = {"performance": name, "method": "none" if alone else options.method, "clipped_samples": clipped, "samples": num_samples}
+        if not alone:
+            removed = 10 * np.log10((np.sum((mics[k] - voices[k]) ** 2) + 1e-12) / (np.sum(mics[k] ** 2) + 1e-12))
+            log.info("%s: removed %.1f dB of the microphone's power", name, removed)
+            value["removed_db"] = float(removed)
         write_json(report, value)
 
 
 def main(argv: list[str] | None = None) -> None:
     """Command line."""
     parser = stage.parser(__doc__, section=config.Separation)
-    parser.add_argument("--wav", nargs=2, type=Path, required=True, help="Broadcast Waves of both, in actor order")
+    parser.add_argument("--wav", nargs="+", type=Path, required=True, help="Broadcast Waves of both, in actor order, or of one actor alone")
     parser.add_argument("--sync", type=Path, required=True, help="the take's sync JSON")
     parser.add_argument("--performance", nargs="+", required=True, help="performances to write: one or both")
     parser.add_argument("--out", nargs="+", type=Path, required=True, help="WAV to write for each")

@@ -1,6 +1,7 @@
 """Status: which takes are done, which failed where and why, and the line that lets the rest go on.
 
-In: the config. Out: a line per take, read off the outputs and logs under root; exit code 1 when a take has failed.
+In: the config. Out: a line per take, and one per performance of a lip-accurate set that has failed, read off the outputs and
+logs under root; exit code 1 when one has failed.
 """
 
 import sys
@@ -28,6 +29,12 @@ PER_PERFORMANCE = {
     "facing": "annotations/facing/{}.npy",
     "transcripts": "annotations/transcripts/{}.json",
 }
+LIP = {
+    "lip_sync": "annotations/lip_acc/sync/{}.json",
+    "lip_blendshapes": "dataset/lip_acc/face_arkit/{}.npy",
+    "lip_separation": "dataset/lip_acc/wav/{}.wav",
+}
+"""Stages of one performance of a lip-accurate set, which `lip_acc` joins."""
 JOINT = {
     "dataset": "dataset/dataset.json",
     "shard_index": "shards/index.parquet",
@@ -72,32 +79,46 @@ def steps_of(study: Study, take: str) -> list[Step]:
     return steps
 
 
+def lip_steps(study: Study, performance: str) -> list[Step]:
+    """The jobs of one performance of the lip-accurate set, in order."""
+    root = Path(study.root)
+    return [Step(name, root / pattern.format(performance), root / "logs" / name / f"{performance}.log") for name, pattern in LIP.items()]
+
+
+def state_of(steps: list[Step]) -> tuple[str, str]:
+    """failed, open or done, and the words for it."""
+    errors = [step for step in steps if step.error]
+    missing = [step for step in steps if not step.output.exists()]
+    if errors:
+        return "failed", f"failed at {errors[0].stage}: {errors[0].error}"
+    if missing:
+        return "open", f"{len(steps) - len(missing)} of {len(steps)} jobs done, next: {missing[0].stage}"
+    return "done", "done"
+
+
 def report(study: Study) -> tuple[list[str], bool]:
-    """Lines to print, and whether a take or a stage that joins takes has failed."""
-    lines, failed, done = [], [], 0
-    for take in study.takes:
-        steps = steps_of(study, take)
-        errors = [(step.stage, step.error) for step in steps if step.error]
-        missing = [step.stage for step in steps if not step.output.exists()]
-        if errors:
-            failed.append(take)
-            lines.append(f"{take}  failed at {errors[0][0]}: {errors[0][1]}")
-        elif missing:
-            lines.append(f"{take}  {len(steps) - len(missing)} of {len(steps)} jobs done, next: {missing[0]}")
-        else:
-            done += 1
-            lines.append(f"{take}  done")
-    lines.append(f"{done} of {len(study.takes)} takes done, {len(failed)} failed")
-    joint = [Step(name, Path(study.root, path), Path(study.root, "logs", f"{name}.log")) for name, path in JOINT.items()]
+    """Lines to print, and whether a take, a performance of the lip-accurate set or a stage that joins them has failed."""
+    takes = {take: state_of(steps_of(study, take)) for take in study.takes}
+    lips = {name: state_of(lip_steps(study, name)) for name in study.lip_acc}
+    failed, lips_failed = ([name for name, (state, _) in found.items() if state == "failed"] for found in (takes, lips))
+    lines = [f"{take}  {words}" for take, (_, words) in takes.items()]
+    lines.append(f"{sum(state == 'done' for state, _ in takes.values())} of {len(takes)} takes done, {len(failed)} failed")
+    if lips:
+        lines += [f"{name}  {lips[name][1]}" for name in lips_failed]
+        done = sum(state == "done" for state, _ in lips.values())
+        lines.append(f"{done} of {len(lips)} performances of the lip-accurate set done, {len(lips_failed)} failed")
+    outputs = JOINT | ({"lip_acc": "dataset/lip_acc/lip_acc_sentences.txt"} if lips else {})
+    joint = [Step(name, Path(study.root, path), Path(study.root, "logs", f"{name}.log")) for name, path in outputs.items()]
     lines.append("; ".join(f"{step.stage} {'done' if step.output.exists() else 'failed' if step.error else 'waits'}" for step in joint))
     lines += [f"{step.stage} failed: {step.error}" for step in joint if step.error]
-    for take in failed:
-        lines.append(f"to go on without {take}: in {study.shoot}/takes.tsv set its `exclude` to yes and write why under `reason`, then run again")
-    return lines, bool(failed) or any(step.error for step in joint)
+    for names, table in ((failed, "takes.tsv"), (lips_failed, "lip_acc/lip_acc.tsv")):
+        for name in names:
+            lines.append(f"to go on without {name}: in {study.shoot}/{table} set its `exclude` to yes and write why under `reason`, then run again")
+    return lines, bool(failed or lips_failed) or any(step.error for step in joint)
 
 
 def run(*, configfile: Path, config: list[str]) -> None:
-    """Print the report; exit with 1 when a take has failed."""
+    """Print the report; exit with 1 when a take, a performance of the lip-accurate set or a stage that joins them has failed."""
     try:
         values = yaml.safe_load(configfile.read_text()) or {}
     except FileNotFoundError:

@@ -26,6 +26,13 @@ def find_face(stem: Path) -> Path | None:
     return None
 
 
+def raw_file(stem: str, kind: str) -> str:
+    """Path of a raw stream of `<take>/<performance>`: kind bvh, wav, or face (the form that is there, else .mesh.h5)."""
+    if kind == "face":
+        return str(find_face(Path(stem)) or f"{stem}.mesh.h5")
+    return f"{stem}.{kind}"
+
+
 def beside_face(path: Path) -> list[Path]:
     """Files that are read along with a face that `find_face` found and are there: description and timecode.
 

@@ -8,6 +8,9 @@ streams on one time line.
 A stream that stamps every frame (a face, LTC in a channel) has its drops indexed first, then offset, drift and jitter
 fitted (pipeline.clock_model). A stream with a start only (a body, a Broadcast Wave) shows no drift: its rate is taken as
 given, and the table says so. Streams of one take agree about midnight: all starts are brought to within half a day.
+
+One performance alone is synced with one of each stream: named by its WAV, without timecode.json where its streams have
+timecode, and without body, where the window is what face and voice both cover.
 """
 
 import logging
@@ -20,7 +23,7 @@ from pipeline import audio, bvh, config, faces, ltc, stage
 from pipeline.clock_model import STANDARD_RATES, fit_clock
 from pipeline.errors import InputError
 from pipeline.files import read_json, sha256, write_json
-from pipeline.sync_file import KINDS
+from pipeline.sync_file import KINDS, kinds_of
 from pipeline.timecode import near, parse_timecode
 
 log = logging.getLogger("interact")
@@ -190,16 +193,18 @@ def common_window(streams: dict[str, dict], where: str, *, min_seconds: float) -
     return start, int(np.floor(min(counts) + 1e-6))
 
 
-def _entries(timecode: Path, take: str, actors: list[str]) -> dict[str, dict]:
-    """The entries {kind: {actor: entry}} of timecode.json."""
-    if not timecode.exists():
+def _entries(timecode: Path, take: str, actors: list[str], kinds: list[str]) -> dict[str, dict]:
+    """The entries {kind: {actor: entry}} of timecode.json, of the kinds of streams that there are."""
+    need = "body" if "body" in kinds else "face"
+    if need == "body" and not timecode.exists():
         raise InputError(f"take {take}: no timecode.json; write the start and rate of each body into {timecode}")
     content = read_json(timecode)
-    if not isinstance(content, dict) or not isinstance(content.get("body"), dict):
-        raise InputError(f"take {take}: {timecode} has no 'body', need {{'body': {{actor: {{'start': 'HH:MM:SS:FF', 'rate': 120}}}}}}; add it")
+    if not isinstance(content, dict) or (need == "body" and not isinstance(content.get("body"), dict)):
+        rate = {"body": 120, "face": 30}[need]
+        raise InputError(f"take {take}: {timecode} has no {need!r}, need {{{need!r}: {{actor: {{'start': 'HH:MM:SS:FF', 'rate': {rate}}}}}}}; add it")
     for kind, entries in content.items():
-        if kind not in KINDS:
-            raise InputError(f"take {take}: {timecode} has {kind!r}, need body, face and audio only; correct it")
+        if kind not in kinds:
+            raise InputError(f"take {take}: {timecode} has {kind!r}, need {', '.join(kinds[:-1])} and {kinds[-1]} only; correct it")
         if not isinstance(entries, dict):
             raise InputError(f"take {take}: {timecode}, {kind}: got {type(entries).__name__}, need an entry for each actor; correct it")
         for actor, entry in entries.items():
@@ -219,7 +224,7 @@ def table(take: dict) -> list[str]:
     head = f"{'stream':<12}{'start, s':>13}{'offset, s':>11}{'rate':>12}{'drift':>10}{'lost':>6}{'twice':>7}{'jitter':>9}{'residual':>10}  known by"
     lines = [head]
     for performance in take["performances"]:
-        for kind in KINDS:
+        for kind in kinds_of(performance):
             s = performance[kind]
             drift = "unknown" if s["drift_ppm"] is None else f"{s['drift_ppm']:+.1f} ppm"
             jitter, residual = ("-" if s[key] is None else f"{s[key]:.3f} ms" for key in ("jitter_ms", "residual_ms"))
@@ -245,7 +250,7 @@ def draw(path: Path, take: dict) -> None:
 def _without_timecode(performances: list[dict], files: list[dict[str, Path]], rigs: list[Path | None], where: str, options: config.Sync) -> None:
     """Give streams that have no start one, by the mouth and the voice; InputError where that was not asked for or is not certain."""
     for performance, paths, rig in zip(performances, files, rigs, strict=True):
-        unknown = [kind for kind in KINDS if performance[kind]["start"] is None]
+        unknown = [kind for kind in kinds_of(performance) if performance[kind]["start"] is None]
         if not unknown:
             continue
         who = f"{where}, actor {performance['actor']}"
@@ -266,9 +271,25 @@ def _without_timecode(performances: list[dict], files: list[dict[str, Path]], ri
         log.warning("%s: %s has no timecode; mouth and voice place it at %.3f s (confidence %.2f)", who, paths[kind].name, start, match.confidence)
 
 
+def _streams_to_sync(timecode: Path | None, actors: list[str], bvh: list[Path], face: list[Path], wav: list[Path]) -> tuple[str, list[str]]:
+    """Name of what is synced and kinds of its streams; InputError where an actor of a take lacks a stream."""
+    counts = {"--bvh": len(bvh), "--face": len(face), "--wav": len(wav)}
+    alone = len(actors) == 1
+    if alone and not bvh:
+        del counts["--bvh"]
+    if len(actors) > 2 or set(counts.values()) != {len(actors)} or not (alone or timecode):
+        got = ", ".join(f"{count} {name}" for name, count in counts.items())
+        raise InputError(
+            f"actors {', '.join(actors)}: got {got} and {'a' if timecode else 'no'} --timecode; need one of each for each of two actors, "
+            "and timecode.json; one actor alone needs only --face and --wav; correct the command"
+        )
+    name = timecode.parent.name if timecode and not alone else wav[0].stem
+    return name, [kind for kind in KINDS if kind != "body" or bvh]
+
+
 def run(
     *,
-    timecode: Path,
+    timecode: Path | None,
     actors: list[str],
     bvh: list[Path],
     face: list[Path],
@@ -278,25 +299,28 @@ def run(
     rig: list[Path] | None = None,
     out_picture: Path | None = None,
 ) -> None:
-    """Sync one take and write its JSON."""
-    take = timecode.parent.name
-    entries = _entries(timecode, take, actors)
+    """Sync one take, or one performance alone, and write its JSON."""
+    take, kinds = _streams_to_sync(timecode, actors, bvh, face, wav)
+    entries = _entries(timecode, take, actors, kinds) if timecode else {}
     performances: list[dict[str, Any]] = []
     files: list[dict[str, Path]] = []
-    for actor, b, f, w in zip(actors, bvh, face, wav, strict=True):
+    for k, actor in enumerate(actors):
         where = f"take {take}, actor {actor}"
-        of = {kind: entries.get(kind, {}).get(actor) for kind in KINDS}
-        found = {"body": body_stream(b, of["body"], where), "face": face_stream(f, of["face"], where)}
+        of = {kind: entries.get(kind, {}).get(actor) for kind in kinds}
+        found = {"body": body_stream(bvh[k], of["body"], where)} if "body" in kinds else {}
+        found["face"] = face_stream(face[k], of["face"], where)
         try:
-            found["audio"] = audio_stream(w, where, of["audio"])
+            found["audio"] = audio_stream(wav[k], where, of["audio"])
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
-        lying_rate(found, where)
+        if "body" in kinds:
+            lying_rate(found, where)
         performances.append({"actor": actor, **found})
-        files.append({"body": b, "face": f, "audio": w})
-    reference = performances[0]["body"]["start"]
+        files.append({"face": face[k], "audio": wav[k]})
+    # a body has a start; alone, face or voice tells the day, or both lack one and are refused below
+    reference = next((start for kind in kinds if (start := performances[0][kind]["start"]) is not None), 0.0)
     for performance in performances:
-        for kind in KINDS:
+        for kind in kinds:
             stream = performance[kind]
             if stream["start"] is not None:
                 days = near(stream["start"], reference) - stream["start"]
@@ -310,7 +334,7 @@ def run(
             if residual is not None and residual > 1000 * WARN_SECONDS:
                 log.warning("take %s, actor %s: the timecode of the %s bends by %.1f ms", take, performance["actor"], kind, residual)
     _without_timecode(performances, files, list(rig) if rig else [None] * len(performances), f"take {take}", options)
-    streams = {f"{performance['actor']} {kind}": performance[kind] for performance in performances for kind in KINDS}
+    streams = {f"{performance['actor']} {kind}": performance[kind] for performance in performances for kind in kinds}
     start, num_frames = common_window(streams, f"take {take}", min_seconds=options.min_seconds)
     result = {"take": take, "start_seconds": start, "frames": num_frames, "fps": FPS, "performances": performances}
     for line in table(result):
@@ -324,12 +348,11 @@ def run(
 def main(argv: list[str] | None = None) -> None:
     """Command line."""
     parser = stage.parser(__doc__, section=config.Sync)
-    two: dict[str, Any] = {"nargs": 2, "type": Path, "required": True}
-    parser.add_argument("--timecode", type=Path, required=True, help="timecode.json of the take")
-    parser.add_argument("--actors", nargs=2, required=True, help="the two actors, in id order")
-    parser.add_argument("--bvh", **two, help="bodies, in actor order")
-    parser.add_argument("--face", **two, help="face streams, in actor order")
-    parser.add_argument("--wav", **two, help="WAVs, in actor order")
+    parser.add_argument("--timecode", nargs="?", type=Path, help="timecode.json of the take; one actor alone may have none")
+    parser.add_argument("--actors", nargs="+", required=True, help="the two actors, in id order, or one alone")
+    parser.add_argument("--bvh", nargs="*", type=Path, default=[], help="bodies, in actor order; one actor alone may have none")
+    parser.add_argument("--face", nargs="+", type=Path, required=True, help="face streams, in actor order")
+    parser.add_argument("--wav", nargs="+", type=Path, required=True, help="WAVs, in actor order")
     parser.add_argument("--rig", nargs="*", type=Path, help="rigs, in actor order: only to place a mesh without timecode by its mouth")
     parser.add_argument("--out", type=Path, required=True, help="JSON to write")
     parser.add_argument("--out-picture", type=Path, help="PNG to write: the streams on one time line")

@@ -2,6 +2,8 @@
 
 {"take", "start_seconds" (of frame 0, on the shoot's day), "frames", "fps", "performances": [{"actor", "body", "face",
 "audio"}]}; a stream has at least "start" and "end" (seconds of the same day) and "rate" (frames or samples a second).
+A take has two performances; the JSON of one performance alone has one, under whose name it stands as the take, and that
+may be without "body".
 """
 
 import math
@@ -13,6 +15,11 @@ from pipeline.files import read_json
 from pipeline.takes import actor_of
 
 KINDS = ("body", "face", "audio")
+
+
+def kinds_of(performance: dict) -> list[str]:
+    """Kinds of the streams that a performance of the sync JSON has, in the order of KINDS."""
+    return [kind for kind in KINDS if kind in performance]
 
 
 def _number(value: Any) -> bool:
@@ -32,10 +39,12 @@ def read_sync(path: Path) -> dict:
         need(_number(take.get(key)), f"{key} is {take.get(key)!r}")
     need(isinstance(take["frames"], int) and take["frames"] > 0 and take["fps"] > 0, f"frames is {take['frames']!r} at {take['fps']!r} fps")
     performances = take.get("performances")
-    need(isinstance(performances, list) and len(performances) == 2, "no two performances")
+    need(isinstance(performances, list) and len(performances) in (1, 2), "neither two performances nor one alone")
     for performance in performances:
         need(isinstance(performance, dict) and isinstance(performance.get("actor"), str), "a performance without actor")
         for kind in KINDS:
+            if kind == "body" and len(performances) == 1 and kind not in performance:
+                continue
             stream = performance.get(kind)
             need(isinstance(stream, dict), f"actor {performance['actor']} has no {kind}")
             for key in ("start", "end", "rate"):
@@ -46,7 +55,9 @@ def read_sync(path: Path) -> dict:
 def stream_of(take: dict, performance: str, kind: str, *, where: str) -> dict:
     """The record of a performance's stream in a take's sync JSON."""
     actor = actor_of(performance)
-    records = {p["actor"]: p[kind] for p in take["performances"]}
-    if actor not in records:
-        raise InputError(f"{where}: the take's actors are {', '.join(records)}; correct --performance")
-    return records[actor]
+    performances = {p["actor"]: p for p in take["performances"]}
+    if actor not in performances:
+        raise InputError(f"{where}: the take's actors are {', '.join(performances)}; correct --performance")
+    if kind not in performances[actor]:
+        raise InputError(f"{where}: {take['take']} was synced without {kind}; sync it again with one")
+    return performances[actor][kind]

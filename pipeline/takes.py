@@ -1,7 +1,7 @@
 """The takes of a shoot or of a dataset, and who acts in them.
 
-In: takes.tsv and actors.tsv, whose rows are `TakeRow` and `ActorRow`: the one typed source of their columns, of what errors
-say, and of the JSON schemas that
+In: takes.tsv, actors.tsv and lip_acc/lip_acc.tsv, whose rows are `TakeRow`, `ActorRow` and `LipRow`: the one typed source of
+their columns, of what errors say, and of the JSON schemas that
 
     python -m pipeline.takes --schemas workflow/schemas
 
@@ -23,6 +23,7 @@ from pipeline.errors import InputError
 from pipeline.files import read_tsv
 
 _ID, _DATE = "[A-Za-z0-9-]+", "[0-9]{4}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])"
+_EXCLUDE = "yes, no or empty: yes leaves the {} out"
 _PERFORMANCE = re.compile(r"^(\d{8})_([^_]+)_([^_]+)$")
 
 
@@ -30,6 +31,12 @@ class Row(BaseModel):
     """A row of a table: every column is there, every cell is text. Of a description, errors quote what stands before the colon."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    @field_validator("date", check_fields=False)
+    @classmethod
+    def _in_the_calendar(cls, date: str) -> str:
+        datetime.datetime.strptime(date, "%Y%m%d")
+        return date
 
 
 class TakeRow(Row):
@@ -47,14 +54,8 @@ class TakeRow(Row):
     character_setup: str = Field(description="text or empty: who the characters are, one text per scenario id")
     scenario_design: str = Field(description="text or empty: what happens, one text per scenario id")
     split: Literal["", "train", "test"] = Field(description="train, test or empty: empty lets a fixed rule decide")
-    exclude: Literal["", "no", "yes"] = Field(description="yes, no or empty: yes leaves the take out")
+    exclude: Literal["", "no", "yes"] = Field(description=_EXCLUDE.format("take"))
     reason: str = Field(description="text or empty: why it is left out")
-
-    @field_validator("date")
-    @classmethod
-    def _in_the_calendar(cls, date: str) -> str:
-        datetime.datetime.strptime(date, "%Y%m%d")
-        return date
 
     @field_validator("actor_b")
     @classmethod
@@ -77,8 +78,34 @@ class ActorRow(Row):
     gender: str = Field(description="text or empty: male or female as in the release, or your own word")
 
 
-TAKE_COLUMNS, ACTOR_COLUMNS = list(TakeRow.model_fields), list(ActorRow.model_fields)
-TABLES: dict[str, type[Row]] = {"takes": TakeRow, "actors": ActorRow}
+class LipRow(Row):
+    """One row of lip_acc.tsv: an actor alone reads a sentence."""
+
+    date: str = Field(pattern=f"^{_DATE}$", description="a day of the calendar as YYYYMMDD: when it was recorded")
+    actor: str = Field(pattern=f"^{_ID}$", description="an id of actors.tsv: who reads")
+    # bounded, since lip_acc_sentences.txt has a line for every number up to the largest
+    scenario: str = Field(
+        pattern="^[1-9][0-9]{0,4}$", description="a whole number from 1 to 99999 without leading zeros: the sentence's line in lip_acc_sentences.txt"
+    )
+    sentence: str = Field(description="text on one line, without spaces at its ends: what is read, one text per scenario")
+    exclude: Literal["", "no", "yes"] = Field(description=_EXCLUDE.format("performance"))
+    reason: str = Field(description="text or empty: why it is left out")
+
+    @field_validator("sentence")
+    @classmethod
+    def _on_one_line(cls, sentence: str) -> str:
+        if sentence.splitlines() != [sentence.strip()]:
+            raise ValueError("not one line")
+        return sentence
+
+    @property
+    def performance(self) -> str:
+        """Name of the performance, `<date>_<actor>_<scenario>`."""
+        return f"{self.date}_{self.actor}_{self.scenario}"
+
+
+TAKE_COLUMNS, ACTOR_COLUMNS, LIP_COLUMNS = (list(kind.model_fields) for kind in (TakeRow, ActorRow, LipRow))
+TABLES: dict[str, type[Row]] = {"takes": TakeRow, "actors": ActorRow, "lip_acc": LipRow}
 AnyRow = TypeVar("AnyRow", bound=Row)
 
 
@@ -192,6 +219,36 @@ def shoot_takes(folder: Path) -> list[Take]:
     return read_takes(folder / "takes.tsv", actors=read_actors(folder / "actors.tsv"))
 
 
+def read_lip_acc(path: Path, *, actors: dict[str, str]) -> dict[str, LipRow]:
+    """Rows of lip_acc.tsv that are not excluded by performance, in name order.
+
+    Raises InputError that names file and row for a misspelt column, a cell that `LipRow` does not allow, a performance that
+    stands twice, a scenario with a second sentence, or an actor that actors.tsv lacks.
+    """
+    found: dict[str, LipRow] = {}
+    sentences: dict[str, str] = {}
+    for where, row in _rows(path, LipRow):
+        if row.performance in found:
+            raise InputError(f"{where}: performance {row.performance} stands twice; remove one row or give it another scenario")
+        if row.actor not in actors:
+            raise InputError(f"{where}: actor {row.actor} is not in actors.tsv; add a row with the actor's gender")
+        if (other := sentences.setdefault(row.scenario, row.sentence)) != row.sentence:
+            raise InputError(f"{where}: scenario {row.scenario} is {row.sentence!r} here and {other!r} above; use one sentence per scenario")
+        found[row.performance] = row
+    kept = {name: found[name] for name in sorted(found) if found[name].exclude != "yes"}
+    if not kept:
+        raise InputError(f"{path}: no performance is left, {len(found)} listed and excluded; clear an exclude cell, add one, or remove the folder")
+    return kept
+
+
+def shoot_lip_acc(folder: Path) -> dict[str, LipRow]:
+    """The lip-accurate set of a shoot folder by performance, from its lip_acc/lip_acc.tsv; empty where it has no folder lip_acc."""
+    folder = Path(folder)
+    if not (folder / "lip_acc").is_dir():
+        return {}
+    return read_lip_acc(folder / "lip_acc" / "lip_acc.tsv", actors=read_actors(folder / "actors.tsv"))
+
+
 def dataset_takes(folder: Path) -> list[Take]:
     """Takes of a dataset folder: its takes.tsv where it has one, else its BVH files and SQLite tables (the public release)."""
     folder = Path(folder)
@@ -250,9 +307,11 @@ def main(argv: list[str] | None = None) -> None:
 
     from pipeline.files import whole
 
-    parser = argparse.ArgumentParser(description="Write what is generated from the typed rows of takes.tsv and actors.tsv.")
-    parser.add_argument("--schemas", type=Path, help="folder to write takes.schema.json and actors.schema.json into")
-    parser.add_argument("--columns", choices=TABLES, help="table whose columns are printed in Markdown, as docs/shoot.md has them")
+    parser = argparse.ArgumentParser(description="Write what is generated from the typed rows of the shoot's tables.")
+    parser.add_argument("--schemas", type=Path, help="folder to write <table>.schema.json into")
+    parser.add_argument(
+        "--columns", choices=TABLES, help="table whose columns are printed in Markdown, as docs/shoot.md and docs/lip_acc.md have them"
+    )
     arguments = parser.parse_args(argv)
     if arguments.schemas:
         for name, kind in TABLES.items():

@@ -18,7 +18,7 @@ from pipeline import config, shard_plan, split, stage, streams
 from pipeline.errors import InputError
 from pipeline.files import read_json, read_tsv
 from pipeline.simulate import plan as simulate_plan
-from pipeline.takes import Take, actor_of, dataset_takes, in_order, shoot_takes
+from pipeline.takes import LipRow, Take, actor_of, dataset_takes, in_order, shoot_lip_acc, shoot_takes
 
 InputFunction = Callable[..., str | list[str]]
 PATHS = ("root", "shoot", "dataset", "rig")
@@ -122,6 +122,11 @@ class Study:
         return {name: take for take in self.takes.values() for name in take.performances}
 
     @cached_property
+    def lip_acc(self) -> dict[str, LipRow]:
+        """The lip-accurate set by performance, in name order; empty where there is none."""
+        return shoot_lip_acc(Path(self.shoot)) if self.config.shoot else {}
+
+    @cached_property
     def performances(self) -> list[str]:
         """All performances, in take and actor order."""
         return list(self.take_of)
@@ -138,10 +143,7 @@ class Study:
 
     def raw_file(self, performance: str, kind: str) -> str:
         """Path of a raw stream of a performance: kind bvh, wav, or face (the form that is there, else .mesh.h5)."""
-        stem = f"{self.shoot}/{self.take_of[performance].name}/{performance}"
-        if kind == "face":
-            return str(streams.find_face(Path(stem)) or f"{stem}.mesh.h5")
-        return f"{stem}.{kind}"
+        return streams.raw_file(f"{self.shoot}/{self.take_of[performance].name}/{performance}", kind)
 
     def beside_face(self, wildcards) -> list[str]:
         """Input function: what is read along with the raw faces of {take}, or with that of {performance}: timecodes and descriptions."""
@@ -155,6 +157,22 @@ class Study:
     def own_raw(self, kind: str) -> InputFunction:
         """Input function: the raw file of {performance}."""
         return lambda wildcards: self.raw_file(wildcards.performance, kind)
+
+    def lip_raw(self, kind: str) -> InputFunction:
+        """Input function: the raw files of {performance} of the lip-accurate set.
+
+        Kind wav or face, or of what may be missing: timecode (its timecode.json) or beside (what is read along with the face).
+        """
+
+        def files(wildcards) -> str | list[str]:
+            stem = f"{self.shoot}/lip_acc/{wildcards.performance}"
+            if kind == "timecode":
+                return [path for path in [f"{stem}.timecode.json"] if Path(path).exists()]
+            if kind == "beside":
+                return [str(path) for path in streams.beside_face(Path(streams.raw_file(stem, "face")))]
+            return streams.raw_file(stem, kind)
+
+        return files
 
     def of_take(self, pattern: str) -> InputFunction:
         """Input function: `pattern` with {take} filled in by the take of {performance}."""
@@ -263,7 +281,7 @@ def open_study(values: dict) -> Study:
     """The study of a config dict; a user's mistake ends the program with one line and exit code 2."""
     try:
         study = Study(values)
-        study.split, study.shards  # noqa: B018 - read now, so that mistakes in the tables show before any job starts
+        study.split, study.shards, study.lip_acc  # noqa: B018 - read now, so that mistakes in the tables show before any job starts
         return study
     except InputError as error:
         _end(str(error))

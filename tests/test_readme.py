@@ -126,8 +126,8 @@ def test_outputs_are_what_rules_write():
 
 @pytest.mark.parametrize("name", TABLES)
 def test_columns_of_the_shoot_are_documented(name):
-    text = (REPOSITORY / "docs/shoot.md").read_text()
-    if name == "takes":
+    text = (REPOSITORY / "docs" / ("lip_acc.md" if name == "lip_acc" else "shoot.md")).read_text()
+    if name != "actors":
         assert column_table(TABLES[name]) in text
     for column in TABLES[name].model_fields:
         assert f"`{column}`" in text

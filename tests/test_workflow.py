@@ -1,23 +1,15 @@
 """The whole workflow on a two-take simulated shoot with tiny models: run, run again, edit a module, bad tables."""
 
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from workflow_project import snakemake
+from workflow_project import planned, snakemake
 
 from pipeline.takes import TAKE_COLUMNS
 
 MODELS = ("face", "body_lower", "body_upper")
-
-
-def planned(folder: Path, *arguments: str) -> set[str]:
-    """Names of the rules that a dry run would execute."""
-    result = snakemake(folder, "-n", *arguments)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return set(re.findall(r"^(?:local)?rule (\w+):", result.stdout + result.stderr, re.MULTILINE))
 
 
 @pytest.fixture
@@ -59,7 +51,7 @@ def test_an_edit_reruns_its_stage_and_what_follows(project):
     written = checkpoints(project)
     assert len(before) == len(MODELS) and len(written) == 2 * len(MODELS)
     module.write_text(module.read_text() + "\n# a remark\n")
-    rules = planned(project, "all")
+    rules = set(planned(project, "all"))
     assert {"facing", "shards", "shard_index", "train_face", "generate", "evaluate"} <= rules
     assert rules.isdisjoint({"sync", "body", "blendshapes", "separation", "transcripts", "text", "features", "dataset"})
     result = snakemake(project, "all")
@@ -69,7 +61,7 @@ def test_an_edit_reruns_its_stage_and_what_follows(project):
     for model in MODELS:
         log = (project / "data" / "logs" / f"train_{model}.log").read_text()
         assert "goes on from step 6 of 6" in log, f"training of {model} that had finished is exported again, not repeated"
-    assert planned(project, "all") == set()
+    assert planned(project, "all") == []
 
 
 def test_slurm_profile_plans_as_typed(project):

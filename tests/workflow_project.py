@@ -1,6 +1,7 @@
 """A small project for workflow tests: a copy of the repository with a two-take simulated shoot and tiny models."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -32,3 +33,10 @@ def snakemake(project: Path, *arguments: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("SNAKEMAKE")}
     return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=3600)
+
+
+def planned(project: Path, *arguments: str) -> list[str]:
+    """The rule of every job that a dry run would execute; every job's command can be written out."""
+    result = snakemake(project, "-n", "-p", *arguments)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return re.findall(r"^(?:local)?rule (\w+):", result.stdout + result.stderr, re.MULTILINE)

@@ -9,7 +9,19 @@ from pipeline import takes as tables
 from pipeline.errors import InputError
 from pipeline.files import write_tsv
 from pipeline.simulate import plan
-from pipeline.takes import ACTOR_COLUMNS, TABLES, TAKE_COLUMNS, actor_of, dataset_takes, read_actors, read_takes, shoot_takes
+from pipeline.takes import (
+    ACTOR_COLUMNS,
+    LIP_COLUMNS,
+    TABLES,
+    TAKE_COLUMNS,
+    actor_of,
+    dataset_takes,
+    read_actors,
+    read_lip_acc,
+    read_takes,
+    shoot_lip_acc,
+    shoot_takes,
+)
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ROW = dict.fromkeys(TAKE_COLUMNS, "") | {"take": "20260101_001", "date": "20260101", "scenario": "001", "actor_a": "002", "actor_b": "001"}
@@ -127,6 +139,61 @@ def test_bad_actors_are_named(tmp_path, actor):
     assert str(error.value) == f"{tmp_path / 'actors.tsv'}, row 3: actor is {actor!r}, need letters, digits and hyphens; correct the row"
 
 
+LIP_ROW = {"date": "20260101", "actor": "003", "scenario": "7", "sentence": "She had your dark suit.", "exclude": "", "reason": ""}
+
+
+def lip_table(tmp_path, *rows: dict):
+    write_tsv(tmp_path / "lip_acc.tsv", LIP_COLUMNS, [LIP_ROW | row for row in rows])
+    return tmp_path / "lip_acc.tsv"
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"scenario": "007"}, "row 3: scenario is '007', need a whole number from 1 to 99999 without leading zeros; correct the row"),
+        ({"scenario": "0"}, "row 3: scenario is '0'"),
+        ({"scenario": "100000"}, "row 3: scenario is '100000'"),
+        ({"scenario": "7a"}, "row 3: scenario is '7a'"),
+        ({"scenario": ""}, "row 3: scenario is ''"),
+        ({"sentence": ""}, "row 3: sentence is '', need text on one line, without spaces at its ends; correct the row"),
+        ({"sentence": "one\ntwo"}, r"row 3: sentence is 'one\ntwo', need text on one line"),
+        ({"sentence": "one\u2028two"}, r"row 3: sentence is 'one\u2028two'"),
+        ({"sentence": " one"}, "row 3: sentence is ' one'"),
+        ({"date": "20260230"}, "row 3: date is '20260230', need a day of the calendar as YYYYMMDD; correct the row"),
+        ({"date": "2026-01-01"}, "row 3: date is '2026-01-01'"),
+        ({"actor": "0 3"}, "row 3: actor is '0 3', need an id of actors.tsv; correct the row"),
+        ({"actor": "004"}, "row 3: actor 004 is not in actors.tsv; add a row"),
+        ({"exclude": "maybe"}, "row 3: exclude is 'maybe', need yes, no or empty; correct the row"),
+        ({"scenario": "6"}, "row 3: performance 20260101_003_6 stands twice"),
+        ({"date": "20260102", "scenario": "6", "sentence": "Other."}, "row 3: scenario 6 is 'Other.' here and 'She had your dark suit.' above"),
+    ],
+)
+def test_bad_rows_of_the_lip_accurate_set_are_named(tmp_path, row, message):
+    with pytest.raises(InputError) as error:
+        read_lip_acc(lip_table(tmp_path, {"scenario": "6"}, row), actors={"003": "male"})
+    assert message in str(error.value) and "lip_acc.tsv" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_the_lip_accurate_set_is_in_name_order_and_excluded_rows_are_left_out(tmp_path):
+    again = {"date": "20260102", "exclude": "no"}  # the same sentence on another day
+    path = lip_table(tmp_path, {"scenario": "10", "sentence": "ten"}, {}, {"scenario": "8", "exclude": "yes", "sentence": "eight"}, again)
+    found = read_lip_acc(path, actors={"003": "male"})
+    assert list(found) == ["20260101_003_10", "20260101_003_7", "20260102_003_7"]
+    assert found["20260102_003_7"].model_dump() == LIP_ROW | again
+    with pytest.raises(InputError, match="lip_acc.tsv: no performance is left, 1 listed and excluded"):
+        read_lip_acc(lip_table(tmp_path, {"exclude": "yes"}), actors={"003": "male"})
+
+
+def test_a_shoot_has_a_lip_accurate_set_where_it_has_the_folder(tmp_path):
+    write_tsv(tmp_path / "actors.tsv", ACTOR_COLUMNS, [{"actor": "003", "gender": "male"}])
+    assert shoot_lip_acc(tmp_path) == {}
+    (tmp_path / "lip_acc").mkdir()
+    with pytest.raises(InputError, match="lip_acc.tsv: no such file"):
+        shoot_lip_acc(tmp_path)
+    lip_table(tmp_path / "lip_acc", {})
+    assert list(shoot_lip_acc(tmp_path)) == ["20260101_003_7"]
+
+
 @pytest.mark.parametrize("name", ["", "20260101_001", "20260101_001_051_x", "2026_001_051", "a/b"])
 def test_actor_of_a_performance(name):
     assert actor_of("20260101_001_051") == "001"
@@ -187,7 +254,7 @@ def test_the_committed_schemas_do_not_drift(name):
 
 def test_the_command_writes_the_schemas_and_prints_the_columns(tmp_path, capsys):
     tables.main(["--schemas", str(tmp_path), "--columns", "actors"])
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["actors.schema.json", "takes.schema.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{name}.schema.json" for name in sorted(TABLES)]
     assert all((tmp_path / f"{name}.schema.json").read_text() == tables.schema(kind) for name, kind in TABLES.items())
     assert re.findall(r"^\| `(\w+)` \| .+ \|$", capsys.readouterr().out, re.MULTILINE) == ACTOR_COLUMNS
 

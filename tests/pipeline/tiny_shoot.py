@@ -14,7 +14,7 @@ import numpy as np
 from pipeline import arkit, rotations
 from pipeline.bvh import Motion, save_bvh
 from pipeline.files import write_json, write_tsv
-from pipeline.takes import ACTOR_COLUMNS, TAKE_COLUMNS
+from pipeline.takes import ACTOR_COLUMNS, LIP_COLUMNS, TAKE_COLUMNS
 from pipeline.timecode import format_timecode
 
 ACTORS = ("001", "002")
@@ -119,6 +119,13 @@ def _truth(rng: np.random.Generator, k: int, seconds: float) -> Truth:
     return Truth(start, hips, turns, np.stack([first, (last - first) / (seconds + 1)]), voice)
 
 
+def write_face(path: Path, truth: Truth, rig: tuple[np.ndarray, np.ndarray], seconds: float) -> None:
+    """The face stream of a performance by its rig's neutral and deltas; it lost one frame."""
+    times = np.delete(truth.start["face"] + np.arange(round((seconds + 0.5) * FACE_RATE)) / FACE_RATE, 40)
+    neutral, deltas = rig
+    write_mesh(path, neutral + np.tensordot(truth.weights_at(times), deltas, 1), [format_timecode(time, 60, digits=6) for time in times])
+
+
 def make_shoot(folder: Path, *, num_takes: int = 2, seconds: float = 3.0) -> dict[str, Truth]:
     """Write a shoot whose streams share about `seconds`; the truth by performance. Each face stream lost one frame."""
     folder, rng, truths, rows = Path(folder), np.random.default_rng(0), {}, []
@@ -135,10 +142,7 @@ def make_shoot(folder: Path, *, num_takes: int = 2, seconds: float = 3.0) -> dic
             save_bvh(
                 folder / take / f"{name}.bvh", make_motion(truth, truth.start["body"] + np.arange(round((seconds + 0.5) * BODY_RATE)) / BODY_RATE)
             )
-            times = np.delete(truth.start["face"] + np.arange(round((seconds + 0.5) * FACE_RATE)) / FACE_RATE, 40)
-            neutral, deltas = rigs[actor]
-            codes = [format_timecode(time, 60, digits=6) for time in times]
-            write_mesh(folder / take / f"{name}.mesh.h5", neutral + np.tensordot(truth.weights_at(times), deltas, 1), codes)
+            write_face(folder / take / f"{name}.mesh.h5", truth, rigs[actor], seconds)
         for k, actor in enumerate(ACTORS):
             mine, other = pair[k], pair[1 - k]
             shift = round((mine.start["audio"] - other.start["audio"]) * AUDIO_RATE)
@@ -154,6 +158,32 @@ def make_shoot(folder: Path, *, num_takes: int = 2, seconds: float = 3.0) -> dic
         }
         rows.append(dict.fromkeys(TAKE_COLUMNS, "") | row | labels)
     write_tsv(folder / "takes.tsv", TAKE_COLUMNS, rows)
+    return truths
+
+
+def make_lip_acc(folder: Path, *, seconds: float = 2.0) -> dict[str, Truth]:
+    """Add a lip-accurate set to a shoot: actor 003 reads sentences 1 and 3; the truth by performance.
+
+    The streams of the first carry their timecode, the start of the second's voice is in its timecode.json. Sentence 4 is
+    excluded and has no files.
+    """
+    folder, rng, truths = Path(folder), np.random.default_rng(3), {}
+    rig = make_rig(folder / "rigs" / "003.npz", rng)
+    with open(folder / "actors.tsv", "a") as f:
+        f.write("003\tmale\n")
+    (folder / "lip_acc").mkdir()
+    for scenario in ("1", "3"):
+        stem = folder / "lip_acc" / f"20260102_003_{scenario}"
+        truth = truths[stem.name] = _truth(rng, 0, seconds)
+        write_face(Path(f"{stem}.mesh.h5"), truth, rig, seconds)
+        write_bwf(Path(f"{stem}.wav"), truth.voice, AUDIO_RATE, truth.start["audio"])
+    content = Path(f"{stem}.wav").read_bytes()
+    Path(f"{stem}.wav").write_bytes(content.replace(b"bext", b"junk", 1))
+    write_json(Path(f"{stem}.timecode.json"), {"audio": {"003": {"start": format_timecode(truth.start["audio"], 30, digits=6)}}})
+    row = {"date": "20260102", "actor": "003"}
+    rows = [("1", "She had your dark suit.", ""), ("4", "Bagpipes and bongos.", "yes"), ("3", "Don’t ask me to carry an oily rag.", "no")]
+    cells = [row | {"scenario": scenario, "sentence": sentence, "exclude": exclude, "reason": ""} for scenario, sentence, exclude in rows]
+    write_tsv(folder / "lip_acc" / "lip_acc.tsv", LIP_COLUMNS, cells)
     return truths
 
 

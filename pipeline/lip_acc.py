@@ -1,0 +1,46 @@
+"""The lip-accurate set: what makes the folder of one actor's read sentences like that of the public release.
+
+In: the shoot's lip_acc/lip_acc.tsv and actors.tsv. Out, beside the set's face_arkit/ and wav/: lip_acc_sentences.txt, whose
+line n is the sentence of scenario n, empty where no performance has that number.
+"""
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+
+from pipeline import stage
+from pipeline.dataset import remove_strangers
+from pipeline.errors import InputError
+from pipeline.files import whole
+from pipeline.takes import LipRow, shoot_lip_acc
+
+log = logging.getLogger("interact")
+
+
+def sentence_lines(rows: Iterable[LipRow]) -> list[str]:
+    """The sentence of each scenario from 1 to the largest, empty where there is none."""
+    sentences = {int(row.scenario): row.sentence for row in rows}
+    return [sentences.get(number, "") for number in range(1, max(sentences) + 1)]
+
+
+def run(*, shoot: Path, out: Path) -> None:
+    """Write the sentences of a lip-accurate set whose streams are in place, and remove streams that its table does not have."""
+    rows = shoot_lip_acc(shoot)
+    if not rows:
+        raise InputError(f"{shoot / 'lip_acc'}: no such folder, need the recordings of a lip-accurate set and lip_acc.tsv; check the path")
+    remove_strangers(out, set(rows), table="lip_acc.tsv")
+    with whole(out / "lip_acc_sentences.txt") as temporary:
+        temporary.write_text("".join(f"{line}\n" for line in sentence_lines(rows.values())), encoding="utf-8")
+    log.info("lip-accurate set of %d performances in %s", len(rows), out)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line."""
+    parser = stage.parser(__doc__)
+    parser.add_argument("--shoot", type=Path, required=True, help="folder of the shoot")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the set in the dataset, with its streams in place")
+    stage.execute(parser, run, argv)
+
+
+if __name__ == "__main__":
+    main()

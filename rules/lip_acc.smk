@@ -1,0 +1,73 @@
+# The lip-accurate set of a shoot that has one: one actor reads sentences alone, each through the stages of a take.
+
+
+if study.lip_acc:
+
+    use rule sync as lip_sync with:
+        input:
+            timecode=study.lip_raw("timecode"),
+            bvh=[],
+            face=study.lip_raw("face"),
+            beside=study.lip_raw("beside"),
+            wav=study.lip_raw("wav"),
+            rig=study.shoot_rigs if study.config.sync.without_timecode == "voice" else [],
+            code=code("pipeline.sync"),
+        output:
+            f"{ROOT}/annotations/lip_acc/sync/{{performance}}.json",
+        log:
+            f"{ROOT}/logs/lip_sync/{{performance}}.log",
+        benchmark:
+            f"{ROOT}/timings/lip_sync/{{performance}}.tsv"
+        params:
+            actors=lambda wildcards: study.lip_acc[wildcards.performance].actor,
+
+    use rule blendshapes as lip_blendshapes with:
+        input:
+            face=study.lip_raw("face"),
+            beside=study.lip_raw("beside"),
+            rig=study.shoot_rigs,
+            sync=f"{ROOT}/annotations/lip_acc/sync/{{performance}}.json",
+            code=code("pipeline.blendshapes"),
+        output:
+            weights=f"{ROOT}/dataset/lip_acc/face_arkit/{{performance}}.npy",
+            report=f"{ROOT}/annotations/lip_acc/fit/{{performance}}.json",
+        log:
+            f"{ROOT}/logs/lip_blendshapes/{{performance}}.log",
+        benchmark:
+            f"{ROOT}/timings/lip_blendshapes/{{performance}}.tsv"
+
+    use rule separation as lip_separation with:
+        input:
+            wav=study.lip_raw("wav"),
+            sync=f"{ROOT}/annotations/lip_acc/sync/{{performance}}.json",
+            code=code("pipeline.separation"),
+        output:
+            wav=f"{ROOT}/dataset/lip_acc/wav/{{performance}}.wav",
+            report=f"{ROOT}/annotations/lip_acc/separation/{{performance}}.json",
+        log:
+            f"{ROOT}/logs/lip_separation/{{performance}}.log",
+        benchmark:
+            f"{ROOT}/timings/lip_separation/{{performance}}.tsv"
+
+    rule lip_acc:
+        input:
+            tables=expand(f"{study.shoot}/{{name}}.tsv", name=["actors", "lip_acc/lip_acc"]),
+            face=expand(f"{ROOT}/dataset/lip_acc/face_arkit/{{performance}}.npy", performance=study.lip_acc),
+            wav=expand(f"{ROOT}/dataset/lip_acc/wav/{{performance}}.wav", performance=study.lip_acc),
+            code=code("pipeline.lip_acc"),
+        output:
+            f"{ROOT}/dataset/lip_acc/lip_acc_sentences.txt",
+        log:
+            f"{ROOT}/logs/lip_acc.log",
+        benchmark:
+            f"{ROOT}/timings/lip_acc.tsv"
+        conda:
+            "../environment.yml"
+        threads: 1
+        resources:
+            mem_mb=200,
+        params:
+            shoot=input_folder("tables"),
+            out=subpath(output[0], parent=True),
+        shell:
+            "python -m pipeline.lip_acc --shoot {params.shoot:q} --out {params.out:q} > {log:q} 2>&1"

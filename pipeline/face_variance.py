@@ -216,7 +216,7 @@ def on_rigs(groups: dict[Key, Group], rigs: dict[str, Path]) -> tuple[Rig, np.nd
 
 def in_order(groups: dict[Key, Group]) -> list[Key]:
     """Groupings in the order of GROUPINGS; facing before not facing, other groups with more frames first."""
-    return sorted(groups, key=lambda key: (GROUPINGS.index(key[0]), key[0] in TAKE_GROUPINGS and -groups[key].frames, key[1]))
+    return sorted(groups, key=lambda key: (GROUPINGS.index(key[0]), -groups[key].frames if key[0] in TAKE_GROUPINGS else 0, key[1]))
 
 
 def table_row(key: Key, group: Group, variance: Variance, areas: dict[str, np.ndarray]) -> dict[str, str]:

@@ -5,8 +5,9 @@ import pytest
 from commands import refused
 
 from pipeline import arkit, face_variance
-from pipeline.face_variance import facing_moments, gather, in_order, merge, on_rigs, outer, picture_rows, vertex_moments, weight_moments
+from pipeline.face_variance import Variance, facing_moments, gather, in_order, merge, on_rigs, outer, picture_rows, vertex_moments, weight_moments
 from pipeline.files import write_tsv
+from pipeline.rig_file import load_rig
 from pipeline.takes import TAKE_COLUMNS, dataset_takes
 
 ACTORS = ("001", "002", "003")
@@ -201,6 +202,22 @@ def test_the_picture_repeats_and_shows_the_variance(study, tmp_path):
     face_variance.main([str(a) for a in arguments(study, tmp_path / "livelier")])
     assert (tmp_path / "livelier" / "face_variance.png").read_bytes() != pictures[0]
     assert matplotlib.image.imread(tmp_path / "first" / "face_variance.png").shape[:2] == (round(100 * (3 * 2.4 + 0.4)), round(100 * (3 * 1.6 + 1.3)))
+
+
+def test_faces_are_coloured_by_vertex(study, tmp_path):
+    import matplotlib.image
+
+    rig = load_rig(study / "dataset" / "rigs" / "001.npz")
+    row = {"grouping": "facing", "group": "facing", "seconds": "1", "variance_lips_cm2": "0.1"}
+    pictures = []
+    for values in (np.zeros(NUM_VERTICES), np.full(NUM_VERTICES, 2.0), np.linspace(0, 2, NUM_VERTICES), np.linspace(2, 0, NUM_VERTICES)):
+        face_variance.draw([row], {("facing", "facing"): Variance(values, values)}, rig, tmp_path / "face.png")
+        image = matplotlib.image.imread(tmp_path / "face.png")
+        pictures.append(image[60:, :160, :3])  # without the colour bar
+    still, lively, one, other = pictures
+    assert still[..., 0].min() < 1 and np.abs(still[..., 0] - still[..., 1]).max() < 0.1, "pale yellow"
+    assert (lively[..., 0] - lively[..., 1]).max() > 0.3, "dark red"
+    assert np.abs(one - other).max() > 0.3
 
 
 def test_a_row_of_the_picture_has_at_most_twelve_faces_and_names_the_rest():

@@ -7,6 +7,8 @@ from tiny_shoot import ACTORS
 
 from pipeline import strips
 from pipeline.files import read_json, write_json
+from pipeline.report_figure import pyplot
+from pipeline.rig_file import Rig
 
 
 @pytest.fixture
@@ -78,3 +80,30 @@ def test_words_are_those_of_the_moment():
     words = [{"word": " one", "start": 0.0, "end": 1.0}, {"word": "two ", "start": 1.0, "end": 2.0}, {"word": "x" * 40, "start": 5.0, "end": 6.0}]
     assert strips.said_at(words, 0.0, 2.0) == "one two" and strips.said_at(words, 0.6, 2.0) == "two" and strips.said_at(words, 2.0, 5.0) == ""
     assert strips.said_at(words, 5.0, 6.0) == "x" * 27 + "…"
+
+
+def drawn_face(rig, colour, **options):
+    """Colours (F, 3) and corners of the faces that are drawn."""
+    plt = pyplot()
+    fig, ax = plt.subplots()
+    strips.draw_face(ax, rig, np.zeros(1), colour, **options)
+    (drawn,) = ax.collections
+    plt.close(fig)
+    return drawn.get_facecolors()[:, :3], [path.vertices for path in drawn.get_paths()]
+
+
+def test_a_face_may_have_a_colour_for_each_vertex():
+    neutral = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [2, 0, 1], [2, 1, 1]], float)
+    rig = Rig(neutral, np.ones((1, 6, 3)), np.array([[0, 1, 2, 3], [1, 4, 5, 2]]))
+    colours = np.zeros((6, 3))
+    colours[[0, 3], 0], colours[[4, 5], 1] = 1, 1
+    flat, _ = drawn_face(rig, colours, shade=0)
+    np.testing.assert_allclose(flat, [[0.5, 0, 0], [0, 0.5, 0]], err_msg="the mean of a face's corners, far ones first")
+    dark, _ = drawn_face(rig, colours, shade=0.5)
+    assert (dark.max(1) < 0.5).all() and (dark.max(1) > 0.25).all()
+
+
+def test_a_triangle_among_quads_ends_at_its_third_corner():
+    neutral = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [9, 9, 0]], float)
+    _, corners = drawn_face(Rig(neutral, np.ones((1, 5, 3)), np.array([[0, 1, 2, 3], [0, 1, 2, -1]])), "#888888")
+    assert len(corners) == 2 and max(c.max() for c in corners) == 1, "-1 is no vertex: the last one is far away"

@@ -30,6 +30,7 @@ if study.lip_acc:
             code=code("pipeline.blendshapes"),
         output:
             weights=f"{ROOT}/dataset/lip_acc/face_arkit/{{performance}}.npy",
+            pose=f"{ROOT}/annotations/lip_acc/head_pose/{{performance}}.npy",
             report=f"{ROOT}/annotations/lip_acc/fit/{{performance}}.json",
         log:
             f"{ROOT}/logs/lip_blendshapes/{{performance}}.log",

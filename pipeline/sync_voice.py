@@ -24,7 +24,7 @@ def weights_at_30(path: Path, rig: Path | None, record: dict, where: str) -> np.
     elif rig is None:
         raise InputError(f"{where}: {path.name} is a mesh without timecode, need the actor's rig to see its mouth; give --rig")
     else:
-        weights, _ = blendshapes.fit_stream(stream, rig, 0, len(stream.seconds), options=config.Blendshapes())
+        weights = blendshapes.fit_stream(stream, rig, 0, len(stream.seconds), options=config.Blendshapes()).weights
     used = found.kept & np.isfinite(weights).all(1)
     seconds = (found.index / found.rate)[used]
     times = clock.frame_times(seconds[0], int((seconds[-1] - seconds[0]) * clock.FPS) + 1)

@@ -14,7 +14,6 @@ import csv
 import difflib
 import logging
 import re
-import zlib
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ import numpy as np
 from pipeline import arkit
 from pipeline.errors import InputError
 from pipeline.files import read_json
+from pipeline.obj import read_vertices
 from pipeline.streams import OBJ_TIMECODES
 from pipeline.timecode import day_seconds, parse_timecode, unwrap_days
 
@@ -82,7 +82,7 @@ def blocks(stream: FaceStream, first: int, stop: int, *, block_frames: int) -> I
     ranges = [(i, min(i + block_frames, stop)) for i in range(first, stop, block_frames)]
     unit = np.float32(stream.unit_cm)
     if stream.files:
-        need = _read_obj(stream.files[0])
+        need = read_vertices(stream.files[0])
         for begin, end in ranges:
             yield np.stack([_same_topology(stream.files[i], *need) for i in range(begin, end)]) * unit
     elif stream.path.suffix == ".npy":
@@ -289,81 +289,19 @@ def _open_obj(folder: Path, rate: float | None) -> FaceStream:
     seconds = _times(folder, about, timecode, numbers, rate)
     files = tuple(found[int(number)] for number in numbers)
     unit = _unit(_describe(about)["units"], about)
-    return FaceStream(folder, seconds, len(_read_obj(files[0])[0]), timecode is not None, unit, files)
-
-
-def _read_obj(path: Path) -> tuple[np.ndarray, int]:
-    """Vertices (V, 3) float32 of an OBJ file in its own unit, and a checksum of its faces (0 where it has none).
-
-    Vertices are the first three numbers of the lines `v x y z`, whatever follows them (w, colours) and comes between.
-    """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({_line(error)}); copy or export it again") from None
-    raw = np.frombuffer(data + b"\n", np.uint8)
-    ends = np.flatnonzero(raw == 10)
-    starts = np.concatenate([[0], ends[:-1] + 1])
-    blank = raw[np.minimum(starts + 1, len(raw) - 1)] <= 32
-    is_vertex, is_face = (blank & (raw[starts] == ord(letter)) for letter in "vf")
-    if not is_vertex.any():
-        raise InputError(f"{path}: no vertex, need lines 'v x y z'; copy or export it again")
-    lines = np.flatnonzero(is_vertex)
-    text = np.concatenate([raw[starts[a] : ends[b] + 1] for a, b in _runs(lines)])
-    breaks = np.flatnonzero(text == 10)
-    text[np.concatenate([[0], breaks[:-1] + 1])] = 32  # the letter v
-    ink = text > 32
-    begin = np.flatnonzero(ink & ~np.concatenate([[False], ink[:-1]]))
-    counts = np.diff(np.searchsorted(begin, breaks), prepend=0)
-    wrong = np.flatnonzero((counts != counts[0]) | (counts < 3))
-    if len(wrong):
-        i = wrong[0]
-        raise InputError(f"{path}, line {lines[i] + 1}: got {counts[i]} numbers after v, need {max(counts[0], 3)}; copy or export it again")
-    values = _numbers(text[ink], np.flatnonzero(ink[:-1] & ~ink[1:]) + 1 - begin)
-    if isinstance(values, bytes):
-        line = next(line for line in lines if values in data[starts[line] : ends[line]].split())
-        raise InputError(f"{path}, line {line + 1}: got {values[:40].decode('latin-1')!r}, need a number; copy or export it again")
-    vertices = values.reshape(len(lines), -1)[:, :3].astype(np.float32)
-    checksum = 0
-    for a, b in _runs(np.flatnonzero(is_face)):
-        checksum = zlib.crc32(data[starts[a] : ends[b]].strip(), checksum)
-    return vertices, checksum
-
-
-def _runs(lines: np.ndarray) -> list[tuple[int, int]]:
-    """First and last of each run of consecutive numbers."""
-    if len(lines) == 0:
-        return []
-    cuts = np.flatnonzero(np.diff(lines) > 1)
-    return list(zip(lines[np.concatenate([[0], cuts + 1])].tolist(), lines[np.concatenate([cuts, [len(lines) - 1]])].tolist()))
-
-
-def _numbers(letters: np.ndarray, lengths: np.ndarray) -> np.ndarray | bytes:
-    """Numbers (n,) float64 of words of these lengths that stand end to end, or the first word that is no number."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-    words = pa.StringArray.from_buffers(len(lengths), pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(letters)))
-    try:
-        return pc.cast(words, pa.float64()).to_numpy()
-    except pa.ArrowInvalid:  # also at what float() understands, such as +1.0
-        text = letters.tobytes()
-        singly = [text[a:b] for a, b in zip(offsets, offsets[1:])]
-        bad = next((word for word in singly if not _is_number(word.decode("latin-1"))), None)
-        return np.array([float(word) for word in singly]) if bad is None else bad
+    return FaceStream(folder, seconds, len(read_vertices(files[0])[0]), timecode is not None, unit, files)
 
 
 def _same_topology(path: Path, need: np.ndarray, need_faces: int) -> np.ndarray:
     """Vertices (V, 3) of an OBJ file, which must be as many as `need` has, and in the same order by the file's faces."""
-    vertices, faces = _read_obj(path)
+    vertices, faces = read_vertices(path)
     if len(vertices) != len(need):
         raise InputError(f"{path}: {len(vertices)} vertices, the first file has {len(need)}; export all frames with one topology")
     if faces != need_faces:
         raise InputError(
             f"{path}: its faces are not those of the first file, the order of the vertices may differ; export all frames with one topology"
         )
-    return vertices
+    return vertices.astype(np.float32)
 
 
 def _live_link(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:

@@ -231,21 +231,6 @@ def test_timecodes_by_number(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("line", "values"),
-    [
-        ("v 1 2 3", [1, 2, 3]),
-        ("v  1.5\t-2e-3   +3.25 ", [1.5, -0.002, 3.25]),
-        ("v 1 2 3 1.0", [1, 2, 3]),
-        ("v 1 2 3 0.5 0.5 0.5\r", [1, 2, 3]),
-        ("v nan 2 -nan(ind)", [np.nan, 2, np.nan]),
-    ],
-)
-def test_vertex_lines(tmp_path, line, values):
-    (tmp_path / "1.obj").write_text(f"{line}\nvt 7 7\nf 1 1 1\n{line}\nv{line[1:]}")
-    assert np.array_equal(faces._read_obj(tmp_path / "1.obj")[0], np.array([values] * 3, np.float32), equal_nan=True)
-
-
-@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "no vertex"),

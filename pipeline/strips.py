@@ -60,22 +60,26 @@ def body_limits(worlds: list[np.ndarray], axis: np.ndarray) -> tuple:
     return (low[0], high[0]), (low[1], high[1])
 
 
-def draw_face(ax, rig: Rig, weights: np.ndarray, colour: str) -> None:
-    """The face of one frame's weights (51,), from the front, shaded by its normals."""
+def draw_face(ax, rig: Rig, weights: np.ndarray, colour: str | np.ndarray, *, shade: float = 0.75) -> None:
+    """The face of one frame's weights (51,), from the front, darkened by its normals by at most `shade`.
+
+    colour: one that tints a grey face, or each vertex's own, (V, 3) RGB from 0 to 1.
+    """
     from matplotlib.collections import PolyCollection
     from matplotlib.colors import to_rgb
 
     vertices = rig.neutral + np.tensordot(weights, rig.deltas, 1)
     low, high = _face_window(rig)
     corners = vertices[rig.faces]
-    corners = corners[((corners[..., :2] > low) & (corners[..., :2] < high)).all((1, 2))]
+    kept = ((corners[..., :2] > low) & (corners[..., :2] < high)).all((1, 2))
+    corners = corners[kept]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals /= np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12
     order = np.argsort(corners[..., 2].mean(1))
     order = order[normals[order, 2] > 0]
     light = np.clip(normals[order] @ (np.array([0.3, 0.5, 0.8]) / np.linalg.norm([0.3, 0.5, 0.8])), 0, 1)
-    tint = 0.75 * np.ones(3) + 0.25 * np.array(to_rgb(colour))
-    shades = (0.25 + 0.75 * light[:, None]) * tint
+    tint = 0.75 * np.ones(3) + 0.25 * np.array(to_rgb(colour)) if isinstance(colour, str) else colour[rig.faces].mean(1)[kept][order]
+    shades = (1 - shade + shade * light[:, None]) * tint
     ax.add_collection(PolyCollection(corners[order][..., :2], facecolors=shades, edgecolors=shades, linewidths=0.3))
     ax.set_xlim(low[0], high[0])
     ax.set_ylim(low[1], high[1])

@@ -70,7 +70,8 @@ def draw_face(ax, rig: Rig, weights: np.ndarray, colour: str | np.ndarray, *, sh
 
     vertices = rig.neutral + np.tensordot(weights, rig.deltas, 1)
     low, high = _face_window(rig)
-    corners = vertices[rig.faces]
+    faces = np.where(rig.faces < 0, rig.faces[:, 2:3], rig.faces)  # -1 as a fourth corner: a triangle among quads
+    corners = vertices[faces]
     kept = ((corners[..., :2] > low) & (corners[..., :2] < high)).all((1, 2))
     corners = corners[kept]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
@@ -78,7 +79,7 @@ def draw_face(ax, rig: Rig, weights: np.ndarray, colour: str | np.ndarray, *, sh
     order = np.argsort(corners[..., 2].mean(1))
     order = order[normals[order, 2] > 0]
     light = np.clip(normals[order] @ (np.array([0.3, 0.5, 0.8]) / np.linalg.norm([0.3, 0.5, 0.8])), 0, 1)
-    tint = 0.75 * np.ones(3) + 0.25 * np.array(to_rgb(colour)) if isinstance(colour, str) else colour[rig.faces].mean(1)[kept][order]
+    tint = 0.75 * np.ones(3) + 0.25 * np.array(to_rgb(colour)) if isinstance(colour, str) else colour[faces].mean(1)[kept][order]
     shades = (1 - shade + shade * light[:, None]) * tint
     ax.add_collection(PolyCollection(corners[order][..., :2], facecolors=shades, edgecolors=shades, linewidths=0.3))
     ax.set_xlim(low[0], high[0])

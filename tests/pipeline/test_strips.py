@@ -7,6 +7,7 @@ from tiny_shoot import ACTORS
 
 from pipeline import strips
 from pipeline.files import read_json, write_json
+from pipeline.rig_file import Rig
 
 
 @pytest.fixture
@@ -78,3 +79,15 @@ def test_words_are_those_of_the_moment():
     words = [{"word": " one", "start": 0.0, "end": 1.0}, {"word": "two ", "start": 1.0, "end": 2.0}, {"word": "x" * 40, "start": 5.0, "end": 6.0}]
     assert strips.said_at(words, 0.0, 2.0) == "one two" and strips.said_at(words, 0.6, 2.0) == "two" and strips.said_at(words, 2.0, 5.0) == ""
     assert strips.said_at(words, 5.0, 6.0) == "x" * 27 + "…"
+
+
+def test_triangles_among_quads_are_drawn_as_triangles():
+    from matplotlib.figure import Figure
+
+    neutral = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [0.5, 0.5, 0.0]], np.float32)
+    rig = Rig(neutral, np.ones((51, 5, 3), np.float32), np.array([[0, 1, 2, -1], [0, 1, 2, 3]]))
+    ax = Figure().subplots()
+    strips.draw_face(ax, rig, np.zeros(51), "#000000")
+    triangle, quad = (path.vertices[:-1] for path in ax.collections[0].get_paths())
+    assert not (triangle == neutral[4, :2]).all(1).any() and np.array_equal(np.unique(triangle, axis=0), [[0, 0], [1, 0], [1, 1]])
+    assert np.array_equal(quad, neutral[:4, :2])

@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -66,7 +67,7 @@ def load_rig(path: Path) -> Rig:
 
 def save_rig(path: Path, rig: Rig) -> None:
     """Write a rig with its regions, so that whoever reads it measures on the same vertices."""
-    found = {f"region_{name}": vertices.astype(np.int32) for name, vertices in regions(rig).items()}
+    found: dict[str, Any] = {f"region_{name}": vertices.astype(np.int32) for name, vertices in regions(rig).items()}
     neutral, deltas = rig.neutral.astype(np.float32), rig.deltas.astype(np.float32)
     with whole(path) as temporary:
         np.savez_compressed(temporary, neutral=neutral, names=np.array(arkit.NAMES), deltas=deltas, faces=rig.faces.astype(np.int32), **found)
@@ -83,6 +84,6 @@ def regions(rig: Rig) -> dict[str, np.ndarray]:
     def moved(share: float, prefixes: tuple[str, ...]) -> np.ndarray:
         chosen = [i for i, name in enumerate(arkit.NAMES) if name.startswith(prefixes)]
         travel = np.linalg.norm(rig.deltas[chosen], axis=-1).sum(0)
-        return np.flatnonzero(travel >= share * travel.max())
+        return np.flatnonzero((travel >= share * travel.max()) & (travel > 0))
 
     return {name: rig.stored_regions[name] if name in rig.stored_regions else moved(*rule) for name, rule in REGIONS.items()}

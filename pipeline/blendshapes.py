@@ -23,7 +23,7 @@ from pipeline.blendshape_fit import BlendshapeFit, Fitted, smooth
 from pipeline.clock_model import take_seconds
 from pipeline.errors import InputError
 from pipeline.files import whole, write_json
-from pipeline.rig_file import REGIONS, Rig, load_rig, regions
+from pipeline.rig_file import REGIONS, Rig, load_rig, regions, used_vertices
 from pipeline.stabilise import Pose
 from pipeline.sync_file import read_sync, stream_of
 from pipeline.takes import actor_of
@@ -51,8 +51,7 @@ def fit_blendshapes(vertices: np.ndarray, neutral: np.ndarray, deltas: np.ndarra
 
 def face_parts(rig: Rig) -> dict[str, np.ndarray]:
     """Vertex indices of lips, eyes, brows and rest: each vertex that a face of the rig uses, once."""
-    found = regions(rig)
-    used = np.unique(rig.faces) if rig.faces.size else np.arange(len(rig.neutral))
+    found, used = regions(rig), used_vertices(rig)
     parts: dict[str, np.ndarray] = {}
     for name in ("lips", "eyes", "brows"):
         parts[name] = np.setdiff1d(np.intersect1d(found[name], used), np.concatenate([used[:0], *parts.values()]))

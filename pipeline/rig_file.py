@@ -78,6 +78,12 @@ def save_rig(path: Path, rig: Rig) -> None:
         np.savez_compressed(temporary, **arrays)
 
 
+def used_vertices(rig: Rig) -> np.ndarray:
+    """Indices (n,) of the vertices that faces use, ascending; all where the rig has no faces. A corner of -1 is none."""
+    corners = rig.faces[rig.faces >= 0]
+    return np.unique(corners) if corners.size else np.arange(len(rig.neutral))
+
+
 def regions(rig: Rig) -> dict[str, np.ndarray]:
     """Vertex indices of each of REGIONS: those that the rig's file names, else by what its shapes move, in any topology.
 
@@ -89,6 +95,6 @@ def regions(rig: Rig) -> dict[str, np.ndarray]:
     def moved(share: float, prefixes: tuple[str, ...]) -> np.ndarray:
         chosen = [i for i, name in enumerate(arkit.NAMES) if name.startswith(prefixes)]
         travel = np.linalg.norm(rig.deltas[chosen], axis=-1).sum(0)
-        return np.flatnonzero(travel >= share * travel.max())
+        return np.flatnonzero((travel >= share * travel.max()) & (travel > 0))
 
     return {name: rig.stored_regions[name] if name in rig.stored_regions else moved(*rule) for name, rule in REGIONS.items()}

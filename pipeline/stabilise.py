@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.rig_file import Rig
+from pipeline.rig_file import Rig, used_vertices
 
 STILL_SHARE = 0.02
 """A vertex is still when no shape moves it by more than this share of what any shape moves any vertex."""
@@ -41,7 +41,7 @@ class Pose:
 def still_vertices(rig: Rig) -> np.ndarray:
     """Indices of at most MAX_STILL vertices that no shape moves, evenly taken from the rig; InputError where it has too few."""
     travel = np.linalg.norm(rig.deltas, axis=-1).max(0)
-    used = np.unique(rig.faces) if rig.faces.size else np.arange(len(travel))
+    used = used_vertices(rig)
     still = used[travel[used] <= STILL_SHARE * travel.max()]
     if len(still) < MIN_STILL:
         raise InputError(

@@ -76,6 +76,11 @@ def test_regions_are_what_the_shapes_move():
     assert found["lips"].tolist() == [0, 1, 2] and found["upper_face"].tolist() == [5, 6]
 
 
+def test_shapes_that_do_not_move_make_no_region():
+    found = regions(Rig(np.zeros((10, 3), np.float32), np.zeros((51, 10, 3), np.float32), np.zeros((0, 4), int)))
+    assert set(found) == set(REGIONS) and not any(vertices.size for vertices in found.values())
+
+
 def test_regions_are_stored_with_the_rig(tmp_path):
     given = arrays()
     np.savez(tmp_path / "x.npz", **given, region_lips=np.array([2, 4]))

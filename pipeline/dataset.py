@@ -1,18 +1,23 @@
 """Dataset: what makes the folder of streams a dataset in the public release's layout.
 
 In: the shoot's takes.tsv, actors.tsv and rigs, the sync JSON and BVH of every take. Out, beside the streams: takes.tsv,
-scenarios.db, actors.db, rigs/ and dataset.json.
+scenarios.db, actors.db, rigs/ and dataset.json; face_ict/ and face_ict_templates/ of actors whose rig has the topology of
+the ICT kit.
 """
 
 import logging
 import shutil
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
 
-from pipeline import arkit, bvh, stage
+import numpy as np
+
+from pipeline import arkit, bvh, ict, obj, stage
 from pipeline.errors import InputError
 from pipeline.files import read_json, sha256, whole, write_json, write_tsv
-from pipeline.takes import TAKE_COLUMNS, Take, read_actors, shoot_takes
+from pipeline.rig_file import load_rig
+from pipeline.takes import TAKE_COLUMNS, Take, actor_of, read_actors, shoot_takes
 
 log = logging.getLogger("interact")
 FORMAT_VERSION = 1
@@ -89,11 +94,18 @@ def common_joints(paths: list[Path]) -> list[str]:
 
 def remove_strangers(dataset: Path, performances: set[str], *, table: str = "takes.tsv") -> None:
     """Remove streams of performances that are not in the table: of takes that were excluded after part of them was captured."""
-    for folder in ("bvhs", "face_arkit", "wav"):
+    for folder in ("bvhs", "face_arkit", "face_ict", "wav"):
         for path in sorted((dataset / folder).glob("*")):
             if path.stem not in performances:
                 log.warning("%s: not in %s, removed", path, table)
                 path.unlink()
+
+
+def write_face_ict(folder: Path, performances: Iterable[str]) -> None:
+    """face_ict/<performance>.npy (N, 55) beside face_arkit, of performances whose rig has the ICT kit's topology."""
+    for name in performances:
+        with whole(folder / "face_ict" / f"{name}.npy") as temporary:
+            np.save(temporary, ict.to_ict(np.load(folder / "face_arkit" / f"{name}.npy", allow_pickle=False)))
 
 
 def run(*, shoot: Path, sync: Path, out: Path) -> None:
@@ -111,6 +123,11 @@ def run(*, shoot: Path, sync: Path, out: Path) -> None:
         if source.exists():
             with whole(out / "rigs" / source.name) as temporary:
                 shutil.copyfile(source, temporary)
+    with_ict = [actor for actor in actors if ict.is_ict_rig(shoot / "rigs" / f"{actor}.npz")]
+    write_face_ict(out, [name for take in takes for name in take.performances if actor_of(name) in with_ict])
+    for actor in with_ict:
+        rig = load_rig(out / "rigs" / f"{actor}.npz")
+        obj.write_obj(out / "face_ict_templates" / f"{actor}.obj", rig.neutral, rig.faces)
     hashes: dict[str, str] = {}
     for take in takes:
         for performance, record in zip(take.performances, synced[take.name]["performances"]):
@@ -121,6 +138,7 @@ def run(*, shoot: Path, sync: Path, out: Path) -> None:
         "fps": 30,
         "joint_names": joints,
         "arkit_names": list(arkit.NAMES),
+        "ict_names": list(ict.NAMES) if with_ict else None,
         "units": {"length": "cm", "bvh_rotation": "degrees", "audio_rate": 48000},
         "licence": licence.read_text().strip() if licence.exists() else "unspecified",
         "rig_sha256": {actor: sha256(out / "rigs" / f"{actor}.npz") for actor in actors if (out / "rigs" / f"{actor}.npz").exists()},

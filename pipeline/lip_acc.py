@@ -1,7 +1,8 @@
 """The lip-accurate set: what makes the folder of one actor's read sentences like that of the public release.
 
 In: the shoot's lip_acc/lip_acc.tsv and actors.tsv. Out, beside the set's face_arkit/ and wav/: lip_acc_sentences.txt, whose
-line n is the sentence of scenario n, empty where no performance has that number.
+line n is the sentence of scenario n, empty where no performance has that number; face_ict/ of actors whose rig has the
+topology of the ICT kit.
 """
 
 import logging
@@ -9,9 +10,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline import stage
-from pipeline.dataset import remove_strangers
+from pipeline.dataset import remove_strangers, write_face_ict
 from pipeline.errors import InputError
 from pipeline.files import whole
+from pipeline.ict import is_ict_rig
 from pipeline.takes import LipRow, shoot_lip_acc
 
 log = logging.getLogger("interact")
@@ -29,6 +31,7 @@ def run(*, shoot: Path, out: Path) -> None:
     if not rows:
         raise InputError(f"{shoot / 'lip_acc'}: no such folder, need the recordings of a lip-accurate set and lip_acc.tsv; check the path")
     remove_strangers(out, set(rows), table="lip_acc.tsv")
+    write_face_ict(out, [name for name, row in rows.items() if is_ict_rig(shoot / "rigs" / f"{row.actor}.npz")])
     with whole(out / "lip_acc_sentences.txt") as temporary:
         temporary.write_text("".join(f"{line}\n" for line in sentence_lines(rows.values())), encoding="utf-8")
     log.info("lip-accurate set of %d performances in %s", len(rows), out)

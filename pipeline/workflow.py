@@ -7,7 +7,7 @@ import ast
 import json
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache, cached_property
 from pathlib import Path
 from typing import NoReturn
@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from pipeline import config, shard_plan, split, stage, streams
 from pipeline.errors import InputError
 from pipeline.files import read_json, read_tsv
+from pipeline.ict import is_ict_rig
 from pipeline.simulate import plan as simulate_plan
 from pipeline.takes import LipRow, Take, actor_of, dataset_takes, in_order, shoot_lip_acc, shoot_takes
 
@@ -135,6 +136,19 @@ class Study:
     def actors(self) -> list[str]:
         """Ids of all actors."""
         return sorted({actor for take in self.takes.values() for actor in take.actors})
+
+    def with_ict(self, performances: Iterable[str]) -> list[str]:
+        """Those performances of a shoot whose actor's rig has the topology of the ICT kit: they get face_ict as well."""
+        return [name for name in performances if self.config.shoot and self._is_ict(actor_of(name))]
+
+    @cached_property
+    def ict_actors(self) -> list[str]:
+        """Actors of takes whose rig has the topology of the ICT kit: their neutral heads become templates."""
+        return [actor for actor in self.actors if self.config.shoot and self._is_ict(actor)]
+
+    @cache  # noqa: B019 - there is one study, as long as the program runs
+    def _is_ict(self, actor: str) -> bool:
+        return is_ict_rig(Path(self.shoot, "rigs", f"{actor}.npz"))
 
     def partner(self, performance: str) -> str:
         """The other performance of a performance's take."""

@@ -112,6 +112,8 @@ if not study.config.dataset:
         output:
             expand(f"{ROOT}/dataset/{{name}}", name=["dataset.json", "takes.tsv", "scenarios.db", "actors.db"]),
             expand(f"{ROOT}/dataset/rigs/{{actor}}.npz", actor=study.actors),
+            expand(f"{ROOT}/dataset/face_ict/{{performance}}.npy", performance=study.with_ict(study.performances)),
+            expand(f"{ROOT}/dataset/face_ict_templates/{{actor}}.obj", actor=study.ict_actors),
         log:
             f"{ROOT}/logs/dataset.log",
         benchmark:

@@ -115,6 +115,11 @@ class BlendshapeFit:
         masked = (~np.isfinite(x.reshape(len(x), len(self.neutral) // 3, 3)).all(2)).sum(1)
         return Fitted(weights, *self._residuals(x, weights), masked)
 
+    def movement(self, weights: np.ndarray) -> np.ndarray:
+        """How far weights (B, K) move the vertices from the neutral (B,): the root mean square over coordinates."""
+        gram = self.basis @ self.basis.T if self.roots is not None else self.normal
+        return np.sqrt(np.maximum(np.einsum("bi,ij,bj->b", weights, gram, weights), 0) / len(self.neutral))
+
     def bounded(self, weights: np.ndarray, *, ridge: np.ndarray | float = 0.0) -> np.ndarray:
         """The weights (B, K) in [0, 1] whose squared error exceeds that of the unbounded `weights` (B, K) least."""
         normal = self.normal + ridge * np.eye(len(self.normal))

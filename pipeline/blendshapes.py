@@ -31,8 +31,10 @@ from pipeline.takes import actor_of
 log = logging.getLogger("interact")
 PROBES = 32
 """Frames that are looked at to see whether the head moves at all."""
-WORST = 8
-"""Frames with the largest residual that the report names."""
+NAMED = 8
+"""Frames with the largest residual, and frames that move most, that the report names."""
+APART_SECONDS = 0.5
+"""Two frames that the report names are so far apart, or they would show one moment."""
 
 
 def fit_blendshapes(vertices: np.ndarray, neutral: np.ndarray, deltas: np.ndarray, *, method: str = "normal") -> tuple[np.ndarray, np.ndarray]:
@@ -74,13 +76,14 @@ def vertex_weights(rig: Rig, by_region: dict[str, float]) -> np.ndarray | None:
 class StreamFit:
     """What a stream's frames gave: weights (M, 51), residual (M,) in cm, by_region the same, masked vertices (M,), head pose.
 
-    `stabilised` is none, rigid or similarity.
+    `moved` (M,) is how far the weights move the head's vertices, cm, root mean square over coordinates; `stabilised` is none, rigid or similarity.
     """
 
     weights: np.ndarray
     residual: np.ndarray
     by_region: dict[str, np.ndarray]
     masked: np.ndarray
+    moved: np.ndarray
     pose: Pose
     stabilised: str
 
@@ -173,6 +176,7 @@ def fit_stream(stream: faces.FaceStream, rig_path: Path, first: int, stop: int, 
         np.concatenate([fit.residual for fit in fits]),
         {name: np.concatenate([fit.by_region[name] for fit in fits]) for name in fitter.parts},
         np.concatenate([fit.masked for fit in fits]),
+        fitter.fit.movement(weights),
         Pose(*(np.concatenate([getattr(pose, name) for pose in poses]) for name in ("rotation", "translation", "scale"))),
         fitter.mode,
     )
@@ -231,7 +235,7 @@ def run(
         found = fit_stream(stream, rig, first, stop, options=options, threads=threads)
         usable = np.isfinite(found.weights).all(1) & np.isfinite(found.pose.translation).all(1)
         weights, pose = found.weights, found.pose
-        report |= _about(found, usable, seconds - times[0], stream, options)
+        report |= _about(found, usable, seconds - times[0], first, stream, options)
     else:
         weights = faces.live_link_weights(face)[first:stop]
         usable, pose = np.isfinite(weights).all(1), None
@@ -251,8 +255,21 @@ def run(
     write_json(out_report, report)
 
 
-def _about(found: StreamFit, usable: np.ndarray, seconds: np.ndarray, stream: faces.FaceStream, options: config.Blendshapes) -> dict:
-    """What the report says of a mesh stream's fit; `seconds` (M,) of its frames count from the take's first."""
+def _peaks(values: np.ndarray, seconds: np.ndarray) -> list[int]:
+    """Indices of the NAMED largest finite `values` (M,), each APART_SECONDS or more from those before it."""
+    chosen: list[int] = []
+    for i in np.argsort(-np.nan_to_num(values, nan=-1.0), kind="stable"):
+        if len(chosen) == NAMED or not np.isfinite(values[i]):
+            break
+        if all(abs(seconds[i] - seconds[j]) >= APART_SECONDS for j in chosen):
+            chosen.append(int(i))
+    return chosen
+
+
+def _about(
+    found: StreamFit, usable: np.ndarray, seconds: np.ndarray, first: int, stream: faces.FaceStream, options: config.Blendshapes
+) -> dict[str, Any]:
+    """What the report says of a mesh stream's fit; `seconds` (M,) of its frames, from `first` on, count from the take's first."""
 
     def rms(values: np.ndarray) -> float | None:
         known = values[usable & np.isfinite(values)]
@@ -266,15 +283,19 @@ def _about(found: StreamFit, usable: np.ndarray, seconds: np.ndarray, stream: fa
         "stabilised": found.stabilised,
     }
     if usable.any():
-        residual = np.where(usable, found.residual, -1.0)
-        worst = np.argsort(-residual, kind="stable")[: min(WORST, int(usable.sum()))]
+        residual = np.where(usable, found.residual, np.nan)
+        moved = np.where(usable, found.moved, np.nan)
+        moments = {"worst": _peaks(residual, seconds), "extreme": _peaks(moved, seconds)}
         middle = rotations.from_matrix(found.pose.rotation[usable])
         turned = 2 * np.rad2deg(np.arccos(np.clip(np.abs(middle @ middle[0]), 0, 1)))
         about |= {
             "residual_rms_cm": rms(found.residual),
-            "residual_max_cm": float(residual.max()),
+            "residual_max_cm": float(np.nanmax(residual)),
             "residual_cm": {name: rms(values) for name, values in found.by_region.items()},
-            "worst": [{"seconds": float(seconds[i]), "residual_cm": float(residual[i])} for i in worst],
+            **{
+                key: [{"frame": first + i, "seconds": float(seconds[i]), "residual_cm": float(residual[i])} for i in chosen]
+                for key, chosen in moments.items()
+            },
             "head_turned_deg": float(turned.max()),
             "head_moved_cm": float(np.ptp(found.pose.translation[usable], axis=0).max()),
         }

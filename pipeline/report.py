@@ -2,6 +2,7 @@
 
     python -m pipeline.report take --sync S.json --microphones A.wav B.wav --voices A.wav B.wav --actions A.npy B.npy ... --out TAKE.png
     python -m pipeline.report body --bvh A.bvh B.bvh --reports A.json B.json --out TAKE.png
+    python -m pipeline.report face --face A.mesh.h5 B.mesh.h5 --rig A.npz B.npz --reports A.json B.json --out TAKE.png
     python -m pipeline.report sync --sync *.json --out sync.csv --out-page sync.html
     python -m pipeline.report residuals --fits *.json --out residuals.png
     python -m pipeline.report losses --runs RUNS --out losses.png
@@ -20,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import report_body, report_take, stage
+from pipeline import report_body, report_face, report_take, stage
 from pipeline.errors import InputError
 from pipeline.files import read_json, whole
 from pipeline.report_figure import pyplot, save
@@ -189,6 +190,9 @@ def main(argv: list[str] | None = None) -> None:
     elif name == "body":
         run = report_body.run
         report_body.add_arguments(parser)
+    elif name == "face":
+        run = report_face.run
+        report_face.add_arguments(parser)
     elif name == "sync":
         run = run_sync
         parser.add_argument("--sync", type=Path, nargs="+", required=True, help="sync JSON of every take")
@@ -206,7 +210,7 @@ def main(argv: list[str] | None = None) -> None:
         print(__doc__)
         return
     else:
-        sys.exit(f"error: unknown command {name!r}; need take, body, sync, residuals, losses or accuracy")
+        sys.exit(f"error: unknown command {name!r}; need take, body, face, sync, residuals, losses or accuracy")
     parser.prog += f" {name}"
     parser.add_argument("--out", type=Path, required=True, help="file to write")
     stage.execute(parser, run, argv[1:])

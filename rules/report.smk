@@ -8,7 +8,7 @@ STRIPS = study.test_takes + [name for name in study.takes if name not in study.t
 # pictures and pages beside the results; a download has no sync and no fits, only a simulated shoot has a truth
 REPORT = [f"{name}.png" for name in STRIPS] + ["losses.png"]
 if not study.config.dataset:
-    REPORT += ["sync.csv", "sync.html", "residuals.png"] + [f"body/{name}.png" for name in STRIPS]
+    REPORT += ["sync.csv", "sync.html", "residuals.png"] + [f"{kind}/{name}.png" for kind in ("body", "face") for name in STRIPS]
 if study.simulated:
     REPORT += ["accuracy.html"]
 
@@ -158,6 +158,33 @@ if not study.config.dataset:
             mem_mb=1000,
         shell:
             "python -m pipeline.report body --bvh {input.bvh:q} --reports {input.reports:q} --out {output:q} > {log:q} 2>&1"
+
+    rule report_face:
+        input:
+            face=study.raw("face"),
+            beside=study.beside_face,
+            rig=study.shoot_rigs,
+            reports=study.both(f"{ROOT}/annotations/fit/{{performance}}.json"),
+            code=code("pipeline.report"),
+        output:
+            report(
+                f"{ROOT}/results/report/face/{{take}}.png",
+                caption="../workflow/report/face.rst",
+                category="Takes",
+                subcategory="Face fits",
+                labels=study.take_label,
+            ),
+        log:
+            f"{ROOT}/logs/report_face/{{take}}.log",
+        benchmark:
+            f"{ROOT}/timings/report_face/{{take}}.tsv"
+        conda:
+            "../environment.yml"
+        threads: 1
+        resources:
+            mem_mb=1500,
+        shell:
+            "python -m pipeline.report face --face {input.face:q} --rig {input.rig:q} --reports {input.reports:q} --out {output:q} > {log:q} 2>&1"
 
     rule report_residuals:
         input:

@@ -312,8 +312,17 @@ def count_frames(path: Path) -> int:
 def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; check the path") from None
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: OSError) -> InputError:
+    """What to say where the system does not give a file."""
+    if isinstance(error, FileNotFoundError):
+        return InputError(f"{path}: no such file; check the path")
+    if isinstance(error, IsADirectoryError):
+        return InputError(f"{path}: a folder, need a BVH file; check the path")
+    return InputError(f"{path}: cannot be read ({error.strerror}); check the file and who may read it")
 
 
 def _head(path: Path) -> bytes:
@@ -324,8 +333,8 @@ def _head(path: Path) -> bytes:
             while not re.search(rb"frame[ \t]*time[^\r\n]*[\r\n]", head, re.IGNORECASE) and (more := f.read(65536)):
                 head += more
             return head
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; check the path") from None
+    except OSError as error:
+        raise _unreadable(path, error) from None
 
 
 def _split(data: bytes, path: Path) -> _File:

@@ -183,6 +183,12 @@ def test_joints_are_renamed_by_a_map(work, tmp_path, capsys):
     refused(body.main, [*arguments, "--joint-map", table], capsys, "take 20260101_001, actor 001", "the body has no joints Tail", outputs=[out])
 
 
+def test_a_folder_in_the_place_of_an_output_stops_with_one_line(work, capsys):
+    _, arguments, (out, report) = work
+    out.mkdir(parents=True)
+    refused(body.main, arguments, capsys, f"{out}: a folder, need the path of a file to write", outputs=[report])
+
+
 def frames(claimed):
     def change(text):
         head, _, tail = text.partition("Frames: ")

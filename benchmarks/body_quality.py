@@ -15,6 +15,7 @@ import numpy as np
 from pipeline import body_quality, config, rotations
 from pipeline.bvh import Motion
 from pipeline.simulate import plan, take
+from pipeline.skeleton import chain
 
 FINGERS = body_quality.FINGERS
 Injected = tuple[Motion, list[int], int, int]
@@ -30,10 +31,11 @@ def _span(motion: Motion, rng: np.random.Generator, low: float, high: float) -> 
     return first, first + length
 
 
-def swap(motion: Motion, rng: np.random.Generator) -> Injected:
-    """Two neighbouring fingers exchange their rotations for 0.1 to 2 s."""
+def swap(motion: Motion, rng: np.random.Generator, *, to_the_end: bool = False) -> Injected:
+    """Two neighbouring fingers exchange their rotations for 0.1 to 2 s, or never change back."""
     side, i = ("Left", "Right")[rng.integers(2)], int(rng.integers(1, 4))
     first, stop = _span(motion, rng, 0.1, 2.0)
+    stop = motion.num_frames if to_the_end else stop
     one, other = ([motion.names.index(f"{side}Hand{finger}{k}") for k in (1, 2, 3)] for finger in FINGERS[i : i + 2])
     changed = _copy(motion)
     changed.rotations[first:stop, one], changed.rotations[first:stop, other] = motion.rotations[first:stop, other], motion.rotations[first:stop, one]
@@ -93,9 +95,66 @@ def freeze(motion: Motion, rng: np.random.Generator) -> Injected:
     return changed, joints, first, stop
 
 
-INJECTORS: dict[str, Callable[[Motion, np.random.Generator], Injected]] = {
-    "swap": swap, "limit": limit, "flicker": flicker, "jump": jump, "freeze": freeze,
-}  # fmt: skip
+def swap_to_the_end(motion: Motion, rng: np.random.Generator) -> Injected:
+    """Two neighbouring fingers exchange their rotations from a frame on."""
+    return swap(motion, rng, to_the_end=True)
+
+
+def side_swap(motion: Motion, rng: np.random.Generator) -> Injected:
+    """Both arms, or both legs, exchange their labels for 0.1 to 2 s."""
+    part = ("Shoulder", "UpLeg")[rng.integers(2)]
+    first, stop = _span(motion, rng, 0.1, 2.0)
+    left = {motion.names.index(f"Left{part}")}
+    for j, parent in enumerate(motion.parents):
+        if parent in left:
+            left.add(j)
+    one = sorted(left)
+    other = [motion.names.index(motion.names[j].replace("Left", "Right")) for j in one]
+    changed = _copy(motion)
+    for array, source in ((changed.rotations, motion.rotations), (changed.positions_cm, motion.positions_cm)):
+        array[first:stop, one + other] = source[first:stop, other + one]
+    return changed, [motion.names.index(f"Left{'Hand' if part == 'Shoulder' else 'Foot'}")], first, stop
+
+
+def nan(motion: Motion, rng: np.random.Generator) -> Injected:
+    """A joint is not seen for up to half a second."""
+    first, stop = _span(motion, rng, 0.01, 0.5)
+    joint = int(rng.integers(len(motion.names)))
+    changed = _copy(motion)
+    changed.rotations[first:stop, joint] = np.nan
+    return changed, [joint], first, stop
+
+
+def slide(motion: Motion, rng: np.random.Generator) -> Injected:
+    """The body is pushed aside by 6 to 20 cm at 30 to 80 cm/s while both feet stand on the ground, somewhere in the motion."""
+    feet = [motion.names.index(name) for name in ("LeftFoot", "RightFoot", "LeftToeBase", "RightToeBase")]
+    places = chain(motion.parents, motion.positions_cm, motion.rotations)[0][:, feet]
+    way, speed = rng.uniform(6, 20), rng.uniform(30, 80)
+    length = max(2, round(way / speed * motion.fps))
+    still = (np.abs(np.diff(places, axis=0)).max((1, 2)) * motion.fps < 10) & (places[1:, :, 1] - np.percentile(places[..., 1], 5, axis=0) < 2).all(1)
+    firsts = np.flatnonzero(np.lib.stride_tricks.sliding_window_view(still, length).all(1))
+    if not len(firsts):
+        return motion, [], 0, 0
+    first = int(rng.choice(firsts)) + 1
+    angle = rng.uniform(0, 2 * np.pi)
+    moved = np.clip((np.arange(motion.num_frames) - first) / length, 0, 1)[:, None] * way
+    changed = _copy(motion)
+    changed.positions_cm[:, 0] += moved * [np.cos(angle), 0, np.sin(angle)]
+    return changed, feet, first, first + length
+
+
+INJECTORS: dict[str, tuple[str, Callable[[Motion, np.random.Generator], Injected]]] = {
+    "nan": ("nan", nan),
+    "swap": ("swap", swap),
+    "swap, to the end": ("swap", swap_to_the_end),
+    "side_swap": ("side_swap", side_swap),
+    "limit": ("limit", limit),
+    "flicker": ("flicker", flicker),
+    "jump": ("jump", jump),
+    "freeze": ("freeze", freeze),
+    "slide": ("slide", slide),
+}
+"""What is injected, by the table's name: the kind that it is to be found as, and the function that injects it."""
 
 
 def is_found(kind: str, injected: Injected) -> bool:
@@ -123,22 +182,25 @@ def main() -> None:
     parser.add_argument("--faults", type=int, default=5, help="faults of each kind in a performance (default: 5)")
     options = parser.parse_args()
     rng = np.random.default_rng(0)
-    injected, hits, alarms = (dict.fromkeys(body_quality.KINDS, 0) for _ in range(3))
+    injected, hits = (dict.fromkeys(INJECTORS, 0) for _ in range(2))
+    alarms = dict.fromkeys(body_quality.KINDS, 0)
     minutes = 0.0
     for motion in motions(options.seeds, options.takes, options.seconds):
         minutes += motion.num_frames / motion.fps / 60
         for fault in body_quality.inspect(motion).faults:
             alarms[fault.kind] += 1
         # a stretch of 6 s is enough round a fault, and three times as fast
-        for kind, inject in INJECTORS.items():
+        for name, (kind, inject) in INJECTORS.items():
             for _ in range(options.faults):
                 start = int(rng.integers(0, motion.num_frames - 720))
-                hits[kind] += is_found(kind, inject(motion.frames(slice(start, start + 720)), rng))
-                injected[kind] += 1
-    print(f"{'kind':<10}{'injected':>9}{'found':>7}{'recall':>8}{'false alarms':>14}   in {minutes:.1f} minutes of clean motion")
-    for kind in body_quality.KINDS:
-        recall = f"{hits[kind] / injected[kind]:.3f}" if injected[kind] else "-"
-        print(f"{kind:<10}{injected[kind]:>9}{hits[kind]:>7}{recall:>8}{alarms[kind] / minutes:>12.2f}/min")
+                fault = inject(motion.frames(slice(start, start + 720)), rng)
+                if fault[1]:  # a foot that never stands cannot slide
+                    hits[name] += is_found(kind, fault)
+                    injected[name] += 1
+    print(f"{'fault':<18}{'injected':>9}{'found':>7}{'recall':>8}{'false alarms':>14}   in {minutes:.1f} minutes of clean motion")
+    for name, (kind, _) in INJECTORS.items():
+        recall = f"{hits[name] / injected[name]:.3f}" if injected[name] else "-"
+        print(f"{name:<18}{injected[name]:>9}{hits[name]:>7}{recall:>8}{alarms[kind] / minutes:>12.2f}/min")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """Body: a BVH of the shoot to the dataset's BVH, cut to the common window at 30 fps.
 
-In: a BVH at any rate and the take's sync JSON. Out: a BVH at 30 fps in cm with the dataset's joints, and a JSON that
-counts what was mended and lists what is wrong with the motion at its own rate (pipeline.body_quality). Rotations are
-interpolated as quaternions on the sphere, never as Euler angles. Rows with NaN are bridged up to a limit and counted;
-longer runs are errors. A reference pose in the first frame is no part of the motion: the second frame takes its place.
-Positions are low-passed where the rate falls.
+In: a BVH at any rate and the take's sync JSON. Out: a BVH at 30 fps in cm with the dataset's joints, and a JSON that counts
+what was mended and lists the dataset's joints that the body lacks and what is wrong with the motion at its own rate
+(pipeline.body_quality). Rotations are interpolated as quaternions on the sphere, never as Euler angles. Rows with NaN are
+bridged up to a limit and counted; longer runs are errors. A reference pose in the first frame is no part of the motion: the
+second frame takes its place. Positions are low-passed where the rate falls.
 """
 
 import logging
@@ -17,13 +17,20 @@ from pipeline import body_quality, clock, config, rotations, stage
 from pipeline.bvh import Motion, first_frame_is_reference, load_bvh, save_bvh
 from pipeline.errors import InputError
 from pipeline.files import write_json
-from pipeline.joint_map import joint_map_file, load_joint_map, rename_joints
-from pipeline.joints import RELEASE_JOINTS
+from pipeline.joint_map import joint_map_file, load_joint_map, missing_joints, rename_joints
+from pipeline.joints import RELEASE_JOINTS, SIDES
 from pipeline.skeleton import keep_joints
 from pipeline.sync_file import read_sync, stream_of
 from pipeline.takes import actor_of
 
 log = logging.getLogger("interact")
+
+NEEDED_JOINTS = {
+    "actions": ["Hips", *(f"{side}{part}" for side in SIDES for part in ("UpLeg", "Leg", "Foot", "ToeBase"))],
+    "facing": ["Head", "Spine", "LeftUpLeg", "RightUpLeg"],
+    "features": ["Spine", "LeftUpLeg", "RightUpLeg"],
+}
+"""Joints without which a later stage stops."""
 
 
 def resample(motion: Motion, seconds: np.ndarray, times: np.ndarray, *, max_gap_seconds: float, where: str) -> tuple[Motion, int]:
@@ -56,6 +63,23 @@ def dataset_joints(motion: Motion, wanted: list[str] | None) -> list[str]:
             below.add(j)
     canonical = {j: name for name, j in found.items()}
     return [canonical[j] for j in sorted(below)]
+
+
+def lacking(motion: Motion, wanted: list[str] | None, kept: Motion) -> tuple[list[str], list[str]]:
+    """The dataset's joints (those wanted, else the release's 60) that a body lacks, and lines that say what follows from it.
+
+    `kept` is the motion on the joints that are written, which later stages get to see.
+    """
+    missing = missing_joints(motion, wanted or RELEASE_JOINTS)
+    lines = []
+    if missing:
+        lines.append(f"the body lacks {len(missing)} of the dataset's {len(wanted or RELEASE_JOINTS)} joints: {', '.join(missing)}")
+    for stage_name, names in NEEDED_JOINTS.items():
+        if absent := missing_joints(kept, names):
+            lines.append(
+                f"{stage_name} will stop, for it needs the joints {', '.join(absent)}; give them rows in body.joint_map or list them in body.joints"
+            )
+    return missing, lines
 
 
 def without_reference(motion: Motion) -> tuple[Motion, bool]:
@@ -105,16 +129,20 @@ def run(*, bvh: Path, sync: Path, performance: str, out: Path, out_report: Path,
     motion, mended = resample(motion, seconds, times, max_gap_seconds=options.max_gap_seconds, where=where)
     motion = replace(motion, fps=float(take["fps"]))
     try:
-        motion = keep_joints(motion, dataset_joints(motion, options.joints))
+        kept = keep_joints(motion, dataset_joints(motion, options.joints))
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
+    missing, lines = lacking(motion, options.joints, kept)
+    motion = kept
     save_bvh(out, motion)
+    for line in lines:
+        log.warning("%s: %s", where, line)
     if mended:
         log.warning("%s: %d rows with NaN were interpolated", where, mended)
     for reason in quality["reasons"]:
         log.warning("%s: %s", where, reason)
     report = {"performance": performance, "frames": motion.num_frames, "joints": len(motion.names), "nan_rows_interpolated": mended}
-    write_json(out_report, report | {"reference_pose_replaced": reference, "quality": quality})
+    write_json(out_report, report | {"reference_pose_replaced": reference, "missing_joints": missing, "quality": quality})
 
 
 def main(argv: list[str] | None = None) -> None:

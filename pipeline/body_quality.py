@@ -27,6 +27,8 @@ MAX_TURN_DEG_S2 = 100_000.0
 MAX_PUSH_CM_S2 = 10_000.0
 """Acceleration of hips, 10 g."""
 FLICKER_CM = 2.0
+CALM_FRAMES = 8
+"""Frames on both sides of a spike that tell whether its joint is noisy there."""
 JUMP_DEG_S = 1500.0
 JUMP_CM_S = 1200.0
 """A sprinter's top speed."""
@@ -36,11 +38,15 @@ FREEZE_EDGE_DEG = 0.02
 """A movement that comes to rest gets slower first; a joint that is held stops, or goes on, at a step of at least this."""
 LIMIT_SECONDS = 0.025
 JOIN_SECONDS = 0.1
-SWAP_DEG = 1.0
+SWAP_DEG = 0.1
 """Mean step of the joints of two fingers that change places; below it the fingers are so alike that it cannot be seen."""
-SWAP_CM = 0.5
+SWAP_CM = 0.05
 SWAP_RATIO = 0.4
-SIDE_SWAP_CM = 20.0
+FAINT = 10.0
+"""A swap below this many times the least must be twice as clear, against the steps around it and in where it leads."""
+SIDE_SWAP_CM = 8.0
+PLAIN_SIDE_SWAP_CM = 20.0
+"""From here on a swap of left and right needs no calm around it."""
 MAX_SWAP_SECONDS = 30.0
 CONTACT_CM = 2.5
 CONTACT_CM_S = 10.0
@@ -375,8 +381,10 @@ def _swap_steps(fingers: dict[str, list[int]], hands: dict[str, int], q: np.ndar
                 same = (own[first] + own[second]) / 2
                 cross = (apart(values[first][1:], values[second][:-1]).mean(1) + apart(values[second][1:], values[first][:-1]).mean(1)) / 2
                 with np.errstate(invalid="ignore"):
-                    hit = (np.minimum(own[first], own[second]) >= least) & (cross <= SWAP_RATIO * same)
-                    hit &= same >= ALONE * (rests[first] + rests[second]) / 2
+                    size = np.minimum(own[first], own[second])
+                    clear = np.where(size < FAINT * least, 2.0, 1.0)
+                    hit = (size >= least) & (cross <= SWAP_RATIO / clear * same)
+                    hit &= same >= clear * ALONE * (rests[first] + rests[second]) / 2
                 better = hit & (cross / np.maximum(same, 1e-9) < ratios[first, second][1:])
                 steps[first, second][1:][better] = same[better]
                 ratios[first, second][1:][better] = (cross / np.maximum(same, 1e-9))[better]
@@ -496,9 +504,13 @@ def _swaps(motion: Motion, signals: _Signals, fingers: dict[str, list[int]], fou
         def apart(a, b):
             return np.linalg.norm(a - b, axis=-1)
 
-        own = np.minimum(apart(left[1:], left[:-1]), apart(right[1:], right[:-1]))
+        steps = apart(left[1:], left[:-1]), apart(right[1:], right[:-1])
+        own = np.minimum(*steps)
         cross = np.maximum(apart(left[1:], right[:-1]), apart(right[1:], left[:-1]))
-        edges = np.concatenate([[0.0], np.where((own >= SIDE_SWAP_CM) & (cross <= SWAP_RATIO * own), own, 0.0)])
+        with np.errstate(invalid="ignore"):
+            calm = own >= ALONE * _beside(np.maximum(*steps))
+            hit = (cross <= SWAP_RATIO * own) & ((own >= PLAIN_SIDE_SWAP_CM) | ((own >= SIDE_SWAP_CM) & calm))
+        edges = np.concatenate([[0.0], np.where(hit, own, 0.0)])
         joints = (found[f"Left{part}"], found[f"Right{part}"])
         yield from _pairs(motion, edges, "side_swap", joints, "cm", SIDE_SWAP_CM, f"left and right {part.lower()}")
 
@@ -622,10 +634,26 @@ def _touched(motion: Motion, fault: Fault, fingers: dict[str, list[int]]) -> np.
     return np.array([fault.index])
 
 
+def _unrest(track: np.ndarray, t: int) -> float:
+    """Largest distance of a frame near frame t from the middle of its neighbours, in rotations (T, 4), degrees, or positions (T, 3).
+
+    The frames beside t are left out, whose middles a spike at t moves.
+    """
+    near = np.array([i for i in range(t - CALM_FRAMES, t + CALM_FRAMES + 1) if abs(i - t) > 1 and 0 < i < len(track) - 1], int)
+    before, after, at = track[near - 1], track[near + 1], track[near]
+    if track.shape[1] == 3:
+        sizes = np.linalg.norm(at - (before + after) / 2, axis=-1)
+    else:
+        after = np.where(np.sum(before * after, -1, keepdims=True) < 0, -after, after)
+        sizes = angle_deg(at, rotations.normalise(before + after))
+    return float(np.max(sizes[np.isfinite(sizes)], initial=0.0))
+
+
 def mend_flicker(motion: Motion, faults: list[Fault]) -> tuple[Motion, list[Fault]]:
     """The motion with lone single-frame spikes replaced by the middle of the frames before and after, and the faults, those marked.
 
-    Lone: no other spike of that joint within four frames; in a row of spikes it cannot be told which frames are right.
+    Lone: no other spike of that joint within four frames, and no frame within CALM_FRAMES that lies more than half of the
+    spike's size from the middle of its own neighbours; in a row of spikes, or in noise, it cannot be told which frames are right.
     """
     spots: dict[int, list[Fault]] = {}
     for fault in faults:
@@ -639,6 +667,9 @@ def mend_flicker(motion: Motion, faults: list[Fault]) -> tuple[Motion, list[Faul
         ]
         t, j = fault.first, fault.index
         if fault.kind != "flicker" or fault.stop - t != 1 or others or not 0 < t < motion.num_frames - 1:
+            result.append(fault)
+            continue
+        if _unrest((motion.rotations if fault.unit == "deg" else motion.positions_cm)[:, j], t) > fault.value / 2:
             result.append(fault)
             continue
         if fault.unit == "deg":

@@ -22,10 +22,15 @@ from pipeline.joints import aliases
 
 log = logging.getLogger("interact")
 
-UNITS_CM = {"cm": 1.0, "m": 100.0, "in/0.45": 2.54 / 0.45, "mm": 0.1}
+UNITS_CM = {"cm": 1.0, "m": 100.0, "in/0.45": 2.54 / 0.45, "mm": 0.1, "in": 2.54, "ft": 30.48}
 """Centimetres per unit of length. `in/0.45` is the unit of the CMU database."""
+RARE_UNITS = ("in", "ft")
+"""Taken only where the body is an adult's in them and nobody's in the others: a child in cm is not to become an adult in inches."""
 TYPICAL_LEG_CM = 82.0
 TYPICAL_EXTENT_CM = 170.0
+HUMAN = (0.67, 1.46)
+"""Sizes that a body may have, as shares of the typical one: legs of 55 to 120 cm."""
+ADULT = (0.73, 1.28)
 REFERENCE_DEG = 1.0
 """A joint turned by less counts as not turned, when a reference pose is looked for."""
 JUMP_DEG = 5.0
@@ -312,8 +317,17 @@ def count_frames(path: Path) -> int:
 def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; check the path") from None
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: OSError) -> InputError:
+    """What to say where the system does not give a file."""
+    if isinstance(error, FileNotFoundError):
+        return InputError(f"{path}: no such file; check the path")
+    if isinstance(error, IsADirectoryError):
+        return InputError(f"{path}: a folder, need a BVH file; check the path")
+    return InputError(f"{path}: cannot be read ({error.strerror}); check the file and who may read it")
 
 
 def _head(path: Path) -> bytes:
@@ -324,8 +338,8 @@ def _head(path: Path) -> bytes:
             while not re.search(rb"frame[ \t]*time[^\r\n]*[\r\n]", head, re.IGNORECASE) and (more := f.read(65536)):
                 head += more
             return head
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; check the path") from None
+    except OSError as error:
+        raise _unreadable(path, error) from None
 
 
 def _split(data: bytes, path: Path) -> _File:
@@ -375,8 +389,11 @@ def _exact_fps(frame_time: float, text: str) -> float:
     return fps
 
 
-def judge_unit(names: list[str], parents: np.ndarray, offsets: np.ndarray) -> str:
-    """The unit of length that makes the skeleton a human's: by its legs where they have names, else by its extent."""
+def judge_unit(names: list[str], parents: np.ndarray, offsets: np.ndarray) -> tuple[str, str]:
+    """The unit of length that makes the skeleton a human's, and what speaks against it ("" where nothing does).
+
+    Judged by the legs where they have names, else by the extent of the joints.
+    """
     found = aliases(names)
     lengths = [
         np.linalg.norm(offsets[found[f"{side}Leg"]]) + np.linalg.norm(offsets[found[f"{side}Foot"]])
@@ -391,8 +408,17 @@ def judge_unit(names: list[str], parents: np.ndarray, offsets: np.ndarray) -> st
         size = np.ptp(world, axis=0).max()
         typical = TYPICAL_EXTENT_CM
     if size == 0:
-        return "cm"
-    return min(UNITS_CM, key=lambda unit: abs(np.log(size * UNITS_CM[unit] / typical)))
+        return "cm", ""
+    shares = {unit: float(size * scale / typical) for unit, scale in UNITS_CM.items()}
+    usual = min((unit for unit in UNITS_CM if unit not in RARE_UNITS), key=lambda unit: abs(np.log(shares[unit])))
+    if HUMAN[0] <= shares[usual] <= HUMAN[1]:
+        return usual, ""
+    for unit in RARE_UNITS:
+        if ADULT[0] <= shares[unit] <= ADULT[1]:
+            return unit, ""
+    what = "legs of" if typical == TYPICAL_LEG_CM else "an extent of"
+    need = " to ".join(f"{share * typical:.0f}" for share in HUMAN)
+    return usual, f"{what} {shares[usual] * typical:.4g} cm, need {need} for a human"
 
 
 def _quaternions(order: str, degrees: np.ndarray) -> np.ndarray:
@@ -466,12 +492,19 @@ def load_bvh(path: Path, *, unit: str | None = None) -> Motion:
     names = [joint.name for joint in joints]
     if unit is None:
         sizes = offsets.copy()
-        unset = [j for j in sorted(free - {0}) if not offsets[j].any()]
-        if unset:  # bones that only their channels tell; NaN where a bone was never seen
-            seen = np.isfinite(positions[:, unset]).all((1, 2))
-            sizes[unset] = positions[int(np.argmax(seen)), unset] if seen.any() else 0
-        unit = judge_unit(names, parents, sizes)
-        if unit != "cm":
+        for j in sorted(free - {0}):  # bones are as long as their channels say, where they were ever seen
+            seen = np.isfinite(positions[:, j]).all(1)
+            sizes[j] = positions[int(np.argmax(seen)), j] if seen.any() else offsets[j]
+        unit, doubt = judge_unit(names, parents, sizes)
+        if doubt:
+            log.warning(
+                "%s: no unit makes the skeleton a human's; %s, the nearest, gives %s; set body.unit, one of %s",
+                path,
+                unit,
+                doubt,
+                ", ".join(UNITS_CM),
+            )
+        elif unit != "cm":
             log.warning(
                 "%s: bone lengths say that its unit is %s, not cm; lengths are multiplied by %.4f (set the unit to silence this)",
                 path,

@@ -52,7 +52,7 @@ class Sync(Section):
 class Body(Section):
     """BVH of the shoot to BVH of the dataset."""
 
-    unit: Literal["auto", "cm", "m", "mm", "in/0.45"] = Field(
+    unit: Literal["auto", "cm", "m", "mm", "in/0.45", "in", "ft"] = Field(
         default="auto", description="unit of length of the shoot's BVH files; auto judges it by the bones"
     )
     joints: list[str] | None = Field(

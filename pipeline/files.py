@@ -23,7 +23,12 @@ def whole(path: Path) -> Iterator[Path]:
     this machine left behind for the same path is removed first.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        raise InputError(f"{path}: a folder, need the path of a file to write; name a file in it, or move the folder away")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise InputError(f"{path}: its folder cannot be made, for a file has that name; move the file away or write elsewhere") from None
     own = f".{path.stem}-{platform.node()}-"
     for left in path.parent.glob(f"{glob.escape(own)}*{glob.escape(path.suffix)}"):
         pid = left.name.removeprefix(own).split("-")[0]

@@ -2,7 +2,7 @@
 
 In: the shoot's BVH and the body report (annotations/body) of both performances. Out: one PNG. A row is one fault: the frame
 before, its worst frame and the frame after, in front and side view of the whole body, or of the hand or foot enlarged for
-a fault of one. Rows without a fault say so and show the feet's ways on the ground.
+a fault of one. The heading counts the faults and those drawn. Rows without a fault say so and show the feet's ways on the ground.
 """
 
 from pathlib import Path
@@ -39,7 +39,7 @@ def worst(faults: list[dict]) -> list[dict]:
 
 
 def hand_of(motion: Motion, joint: int) -> tuple[int, list[int]] | None:
-    """The hand that a joint belongs to, and that hand's joints; None for other joints, and for the hand itself."""
+    """The hand that a joint is or belongs to, and that hand's joints; None for other joints, and for a hand without fingers."""
     found = motion.aliases()
     for side in SIDES:
         if f"{side}Hand" in found:
@@ -47,7 +47,7 @@ def hand_of(motion: Motion, joint: int) -> tuple[int, list[int]] | None:
             for j, parent in enumerate(motion.parents):
                 if parent in below:
                     below.add(j)
-            if joint in below - {found[f"{side}Hand"]}:
+            if joint in below and len(below) > 1:
                 return found[f"{side}Hand"], sorted(below)
     return None
 
@@ -55,8 +55,8 @@ def hand_of(motion: Motion, joint: int) -> tuple[int, list[int]] | None:
 def views(motion: Motion, frames: list[int], joint: int) -> tuple[list[np.ndarray], list[int]]:
     """Points (J + tips, 3) in cm of the frames, seen by the viewer (x right, y up, z towards), and the joints whose bones are drawn.
 
-    A body, or a foot below its ankle, is turned so that the body faces the viewer in the middle frame; of a hand, in its own
-    frame, the widest side is seen.
+    A body, or a foot below its ankle, is turned so that the body faces the viewer in the middle frame; of a hand the widest
+    side is seen: a finger's fault in the hand's frame, the hand's own in the forearm's, which is drawn with it.
     """
     part = motion.frames(frames)
     places, world = forward_kinematics(part)
@@ -67,8 +67,11 @@ def views(motion: Motion, frames: list[int], joint: int) -> tuple[list[np.ndarra
     hand = hand_of(motion, joint)
     if hand:
         wrist, joints = hand
-        local = rotations.rotate(rotations.inverse(world[:, [wrist]]), points - places[:, [wrist]])
+        above = int(motion.parents[wrist])
+        own = joint == wrist and above >= 0  # in its own frame a hand never turns
+        local = rotations.rotate(rotations.inverse(world[:, [above if own else wrist]]), points - places[:, [wrist]])
         knuckles = [j for j in joints if j != wrist and np.linalg.norm(local[1, j]) > 0]
+        joints = [above, *joints] if own else joints
         # the hand's widest plane lies in the picture, fingers up
         centred = local[1, knuckles] - local[1, knuckles].mean(0)
         _, _, axes = np.linalg.svd(centred)
@@ -148,15 +151,23 @@ def draw_feet(ax, motion: Motion, quality: dict, name: str, colour: str) -> None
         ax.legend(fontsize=7, frameon=False)
 
 
+def title(take: str, *, faults: int, drawn: int) -> str:
+    """The page's heading, which says how many of the faults it shows."""
+    what = f"{drawn} of {faults} faults drawn, at most {WORST} of a kind and actor" if faults else "no faults"
+    return f"{take}: bodies at their worst, front and side view; {what}"
+
+
 def run(*, bvh: list[Path], reports: list[Path], out: Path) -> None:
     """Draw one take."""
     rows: list[tuple[Motion, str, dict | None, str, dict]] = []
+    num_faults = 0
     for path, report, colour in zip(bvh, reports, COLOURS, strict=True):
         quality = read_json(report).get("quality")
         if quality is None:
             raise InputError(f"{report}: no quality in it; make it again with pipeline.body")
         motion = load_bvh(path)
         shown = worst(quality["faults"])
+        num_faults += len(quality["faults"])
         if shown and max(fault["stop"] for fault in shown) > motion.num_frames:
             raise InputError(f"{path}: got {motion.num_frames} frames, {report} speaks of more; give the BVH that the report was made from")
         name = f"{path.stem} ({quality['verdict']})"
@@ -169,7 +180,7 @@ def run(*, bvh: list[Path], reports: list[Path], out: Path) -> None:
             draw_feet(part.subplots(1, 1), motion, quality, name, colour)
         else:
             draw_fault(part.subplots(1, 3), motion, name, fault, colour)
-    fig.suptitle(f"{out.stem}: bodies at their worst, front and side view")
+    fig.suptitle(title(out.stem, faults=num_faults, drawn=sum(fault is not None for _, _, fault, _, _ in rows)))
     save(fig, out)
 
 

@@ -208,6 +208,8 @@ def first_rows(f, rows: int) -> None:
 KINDS = {
     # body
     "bvh: missing": ("sync", lambda c: c.path(".bvh").unlink(), [f"{NAME}.bvh: no such file"]),
+    "bvh: a folder": ("sync", lambda c: (c.path(".bvh").unlink(), c.path(".bvh").mkdir()), [f"{NAME}.bvh: a folder, need a BVH file"]),
+    "bvh: a folder after sync": ("body", lambda c: (c.path(".bvh").unlink(), c.path(".bvh").mkdir()), [f"{NAME}.bvh: a folder, need a BVH file"]),
     "bvh: another kind of file": ("sync", lambda c: c.path(".bvh").write_bytes(b"Kaydara FBX Binary  \0"), [f"{NAME}.bvh", "need a BVH file"]),
     "bvh: no MOTION": ("sync", lambda c: swap(c.path(".bvh"), "MOTION", "NOTION"), [f"{NAME}.bvh", "no HIERARCHY and MOTION"]),
     "bvh: frame time 0": (

@@ -7,12 +7,12 @@ import pytest
 from commands import refused
 from tiny_shoot import ACTORS, BONES, Truth, make_motion
 
-from pipeline import body, rotations
+from pipeline import actions, body, facing, rotations
 from pipeline.bvh import load_bvh, save_bvh
 from pipeline.errors import InputError
 from pipeline.files import read_json
 from pipeline.joints import RELEASE_JOINTS, RELEASE_PARENTS
-from pipeline.skeleton import forward_kinematics
+from pipeline.skeleton import forward_kinematics, hips_frame
 
 NAME = "20260101_001_001"
 
@@ -132,6 +132,7 @@ def test_command_line_mends_what_is_short_and_says_so(work, caplog):
     found = read_json(report)
     quality = found.pop("quality")
     frames = load_bvh(out, unit="cm").num_frames
+    assert found.pop("missing_joints") == [name for name in RELEASE_JOINTS if name not in BONES]
     assert found == {"performance": NAME, "frames": frames, "joints": 16, "nan_rows_interpolated": 6, "reference_pose_replaced": False}
     nan = [fault for fault in quality["faults"] if fault["kind"] == "nan"]
     assert quality["counts"]["nan"] == 1 and (nan[0]["first"], nan[0]["stop"], nan[0]["seconds"]) == (200, 206, 0.05)
@@ -181,6 +182,50 @@ def test_joints_are_renamed_by_a_map(work, tmp_path, capsys):
     out.unlink()
     table.write_text("theirs\tours\nTail\tHips\n")
     refused(body.main, [*arguments, "--joint-map", table], capsys, "take 20260101_001, actor 001", "the body has no joints Tail", outputs=[out])
+
+
+def test_a_folder_in_the_place_of_an_output_stops_with_one_line(work, capsys):
+    _, arguments, (out, report) = work
+    out.mkdir(parents=True)
+    refused(body.main, arguments, capsys, f"{out}: a folder, need the path of a file to write", outputs=[report])
+
+
+def test_joints_that_a_map_leaves_out_are_listed_with_what_follows(work, tmp_path, caplog):
+    path, arguments, (_, report) = work
+    motion = load_bvh(path, unit="cm")
+    save_bvh(path, replace(motion, names=[{"RightLeg": "Wheel", "Head": "Lamp"}.get(name, f"x{name}") for name in motion.names]))
+    table = tmp_path / "map.tsv"
+    table.write_text("theirs\tours\n" + "".join(f"x{name}\t{name}\n" for name in motion.names if name not in ("RightLeg", "Head")))
+    with caplog.at_level("WARNING"):
+        body.main([str(a) for a in [*arguments, "--joint-map", table]])
+    missing = read_json(report)["missing_joints"]
+    assert missing == [name for name in RELEASE_JOINTS if name not in BONES or name in ("RightLeg", "Head")]
+    lines = caplog.text.splitlines()
+    assert sum(f"actor 001: {NAME}.bvh: the body lacks {len(missing)} of the dataset's 60 joints: " in line for line in lines) == 1
+    assert all(name in caplog.text for name in missing)
+    assert any("actions will stop, for it needs the joints RightLeg;" in line for line in lines)
+    assert any("facing will stop, for it needs the joints Head;" in line for line in lines)
+    assert "features will stop" not in caplog.text
+
+
+def test_joints_that_later_stages_need_are_those_that_they_ask_for():
+    """A body that has what a stage is said to need gets through it; without any one of them it stops."""
+    motion = release_body()
+    calls = {
+        "actions": lambda m: actions.label_actions(m),
+        "facing": lambda m: facing.head_forward(m),
+        "features": lambda m: hips_frame(m.names, m.offsets_cm),
+    }
+    assert set(calls) == set(body.NEEDED_JOINTS)
+    for stage_name, names in body.NEEDED_JOINTS.items():
+        for absent in names:
+            spoilt = replace(motion, names=["Foo" if name == absent else name for name in motion.names])
+            missing, lines = body.lacking(spoilt, None, spoilt)
+            assert missing == [absent] and any(line.startswith(f"{stage_name} will stop") for line in lines)
+            with pytest.raises(InputError, match=f"joints not found: .*{absent}"):
+                calls[stage_name](spoilt)
+    assert body.lacking(motion, None, motion) == ([], [])
+    assert body.lacking(motion, ["Hips"], replace(motion, names=["Foo"] * 62))[0] == []
 
 
 def frames(claimed):

@@ -81,6 +81,34 @@ def test_only_lone_spikes_are_mended():
     assert np.isclose(np.linalg.norm(mended.rotations, axis=-1), 1).all()
 
 
+@pytest.mark.parametrize(("around", "mended"), [(0.0, True), (4.0, True), (7.0, False)])
+def test_a_spike_amid_noise_is_not_mended(around, mended):
+    motion = standing()
+    for t, way in zip((194, 195, 196, 205, 206), (1, -1, 1, -1, 1)):  # each too small to be a spike of its own
+        turned(motion, "LeftHand", slice(t, t + 1), way * around / 2)
+    faults = mend_flicker(motion, inspect(turned(motion, "LeftHand", slice(200, 201), 9)).faults)[1]
+    assert [(f.first, f.mended) for f in faults if f.kind == "flicker"] == [(200, mended)]
+
+
+def test_a_spike_in_a_fast_turn_is_mended():
+    motion = standing()
+    j = motion.names.index("RightArm")
+    motion.rotations[:, j] = rotations.about("y", np.deg2rad(3.0) * np.arange(motion.num_frames))
+    clean = motion.rotations[300, j].copy()
+    mended, faults = mend_flicker(motion, inspect(turned(motion, "RightArm", slice(300, 301), 14)).faults)
+    assert [(f.first, f.mended) for f in faults if f.kind == "flicker"] == [(300, True)]
+    assert body_quality.angle_deg(mended.rotations[300, j], clean) < 0.1
+
+
+def test_a_spike_of_the_hips_amid_noise_is_not_mended():
+    for around, mended in ((0.5, True), (1.8, False)):
+        motion = standing()
+        motion.positions_cm[203, 0] += [0, around, 0]
+        motion.positions_cm[200, 0] += [0, 0, 3]
+        faults = mend_flicker(motion, inspect(motion).faults)[1]
+        assert [(f.first, f.mended) for f in faults if f.kind == "flicker"] == [(200, mended)]
+
+
 @pytest.mark.parametrize("name", ["LeftHandIndex2", "RightArm", "Head"])
 def test_a_jump_that_stays(name):
     faults = found_of(turned(standing(), name, slice(250, None), 40), "jump")
@@ -114,6 +142,43 @@ def test_a_swap_that_never_ends_is_one_frame():
     motion.rotations[200:, one + other] = motion.rotations[200:, other + one]
     swaps = found_of(motion, "swap")
     assert [(f.first, f.stop) for f in swaps] == [(200, 201)] and "does not change back" in swaps[0].note
+
+
+def alike(degrees: float) -> tuple[Motion, list[int], list[int]]:
+    """A motion whose left index and middle finger move slowly and differ by `degrees` at each joint, and their joints."""
+    motion = standing()
+    one, other = ([motion.names.index(f"LeftHand{finger}{k}") for k in (1, 2, 3)] for finger in ("Index", "Middle"))
+    curl = -0.3 - 0.02 * np.sin(np.arange(motion.num_frames) / FPS)
+    motion.rotations[:, one] = rotations.about("z", curl)[:, None]
+    motion.rotations[:, other] = rotations.about("z", curl + np.deg2rad(degrees))[:, None]
+    return motion, one, other
+
+
+@pytest.mark.parametrize(("degrees", "seen"), [(0.05, False), (0.5, True), (0.9, True)])
+def test_fingers_that_are_alike_and_change_places_for_good(degrees, seen):
+    motion, one, other = alike(degrees)
+    motion.rotations[200:, one + other] = motion.rotations[200:, other + one]
+    assert [(f.first, f.stop) for f in found_of(motion, "swap")] == ([(200, 201)] if seen else [])
+
+
+@pytest.mark.parametrize("noise_deg", [0.05, 0.3])
+def test_noise_is_no_swap(noise_deg):
+    motion, _, _ = alike(0.5)
+    turns = np.deg2rad(noise_deg) * np.random.default_rng(0).standard_t(3, (*motion.rotations.shape[:2], 3))
+    assert not found_of(replace(motion, rotations=rotations.multiply(motion.rotations, rotations.from_expmap(turns))), "swap")
+
+
+@pytest.mark.parametrize(("fidgets", "found"), [(0.0, [(100, 200)]), (4.0, [])])
+def test_hands_that_lie_together_change_sides_only_where_it_is_calm_around(fidgets, found):
+    motion = standing()
+    hands = [motion.names.index(name) for name in ("LeftHand", "RightHand")]
+    places, world = body_quality.chain(motion.parents, motion.positions_cm, motion.rotations)
+    middle = places[:, hands].mean(1, keepdims=True) + [[6.0, 0, 0], [-6.0, 0, 0]]
+    middle[::2] += [0, fidgets, 0]
+    middle[100:200] = middle[100:200, ::-1]
+    arms = motion.parents[hands]
+    motion.positions_cm[:, hands] = rotations.rotate(rotations.inverse(world[:, arms]), middle - places[:, arms])
+    assert [(f.first, f.stop) for f in found_of(motion, "side_swap")] == found
 
 
 def test_hands_that_change_sides():

@@ -165,8 +165,38 @@ def test_units_are_judged_by_the_bones(tmp_path, caplog, unit, size, stature):
     assert np.array_equal(load_bvh(tmp_path / "x.bvh", unit=unit).positions_cm, judged.positions_cm)
 
 
+@pytest.mark.parametrize("offset", [0.0, 0.01, 3.0])
+def test_units_are_judged_by_the_channels_where_they_replace_the_offsets(tmp_path, caplog, offset):
+    motion = example()
+    positions = np.repeat(motion.offsets_cm[None], motion.num_frames, 0)
+    positions[:, 0] = motion.positions_cm[:, 0]
+    positions[0, 1:] = np.nan
+    free = replace(motion, offsets_cm=motion.offsets_cm * offset, positions_cm=positions, free=frozenset(range(len(motion.names))))
+    save_bvh(tmp_path / "x.bvh", free)
+    with caplog.at_level(logging.WARNING):
+        judged = load_bvh(tmp_path / "x.bvh")
+    assert np.allclose(judged.positions_cm[1:], positions[1:], atol=1e-5) and not caplog.text
+
+
+@pytest.mark.parametrize(("leg_cm", "told"), [(50, True), (57, False), (118, False), (130, True), (200, True)])
+def test_bodies_of_no_humans_size_are_told_and_stay_in_the_nearest_unit(tmp_path, caplog, leg_cm, told):
+    motion = example()
+    found = motion.aliases()
+    length = np.linalg.norm(motion.offsets_cm[found["LeftLeg"]]) + np.linalg.norm(motion.offsets_cm[found["LeftFoot"]])
+    motion = replace(motion, free=frozenset({0}), positions_cm=np.repeat(motion.offsets_cm[None], motion.num_frames, 0))
+    scale = leg_cm / length
+    save_bvh(tmp_path / "x.bvh", replace(motion, offsets_cm=motion.offsets_cm * scale, positions_cm=motion.positions_cm * scale))
+    with caplog.at_level(logging.WARNING):
+        judged = load_bvh(tmp_path / "x.bvh")
+    assert np.allclose(judged.offsets_cm, motion.offsets_cm * scale, atol=1e-4)
+    assert (f"cm, the nearest, gives legs of {leg_cm}" in caplog.text and "set body.unit" in caplog.text) == told == bool(caplog.text)
+    caplog.clear()
+    load_bvh(tmp_path / "x.bvh", unit="cm")
+    assert not caplog.text, "a unit that is given is not doubted"
+
+
 def test_unknown_unit_is_named(tmp_path):
-    with pytest.raises(InputError, match="unit 'feet', need one of cm, m, in/0.45, mm"):
+    with pytest.raises(InputError, match="unit 'feet', need one of cm, m, in/0.45, mm, in, ft"):
         load_bvh(write(tmp_path, SMALL), unit="feet")
 
 

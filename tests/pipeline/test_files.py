@@ -28,6 +28,17 @@ def test_whole_leaves_the_old_file_on_an_error(tmp_path):
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 
 
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path):
+    (tmp_path / "x.json").mkdir()
+    (tmp_path / "plain").write_text("")
+    with pytest.raises(InputError, match=r"x\.json: a folder, need the path of a file to write"):
+        write_json(tmp_path / "x.json", {})
+    for path in (tmp_path / "plain" / "y.json", tmp_path / "plain" / "deep" / "y.json"):
+        with pytest.raises(InputError, match=r"y\.json: its folder cannot be made"):
+            write_json(path, {})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["plain", "x.json"]
+
+
 def test_whole_files_are_readable_as_others_are(tmp_path):
     (tmp_path / "plain").write_text("")
     with whole(tmp_path / "x") as temporary:

@@ -6,7 +6,7 @@ from test_body_quality import FPS, standing, turned
 from pipeline import report, report_body
 from pipeline.body_quality import inspect, summary
 from pipeline.bvh import save_bvh
-from pipeline.files import write_json
+from pipeline.files import read_json, write_json
 
 NAMES = ["20260101_001_001", "20260101_002_001"]
 
@@ -55,7 +55,27 @@ def test_hands_and_feet_are_enlarged():
         points, joints = report_body.views(motion, [10, 11, 12], motion.names.index(name))
         assert all(p.shape == (2 * len(motion.names), 3) for p in points) and motion.names.index(name) in joints
         assert np.ptp(points[1][joints], axis=0).max() < extent
-    assert report_body.hand_of(motion, motion.names.index("LeftHand")) is None
+    assert report_body.hand_of(motion, motion.names.index("LeftForeArm")) is None
+
+
+def test_a_turn_of_the_hand_itself_is_enlarged_and_seen():
+    motion = turned(standing(1), "LeftHand", slice(60, 61), 30)
+    hand, tip = (motion.names.index(name) for name in ("LeftHand", "LeftHandIndex3"))
+    points, joints = report_body.views(motion, [59, 60, 61], hand)
+    assert motion.names.index("LeftForeArm") in joints and np.ptp(points[1][joints], axis=0).max() < 60
+    assert np.linalg.norm(points[1][tip] - points[0][tip]) > 3 > np.linalg.norm(points[2][tip] - points[0][tip])
+
+
+def test_the_heading_counts_what_is_drawn(take, monkeypatch):
+    titles = []
+    monkeypatch.setattr(report_body, "save", lambda figure, path: titles.append(figure.get_suptitle()))
+    path = take[5]  # the first actor's report gets a stretch of NaN, which is not drawn
+    report_of_first = read_json(path)
+    report_of_first["quality"]["faults"].append(report_of_first["quality"]["faults"][0] | {"kind": "nan"})
+    write_json(path, report_of_first)
+    report.main([str(a) for a in take])
+    assert len(titles) == 1 and "; 3 of 4 faults drawn" in titles[0]
+    assert report_body.title("x", faults=0, drawn=0).endswith("no faults")
 
 
 def test_reports_that_do_not_belong_are_refused(take, tmp_path, capsys):

@@ -91,9 +91,10 @@ class BlendshapeFit:
         self.solver = self.inverse @ (weighted if self.roots is None else weighted * self.roots)
         self._cached: dict[bool, tuple[np.ndarray, ...]] = {}
         self._moved = np.any(self.basis != 0, axis=0)
-        self._counted = np.zeros((len(neutral), len(self.regions)), np.float32)
+        counted = np.zeros((len(neutral), len(self.regions)), np.float32)
         for i, vertices in enumerate(self.regions.values()):
-            self._counted[vertices, i] = 1
+            counted[vertices, i] = 1
+        self._counted = np.repeat(counted, 3, 0)
 
     def __call__(self, vertices: np.ndarray) -> Fitted:
         """Weights and residuals of vertices (B, V, 3).
@@ -103,17 +104,17 @@ class BlendshapeFit:
         """
         x = self._coordinates(vertices)
         weights = self._solve(x)
-        missing = ~np.isfinite(x).all(1)
+        squares = self._squares(x, weights)
         masked = np.zeros(len(x), int)
-        for i in np.flatnonzero(missing):
+        for i in np.flatnonzero(~np.isfinite(weights).all(1) | ~np.isfinite(squares[:, 0])):
             weights[i], masked[i] = self._masked(x[i])
-        return Fitted(weights, *self._residuals(x, weights), masked)
+        return Fitted(weights, *self._residuals(x, weights, squares), masked)
 
     def residuals(self, vertices: np.ndarray, weights: np.ndarray) -> Fitted:
         """What weights (B, K) from elsewhere leave of vertices (B, V, 3); `masked` counts NaN vertices."""
         x = self._coordinates(vertices)
         masked = (~np.isfinite(x.reshape(len(x), len(self.neutral) // 3, 3)).all(2)).sum(1)
-        return Fitted(weights, *self._residuals(x, weights), masked)
+        return Fitted(weights, *self._residuals(x, weights, self._squares(x, weights)), masked)
 
     def movement(self, weights: np.ndarray) -> np.ndarray:
         """How far weights (B, K) move the vertices from the neutral (B,): the root mean square over coordinates."""
@@ -183,11 +184,13 @@ class BlendshapeFit:
         weights = (vectors[:, used] / values[used]) @ (vectors[:, used].T @ (self.basis @ (roots**2 * offset)))
         return (box_least_squares(normal, weights[None])[0] if self.method == "bounded" else weights), count
 
-    def _residuals(self, x: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Root mean square errors (B,) of weights (B, K), over all coordinates (B, 3V) that are there, and by region."""
+    def _residuals(self, x: np.ndarray, weights: np.ndarray, squares: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Root mean square errors (B,) of weights (B, K), over all coordinates (B, 3V) that are there, and by region.
+
+        `squares` is what `_squares` says; frames in which that is NaN are summed anew without their NaN vertices.
+        """
         parts = [np.arange(len(self.neutral) // 3), *self.regions.values()]
         counts = np.tile([3.0 * max(len(part), 1) for part in parts], (len(x), 1))
-        squares = self._squares(x, weights)
         for i in np.flatnonzero(~np.isfinite(squares[:, 0]) & np.isfinite(weights).all(1)):
             errors = ((x[i] - self.neutral - weights[i] @ self.basis) ** 2).reshape(-1, 3).sum(1)
             there = np.isfinite(errors)
@@ -206,10 +209,9 @@ class BlendshapeFit:
             if np.any(self._moved[a : a + PIECE]):
                 error -= weights @ basis[:, a : a + PIECE]
             squares[:, 0] += np.einsum("ij,ij->i", error, error)
-            counted = self._counted[a // 3 : (a + PIECE) // 3]
-            if counted.any():
+            if self.regions:
                 np.square(error, out=error)
-                squares[:, 1:] += error @ np.repeat(counted, 3, 0)
+                squares[:, 1:] += error @ self._counted[a : a + PIECE]
         return squares
 
     def faults(self, names: list[str]) -> list[str]:

@@ -29,7 +29,7 @@ from pipeline.sync_file import read_sync, stream_of
 from pipeline.takes import actor_of
 
 log = logging.getLogger("interact")
-PROBES = 32
+PROBES = 16
 """Frames that are looked at to see whether the head moves at all."""
 NAMED = 8
 """Frames with the largest residual, and frames that move most, that the report names."""

@@ -40,7 +40,7 @@ class Pose:
 
 def still_vertices(rig: Rig) -> np.ndarray:
     """Indices of at most MAX_STILL vertices that no shape moves, evenly taken from the rig; InputError where it has too few."""
-    travel = np.linalg.norm(rig.deltas, axis=-1).max(0)
+    travel = np.sqrt(np.einsum("kvi,kvi->kv", rig.deltas, rig.deltas).max(0))
     used = used_vertices(rig)
     still = used[travel[used] <= STILL_SHARE * travel.max()]
     if len(still) < MIN_STILL:

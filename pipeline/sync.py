@@ -266,7 +266,8 @@ def _without_timecode(performances: list[dict], files: list[dict[str, Path]], ri
         if not match.confident:
             raise InputError(f"{who}: {paths[kind].name} has no timecode, and mouth and voice do not agree clearly anywhere; {hint}")
         face, sound = performance["face"], performance["audio"]
-        start = sound["start"] - match.lag_seconds if kind == "face" else face["start"] + match.lag_seconds
+        # begun at once the voice would be late by the lag: it begins earlier than the face by that much
+        start = sound["start"] + match.lag_seconds if kind == "face" else face["start"] - match.lag_seconds
         performance[kind] |= {"start": start, "end": start + performance[kind]["end"], "source": "mouth and voice", "confidence": match.confidence}
         log.warning("%s: %s has no timecode; mouth and voice place it at %.3f s (confidence %.2f)", who, paths[kind].name, start, match.confidence)
 

@@ -24,7 +24,7 @@ from pipeline.clock_model import STANDARD_RATES, fit_clock
 from pipeline.errors import InputError
 from pipeline.files import read_json, sha256, write_json
 from pipeline.sync_file import KINDS, kinds_of
-from pipeline.timecode import near, parse_timecode
+from pipeline.timecode import DAY, day_seconds, label_day, near, parse_timecode
 
 log = logging.getLogger("interact")
 FPS = 30
@@ -47,20 +47,26 @@ def _rate(entry: dict, key: str, where: str) -> float | None:
     return float(rate)
 
 
-def _time(entry: dict, key: str, rate: float, where: str) -> float | None:
-    """Seconds since midnight of a timecode in an entry of timecode.json, counted at its timecode_rate (default: the stream's)."""
+def _time(entry: dict, key: str, rate: float, where: str) -> tuple[float, float] | tuple[None, None]:
+    """Seconds since midnight of a timecode in an entry of timecode.json, counted at its timecode_rate (default: the stream's).
+
+    The second value is the length of the day that it counts in.
+    """
     if key not in entry:
-        return None
-    base = _rate(entry, "timecode_rate", where) or rate
+        return None, None
+    counting = _rate(entry, "timecode_rate", where) or rate, entry.get("drop_frame")
     try:
-        return parse_timecode(str(entry[key]), base, entry.get("drop_frame"))
+        return parse_timecode(str(entry[key]), *counting), label_day(str(entry[key]), *counting)
     except InputError as error:
         raise InputError(f"{where}: {key} in timecode.json: {error}") from None
 
 
 def _stream(start: float | None, end: float, rate: float, source: str, **more) -> dict:
-    """What is known of a stream; `end` is its length while no start is known; drift, jitter and residual are null where nothing shows them."""
-    unknown = {"nominal_rate": None, "drift_ppm": None, "jitter_ms": None, "residual_ms": None}
+    """What is known of a stream; `end` is its length while no start is known; drift, jitter and residual are null where nothing shows them.
+
+    `day_seconds` is the length of the day that its timecode counts in, null where nothing says how it counts.
+    """
+    unknown = {"day_seconds": None, "nominal_rate": None, "drift_ppm": None, "jitter_ms": None, "residual_ms": None}
     return {"start": start, "end": end, "rate": rate, "source": source, **unknown, **more}
 
 
@@ -79,12 +85,12 @@ def body_stream(path: Path, entry: dict | None, where: str) -> dict:
     rate = given or header_fps
     if given and abs(header_fps / given - 1) > 0.01:
         log.warning("%s: BVH header says %.4g fps, timecode.json %.4g; timecode.json is taken", where, header_fps, given)
-    start, end = _time(entry, "start", rate, where_body), _time(entry, "end", rate, where_body)
-    assert start is not None
-    more: dict[str, Any] = {"frames": num_frames, "sha256": sha256(path)}
+    (start, day), (end, _) = _time(entry, "start", rate, where_body), _time(entry, "end", rate, where_body)
+    assert start is not None and day is not None
+    more: dict[str, Any] = {"frames": num_frames, "sha256": sha256(path), "day_seconds": day}
     if end is None:
         return _stream(start, start + (num_frames - 1) / rate, rate, "start and rate" if given else "start and header rate", **more)
-    lasts = near(end, start + (num_frames - 1) / rate) - start
+    lasts = near(end, start + (num_frames - 1) / rate, day=day) - start
     off = lasts * rate - (num_frames - 1)
     if not -END_FRAMES <= off <= END_FRAMES:
         raise InputError(
@@ -110,18 +116,19 @@ def face_stream(path: Path, entry: dict | None = None, where: str = "face") -> d
     more["longest_gap"] = float(np.diff(clock.seconds).max())
     if stream.has_timecode:
         more |= {"missing": clock.missing.tolist(), "jitter_ms": 1000 * clock.jitter, "residual_ms": 1000 * clock.bend}
-        more |= {"nominal_rate": clock.nominal, "drift_ppm": clock.drift_ppm}
+        more |= {"nominal_rate": clock.nominal, "drift_ppm": clock.drift_ppm, "day_seconds": stream.day_seconds}
         return _stream(clock.start, clock.start + last / clock.rate, clock.rate, "timecode per frame", **more)
-    begin = _time(entry, "start", clock.rate, f"{where}: face")
-    if begin is None:
+    begin, day = _time(entry, "start", clock.rate, f"{where}: face")
+    if begin is None or day is None:
         return _stream(None, last / clock.rate, clock.rate, "none", **more)
-    end = _time(entry, "end", clock.rate, f"{where}: face")
-    if end is not None and abs((near(end, begin) - begin) * clock.rate - last) > END_FRAMES:
+    end, _ = _time(entry, "end", clock.rate, f"{where}: face")
+    lasts = last / clock.rate if end is None else near(end, begin + last / clock.rate, day=day) - begin
+    if abs(lasts * clock.rate - last) > END_FRAMES:
         raise InputError(
-            f"{where}: face lasts {near(end, begin) - begin:.3f} s by start and end in timecode.json, {last / clock.rate:.3f} s by its "
+            f"{where}: face lasts {lasts:.3f} s by start and end in timecode.json, {last / clock.rate:.3f} s by its "
             f"{len(stream.seconds)} frames at {clock.rate:g} fps; correct one of them"
         )
-    return _stream(begin, begin + last / clock.rate, clock.rate, "start and rate", **more)
+    return _stream(begin, begin + last / clock.rate, clock.rate, "start and rate", **more, day_seconds=day)
 
 
 def audio_stream(path: Path, where: str, entry: dict | None = None) -> dict:
@@ -137,11 +144,16 @@ def audio_stream(path: Path, where: str, entry: dict | None = None) -> dict:
         frames = _ltc(path, named, stream.rate, _rate(entry, "timecode_rate", "audio"))
         start, rate, residual = ltc.ltc_clock(frames, stream.rate)
         more |= {"nominal_rate": float(stream.rate), "drift_ppm": (rate / stream.rate - 1) * 1e6, "residual_ms": 1000 * residual}
+        more["day_seconds"] = day_seconds(frames.fps, drop_frame=frames.drop_frame)
         return _stream(start, start + count / rate, rate, f"LTC at {frames.fps:.4g} fps", **more)
-    given = stream.start_seconds
-    begin = given if given is not None else _time(entry, "start", FPS, "audio")
+    begin, day = stream.start_seconds, stream.day_seconds
+    if begin is None:
+        begin, day = _time(entry, "start", FPS, "audio")
+    elif day is None and (base := _rate(entry, "timecode_rate", "audio")):
+        day = day_seconds(base, drop_frame=bool(entry.get("drop_frame")))
     if begin is None:
         return _stream(None, count / rate, rate, "none", **more)
+    more["day_seconds"] = day
     return _stream(begin, begin + count / rate, rate, stream.source or "start", **more)
 
 
@@ -320,11 +332,13 @@ def run(
         files.append({"face": face[k], "audio": wav[k]})
     # a body has a start; alone, face or voice tells the day, or both lack one and are refused below
     reference = next((start for kind in kinds if (start := performances[0][kind]["start"]) is not None), 0.0)
+    # a stream that does not say how it counts is taken to count as the take's first that does
+    usual = next((day for p in performances for kind in kinds if (day := p[kind]["day_seconds"])), DAY)
     for performance in performances:
         for kind in kinds:
             stream = performance[kind]
             if stream["start"] is not None:
-                days = near(stream["start"], reference) - stream["start"]
+                days = near(stream["start"], reference, day=stream["day_seconds"] or usual) - stream["start"]
                 stream["start"], stream["end"] = stream["start"] + days, stream["end"] + days
             residual = stream["residual_ms"]
             if residual is not None and residual > options.max_residual_ms:

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import soundfile
 from commands import refused
-from tiny_shoot import write_bwf
+from tiny_shoot import write_bwf, write_mesh
 
 from pipeline import sync
 from pipeline.errors import InputError
 from pipeline.files import read_json
-from pipeline.timecode import format_timecode
+from pipeline.timecode import day_seconds, format_timecode
 
 TAKE = "20260101_001"
 
@@ -241,3 +241,41 @@ def test_a_clock_that_was_set_fails_past_the_limit_and_warns_past_half_a_frame(t
         "its clock was set",
     )
     sync.main([str(a) for a in arguments(take)])
+
+
+@pytest.mark.parametrize(("rate", "separator"), [(30_000 / 1001, ";"), (30_000 / 1001, ":"), (24_000 / 1001, ":"), (25, ":")])
+@pytest.mark.parametrize("by", ["timecode.json", "TimeReference"])
+def test_midnight_is_where_the_labels_say_at_every_counting(tmp_path, rate, separator, by):
+    """A face that starts 40 frames before midnight, a voice 10 frames after it: 50 frames apart."""
+    drop = separator == ";"
+    day = day_seconds(rate, drop_frame=drop)
+    codes = [format_timecode(day - 40 / rate + k / rate, rate, drop_frame=drop) for k in range(200)]
+    write_mesh(tmp_path / "x.mesh.h5", np.zeros((200, 4, 3)), codes, rate=rate)
+    entry = {"timecode_rate": rate, "drop_frame": drop}
+    if by == "TimeReference":
+        write_bwf(tmp_path / "x.wav", np.zeros(48_000 * 5), 48_000, 10 / rate)
+    else:
+        soundfile.write(tmp_path / "x.wav", np.zeros(48_000 * 5), 48_000)
+        entry["start"] = f"00:00:00{separator}10"
+    (tmp_path / "timecode.json").write_text(json.dumps({"face": {"001": {}}, "audio": {"001": entry}}))
+    files = {"bvh": [], "face": [tmp_path / "x.mesh.h5"], "wav": [tmp_path / "x.wav"]}
+    sync.run(timecode=tmp_path / "timecode.json", actors=["001"], **files, out=tmp_path / "sync.json", options=sync.config.Sync())
+    found = read_json(tmp_path / "sync.json")["performances"][0]
+    assert found["audio"]["start"] - found["face"]["start"] == pytest.approx(50 / rate, abs=1.1 / 48_000)
+
+
+def test_start_and_end_may_stand_on_both_sides_of_an_ntsc_midnight(tmp_path):
+    path = tmp_path / "x.bvh"
+    head = "HIERARCHY\nROOT Hips\n{\nOFFSET 0 0 0\nCHANNELS 3 Zrotation Xrotation Yrotation\n}\nMOTION\nFrames: 100\nFrame Time: 0.0333667\n"
+    path.write_text(head + "0 0 0\n" * 100)
+    found = sync.body_stream(path, {"start": "23:59:58:20", "end": "00:00:01:29", "rate": 29.97}, "take 7")
+    assert found["frames"] == 100 and found["source"] == "start, rate and end" and found["day_seconds"] == pytest.approx(86_486.4)
+
+
+def test_a_time_reference_of_a_long_day_is_read(tmp_path):
+    """Non-drop timecode at 23.976 runs to 86,486.4 s."""
+    write_bwf(tmp_path / "x.wav", np.zeros(48_000), 48_000, 86_450.0)
+    assert sync.audio_stream(tmp_path / "x.wav", "take 7")["start"] == 86_450.0
+    write_bwf(tmp_path / "x.wav", np.zeros(48_000), 48_000, 86_487.0)
+    with pytest.raises(InputError, match="TimeReference is 86487.000 s, need a time of day below 86486.4 s"):
+        sync.audio_stream(tmp_path / "x.wav", "take 7")

@@ -217,7 +217,7 @@ def run(
     take = read_sync(sync)
     where = f"take {take['take']}, actor {actor_of(performance)}: {face.name}"
     record = stream_of(take, performance, "face", where=where)
-    stream = faces.open_face(face, rate=record["rate"])
+    stream = faces.open_face(face, rate=record["rate"], timecode_rate=record.get("timecode_rate"))
     seconds, single = take_seconds(stream.seconds, record, where=where)
     times = clock.frame_times(take["start_seconds"], take["frames"], take["fps"])
     # a gap may reach over the window's edges, and so does the low-pass

@@ -34,6 +34,8 @@ LYING_RATE = 1.5
 """A body that lasts this many times longer or shorter than its actor's other streams has a wrong rate, if a standard one fits."""
 LYING_TOLERANCE = 0.05
 """How well the standard rate must fit then; recorders are not started and stopped at once."""
+MAX_LOST_SHARE = 0.2
+"""Share of lost frames that no recorder that still works reaches, but a timecode that is counted at twice its base does."""
 END_FRAMES = 1.5
 """Frames by which `end`, the last frame's timecode, may differ from start, rate and number of frames; some write the one after it."""
 
@@ -108,11 +110,17 @@ def body_stream(path: Path, entry: dict | None, where: str) -> dict:
 def face_stream(path: Path, entry: dict | None = None, where: str = "face") -> dict:
     """Clock of a face: its own timecodes, else the start and rate in its entry of timecode.json; start None where neither is there."""
     entry = entry or {}
-    rate = _rate(entry, "rate", f"{where}: face")
-    stream = faces.open_face(path, rate=rate)
+    rate, base = _rate(entry, "rate", f"{where}: face"), _rate(entry, "timecode_rate", f"{where}: face")
+    stream = faces.open_face(path, rate=rate, timecode_rate=base)
     clock = fit_clock(stream.seconds, where=f"{where}: {path.name}")
     last = int(clock.index[-1])
-    more: dict[str, Any] = {"frames": len(stream.seconds), "dropped": clock.dropped, "duplicates": clock.duplicates}
+    if clock.dropped > MAX_LOST_SHARE * (last + 1):
+        number = "timecode_rate" if stream.has_timecode else "the frames' numbers"
+        raise InputError(
+            f"{where}: {path.name} would have lost {clock.dropped} of {last + 1} frames at {clock.rate:.4g} fps, need at most "
+            f"{100 * MAX_LOST_SHARE:g} %; check {number}: labels of another counting leave such gaps, else exclude the take"
+        )
+    more: dict[str, Any] = {"frames": len(stream.seconds), "dropped": clock.dropped, "duplicates": clock.duplicates, "timecode_rate": base}
     more["longest_gap"] = float(np.diff(clock.seconds).max())
     if stream.has_timecode:
         more |= {"missing": clock.missing.tolist(), "jitter_ms": 1000 * clock.jitter, "residual_ms": 1000 * clock.bend}

@@ -18,7 +18,7 @@ VOICE_RATE = 16_000
 
 def weights_at_30(path: Path, rig: Path | None, record: dict, where: str) -> tuple[np.ndarray, float]:
     """ARKit weights (N, 51) of a face stream at 30 fps from its first usable frame on, and the seconds of that after its frame 0."""
-    stream = faces.open_face(path, rate=record["rate"])
+    stream = faces.open_face(path, rate=record["rate"], timecode_rate=record["timecode_rate"])
     found = fit_clock(stream.seconds, where=f"{where}: {path.name}")
     if not stream.is_mesh:
         weights = faces.live_link_weights(path)

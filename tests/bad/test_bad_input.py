@@ -5,6 +5,7 @@ run on the copy and what the line must hold.
 """
 
 import json
+import re
 import shutil
 import struct
 from dataclasses import dataclass
@@ -317,6 +318,16 @@ KINDS = {
         "sync",
         lambda c: live_link(c, lambda t: t.replace("61,0.5", "61,0,5", 1)),
         [f"{NAME}.csv, line 2: got 55 cells, need 54"],
+    ),
+    "face csv: counted at 30": (
+        "sync",
+        lambda c: live_link(c, lambda t: re.sub(r":(\d\d)\.(\d+),61", lambda m: f":{float(f'{m[1]}.{m[2]}') / 2:09.6f},61", t)),
+        [TAKE, "actor 002", f"{NAME}.csv would have lost", "check timecode_rate"],
+    ),
+    "face: two timecode rates": (
+        "sync",
+        lambda c: edit_json(c.timecode, lambda v: v.update(face={"002": {"timecode_rate": 30}})),
+        [f"{NAME}.mesh.h5: its timecode_rate is 60, timecode.json says 30"],
     ),
     "face csv: header only": ("sync", lambda c: live_link(c, lambda t: t.split("\n")[0]), [f"{NAME}.csv: 0 frames, need at least 2"]),
     "face csv: UTF-16": ("sync", lambda c: (live_link(c, str), c.path(".csv").write_text("Timecode", "utf-16")), [f"{NAME}.csv: not a CSV in UTF-8"]),

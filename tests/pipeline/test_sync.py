@@ -8,7 +8,8 @@ import soundfile
 from commands import refused
 from tiny_shoot import write_bwf, write_mesh
 
-from pipeline import sync
+from pipeline import blendshapes, sync
+from pipeline.arkit import NAMES_52
 from pipeline.errors import InputError
 from pipeline.files import read_json
 from pipeline.timecode import day_seconds, format_timecode
@@ -279,3 +280,34 @@ def test_a_time_reference_of_a_long_day_is_read(tmp_path):
     write_bwf(tmp_path / "x.wav", np.zeros(48_000), 48_000, 86_487.0)
     with pytest.raises(InputError, match="TimeReference is 86487.000 s, need a time of day below 86486.4 s"):
         sync.audio_stream(tmp_path / "x.wav", "take 7")
+
+
+def live_link(path, base: int, frames: int = 182) -> None:
+    """A Live Link Face recording at 30 fps whose timecode counts at `base`, weights that rise to 1."""
+    codes = [format_timecode(36_000 + k / 30, base) for k in range(frames)]
+    rows = [",".join([code, "61", *[f"{k / (frames - 1):.6f}"] * 52]) for k, code in enumerate(codes)]
+    path.write_text("\n".join([",".join(["Timecode", "BlendShapeCount", *NAMES_52]), *rows]) + "\n")
+
+
+def test_a_live_link_recording_counts_at_the_rate_of_its_entry(take):
+    """And the stages that read it after sync count alike."""
+    path = take / "20260101_001_001.csv"
+    live_link(path, 30)
+    with pytest.raises(InputError, match=r"actor 001: 20260101_001_001.csv would have lost 180 of 362 frames at .* check timecode_rate"):
+        sync.face_stream(path, {}, "take 7, actor 001")
+    found = sync.face_stream(path, {"timecode_rate": 30}, "take 7, actor 001")
+    assert found["dropped"] == 0 and found["rate"] == pytest.approx(30, rel=1e-6) and found["start"] == pytest.approx(36_000)
+    edit_json(take, lambda v: v.update(face={"001": {"timecode_rate": 30}}))
+    changed = [take / "20260101_001_001.csv" if str(a).endswith("001_001.mesh.h5") else a for a in arguments(take)]
+    sync.main([str(a) for a in changed])
+    out = {"out": take / "out" / "x.npy", "out_report": take / "out" / "x.json"}
+    blendshapes.run(face=path, rig=None, sync=take / "out" / "sync.json", performance="20260101_001_001", **out, options=sync.config.Blendshapes())
+    start = read_json(take / "out" / "sync.json")["start_seconds"]
+    assert np.load(out["out"])[[0, 60], 0] == pytest.approx((start - 36_000 + np.array([0, 2])) * 30 / 181, abs=1e-3)
+
+
+def test_a_mesh_and_its_entry_must_count_alike(take):
+    path = take / "20260101_001_001.mesh.h5"
+    with pytest.raises(InputError, match="its timecode_rate is 60, timecode.json says 30; correct one"):
+        sync.face_stream(path, {"timecode_rate": 30}, "take 7, actor 001")
+    assert sync.face_stream(path, {"timecode_rate": 60}, "take 7, actor 001")["timecode_rate"] == 60

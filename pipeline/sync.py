@@ -13,6 +13,7 @@ One performance alone is synced with one of each stream: named by its WAV, witho
 timecode, and without body, where the window is what face and voice both cover.
 """
 
+import difflib
 import logging
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ import numpy as np
 from pipeline import audio, bvh, config, faces, ltc, stage
 from pipeline.clock_model import STANDARD_RATES, fit_clock
 from pipeline.errors import InputError
-from pipeline.files import read_json, sha256, write_json
+from pipeline.files import need_file, read_json, sha256, write_json
+from pipeline.report_figure import need_png
 from pipeline.sync_file import KINDS, kinds_of
 from pipeline.timecode import DAY, day_seconds, label_day, near, parse_timecode
 
@@ -36,6 +38,12 @@ LYING_TOLERANCE = 0.05
 """How well the standard rate must fit then; recorders are not started and stopped at once."""
 MAX_LOST_SHARE = 0.2
 """Share of lost frames that no recorder that still works reaches, but a timecode that is counted at twice its base does."""
+KEYS = {
+    "body": ("start", "rate", "end", "timecode_rate", "drop_frame"),
+    "face": ("start", "rate", "end", "timecode_rate", "drop_frame"),
+    "audio": ("start", "timecode_rate", "drop_frame", "channel", "ltc"),
+}
+"""Keys of an entry of timecode.json: no other would be read."""
 END_FRAMES = 1.5
 """Frames by which `end`, the last frame's timecode, may differ from start, rate and number of frames; some write the one after it."""
 
@@ -125,6 +133,8 @@ def face_stream(path: Path, entry: dict | None = None, where: str = "face") -> d
     if stream.has_timecode:
         more |= {"missing": clock.missing.tolist(), "jitter_ms": 1000 * clock.jitter, "residual_ms": 1000 * clock.bend}
         more |= {"nominal_rate": clock.nominal, "drift_ppm": clock.drift_ppm, "day_seconds": stream.day_seconds}
+        given, _ = _time(entry, "start", clock.rate, f"{where}: face")
+        _compare(where, "start under face in timecode.json", given, "the face's own timecode", clock.start, stream.day_seconds or DAY)
         return _stream(clock.start, clock.start + last / clock.rate, clock.rate, "timecode per frame", **more)
     begin, day = _time(entry, "start", clock.rate, f"{where}: face")
     if begin is None or day is None:
@@ -149,27 +159,49 @@ def audio_stream(path: Path, where: str, entry: dict | None = None) -> dict:
     rate, count = float(stream.rate), stream.num_samples
     more: dict[str, Any] = {"samples": count, "sample_rate": stream.rate, "channel": stream.channel, "sha256": sha256(path)}
     if (named := entry.get("ltc")) is not None:
+        if named == stream.channel and not isinstance(named, bool):
+            raise InputError(f"{path.name}: channel {named} of timecode.json is voice and ltc, need two; correct channel or ltc")
         frames = _ltc(path, named, stream.rate, _rate(entry, "timecode_rate", "audio"))
         start, rate, residual = ltc.ltc_clock(frames, stream.rate)
+        ltc_day = day_seconds(frames.fps, drop_frame=frames.drop_frame)
+        if stream.start_seconds is not None:
+            _compare(where, f"{stream.source} of {path.name}", stream.start_seconds, "LTC", start, ltc_day)
+        _compare(where, "start under audio in timecode.json", _time(entry, "start", FPS, "audio")[0], "LTC", start, ltc_day)
         more |= {"nominal_rate": float(stream.rate), "drift_ppm": (rate / stream.rate - 1) * 1e6, "residual_ms": 1000 * residual}
-        more["day_seconds"] = day_seconds(frames.fps, drop_frame=frames.drop_frame)
+        more["day_seconds"] = ltc_day
         return _stream(start, start + count / rate, rate, f"LTC at {frames.fps:.4g} fps", **more)
     begin, day = stream.start_seconds, stream.day_seconds
     if begin is None:
         begin, day = _time(entry, "start", FPS, "audio")
     elif day is None and (base := _rate(entry, "timecode_rate", "audio")):
         day = day_seconds(base, drop_frame=bool(entry.get("drop_frame")))
+    if begin is not None and stream.source:
+        _compare(where, "start under audio in timecode.json", _time(entry, "start", FPS, "audio")[0], stream.source, begin, day or DAY)
     if begin is None:
         return _stream(None, count / rate, rate, "none", **more)
     more["day_seconds"] = day
     return _stream(begin, begin + count / rate, rate, stream.source or "start", **more)
 
 
+def _compare(where: str, what: str, given: float | None, known_by: str, start: float, day: float) -> None:
+    """Warn where a start that is not used lies more than a frame from the one that is."""
+    if given is not None and abs(near(given, start, day=day) - start) > 1 / FPS:
+        log.warning("%s: %s says %.3f s, %s %.3f s, which is taken; correct the wrong one", where, what, given, known_by, start)
+
+
 def _ltc(path: Path, named: int | str, rate: int, fps: float | None) -> ltc.LtcFrames:
     """Frames of the LTC in a channel (a number from 1) of a recording, or in another file beside it; `fps` None finds its rate."""
-    if isinstance(named, bool) or not isinstance(named, (int, str)):
-        raise InputError(f"{path.name}: ltc {named!r} under audio of timecode.json, need the number of a channel or the name of a file; correct it")
-    stream = audio.open_audio(path, channel=named) if isinstance(named, int) else audio.open_audio(path.with_name(named))
+    # a path would leave the folder whose files the workflow watches
+    if isinstance(named, bool) or not isinstance(named, (int, str)) or (isinstance(named, str) and Path(named).name != named) or named in ("", ".."):
+        raise InputError(
+            f"{path.name}: ltc {named!r} under audio of timecode.json, need the number of a channel or the name of a WAV beside it; correct it"
+        )
+    beside = path if isinstance(named, int) else path.with_name(named)
+    if not beside.is_file():
+        raise InputError(f"{beside}: no such file, but audio.ltc of timecode.json names it; add the LTC or correct the name")
+    stream = audio.open_audio(beside, channel=named if isinstance(named, int) else 1)
+    if isinstance(named, str) and stream.num_channels > 1:
+        raise InputError(f"{beside}: {stream.num_channels} channels, need the LTC alone in a file of one channel; split the file")
     if stream.rate != rate:
         raise InputError(f"{path.name}: LTC file {named} has {stream.rate} Hz, need {rate} as the voice, from the same recorder; correct ltc")
     frames = ltc.decode_ltc(audio.blocks(stream), rate, fps=fps)
@@ -234,6 +266,11 @@ def _entries(timecode: Path, take: str, actors: list[str], kinds: list[str]) -> 
                 raise InputError(
                     f"take {take}, actor {actor}: no start and rate of the {kind}: timecode.json has {entry!r}, need {{...}}; correct it"
                 )
+            for key in entry:
+                if key not in KEYS[kind]:
+                    close = difflib.get_close_matches(key, KEYS[kind], n=1, cutoff=0.6)
+                    said = f"did you mean {close[0]!r}?" if close else f"{kind} has {', '.join(KEYS[kind])}; remove it"
+                    raise InputError(f"take {take}, actor {actor}: unknown key {key!r} under {kind} in timecode.json; {said}")
             if not isinstance(entry.get("drop_frame"), (bool, type(None))):
                 raise InputError(f"take {take}, actor {actor}: drop_frame of the {kind} is {entry['drop_frame']!r}, need true or false; correct it")
     return content
@@ -241,17 +278,17 @@ def _entries(timecode: Path, take: str, actors: list[str], kinds: list[str]) -> 
 
 def table(take: dict) -> list[str]:
     """Lines of the table that explains a take: a header and a row for each stream."""
-    head = f"{'stream':<12}{'start, s':>13}{'offset, s':>11}{'rate':>12}{'drift':>10}{'lost':>6}{'twice':>7}{'jitter':>9}{'residual':>10}  known by"
+    head = f"{'stream':<12}{'start, s':>13}{'offset, s':>11}{'rate':>12}{'drift':>13}{'lost':>7}{'twice':>7}{'jitter':>13}{'residual':>13}  known by"
     lines = [head]
     for performance in take["performances"]:
         for kind in kinds_of(performance):
             s = performance[kind]
             drift = "unknown" if s["drift_ppm"] is None else f"{s['drift_ppm']:+.1f} ppm"
             jitter, residual = ("-" if s[key] is None else f"{s[key]:.3f} ms" for key in ("jitter_ms", "residual_ms"))
-            counts = f"{s.get('dropped', '-'):>6}{s.get('duplicates', '-'):>7}"
+            counts = f"{s.get('dropped', '-'):>7}{s.get('duplicates', '-'):>7}"
             lines.append(
                 f"{performance['actor'] + ' ' + kind:<12}{s['start']:>13.4f}{take['start_seconds'] - s['start']:>11.4f}{s['rate']:>12.4f}"
-                f"{drift:>10}{counts}{jitter:>9}{residual:>10}  {s['source']}"
+                f"{drift:>13}{counts}{jitter:>13}{residual:>13}  {s['source']}"
             )
     return lines
 
@@ -261,7 +298,7 @@ def draw(path: Path, take: dict) -> None:
     from pipeline.report_figure import pyplot, save
     from pipeline.report_take import draw_streams
 
-    figure, ax = pyplot().subplots(figsize=(12, 3.2))
+    figure, ax = pyplot().subplots(figsize=(12, 3.2), layout="constrained")
     draw_streams(ax, take)
     ax.set_xlabel("seconds from the first frame")
     save(figure, path)
@@ -321,6 +358,12 @@ def run(
     out_picture: Path | None = None,
 ) -> None:
     """Sync one take, or one performance alone, and write its JSON."""
+    need_file(out)
+    if out_picture:
+        need_file(out_picture)
+        need_png(out_picture)
+    if rig and len(rig) != len(actors):
+        raise InputError(f"actors {', '.join(actors)}: got {len(rig)} --rig, need one for each actor, in their order; correct the command")
     take, kinds = _streams_to_sync(timecode, actors, bvh, face, wav)
     entries = _entries(timecode, take, actors, kinds) if timecode else {}
     performances: list[dict[str, Any]] = []

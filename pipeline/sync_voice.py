@@ -23,7 +23,7 @@ def weights_at_30(path: Path, rig: Path | None, record: dict, where: str) -> tup
     if not stream.is_mesh:
         weights = faces.live_link_weights(path)
     elif rig is None:
-        raise InputError(f"{where}: {path.name} is a mesh without timecode, need the actor's rig to see its mouth; give --rig")
+        raise InputError(f"{where}: {path.name} is a mesh, need the actor's rig to see the mouth that places a stream without timecode; give --rig")
     else:
         weights = blendshapes.fit_stream(stream, rig, 0, len(stream.seconds), options=config.Blendshapes()).weights
     used = found.kept & np.isfinite(weights).all(1)

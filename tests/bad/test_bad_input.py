@@ -422,6 +422,36 @@ KINDS = {
         lambda c: edit_json(c.timecode, lambda v: v["body"]["002"].update(start="11:00:00:00")),
         [TAKE, "streams do not overlap", "002 body starts"],
     ),
+    "timecode: misspelt key": (
+        "sync",
+        lambda c: edit_json(c.timecode, lambda v: v["body"]["002"].update(timecode_rat=30)),
+        [TAKE, "actor 002: unknown key 'timecode_rat' under body", "did you mean 'timecode_rate'?"],
+    ),
+    "timecode: rate of a voice": (
+        "sync",
+        lambda c: edit_json(c.timecode, lambda v: v.update(audio={"002": {"rate": 48_000}})),
+        ["actor 002: unknown key 'rate' under audio", "remove it"],
+    ),
+    "timecode: LTC without a name": (
+        "sync",
+        lambda c: edit_json(c.timecode, lambda v: v.update(audio={"002": {"ltc": ""}})),
+        ["actor 002", "ltc ''", "name of a WAV beside it"],
+    ),
+    "timecode: LTC in another folder": (
+        "sync",
+        lambda c: edit_json(c.timecode, lambda v: v.update(audio={"002": {"ltc": "../ltc.wav"}})),
+        ["actor 002", "ltc '../ltc.wav'"],
+    ),
+    "timecode: LTC that is missing": (
+        "sync",
+        lambda c: edit_json(c.timecode, lambda v: v.update(audio={"002": {"ltc": "ltc.wav"}})),
+        ["actor 002", "ltc.wav: no such file, but audio.ltc"],
+    ),
+    "timecode: LTC in the voice's channel": (
+        "sync",
+        lambda c: edit_json(c.timecode, lambda v: v.update(audio={"002": {"channel": 1, "ltc": 1}})),
+        ["actor 002", "channel 1 of timecode.json is voice and ltc"],
+    ),
     "timecode: channel in words": (
         "sync",
         lambda c: edit_json(c.timecode, lambda v: v.update(audio={"002": {"channel": "lav"}})),

@@ -122,7 +122,10 @@ def backwards(take):
         (lambda t: edit_json(t, lambda v: v.update(voice={})), [TAKE, "has 'voice', need body, face and audio"]),
         (lambda t: edit_json(t, lambda v: v.update(audio=[1])), [TAKE, "audio: got list, need an entry for each actor"]),
         (lambda t: edit_json(t, lambda v: v.update(audio={"002": {"channel": 3}})), ["actor 002", "got channel 3"]),
-        (lambda t: edit_json(t, lambda v: v.update(audio={"002": {"ltc": 1}})), ["actor 002", "no LTC in 1"]),
+        (
+            lambda t: edit_json(t, lambda v: v.update(audio={"002": {"ltc": 1}})),
+            ["actor 002", "channel 1 of timecode.json is voice and ltc, need two"],
+        ),
         (lambda t: edit_json(t, lambda v: v["body"]["002"].update(rate="fast")), ["actor 002", "rate 'fast'"]),
         (lambda t: edit_json(t, lambda v: v["body"]["002"].update(rate=0)), ["actor 002", "rate 0 "]),
         (lambda t: edit_json(t, lambda v: v["body"]["002"].update(start="noon")), ["actor 002", "timecode 'noon'"]),
@@ -311,3 +314,77 @@ def test_a_mesh_and_its_entry_must_count_alike(take):
     with pytest.raises(InputError, match="its timecode_rate is 60, timecode.json says 30; correct one"):
         sync.face_stream(path, {"timecode_rate": 30}, "take 7, actor 001")
     assert sync.face_stream(path, {"timecode_rate": 60}, "take 7, actor 001")["timecode_rate"] == 60
+
+
+def test_columns_of_the_table_stand_apart():
+    """Seven words of figures in each row, at the largest that a recording can show."""
+    stream = {"start": 86_486.1234, "end": 90_000.0, "rate": 192_000.1234, "drift_ppm": -1234.5, "dropped": 12345, "duplicates": 12345}
+    stream |= {"jitter_ms": 1234.567, "residual_ms": 1234.567, "source": "bext"}
+    take = {"start_seconds": 172_000.0, "performances": [{"actor": "001", "audio": stream}]}
+    head, row = sync.table(take)
+    figures = ["86486.1234", "85513.8766", "192000.1234", "-1234.5", "ppm", "12345", "12345", "1234.567", "ms", "1234.567", "ms"]
+    assert row.split() == ["001", "audio", *figures, "bext"]
+    assert head.index("known by") == row.index("bext")
+
+
+def test_the_picture_shows_its_axis_label(shoot, take, monkeypatch):
+    from pipeline import report_figure
+
+    sync.main([str(a) for a in arguments(take)])
+    seen = {}
+
+    def save(figure, path):
+        figure.canvas.draw()
+        seen["label"], seen["figure"] = figure.axes[0].xaxis.label.get_window_extent(), figure.bbox
+
+    monkeypatch.setattr(report_figure, "save", save)
+    sync.draw(take / "x.png", read_json(take / "out" / "sync.json"))
+    assert seen["label"].y0 >= 0 and seen["label"].y1 <= seen["figure"].y1
+
+
+def test_commands_that_cannot_be_met_stop_with_one_line(take, capsys):
+    out = [take / "out" / "sync.json"]
+    refused(sync.main, [*arguments(take), "--rig", "one.npz"], capsys, "got 1 --rig, need one for each actor", outputs=out)
+    refused(
+        sync.main, [*arguments(take), "--out-picture", take / "x.xyz"], capsys, "x.xyz: got a picture .xyz, need .png", outputs=[*out, take / "x.xyz"]
+    )
+    refused(sync.main, [*arguments(take), "--out-picture", take], capsys, "is a folder, need the name of a file", outputs=out)
+    refused(sync.main, [*arguments(take), "--out", take], capsys, "is a folder, need the name of a file", outputs=out)
+    refused(sync.main, [*arguments(take), "--out", take / "timecode.json" / "x.json"], capsys, "timecode.json is a file, need a folder")
+
+
+def stereo(take):
+    soundfile.write(take / "ltc.wav", np.zeros((48_000, 2)), 48_000)
+    edit_json(take, lambda v: v.update(audio={"002": {"ltc": "ltc.wav"}}))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "needles"),
+    [
+        (lambda t: edit_json(t, lambda v: v.update(audio={"002": {"ltc": ""}})), ["actor 002", "ltc ''", "name of a WAV beside it"]),
+        (lambda t: edit_json(t, lambda v: v.update(audio={"002": {"ltc": "../x.wav"}})), ["actor 002", "ltc '../x.wav'"]),
+        (lambda t: edit_json(t, lambda v: v.update(audio={"002": {"ltc": ".."}})), ["actor 002", "ltc '..'"]),
+        (lambda t: edit_json(t, lambda v: v.update(audio={"002": {"ltc": "x.wav"}})), ["actor 002", "x.wav: no such file, but audio.ltc"]),
+        (stereo, ["actor 002", "ltc.wav: 2 channels, need the LTC alone"]),
+        (
+            lambda t: edit_json(t, lambda v: v.update(audio={"002": {"rate": 48_000}})),
+            ["actor 002: unknown key 'rate' under audio", "audio has start"],
+        ),
+        (
+            lambda t: edit_json(t, lambda v: v["body"]["002"].update(strat="x")),
+            ["actor 002: unknown key 'strat' under body", "did you mean 'start'?"],
+        ),
+    ],
+)
+def test_entries_that_would_not_be_read_stop_with_one_line(take, capsys, spoil, needles):
+    spoil(take)
+    refused(sync.main, arguments(take), capsys, *needles, outputs=[take / "out" / "sync.json"])
+
+
+def test_a_start_that_is_not_used_and_far_off_is_told(take, caplog):
+    edit_json(take, lambda v: v.update(audio={"001": {"start": "10:00:09:00"}}, face={"002": {"start": "10:00:08:00"}}))
+    sync.main([str(a) for a in arguments(take)])
+    warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warned) == 2
+    assert "actor 001: start under audio in timecode.json says 36009.000 s, bext 3600" in warned[0]
+    assert "actor 002: start under face in timecode.json says 36008.000 s, the face's own timecode 3600" in warned[1]

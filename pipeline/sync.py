@@ -33,7 +33,9 @@ FPS = 30
 WARN_SECONDS = 0.5 / FPS
 """Half a frame of the dataset: what is further off is seen."""
 LYING_RATE = 1.5
-"""A body that lasts this many times longer or shorter than its actor's other streams has a wrong rate, if a standard one fits."""
+"""A stream that lasts this many times longer or shorter than its actor's other streams has a wrong rate, if a standard one fits."""
+ODD_SHARE, SLACK_SECONDS = 0.05, 3.0
+"""Share and seconds by which a length must differ from the others' to be told: a recorder runs up to 1.5 s longer at either end."""
 LYING_TOLERANCE = 0.05
 """How well the standard rate must fit then; recorders are not started and stopped at once."""
 MAX_LOST_SHARE = 0.2
@@ -211,21 +213,35 @@ def _ltc(path: Path, named: int | str, rate: int, fps: float | None) -> ltc.LtcF
 
 
 def lying_rate(performance: dict, where: str) -> None:
-    """InputError where a body lasts so much longer or shorter than its actor's other streams that its rate must be wrong."""
-    body = performance["body"]
-    length = body["end"] - body["start"]
-    kind = max(("face", "audio"), key=lambda name: performance[name]["end"] - (performance[name]["start"] or 0.0))
-    other = performance[kind]["end"] - (performance[kind]["start"] or 0.0)
-    if 1 / LYING_RATE < length / other < LYING_RATE:
-        return
-    implied = body["frames"] / other
+    """InputError where a stream lasts so much longer or shorter than its actor's other streams that its rate must be wrong; a warning before.
+
+    Looked at are a body, and a face whose rate its own timecode does not show. Recorders are not started and stopped at once:
+    differences below SLACK_SECONDS say nothing.
+    """
+    timed = [kind for kind in ("face", "audio") if kind == "audio" or performance["face"]["source"] == "timecode per frame"]
+    for kind in ("body", "face"):
+        if kind in performance and kind not in timed:
+            _compare_lengths(performance, kind, timed, where)
+
+
+def _compare_lengths(performance: dict, kind: str, timed: list[str], where: str) -> None:
+    stream, lengths = performance[kind], {name: performance[name]["end"] - (performance[name]["start"] or 0.0) for name in (kind, *timed)}
+    name = max(timed, key=lambda other: lengths[other])
+    length, other = lengths[kind], lengths[name]
+    indices = stream["frames"] + stream.get("dropped", 0) - stream.get("duplicates", 0)
+    implied = indices / other
     near_rate = float(STANDARD_RATES[np.argmin(np.abs(STANDARD_RATES / implied - 1))])
-    if abs(near_rate / implied - 1) < LYING_TOLERANCE:
-        said = "BVH header says" if body["source"] == "start and header rate" else "timecode.json says"
+    if not 1 / LYING_RATE < length / other < LYING_RATE and abs(near_rate / implied - 1) < LYING_TOLERANCE:
+        said = {"start and header rate": "BVH header says", "none": f"the {kind} is described at"}.get(stream["source"], "timecode.json says")
         raise InputError(
-            f"{where}: {said} {body['rate']:g} fps but the {kind} lasts {other:.1f} s for {body['frames']} frames ({implied:.1f} fps); "
+            f"{where}: {said} {stream['rate']:g} fps but the {name} lasts {other:.1f} s for {stream['frames']} frames ({implied:.1f} fps); "
             "correct the rate in timecode.json"
         )
+    if abs(length - other) > max(ODD_SHARE * other, SLACK_SECONDS):
+        log.warning(
+            "%s: the %s lasts %.1f s for %d frames at %g fps, the %s %.1f s; check its rate, %.4g fps would agree",
+            where, kind, length, stream["frames"], stream["rate"], name, other, implied,
+        )  # fmt: skip
 
 
 def common_window(streams: dict[str, dict], where: str, *, min_seconds: float) -> tuple[float, int]:
@@ -377,8 +393,7 @@ def run(
             found["audio"] = audio_stream(wav[k], where, of["audio"])
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
-        if "body" in kinds:
-            lying_rate(found, where)
+        lying_rate(found, where)
         performances.append({"actor": actor, **found})
         files.append({"face": face[k], "audio": wav[k]})
     # a body has a start; alone, face or voice tells the day, or both lack one and are refused below

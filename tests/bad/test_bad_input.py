@@ -319,6 +319,14 @@ KINDS = {
         lambda c: live_link(c, lambda t: t.replace("61,0.5", "61,0,5", 1)),
         [f"{NAME}.csv, line 2: got 55 cells, need 54"],
     ),
+    "face: twice its rate, without timecode": (
+        "sync",
+        lambda c: (
+            edit_mesh(c, lambda f: (f.__delitem__("timecode"), f.attrs.__setitem__("rate", 60.0))),
+            edit_json(c.timecode, lambda v: v.update(face={"002": {"start": "10:00:00:05"}})),
+        ),
+        [TAKE, "actor 002", "60 fps but the audio lasts", "correct the rate"],
+    ),
     "face csv: counted at 30": (
         "sync",
         lambda c: live_link(c, lambda t: re.sub(r":(\d\d)\.(\d+),61", lambda m: f":{float(f'{m[1]}.{m[2]}') / 2:09.6f},61", t)),

@@ -388,3 +388,33 @@ def test_a_start_that_is_not_used_and_far_off_is_told(take, caplog):
     assert len(warned) == 2
     assert "actor 001: start under audio in timecode.json says 36009.000 s, bext 3600" in warned[0]
     assert "actor 002: start under face in timecode.json says 36008.000 s, the face's own timecode 3600" in warned[1]
+
+
+def recorded(kind: str, seconds: float, rate: float, *, source: str, others: float = 60.0) -> dict:
+    """A performance whose stream of this kind claims `seconds` at `rate`, beside others that last `others`."""
+    face = {"start": 10.0, "end": 10 + others, "rate": 60.0, "source": "timecode per frame", "frames": 0}
+    streams = {"face": face, "audio": {"start": 10.0, "end": 10 + others}}
+    frames = int(seconds * rate) + 1
+    return streams | {kind: {"start": None, "end": seconds, "rate": rate, "source": source, "frames": frames}}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "others", "warns"), [(72.0, 60.0, True), (62.5, 60.0, False), (12.0, 10.0, False), (14.0, 10.0, True), (55.0, 60.0, True)]
+)
+def test_a_body_that_lasts_oddly_long_or_short_is_told(caplog, seconds, others, warns):
+    """72 s are what a header of 100 fps says of 60 s at 120."""
+    sync.lying_rate(recorded("body", seconds, 100.0, source="start and header rate", others=others), "take 7, actor 001")
+    assert ("the body lasts" in caplog.text) == warns
+    if seconds == 72:
+        assert (
+            "take 7, actor 001: the body lasts 72.0 s for 7201 frames at 100 fps, the face 60.0 s; check its rate, 120 fps would agree" in caplog.text
+        )
+
+
+@pytest.mark.parametrize("source", ["none", "start and rate"])
+def test_a_face_without_timecode_at_twice_its_rate_is_refused(caplog, source):
+    with pytest.raises(InputError, match=r"actor 001: .* 60 fps but the audio lasts 60.0 s for 1801 frames \(30.0 fps\); correct the rate"):
+        sync.lying_rate(recorded("face", 30.0, 60.0, source=source), "take 7, actor 001")
+    sync.lying_rate(recorded("face", 30.0, 60.0, source="timecode per frame"), "take 7, actor 001")
+    sync.lying_rate(recorded("face", 50.0, 36.0, source=source), "take 7, actor 001")
+    assert caplog.text.count("the face lasts 50.0 s") == 1

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from pipeline import audio, bvh, config, faces, ltc, stage
-from pipeline.clock_model import STANDARD_RATES, fit_clock
+from pipeline.clock_model import STANDARD_RATES, fit_clock, largest_step
 from pipeline.errors import InputError
 from pipeline.files import need_file, read_json, sha256, write_json
 from pipeline.report_figure import need_png
@@ -38,6 +38,8 @@ ODD_SHARE, SLACK_SECONDS = 0.05, 3.0
 """Share and seconds by which a length must differ from the others' to be told: a recorder runs up to 1.5 s longer at either end."""
 LYING_TOLERANCE = 0.05
 """How well the standard rate must fit then; recorders are not started and stopped at once."""
+WARN_STEP_FRAMES = 0.1
+"""Jump of a timecode by other than whole frames that is told; recordings of two iPhones show less than 0.001."""
 MAX_LOST_SHARE = 0.2
 """Share of lost frames that no recorder that still works reaches, but a timecode that is counted at twice its base does."""
 KEYS = {
@@ -117,7 +119,20 @@ def body_stream(path: Path, entry: dict | None, where: str) -> dict:
     return _stream(start, start + lasts, measured, "start and end", **more, nominal_rate=rate, drift_ppm=(measured / rate - 1) * 1e6)
 
 
-def face_stream(path: Path, entry: dict | None = None, where: str = "face") -> dict:
+def _check_step(step: float, at: int, seconds: np.ndarray, rate: float, where: str, limit: float) -> None:
+    """Warn of timecode of frames at `seconds` (N,) that jumps by other than whole frames; InputError past the limit.
+
+    Frames were not lost then: the clock was set.
+    """
+    gap = (seconds[at] - seconds[at - 1]) * rate
+    what = f"{where}: timecode goes on by {gap:.2f} frames at frame {at}, and stays {step:.2f} of a frame beside what was before"
+    if step > limit:
+        raise InputError(f"{what}, need at most {limit:g}; its clock was set while it recorded: cut the take there, or raise sync.max_step_frames")
+    if step > WARN_STEP_FRAMES:
+        log.warning("%s; was its clock set while it recorded? Lost frames are whole ones", what)
+
+
+def face_stream(path: Path, entry: dict | None = None, where: str = "face", *, max_step_frames: float = config.Sync().max_step_frames) -> dict:
     """Clock of a face: its own timecodes, else the start and rate in its entry of timecode.json; start None where neither is there."""
     entry = entry or {}
     rate, base = _rate(entry, "rate", f"{where}: face"), _rate(entry, "timecode_rate", f"{where}: face")
@@ -132,6 +147,9 @@ def face_stream(path: Path, entry: dict | None = None, where: str = "face") -> d
         )
     more: dict[str, Any] = {"frames": len(stream.seconds), "dropped": clock.dropped, "duplicates": clock.duplicates, "timecode_rate": base}
     more["longest_gap"] = float(np.diff(clock.seconds).max())
+    if stream.has_timecode:
+        _check_step(clock.step, clock.step_at, stream.seconds, clock.rate, f"{where}: {path.name}", max_step_frames)
+        more["step_frames"] = clock.step
     if stream.has_timecode:
         more |= {"missing": clock.missing.tolist(), "jitter_ms": 1000 * clock.jitter, "residual_ms": 1000 * clock.bend}
         more |= {"nominal_rate": clock.nominal, "drift_ppm": clock.drift_ppm, "day_seconds": stream.day_seconds}
@@ -151,7 +169,7 @@ def face_stream(path: Path, entry: dict | None = None, where: str = "face") -> d
     return _stream(begin, begin + last / clock.rate, clock.rate, "start and rate", **more, day_seconds=day)
 
 
-def audio_stream(path: Path, where: str, entry: dict | None = None) -> dict:
+def audio_stream(path: Path, where: str, entry: dict | None = None, *, max_step_frames: float = config.Sync().max_step_frames) -> dict:
     """Start and rate of a WAV: LTC in a channel or file that its entry names, else bext or iXML, else the entry's start.
 
     LTC shows the recorder's true rate on the timecode's clock; a start alone does not. start is None where nothing tells it.
@@ -165,11 +183,15 @@ def audio_stream(path: Path, where: str, entry: dict | None = None) -> dict:
             raise InputError(f"{path.name}: channel {named} of timecode.json is voice and ltc, need two; correct channel or ltc")
         frames = _ltc(path, named, stream.rate, _rate(entry, "timecode_rate", "audio"))
         start, rate, residual = ltc.ltc_clock(frames, stream.rate)
+        heard = frames.positions / stream.rate
+        step, at = largest_step(frames.index, heard, 1 / frames.fps)
+        _check_step(step, at, heard, frames.fps, f"{path.name}: LTC", max_step_frames)
         ltc_day = day_seconds(frames.fps, drop_frame=frames.drop_frame)
         if stream.start_seconds is not None:
             _compare(where, f"{stream.source} of {path.name}", stream.start_seconds, "LTC", start, ltc_day)
         _compare(where, "start under audio in timecode.json", _time(entry, "start", FPS, "audio")[0], "LTC", start, ltc_day)
         more |= {"nominal_rate": float(stream.rate), "drift_ppm": (rate / stream.rate - 1) * 1e6, "residual_ms": 1000 * residual}
+        more["step_frames"] = step
         more["day_seconds"] = ltc_day
         return _stream(start, start + count / rate, rate, f"LTC at {frames.fps:.4g} fps", **more)
     begin, day = stream.start_seconds, stream.day_seconds
@@ -388,9 +410,9 @@ def run(
         where = f"take {take}, actor {actor}"
         of = {kind: entries.get(kind, {}).get(actor) for kind in kinds}
         found = {"body": body_stream(bvh[k], of["body"], where)} if "body" in kinds else {}
-        found["face"] = face_stream(face[k], of["face"], where)
+        found["face"] = face_stream(face[k], of["face"], where, max_step_frames=options.max_step_frames)
         try:
-            found["audio"] = audio_stream(wav[k], where, of["audio"])
+            found["audio"] = audio_stream(wav[k], where, of["audio"], max_step_frames=options.max_step_frames)
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
         lying_rate(found, where)

@@ -20,6 +20,7 @@ from tiny_shoot import AUDIO_RATE
 
 from pipeline import arkit, blendshapes, body, dataset, separation, sync
 from pipeline.files import read_json
+from pipeline.timecode import format_timecode, parse_timecode
 from pipeline.workflow import open_study
 
 TAKE, NAME, OTHER = "20260101_001", "20260101_002_001", "20260101_001_001"
@@ -91,6 +92,11 @@ def in_rows(first: int, stop: int, word: str, column: int = 10):
 def edit_mesh(copy: Copy, change) -> None:
     with h5py.File(copy.path(".mesh.h5"), "r+") as f:
         change(f)
+
+
+def shifted(codes, seconds: float) -> list[bytes]:
+    """Timecodes at 60 that are later."""
+    return [format_timecode(parse_timecode(code.decode(), 60) + seconds, 60, digits=6).encode() for code in codes]
 
 
 def replace_data(f: h5py.File, name: str, value) -> None:
@@ -318,6 +324,11 @@ KINDS = {
         "sync",
         lambda c: live_link(c, lambda t: t.replace("61,0.5", "61,0,5", 1)),
         [f"{NAME}.csv, line 2: got 55 cells, need 54"],
+    ),
+    "face: clock set while it recorded": (
+        "sync",
+        lambda c: edit_mesh(c, lambda f: f["timecode"].__setitem__(slice(60, None), shifted(f["timecode"][60:], 0.213))),
+        [TAKE, "actor 002", f"{NAME}.mesh.h5: timecode goes on by 7.", "at frame 60", "its clock was set"],
     ),
     "face: twice its rate, without timecode": (
         "sync",

@@ -79,3 +79,22 @@ def test_too_few_stamps_are_refused(stamps):
 @pytest.mark.parametrize(("rate", "nominal"), [(30.004, 30), (29.9699, 30000 / 1001), (120.01, 120), (37.0, None), (59.9, None)])
 def test_nominal_rate_is_the_standard_one_that_is_near(rate, nominal):
     assert nominal_rate(rate) == nominal
+
+
+@pytest.mark.parametrize("rate", [30, 60])
+@pytest.mark.parametrize("at", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize(("by", "seen"), [(0.3, 0.3), (0.45, 0.45), (2.3, 0.3), (12.7, 0.3), (0.0, 0.0), (5.0, 0.0)])
+def test_a_jump_is_seen_by_the_part_of_it_that_is_no_whole_frame(rate, at, by, seen):
+    """Whole frames cannot be told from lost ones."""
+    stamps, _, _ = recording(rate, drift_ppm=50, jitter=0.3e-3, drop_rate=0.01, seed=4)
+    first = int(at * len(stamps))
+    stamps[first:] += by / rate
+    clock = fit_clock(stamps, where="x")
+    assert clock.step == pytest.approx(seen, abs=0.03)
+    assert abs(clock.step_at - first) <= 2 or not seen
+
+
+def test_jitter_alone_is_no_jump():
+    for seed in range(10):
+        stamps, _, _ = recording(30, jitter=2e-3, drop_rate=0.01, seed=seed)
+        assert fit_clock(np.maximum.accumulate(stamps), where="x").step == 0.0

@@ -12,6 +12,7 @@ from pipeline import blendshapes, sync
 from pipeline.arkit import NAMES_52
 from pipeline.errors import InputError
 from pipeline.files import read_json
+from pipeline.simulate.ltc import encode_ltc
 from pipeline.timecode import day_seconds, format_timecode
 
 TAKE = "20260101_001"
@@ -232,19 +233,25 @@ def test_the_table_and_the_picture_explain_a_take(shoot, take, caplog):
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_clock_that_was_set_fails_past_the_limit_and_warns_past_half_a_frame(take, capsys, caplog):
+def test_a_clock_that_was_set_fails_past_the_limit_and_warns_below_it(take, capsys, caplog):
     with h5py.File(take / "20260101_002_001.mesh.h5", "r+") as f:
         codes = [code.decode() for code in f["timecode"][()]]
         late = [format_timecode(sync.parse_timecode(code, 60) + 0.0165, 60, digits=6) for code in codes[50:]]
         f["timecode"][50:] = [code.encode() for code in late]
-    refused(
-        sync.main,
-        [*arguments(take), "--max-residual-ms", "1"],
-        capsys,
-        "actor 002: the timecode of the face leaves its own straight line by",
-        "its clock was set",
-    )
-    sync.main([str(a) for a in arguments(take)])
+    needles = ["actor 002: 20260101_002_001.mesh.h5: timecode goes on by 1.", "at frame 50", "its clock was set while it recorded"]
+    refused(sync.main, arguments(take), capsys, *needles)
+    sync.main([str(a) for a in [*arguments(take), "--max-step-frames", "0.5"]])
+    assert "was its clock set while it recorded?" in caplog.text
+    assert read_json(take / "out" / "sync.json")["performances"][1]["face"]["step_frames"] == pytest.approx(0.495, abs=0.01)
+
+
+def test_a_clock_that_is_slewed_bends_and_is_refused_past_the_limit(take, capsys):
+    with h5py.File(take / "20260101_002_001.mesh.h5", "r+") as f:
+        codes = [code.decode() for code in f["timecode"][()]]
+        bent = [format_timecode(sync.parse_timecode(code, 60) + 0.03 * (k / 103) ** 2, 60, digits=6) for k, code in enumerate(codes)]
+        f["timecode"][:] = [code.encode() for code in bent]
+    argv = [*arguments(take), "--max-residual-ms", "1", "--max-step-frames", "9"]
+    refused(sync.main, argv, capsys, "actor 002: the timecode of the face leaves its own straight line by")
 
 
 @pytest.mark.parametrize(("rate", "separator"), [(30_000 / 1001, ";"), (30_000 / 1001, ":"), (24_000 / 1001, ":"), (25, ":")])
@@ -418,3 +425,18 @@ def test_a_face_without_timecode_at_twice_its_rate_is_refused(caplog, source):
     sync.lying_rate(recorded("face", 30.0, 60.0, source="timecode per frame"), "take 7, actor 001")
     sync.lying_rate(recorded("face", 50.0, 36.0, source=source), "take 7, actor 001")
     assert caplog.text.count("the face lasts 50.0 s") == 1
+
+
+def test_ltc_that_was_set_while_it_recorded_is_refused(tmp_path, caplog):
+    """0.4 of a frame later from 5 s on: too little for the decoder to see a jump."""
+    first, second = (encode_ltc(36_000 + extra, 30, 480_000, 48_000) for extra in (0.0, 0.4 / 30))
+    channels = np.stack([np.zeros(480_000), np.where(np.arange(480_000) < 240_000, first, second)], 1)
+    soundfile.write(tmp_path / "x.wav", channels, 48_000)
+    with pytest.raises(InputError, match=r"x.wav: LTC: timecode goes on by .* stays 0.40 of a frame beside"):
+        sync.audio_stream(tmp_path / "x.wav", "take 7", {"channel": 1, "ltc": 2})
+    assert sync.audio_stream(tmp_path / "x.wav", "take 7", {"channel": 1, "ltc": 2}, max_step_frames=0.5)["step_frames"] == pytest.approx(
+        0.4, abs=0.01
+    )
+    assert "was its clock set" in caplog.text
+    soundfile.write(tmp_path / "x.wav", np.stack([0 * first, first], 1), 48_000)
+    assert sync.audio_stream(tmp_path / "x.wav", "take 7", {"channel": 1, "ltc": 2})["step_frames"] == pytest.approx(0, abs=0.01)

@@ -98,3 +98,15 @@ def test_jitter_alone_is_no_jump():
     for seed in range(10):
         stamps, _, _ = recording(30, jitter=2e-3, drop_rate=0.01, seed=seed)
         assert fit_clock(np.maximum.accumulate(stamps), where="x").step == 0.0
+
+
+@pytest.mark.parametrize(("rate", "base"), [(30, 30), (60, 60), (60, 30), (120, 30)])
+@pytest.mark.parametrize("drift_ppm", [0.0, 50.0, 133.0])
+@pytest.mark.parametrize("drop_rate", [0.0, 0.02])
+def test_whole_frame_stamps_place_frames_within_one_count(rate, base, drift_ppm, drop_rate):
+    """A label without fractions says no more; which frame of a count was lost, and slips of less than a count, cannot be seen."""
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        _, true, _ = recording(rate, start=36_000 + rng.uniform(0, 1 / base), drift_ppm=drift_ppm, drop_rate=drop_rate, seed=seed)
+        clock = fit_clock(np.floor(true * base + 1e-6) / base, where="x")
+        assert np.abs(clock.seconds - true).max() < 1.01 / base + (rate > base) * 1 / rate

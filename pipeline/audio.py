@@ -24,12 +24,13 @@ from typing import Any, Literal
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.timecode import ixml_seconds
+from pipeline.timecode import day_seconds, ixml_speed
 
 log = logging.getLogger("interact")
 OUT_RATE = 48_000
 BLOCK_SAMPLES = 1 << 18
-DAY_SECONDS = 86_400
+LONGEST_DAY = day_seconds(30_000 / 1001)
+"""Seconds of a day of non-drop labels at NTSC rates, which a recorder's samples since midnight may count."""
 AGREE_SECONDS = 1e-3
 """How far TimeReference and the iXML time stamp may lie apart."""
 LOUDEST = 1000.0
@@ -49,6 +50,7 @@ _KNOWN = {b"bext", b"iXML", b"LIST", b"JUNK", b"fact", b"axml", b"cue ", b"_PMX"
 class AudioStream:
     """One channel of a recording. `start_seconds` is the first sample's time of day, None where the file does not say.
 
+    `day_seconds` is how long the day lasts that the start counts in, None where no iXML says how the recorder counted.
     `rate` is the header's, samples per second of the recorder's own clock; `channel` counts from 1.
     """
 
@@ -59,6 +61,7 @@ class AudioStream:
     channel: int
     start_seconds: float | None
     source: Literal["bext", "ixml"] | None
+    day_seconds: float | None
     data_offset: int = field(repr=False)
     container: str = field(repr=False)
 
@@ -92,8 +95,7 @@ def open_audio(path: Path, *, channel: int | None = None) -> AudioStream:
     num_samples = length // (num_channels * width)
     if num_samples == 0:
         raise InputError(f"{path}: no samples, need a recording; check the file")
-    seconds, source = _start(chunks, rate, path)
-    return AudioStream(path, rate, num_samples, num_channels, channel, seconds, source, offset, container)
+    return AudioStream(path, rate, num_samples, num_channels, channel, *_start(chunks, rate, path), offset, container)
 
 
 def read(stream: AudioStream, first: int, stop: int) -> np.ndarray:
@@ -260,29 +262,30 @@ def _track_names(content: bytes) -> str:
     return f" ({', '.join(found)})" if found else ""
 
 
-def _start(chunks: dict[str, Any], rate: int, path: Path) -> tuple[float | None, Literal["bext", "ixml"] | None]:
-    """Seconds since midnight of the first sample, and the chunk that says so."""
+def _start(chunks: dict[str, Any], rate: int, path: Path) -> tuple[float | None, Literal["bext", "ixml"] | None, float | None]:
+    """Seconds since midnight of the first sample, the chunk that says so, and the length of that day by iXML."""
     bext, ixml = chunks.get("bext"), chunks.get("iXML", b"")
     if bext is not None and len(bext) < 346:
         raise InputError(f"{path}: its bext chunk has {len(bext)} bytes, need 602 and TimeReference in it; export it again as Broadcast Wave")
     reference = struct.unpack("<Q", bext[338:346])[0] / rate if bext is not None else None
-    stamp = None
+    stamp = day = None
     if ixml.strip(b"\0 \r\n\t"):
         try:
-            stamp = ixml_seconds(ixml.decode("utf-8-sig", "replace"))
+            speed = ixml_speed(ixml.decode("utf-8-sig", "replace"))
+            stamp, day = speed.seconds, speed.day_seconds
         except InputError as error:
             log.warning("%s: %s; its time stamp is not used", path, error)
     for name, seconds in (("TimeReference", reference), ("iXML time stamp", stamp)):
-        if seconds is not None and seconds >= DAY_SECONDS:
-            raise InputError(f"{path}: {name} is {seconds:.3f} s, need a time of day below 86400 s; correct it or the file's rate")
+        if seconds is not None and seconds >= (day or LONGEST_DAY):
+            raise InputError(f"{path}: {name} is {seconds:.3f} s, need a time of day below {day or LONGEST_DAY:.6g} s; correct it or the file's rate")
     if stamp is None:
-        return reference, None if reference is None else "bext"
+        return reference, None if reference is None else "bext", day
     if reference is None or (reference == 0 and stamp > 0):
         if reference == 0:
             log.warning("%s: TimeReference is 0, iXML says %.3f s after midnight, which is taken", path, stamp)
-        return stamp, "ixml"
+        return stamp, "ixml", day
     if abs(stamp - reference) > AGREE_SECONDS:
         raise InputError(
             f"{path}: TimeReference is {reference:.4f} s, the iXML time stamp {stamp:.4f} s after midnight, need one time; correct or remove one"
         )
-    return reference, "bext"
+    return reference, "bext", day

@@ -220,14 +220,14 @@ def run(
     take = read_sync(sync)
     where = f"take {take['take']}, actor {actor_of(performance)}: {face.name}"
     record = stream_of(take, performance, "face", where=where)
-    stream = faces.open_face(face, rate=record["rate"])
+    stream = faces.open_face(face, rate=record["rate"], timecode_rate=record.get("timecode_rate"))
     seconds, single = take_seconds(stream.seconds, record, where=where)
     times = clock.frame_times(take["start_seconds"], take["frames"], take["fps"])
     # a gap may reach over the window's edges, and so does the low-pass
     margin = options.max_gap_seconds + clock.LOW_PASS_LOBES / take["fps"]
     first = max(int(np.searchsorted(seconds, times[0] - margin, side="right")) - 2, 0)
     stop = min(int(np.searchsorted(seconds, times[-1] + margin)) + 2, len(seconds))
-    report: dict[str, Any] = {"performance": performance, "source": "mesh" if stream.is_mesh else "live link"}
+    report: dict[str, Any] = {"performance": performance, "source": "mesh" if stream.is_mesh else "live link", "rate": record["rate"]}
     seconds, single = seconds[first:stop], single[first:stop]
     if stream.is_mesh:
         if rig is None:

@@ -26,6 +26,8 @@ COARSE_SHARE = 0.3
 """Above this share of repeated stamps, the timecode counts slower than the frames (120 fps stamped at a base of 30)."""
 BEND_FRAMES = 31
 """Frames whose median residual tells a bent clock from jitter."""
+JITTER_STEPS = 2.0
+"""Change of a median of BEND_FRAMES, in standard deviations of the jitter, that chance does not reach in an hour (six of its own)."""
 HUBER = 1.345
 """Residual, in standard deviations, from which on a stamp counts less; 95 % efficient on normal noise."""
 
@@ -35,7 +37,8 @@ class Clock:
     """A stream's clock. start: seconds of index 0; rate: indices per second; index (N,): true index of each recorded frame;
     kept (N,): False for frames that repeat the one before; nominal: the standard rate that is meant, None where there is
     none near; jitter: standard deviation of the stamps about the line, seconds; residual: the largest distance, seconds; bend: how far
-    stretches of the stamps leave the line together, seconds: a clock that was set or slewed while it recorded."""
+    stretches of the stamps leave the line together, seconds: a clock that was slewed while it recorded; step: the largest jump of the
+    stamps by other than whole frames, in frames, 0 where jitter hides it: a clock that was set; step_at: the frame before which it is."""
 
     start: float
     rate: float
@@ -45,6 +48,8 @@ class Clock:
     jitter: float
     residual: float
     bend: float
+    step: float
+    step_at: int
 
     @property
     def seconds(self) -> np.ndarray:
@@ -103,6 +108,27 @@ def _bend(residual: np.ndarray) -> float:
     return float(np.abs(np.median(np.lib.stride_tricks.sliding_window_view(residual, width), axis=1)).max())
 
 
+def largest_step(index: np.ndarray, stamps: np.ndarray, period: float) -> tuple[float, int]:
+    """Largest jump of the stamps (N,) by other than whole frames, in frames, 0 where jitter hides it, and the frame before which it is."""
+    width = min(BEND_FRAMES, len(stamps) // 2)
+    if width < BEND_FRAMES // 4:
+        return 0.0, 0
+    step, at, straight = 0.0, 0, stamps
+    for _ in range(6):  # the line leans towards a jump and hides a part of it; without what was seen of it, it leans less
+        residual = robust_line(index, straight)[2]
+        middle = np.median(np.lib.stride_tricks.sliding_window_view(residual, width), axis=1)
+        change = middle[width:] - middle[:-width]
+        if not at:
+            coarse = int(np.abs(change).argmax()) + width
+            # medians are alike while few frames lie on the wrong side: it is where the stamps leave whole periods most
+            near_it = np.arange(max(coarse - width // 2, 1), min(coarse + width // 2, len(residual) - 1) + 1)
+            at = int(near_it[np.abs(np.diff(residual)[near_it - 1]).argmax()])
+        step += float(change[min(max(at, width), len(change) + width - 1) - width])
+        straight = stamps - step * (np.arange(len(stamps)) >= at)
+    jitter = 1.4826 * np.median(np.abs(np.diff(residual))) / np.sqrt(2)
+    return (abs(step) / period if abs(step) > JITTER_STEPS * jitter else 0.0), at
+
+
 def _spread_repeats(seconds: np.ndarray) -> np.ndarray:
     """Times (N,) of frames whose timecode counts slower than they come: the k-th of r equal stamps is k / r of a count later."""
     first = np.concatenate([[True], np.diff(seconds) > 0])
@@ -143,7 +169,10 @@ def fit_clock(seconds: np.ndarray, *, where: str, coarse: bool | None = None) ->
     jitter = float(1.4826 * np.median(np.abs(residual)))
     all_index = index[np.cumsum(kept) - 1].astype(np.int64)
     rate = 1 / period
-    return Clock(start, rate, all_index, kept, nominal_rate(rate), jitter, float(np.abs(residual).max()), _bend(residual))
+    step, at = largest_step(index, used, period)
+    return Clock(
+        start, rate, all_index, kept, nominal_rate(rate), jitter, float(np.abs(residual).max()), _bend(residual), step, int(np.flatnonzero(kept)[at])
+    )
 
 
 def take_seconds(stamps: np.ndarray, record: dict, *, where: str) -> tuple[np.ndarray, np.ndarray]:

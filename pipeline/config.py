@@ -44,6 +44,11 @@ class Sync(Section):
     max_residual_ms: float = Field(
         default=33.3, gt=0, description="how far stretches of a stream's timecodes may leave their own straight line, ms; half a frame (16.7) warns"
     )
+    max_step_frames: float = Field(
+        default=0.25,
+        gt=0,
+        description="how far the timecode of a face, or LTC, may jump by other than whole frames, in its frames (0.5 at most); 0.1 warns",
+    )
     without_timecode: Literal["refuse", "voice"] = Field(
         default="refuse", description="a face or voice without timecode: refuse it, or place it by mouth and voice, where they agree clearly"
     )

@@ -264,7 +264,7 @@ def agreement(mouth: np.ndarray, voice: np.ndarray, *, mouth_fps: float, voice_f
 def offset_without_timecode(mouth: np.ndarray, voice: np.ndarray, *, mouth_fps: float, voice_fps: float, max_lag_seconds: float = 30.0) -> Match:
     """Where a face stream without timecode belongs: `agreement` over a wide range, of streams of unequal length.
 
-    The face's frame 0 happened `-lag_seconds` after the voice's first sample: lag_seconds is what the voice is late if both are
+    The face's frame 0 happened `lag_seconds` after the voice's first sample: lag_seconds is what the voice is late if both are
     taken to begin at once.
     """
     return agreement(mouth, voice, mouth_fps=mouth_fps, voice_fps=voice_fps, max_lag_seconds=max_lag_seconds)

@@ -27,11 +27,12 @@ from pipeline.errors import InputError
 from pipeline.files import read_json
 from pipeline.obj import read_vertices
 from pipeline.streams import OBJ_TIMECODES
-from pipeline.timecode import day_seconds, parse_timecode, unwrap_days
+from pipeline.timecode import exact_rate, label_day, parse_timecode, unwrap_days
 
 log = logging.getLogger("interact")
 UNITS_CM = {"cm": 1.0, "m": 100.0, "mm": 0.1}
 LIVE_LINK_RATE = 60
+"""What Live Link Face counts at by default, whatever its frames per second."""
 FORMS = ".mesh.h5, Live Link .csv, .npy or a folder of .obj"
 
 
@@ -40,16 +41,21 @@ class FaceStream:
     """One actor's face in a take: its file or folder, seconds of each frame (N,), and vertices per frame (0 for a CSV).
 
     `seconds` count from midnight and never decrease: they run on where the recording goes over midnight, and two frames
-    may share one timecode. Without timecode (`has_timecode` False) they count from the first frame. `unit_cm` is the
-    length of the file's unit; `files` are the OBJ files, one a frame.
+    may share one timecode. Without timecode (`has_timecode` False) they count from the first frame, and `day_seconds`,
+    the length of the day that timecode counts in, is None. `unit_cm` is the length of the file's unit; `files` are the OBJ files, one a frame.
     """
 
     path: Path
     seconds: np.ndarray
     num_vertices: int
-    has_timecode: bool = True
+    day_seconds: float | None
     unit_cm: float = 1.0
     files: tuple[Path, ...] = ()
+
+    @property
+    def has_timecode(self) -> bool:
+        """Whether the frames carry their own times."""
+        return self.day_seconds is not None
 
     @property
     def is_mesh(self) -> bool:
@@ -57,19 +63,29 @@ class FaceStream:
         return self.num_vertices > 0
 
 
-def open_face(path: Path, *, rate: float | None = None) -> FaceStream:
+def open_face(path: Path, *, rate: float | None = None, timecode_rate: float | None = None) -> FaceStream:
     """Times and size of a face stream; InputError names what makes it unusable.
 
     `path` is the file, or for OBJ files their folder or the stream.json in it. `rate`, in frames per second, spaces the
     frames of a stream without timecode, before what its own description says; a stream with timecode does not use it.
+    `timecode_rate` is what a CSV's timecode counts at, LIVE_LINK_RATE if None; the other forms say it themselves, and must agree.
     """
     path = Path(path)
+    if path.suffix == ".csv" and path.exists():
+        seconds, day = _seconds([row[0] for _, row in _live_link(path)[1]], timecode_rate or LIVE_LINK_RATE, path)
+        return FaceStream(path, seconds, 0, day)
+    stream, own = _open_mesh(path, rate)
+    if timecode_rate and own and exact_rate(own) != exact_rate(timecode_rate):
+        raise InputError(f"{path}: its timecode_rate is {own:g}, timecode.json says {timecode_rate:g}; correct one of them")
+    return stream
+
+
+def _open_mesh(path: Path, rate: float | None) -> tuple[FaceStream, float | None]:
+    """A stream of vertices, and what its timecode counts at, None where it has none."""
     if path.is_dir() or path.name == "stream.json":
         return _open_obj(path if path.is_dir() else path.parent, rate)
     if not path.exists():
         raise InputError(f"{path}: no such file; record or export the face as {FORMS}")
-    if path.suffix == ".csv":
-        return FaceStream(path, _seconds([row[0] for _, row in _live_link(path)[1]], LIVE_LINK_RATE, path), 0)
     if path.suffix == ".npy":
         return _open_array(path, rate)
     if path.suffix == ".h5":
@@ -144,21 +160,22 @@ def _unit(name: Any, path: Path) -> float:
     return UNITS_CM[name]
 
 
-def _seconds(codes: list[str], rate: float, path: Path) -> np.ndarray:
-    """Seconds since midnight (N,) of the frames' timecodes, not decreasing."""
+def _seconds(codes: list[str], rate: float, path: Path) -> tuple[np.ndarray, float]:
+    """Seconds since midnight (N,) of the frames' timecodes, not decreasing, and the length of the day that they count in."""
     try:
         seconds = np.array([parse_timecode(code, rate) for code in codes])
+        day = label_day(codes[0], rate) if codes else 0.0
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     _check_count(len(seconds), path)
-    seconds = unwrap_days(seconds, day=day_seconds(rate, drop_frame=";" in codes[0]))
+    seconds = unwrap_days(seconds, day=day)
     back = np.flatnonzero(np.diff(seconds) < 0)
     if len(back):
         i = int(back[0])
         raise InputError(
             f"{path}, frame {i + 1}: timecode {codes[i + 1]} does not come after {codes[i]}, it goes back; remove the frame or export again"
         )
-    return seconds
+    return seconds, day
 
 
 def _check_count(num_frames: int, path: Path) -> None:
@@ -166,7 +183,7 @@ def _check_count(num_frames: int, path: Path) -> None:
         raise InputError(f"{path}: {num_frames} frames, need at least 2; check the recording")
 
 
-def _open_hdf5(path: Path, rate: float | None) -> FaceStream:
+def _open_hdf5(path: Path, rate: float | None) -> tuple[FaceStream, float | None]:
     import h5py
 
     try:
@@ -186,12 +203,14 @@ def _open_hdf5(path: Path, rate: float | None) -> FaceStream:
     if codes:
         if "timecode_rate" not in attributes:
             raise InputError(f"{path}: no attribute timecode_rate, need the timecode's frames per second; add it")
-        return FaceStream(path, _seconds(codes, _rate(attributes["timecode_rate"], "attribute timecode_rate", path), path), shape[1], True, unit)
+        base = _rate(attributes["timecode_rate"], "attribute timecode_rate", path)
+        seconds, day = _seconds(codes, base, path)
+        return FaceStream(path, seconds, shape[1], day, unit), base
     if rate is None and "rate" not in attributes:
         raise InputError(f"{path}: no dataset 'timecode' and no attribute rate; export with timecode (N), or add the frames per second as rate")
     step = 1 / _rate(attributes["rate"] if rate is None else rate, "rate", path)
     _check_count(shape[0], path)
-    return FaceStream(path, np.arange(shape[0]) * step, shape[1], False, unit)
+    return FaceStream(path, np.arange(shape[0]) * step, shape[1], None, unit), None
 
 
 def _describe(path: Path) -> dict:
@@ -228,14 +247,14 @@ def _read_timecodes(path: Path) -> list[tuple[int | None, str]]:
     return rows
 
 
-def _times(path: Path, about: Path, timecode: Path | None, numbers: np.ndarray, rate: float | None) -> np.ndarray:
-    """Seconds (N,) of frames that have these numbers, from the timecode file where there is one, else from 0 at the rate."""
+def _times(path: Path, about: Path, timecode: Path | None, numbers: np.ndarray, rate: float | None) -> tuple[np.ndarray, float | None]:
+    """Seconds (N,) of frames that have these numbers, from the timecode file where there is one, else from 0 at the rate; length of the day."""
     value = _describe(about)
     _check_count(len(numbers), path)
     if timecode is None:
         if rate is None and "rate" not in value:
             raise InputError(f"{about}: no rate, and no timecode file beside it; add the frames per second as rate, or the timecode")
-        return (numbers - numbers[0]) / _rate(value["rate"] if rate is None else rate, "rate", about)
+        return (numbers - numbers[0]) / _rate(value["rate"] if rate is None else rate, "rate", about), None
     if "timecode_rate" not in value:
         raise InputError(f"{about}: no timecode_rate, need the timecode's frames per second; add it")
     rows = _read_timecodes(timecode)
@@ -262,16 +281,17 @@ def _map(path: Path) -> np.ndarray:
         raise InputError(f"{path}: not a readable .npy ({_line(error)}); copy or export it again") from None
 
 
-def _open_array(path: Path, rate: float | None) -> FaceStream:
+def _open_array(path: Path, rate: float | None) -> tuple[FaceStream, float | None]:
     array = _map(path)
     if array.ndim != 3 or array.shape[2] != 3 or array.shape[1] == 0 or array.dtype.kind != "f" or array.dtype.itemsize not in (4, 8):
         raise InputError(f"{path}: {array.dtype} {array.shape}, need vertices (N,V,3) as float32 or float64; export the stream again")
     about, timecode = path.with_suffix(".stream.json"), path.with_suffix(".timecode.txt")
-    seconds = _times(path, about, timecode if timecode.exists() else None, np.arange(len(array)), rate)
-    return FaceStream(path, seconds, array.shape[1], timecode.exists(), _unit(_describe(about)["units"], about))
+    seconds, day = _times(path, about, timecode if timecode.exists() else None, np.arange(len(array)), rate)
+    value = _describe(about)
+    return FaceStream(path, seconds, array.shape[1], day, _unit(value["units"], about)), value.get("timecode_rate") if day else None
 
 
-def _open_obj(folder: Path, rate: float | None) -> FaceStream:
+def _open_obj(folder: Path, rate: float | None) -> tuple[FaceStream, float | None]:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; record or export the face as {FORMS}")
     found: dict[int, Path] = {}
@@ -287,10 +307,11 @@ def _open_obj(folder: Path, rate: float | None) -> FaceStream:
     numbers = np.array(sorted(found), np.int64)
     about = folder / "stream.json"
     timecode = next((folder / name for name in OBJ_TIMECODES if (folder / name).exists()), None)
-    seconds = _times(folder, about, timecode, numbers, rate)
+    seconds, day = _times(folder, about, timecode, numbers, rate)
     files = tuple(found[int(number)] for number in numbers)
-    unit = _unit(_describe(about)["units"], about)
-    return FaceStream(folder, seconds, len(read_vertices(files[0])[0]), timecode is not None, unit, files)
+    value = _describe(about)
+    stream = FaceStream(folder, seconds, len(read_vertices(files[0])[0]), day, _unit(value["units"], about), files)
+    return stream, value.get("timecode_rate") if day else None
 
 
 def _same_topology(path: Path, need: np.ndarray, need_faces: int) -> np.ndarray:

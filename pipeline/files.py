@@ -15,6 +15,15 @@ from pathlib import Path
 from pipeline.errors import InputError
 
 
+def need_file(path: Path) -> None:
+    """InputError where a file that is to be written has a folder's name, or a file's name in place of a folder on its way."""
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder, need the name of a file to write; correct the command")
+    blocked = next((parent for parent in path.parents if parent.exists() and not parent.is_dir()), None)
+    if blocked:
+        raise InputError(f"{path}: {blocked} is a file, need a folder there; correct the command")
+
+
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it replaces `path`, on an error it is removed.
@@ -23,12 +32,8 @@ def whole(path: Path) -> Iterator[Path]:
     this machine left behind for the same path is removed first.
     """
     path = Path(path)
-    if path.is_dir():
-        raise InputError(f"{path}: a folder, need the path of a file to write; name a file in it, or move the folder away")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise InputError(f"{path}: its folder cannot be made, for a file has that name; move the file away or write elsewhere") from None
+    need_file(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     own = f".{path.stem}-{platform.node()}-"
     for left in path.parent.glob(f"{glob.escape(own)}*{glob.escape(path.suffix)}"):
         pid = left.name.removeprefix(own).split("-")[0]

@@ -57,6 +57,12 @@ class LtcFrames:
     fps: float
     drop_frame: bool
 
+    @property
+    def index(self) -> np.ndarray:
+        """(N,) float frames after the first, running on across midnight."""
+        numbers = _unwrapped(self.numbers, day_frames(self.fps, drop_frame=self.drop_frame))
+        return (numbers - numbers[0]).astype(float)
+
 
 def decode_ltc(samples: np.ndarray | Iterable[np.ndarray], rate: int, *, fps: float | None = None) -> LtcFrames:
     """Frames of LTC in mono samples (S,) or in blocks of them at `rate` Hz; none where there is no LTC.
@@ -91,8 +97,7 @@ def ltc_clock(frames: LtcFrames, rate: float) -> tuple[float, float, float]:
     if len(frames.numbers) < 2:
         raise InputError(f"LTC: {len(frames.numbers)} frames found, need at least 2; check which channel carries the timecode")
     fps = exact_rate(frames.fps)
-    numbers = _unwrapped(frames.numbers, day_frames(fps, drop_frame=frames.drop_frame))
-    x, y = (numbers - numbers[0]).astype(float), frames.positions
+    x, y = frames.index, frames.positions
     jumps = np.round(np.diff(x) - np.diff(y) / np.median(np.diff(y) / np.diff(x))).astype(np.int64)
     runs = np.concatenate([[0], np.cumsum(jumps)])  # equal for frames on one line
     values, counts = np.unique(runs, return_counts=True)
@@ -112,7 +117,7 @@ def ltc_clock(frames: LtcFrames, rate: float) -> tuple[float, float, float]:
         before, keep = keep, straight & (np.abs(residual) <= max(5 * 1.4826 * float(np.median(np.abs(residual[straight]))), 1e-3))
         if np.array_equal(before, keep):
             break
-    start = (float(numbers[0]) + centre - offset / slope) / float(fps)
+    start = (float(frames.numbers[0]) + centre - offset / slope) / float(fps)
     start %= day_seconds(fps, drop_frame=frames.drop_frame)
     return float(start), float(slope * fps), float(np.sqrt(np.mean(residual[before] ** 2))) / rate
 

@@ -108,6 +108,9 @@ def part_reasons(parts: dict[str, dict[str, dict]], num_frames: int) -> Iterator
     for report in parts.get("sync_check", {}).values():
         if report.get("swapped"):
             yield "each mouth moves with the other actor's voice: the microphones are swapped"
+        clap = report.get("clap_offset_seconds")
+        if clap is not None and abs(clap) > report.get("warn_seconds", 0.5 / FPS):
+            yield f"the second microphone heard the same clap {1e3 * clap:+.0f} ms after the first"
         for name, found in report.get("performances", {}).items():
             if found.get("verdict") == "off":
                 yield f"{name}: the voice is {1e3 * found['lag_seconds']:+.0f} ms against the mouth"

@@ -25,7 +25,7 @@ PER_LIST = 4
 
 def fitted_frames(path: Path, rig: Rig, report: dict) -> list[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
     """Of each frame that the report names: title, vertices (V, 3) without head movement, weights (51,), errors (V,) in cm."""
-    stream = faces.open_face(path, rate=report.get("rate"))
+    stream = faces.open_face(path, rate=report["rate"])
     fit = BlendshapeFit(rig.neutral, rig.deltas, method=report["method"])
     found = []
     for key, said in MOMENTS:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pipeline.errors import InputError
 from pipeline.files import whole
 
 
@@ -13,6 +14,12 @@ def pyplot():
     import matplotlib.pyplot as plt
 
     return plt
+
+
+def need_png(path: Path) -> None:
+    """InputError where a picture is not to become a PNG."""
+    if path.suffix.lower() != ".png":
+        raise InputError(f"{path}: got a picture {path.suffix or 'without suffix'}, need .png; correct its name")
 
 
 def save(fig, out: Path) -> None:

@@ -13,6 +13,7 @@ One performance alone is synced with one of each stream: named by its WAV, witho
 timecode, and without body, where the window is what face and voice both cover.
 """
 
+import difflib
 import logging
 from pathlib import Path
 from typing import Any
@@ -20,20 +21,33 @@ from typing import Any
 import numpy as np
 
 from pipeline import audio, bvh, config, faces, ltc, stage
-from pipeline.clock_model import STANDARD_RATES, fit_clock
+from pipeline.clock_model import STANDARD_RATES, fit_clock, largest_step
 from pipeline.errors import InputError
-from pipeline.files import read_json, sha256, write_json
+from pipeline.files import need_file, read_json, sha256, write_json
+from pipeline.report_figure import need_png
 from pipeline.sync_file import KINDS, kinds_of
-from pipeline.timecode import near, parse_timecode
+from pipeline.timecode import DAY, day_seconds, label_day, near, parse_timecode
 
 log = logging.getLogger("interact")
 FPS = 30
 WARN_SECONDS = 0.5 / FPS
 """Half a frame of the dataset: what is further off is seen."""
 LYING_RATE = 1.5
-"""A body that lasts this many times longer or shorter than its actor's other streams has a wrong rate, if a standard one fits."""
+"""A stream that lasts this many times longer or shorter than its actor's other streams has a wrong rate, if a standard one fits."""
+ODD_SHARE, SLACK_SECONDS = 0.05, 3.0
+"""Share and seconds by which a length must differ from the others' to be told: a recorder runs up to 1.5 s longer at either end."""
 LYING_TOLERANCE = 0.05
 """How well the standard rate must fit then; recorders are not started and stopped at once."""
+WARN_STEP_FRAMES = 0.1
+"""Jump of a timecode by other than whole frames that is told; recordings of two iPhones show less than 0.001."""
+MAX_LOST_SHARE = 0.2
+"""Share of lost frames that no recorder that still works reaches, but a timecode that is counted at twice its base does."""
+KEYS = {
+    "body": ("start", "rate", "end", "timecode_rate", "drop_frame"),
+    "face": ("start", "rate", "end", "timecode_rate", "drop_frame"),
+    "audio": ("start", "timecode_rate", "drop_frame", "channel", "ltc"),
+}
+"""Keys of an entry of timecode.json: no other would be read."""
 END_FRAMES = 1.5
 """Frames by which `end`, the last frame's timecode, may differ from start, rate and number of frames; some write the one after it."""
 
@@ -47,20 +61,26 @@ def _rate(entry: dict, key: str, where: str) -> float | None:
     return float(rate)
 
 
-def _time(entry: dict, key: str, rate: float, where: str) -> float | None:
-    """Seconds since midnight of a timecode in an entry of timecode.json, counted at its timecode_rate (default: the stream's)."""
+def _time(entry: dict, key: str, rate: float, where: str) -> tuple[float, float] | tuple[None, None]:
+    """Seconds since midnight of a timecode in an entry of timecode.json, counted at its timecode_rate (default: the stream's).
+
+    The second value is the length of the day that it counts in.
+    """
     if key not in entry:
-        return None
-    base = _rate(entry, "timecode_rate", where) or rate
+        return None, None
+    counting = _rate(entry, "timecode_rate", where) or rate, entry.get("drop_frame")
     try:
-        return parse_timecode(str(entry[key]), base, entry.get("drop_frame"))
+        return parse_timecode(str(entry[key]), *counting), label_day(str(entry[key]), *counting)
     except InputError as error:
         raise InputError(f"{where}: {key} in timecode.json: {error}") from None
 
 
 def _stream(start: float | None, end: float, rate: float, source: str, **more) -> dict:
-    """What is known of a stream; `end` is its length while no start is known; drift, jitter and residual are null where nothing shows them."""
-    unknown = {"nominal_rate": None, "drift_ppm": None, "jitter_ms": None, "residual_ms": None}
+    """What is known of a stream; `end` is its length while no start is known; drift, jitter and residual are null where nothing shows them.
+
+    `day_seconds` is the length of the day that its timecode counts in, null where nothing says how it counts.
+    """
+    unknown = {"day_seconds": None, "nominal_rate": None, "drift_ppm": None, "jitter_ms": None, "residual_ms": None}
     return {"start": start, "end": end, "rate": rate, "source": source, **unknown, **more}
 
 
@@ -79,12 +99,12 @@ def body_stream(path: Path, entry: dict | None, where: str) -> dict:
     rate = given or header_fps
     if given and abs(header_fps / given - 1) > 0.01:
         log.warning("%s: BVH header says %.4g fps, timecode.json %.4g; timecode.json is taken", where, header_fps, given)
-    start, end = _time(entry, "start", rate, where_body), _time(entry, "end", rate, where_body)
-    assert start is not None
-    more: dict[str, Any] = {"frames": num_frames, "sha256": sha256(path)}
+    (start, day), (end, _) = _time(entry, "start", rate, where_body), _time(entry, "end", rate, where_body)
+    assert start is not None and day is not None
+    more: dict[str, Any] = {"frames": num_frames, "sha256": sha256(path), "day_seconds": day}
     if end is None:
         return _stream(start, start + (num_frames - 1) / rate, rate, "start and rate" if given else "start and header rate", **more)
-    lasts = near(end, start + (num_frames - 1) / rate) - start
+    lasts = near(end, start + (num_frames - 1) / rate, day=day) - start
     off = lasts * rate - (num_frames - 1)
     if not -END_FRAMES <= off <= END_FRAMES:
         raise InputError(
@@ -99,32 +119,57 @@ def body_stream(path: Path, entry: dict | None, where: str) -> dict:
     return _stream(start, start + lasts, measured, "start and end", **more, nominal_rate=rate, drift_ppm=(measured / rate - 1) * 1e6)
 
 
-def face_stream(path: Path, entry: dict | None = None, where: str = "face") -> dict:
+def _check_step(step: float, at: int, seconds: np.ndarray, rate: float, where: str, limit: float) -> None:
+    """Warn of timecode of frames at `seconds` (N,) that jumps by other than whole frames; InputError past the limit.
+
+    Frames were not lost then: the clock was set.
+    """
+    gap = (seconds[at] - seconds[at - 1]) * rate
+    what = f"{where}: timecode goes on by {gap:.2f} frames at frame {at}, and stays {step:.2f} of a frame beside what was before"
+    if step > limit:
+        raise InputError(f"{what}, need at most {limit:g}; its clock was set while it recorded: cut the take there, or raise sync.max_step_frames")
+    if step > WARN_STEP_FRAMES:
+        log.warning("%s; was its clock set while it recorded? Lost frames are whole ones", what)
+
+
+def face_stream(path: Path, entry: dict | None = None, where: str = "face", *, max_step_frames: float = config.Sync().max_step_frames) -> dict:
     """Clock of a face: its own timecodes, else the start and rate in its entry of timecode.json; start None where neither is there."""
     entry = entry or {}
-    rate = _rate(entry, "rate", f"{where}: face")
-    stream = faces.open_face(path, rate=rate)
+    rate, base = _rate(entry, "rate", f"{where}: face"), _rate(entry, "timecode_rate", f"{where}: face")
+    stream = faces.open_face(path, rate=rate, timecode_rate=base)
     clock = fit_clock(stream.seconds, where=f"{where}: {path.name}")
     last = int(clock.index[-1])
-    more: dict[str, Any] = {"frames": len(stream.seconds), "dropped": clock.dropped, "duplicates": clock.duplicates}
+    if clock.dropped > MAX_LOST_SHARE * (last + 1):
+        number = "timecode_rate" if stream.has_timecode else "the frames' numbers"
+        raise InputError(
+            f"{where}: {path.name} would have lost {clock.dropped} of {last + 1} frames at {clock.rate:.4g} fps, need at most "
+            f"{100 * MAX_LOST_SHARE:g} %; check {number}: labels of another counting leave such gaps, else exclude the take"
+        )
+    more: dict[str, Any] = {"frames": len(stream.seconds), "dropped": clock.dropped, "duplicates": clock.duplicates, "timecode_rate": base}
     more["longest_gap"] = float(np.diff(clock.seconds).max())
     if stream.has_timecode:
+        _check_step(clock.step, clock.step_at, stream.seconds, clock.rate, f"{where}: {path.name}", max_step_frames)
+        more["step_frames"] = clock.step
+    if stream.has_timecode:
         more |= {"missing": clock.missing.tolist(), "jitter_ms": 1000 * clock.jitter, "residual_ms": 1000 * clock.bend}
-        more |= {"nominal_rate": clock.nominal, "drift_ppm": clock.drift_ppm}
+        more |= {"nominal_rate": clock.nominal, "drift_ppm": clock.drift_ppm, "day_seconds": stream.day_seconds}
+        given, _ = _time(entry, "start", clock.rate, f"{where}: face")
+        _compare(where, "start under face in timecode.json", given, "the face's own timecode", clock.start, stream.day_seconds or DAY)
         return _stream(clock.start, clock.start + last / clock.rate, clock.rate, "timecode per frame", **more)
-    begin = _time(entry, "start", clock.rate, f"{where}: face")
-    if begin is None:
+    begin, day = _time(entry, "start", clock.rate, f"{where}: face")
+    if begin is None or day is None:
         return _stream(None, last / clock.rate, clock.rate, "none", **more)
-    end = _time(entry, "end", clock.rate, f"{where}: face")
-    if end is not None and abs((near(end, begin) - begin) * clock.rate - last) > END_FRAMES:
+    end, _ = _time(entry, "end", clock.rate, f"{where}: face")
+    lasts = last / clock.rate if end is None else near(end, begin + last / clock.rate, day=day) - begin
+    if abs(lasts * clock.rate - last) > END_FRAMES:
         raise InputError(
-            f"{where}: face lasts {near(end, begin) - begin:.3f} s by start and end in timecode.json, {last / clock.rate:.3f} s by its "
+            f"{where}: face lasts {lasts:.3f} s by start and end in timecode.json, {last / clock.rate:.3f} s by its "
             f"{len(stream.seconds)} frames at {clock.rate:g} fps; correct one of them"
         )
-    return _stream(begin, begin + last / clock.rate, clock.rate, "start and rate", **more)
+    return _stream(begin, begin + last / clock.rate, clock.rate, "start and rate", **more, day_seconds=day)
 
 
-def audio_stream(path: Path, where: str, entry: dict | None = None) -> dict:
+def audio_stream(path: Path, where: str, entry: dict | None = None, *, max_step_frames: float = config.Sync().max_step_frames) -> dict:
     """Start and rate of a WAV: LTC in a channel or file that its entry names, else bext or iXML, else the entry's start.
 
     LTC shows the recorder's true rate on the timecode's clock; a start alone does not. start is None where nothing tells it.
@@ -134,22 +179,53 @@ def audio_stream(path: Path, where: str, entry: dict | None = None) -> dict:
     rate, count = float(stream.rate), stream.num_samples
     more: dict[str, Any] = {"samples": count, "sample_rate": stream.rate, "channel": stream.channel, "sha256": sha256(path)}
     if (named := entry.get("ltc")) is not None:
+        if named == stream.channel and not isinstance(named, bool):
+            raise InputError(f"{path.name}: channel {named} of timecode.json is voice and ltc, need two; correct channel or ltc")
         frames = _ltc(path, named, stream.rate, _rate(entry, "timecode_rate", "audio"))
         start, rate, residual = ltc.ltc_clock(frames, stream.rate)
+        heard = frames.positions / stream.rate
+        step, at = largest_step(frames.index, heard, 1 / frames.fps)
+        _check_step(step, at, heard, frames.fps, f"{path.name}: LTC", max_step_frames)
+        ltc_day = day_seconds(frames.fps, drop_frame=frames.drop_frame)
+        if stream.start_seconds is not None:
+            _compare(where, f"{stream.source} of {path.name}", stream.start_seconds, "LTC", start, ltc_day)
+        _compare(where, "start under audio in timecode.json", _time(entry, "start", FPS, "audio")[0], "LTC", start, ltc_day)
         more |= {"nominal_rate": float(stream.rate), "drift_ppm": (rate / stream.rate - 1) * 1e6, "residual_ms": 1000 * residual}
+        more["step_frames"] = step
+        more["day_seconds"] = ltc_day
         return _stream(start, start + count / rate, rate, f"LTC at {frames.fps:.4g} fps", **more)
-    given = stream.start_seconds
-    begin = given if given is not None else _time(entry, "start", FPS, "audio")
+    begin, day = stream.start_seconds, stream.day_seconds
+    if begin is None:
+        begin, day = _time(entry, "start", FPS, "audio")
+    elif day is None and (base := _rate(entry, "timecode_rate", "audio")):
+        day = day_seconds(base, drop_frame=bool(entry.get("drop_frame")))
+    if begin is not None and stream.source:
+        _compare(where, "start under audio in timecode.json", _time(entry, "start", FPS, "audio")[0], stream.source, begin, day or DAY)
     if begin is None:
         return _stream(None, count / rate, rate, "none", **more)
+    more["day_seconds"] = day
     return _stream(begin, begin + count / rate, rate, stream.source or "start", **more)
+
+
+def _compare(where: str, what: str, given: float | None, known_by: str, start: float, day: float) -> None:
+    """Warn where a start that is not used lies more than a frame from the one that is."""
+    if given is not None and abs(near(given, start, day=day) - start) > 1 / FPS:
+        log.warning("%s: %s says %.3f s, %s %.3f s, which is taken; correct the wrong one", where, what, given, known_by, start)
 
 
 def _ltc(path: Path, named: int | str, rate: int, fps: float | None) -> ltc.LtcFrames:
     """Frames of the LTC in a channel (a number from 1) of a recording, or in another file beside it; `fps` None finds its rate."""
-    if isinstance(named, bool) or not isinstance(named, (int, str)):
-        raise InputError(f"{path.name}: ltc {named!r} under audio of timecode.json, need the number of a channel or the name of a file; correct it")
-    stream = audio.open_audio(path, channel=named) if isinstance(named, int) else audio.open_audio(path.with_name(named))
+    # a path would leave the folder whose files the workflow watches
+    if isinstance(named, bool) or not isinstance(named, (int, str)) or (isinstance(named, str) and Path(named).name != named) or named in ("", ".."):
+        raise InputError(
+            f"{path.name}: ltc {named!r} under audio of timecode.json, need the number of a channel or the name of a WAV beside it; correct it"
+        )
+    beside = path if isinstance(named, int) else path.with_name(named)
+    if not beside.is_file():
+        raise InputError(f"{beside}: no such file, but audio.ltc of timecode.json names it; add the LTC or correct the name")
+    stream = audio.open_audio(beside, channel=named if isinstance(named, int) else 1)
+    if isinstance(named, str) and stream.num_channels > 1:
+        raise InputError(f"{beside}: {stream.num_channels} channels, need the LTC alone in a file of one channel; split the file")
     if stream.rate != rate:
         raise InputError(f"{path.name}: LTC file {named} has {stream.rate} Hz, need {rate} as the voice, from the same recorder; correct ltc")
     frames = ltc.decode_ltc(audio.blocks(stream), rate, fps=fps)
@@ -159,21 +235,35 @@ def _ltc(path: Path, named: int | str, rate: int, fps: float | None) -> ltc.LtcF
 
 
 def lying_rate(performance: dict, where: str) -> None:
-    """InputError where a body lasts so much longer or shorter than its actor's other streams that its rate must be wrong."""
-    body = performance["body"]
-    length = body["end"] - body["start"]
-    kind = max(("face", "audio"), key=lambda name: performance[name]["end"] - (performance[name]["start"] or 0.0))
-    other = performance[kind]["end"] - (performance[kind]["start"] or 0.0)
-    if 1 / LYING_RATE < length / other < LYING_RATE:
-        return
-    implied = body["frames"] / other
+    """InputError where a stream lasts so much longer or shorter than its actor's other streams that its rate must be wrong; a warning before.
+
+    Looked at are a body, and a face whose rate its own timecode does not show. Recorders are not started and stopped at once:
+    differences below SLACK_SECONDS say nothing.
+    """
+    timed = [kind for kind in ("face", "audio") if kind == "audio" or performance["face"]["source"] == "timecode per frame"]
+    for kind in ("body", "face"):
+        if kind in performance and kind not in timed:
+            _compare_lengths(performance, kind, timed, where)
+
+
+def _compare_lengths(performance: dict, kind: str, timed: list[str], where: str) -> None:
+    stream, lengths = performance[kind], {name: performance[name]["end"] - (performance[name]["start"] or 0.0) for name in (kind, *timed)}
+    name = max(timed, key=lambda other: lengths[other])
+    length, other = lengths[kind], lengths[name]
+    indices = stream["frames"] + stream.get("dropped", 0) - stream.get("duplicates", 0)
+    implied = indices / other
     near_rate = float(STANDARD_RATES[np.argmin(np.abs(STANDARD_RATES / implied - 1))])
-    if abs(near_rate / implied - 1) < LYING_TOLERANCE:
-        said = "BVH header says" if body["source"] == "start and header rate" else "timecode.json says"
+    if not 1 / LYING_RATE < length / other < LYING_RATE and abs(near_rate / implied - 1) < LYING_TOLERANCE:
+        said = {"start and header rate": "BVH header says", "none": f"the {kind} is described at"}.get(stream["source"], "timecode.json says")
         raise InputError(
-            f"{where}: {said} {body['rate']:g} fps but the {kind} lasts {other:.1f} s for {body['frames']} frames ({implied:.1f} fps); "
+            f"{where}: {said} {stream['rate']:g} fps but the {name} lasts {other:.1f} s for {stream['frames']} frames ({implied:.1f} fps); "
             "correct the rate in timecode.json"
         )
+    if abs(length - other) > max(ODD_SHARE * other, SLACK_SECONDS):
+        log.warning(
+            "%s: the %s lasts %.1f s for %d frames at %g fps, the %s %.1f s; check its rate, %.4g fps would agree",
+            where, kind, length, stream["frames"], stream["rate"], name, other, implied,
+        )  # fmt: skip
 
 
 def common_window(streams: dict[str, dict], where: str, *, min_seconds: float) -> tuple[float, int]:
@@ -214,6 +304,11 @@ def _entries(timecode: Path, take: str, actors: list[str], kinds: list[str]) -> 
                 raise InputError(
                     f"take {take}, actor {actor}: no start and rate of the {kind}: timecode.json has {entry!r}, need {{...}}; correct it"
                 )
+            for key in entry:
+                if key not in KEYS[kind]:
+                    close = difflib.get_close_matches(key, KEYS[kind], n=1, cutoff=0.6)
+                    said = f"did you mean {close[0]!r}?" if close else f"{kind} has {', '.join(KEYS[kind])}; remove it"
+                    raise InputError(f"take {take}, actor {actor}: unknown key {key!r} under {kind} in timecode.json; {said}")
             if not isinstance(entry.get("drop_frame"), (bool, type(None))):
                 raise InputError(f"take {take}, actor {actor}: drop_frame of the {kind} is {entry['drop_frame']!r}, need true or false; correct it")
     return content
@@ -221,17 +316,17 @@ def _entries(timecode: Path, take: str, actors: list[str], kinds: list[str]) -> 
 
 def table(take: dict) -> list[str]:
     """Lines of the table that explains a take: a header and a row for each stream."""
-    head = f"{'stream':<12}{'start, s':>13}{'offset, s':>11}{'rate':>12}{'drift':>10}{'lost':>6}{'twice':>7}{'jitter':>9}{'residual':>10}  known by"
+    head = f"{'stream':<12}{'start, s':>13}{'offset, s':>11}{'rate':>12}{'drift':>13}{'lost':>7}{'twice':>7}{'jitter':>13}{'residual':>13}  known by"
     lines = [head]
     for performance in take["performances"]:
         for kind in kinds_of(performance):
             s = performance[kind]
             drift = "unknown" if s["drift_ppm"] is None else f"{s['drift_ppm']:+.1f} ppm"
             jitter, residual = ("-" if s[key] is None else f"{s[key]:.3f} ms" for key in ("jitter_ms", "residual_ms"))
-            counts = f"{s.get('dropped', '-'):>6}{s.get('duplicates', '-'):>7}"
+            counts = f"{s.get('dropped', '-'):>7}{s.get('duplicates', '-'):>7}"
             lines.append(
                 f"{performance['actor'] + ' ' + kind:<12}{s['start']:>13.4f}{take['start_seconds'] - s['start']:>11.4f}{s['rate']:>12.4f}"
-                f"{drift:>10}{counts}{jitter:>9}{residual:>10}  {s['source']}"
+                f"{drift:>13}{counts}{jitter:>13}{residual:>13}  {s['source']}"
             )
     return lines
 
@@ -241,7 +336,7 @@ def draw(path: Path, take: dict) -> None:
     from pipeline.report_figure import pyplot, save
     from pipeline.report_take import draw_streams
 
-    figure, ax = pyplot().subplots(figsize=(12, 3.2))
+    figure, ax = pyplot().subplots(figsize=(12, 3.2), layout="constrained")
     draw_streams(ax, take)
     ax.set_xlabel("seconds from the first frame")
     save(figure, path)
@@ -266,7 +361,8 @@ def _without_timecode(performances: list[dict], files: list[dict[str, Path]], ri
         if not match.confident:
             raise InputError(f"{who}: {paths[kind].name} has no timecode, and mouth and voice do not agree clearly anywhere; {hint}")
         face, sound = performance["face"], performance["audio"]
-        start = sound["start"] - match.lag_seconds if kind == "face" else face["start"] + match.lag_seconds
+        # begun at once the voice would be late by the lag: it begins earlier than the face by that much
+        start = sound["start"] + match.lag_seconds if kind == "face" else face["start"] - match.lag_seconds
         performance[kind] |= {"start": start, "end": start + performance[kind]["end"], "source": "mouth and voice", "confidence": match.confidence}
         log.warning("%s: %s has no timecode; mouth and voice place it at %.3f s (confidence %.2f)", who, paths[kind].name, start, match.confidence)
 
@@ -300,6 +396,12 @@ def run(
     out_picture: Path | None = None,
 ) -> None:
     """Sync one take, or one performance alone, and write its JSON."""
+    need_file(out)
+    if out_picture:
+        need_file(out_picture)
+        need_png(out_picture)
+    if rig and len(rig) != len(actors):
+        raise InputError(f"actors {', '.join(actors)}: got {len(rig)} --rig, need one for each actor, in their order; correct the command")
     take, kinds = _streams_to_sync(timecode, actors, bvh, face, wav)
     entries = _entries(timecode, take, actors, kinds) if timecode else {}
     performances: list[dict[str, Any]] = []
@@ -308,22 +410,23 @@ def run(
         where = f"take {take}, actor {actor}"
         of = {kind: entries.get(kind, {}).get(actor) for kind in kinds}
         found = {"body": body_stream(bvh[k], of["body"], where)} if "body" in kinds else {}
-        found["face"] = face_stream(face[k], of["face"], where)
+        found["face"] = face_stream(face[k], of["face"], where, max_step_frames=options.max_step_frames)
         try:
-            found["audio"] = audio_stream(wav[k], where, of["audio"])
+            found["audio"] = audio_stream(wav[k], where, of["audio"], max_step_frames=options.max_step_frames)
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
-        if "body" in kinds:
-            lying_rate(found, where)
+        lying_rate(found, where)
         performances.append({"actor": actor, **found})
         files.append({"face": face[k], "audio": wav[k]})
     # a body has a start; alone, face or voice tells the day, or both lack one and are refused below
     reference = next((start for kind in kinds if (start := performances[0][kind]["start"]) is not None), 0.0)
+    # a stream that does not say how it counts is taken to count as the take's first that does
+    usual = next((day for p in performances for kind in kinds if (day := p[kind]["day_seconds"])), DAY)
     for performance in performances:
         for kind in kinds:
             stream = performance[kind]
             if stream["start"] is not None:
-                days = near(stream["start"], reference) - stream["start"]
+                days = near(stream["start"], reference, day=stream["day_seconds"] or usual) - stream["start"]
                 stream["start"], stream["end"] = stream["start"] + days, stream["end"] + days
             residual = stream["residual_ms"]
             if residual is not None and residual > options.max_residual_ms:

@@ -3,7 +3,8 @@
 In: ARKit weights and voices of the take's two performances, out of the dataset. Out: a JSON with, per performance, the lag of the
 voice against the mouth (seconds and dataset frames, positive where the voice is late), its confidence and a verdict: "agrees", "off"
 by more than `warn_seconds`, or "abstains" where face and voice do not say; the matrix of each mouth with each voice, whether the two
-microphones are swapped (true, false, or null where nothing says), and the claps that are heard.
+microphones are swapped (true, false, or null where nothing says), and the claps that are heard. A clap that both microphones hear is
+judged as a confident lag is.
 """
 
 import logging
@@ -92,6 +93,14 @@ def run(*, face: list[Path], wav: list[Path], out: Path, options: config.SyncChe
             lag = f", lag {1e3 * match.lag_seconds:+.1f} ms" if said == "agrees" else ""
             log.info("%s: face and voice: %s (confidence %.2f)%s", who, said, match.confidence, lag)
     limit = options.max_offset_seconds
+    if offset is not None and abs(offset) > min(options.warn_seconds, limit or math.inf):
+        clap = f"take {take}: the second microphone heard the same clap {1e3 * offset:+.1f} ms after the first"
+        if limit is not None and abs(offset) > limit:
+            raise InputError(
+                f"{clap}, need {1e3 * limit:g} ms or less; correct the timecode of a microphone, exclude the take, or raise "
+                "sync_check.max_offset_seconds"
+            )
+        log.warning("%s, need %.1f ms or less; correct the timecode of a microphone", clap, 1e3 * options.warn_seconds)
     for who, match, said in zip(whose, own, found, strict=True):
         if limit is not None and said != "abstains" and abs(match.lag_seconds) > limit:
             raise InputError(
@@ -99,8 +108,8 @@ def run(*, face: list[Path], wav: list[Path], out: Path, options: config.SyncChe
                 "correct the timecode of face or microphone, exclude the take, or raise sync_check.max_offset_seconds"
             )
     performances = {
-        name: numbers(match) | {"verdict": said, "claps_seconds": clap.tolist()}
-        for name, match, said, clap in zip(names, own, found, claps, strict=True)
+        name: numbers(match) | {"verdict": said, "claps_seconds": heard.tolist()}
+        for name, match, said, heard in zip(names, own, found, claps, strict=True)
     }
     matrix = [[numbers(match) for match in row] for row in matches]
     report = {"take": take, "performances": performances, "matrix": matrix, "swapped": swapped, "clap_offset_seconds": offset}

@@ -76,6 +76,11 @@ def day_seconds(rate: float | Fraction, *, drop_frame: bool = False) -> float:
     return float(day_frames(rate, drop_frame=drop_frame) / exact_rate(rate))
 
 
+def label_day(text: str, rate: float, drop_frame: bool | None = None) -> float:
+    """day_seconds of the counting that a timecode of parse_timecode is in."""
+    return day_seconds(rate, drop_frame=";" in text if drop_frame is None else drop_frame)
+
+
 def parse_timecode(text: str, rate: float, drop_frame: bool | None = None) -> float:
     """Seconds since midnight of `HH:MM:SS:FF`, frames counted at `rate` and possibly fractional (`13:13:04:31.652`).
 
@@ -140,6 +145,14 @@ class IxmlSpeed:
     seconds: float | None
     rate: Fraction | None
     drop_frame: bool | None
+
+    @property
+    def day_seconds(self) -> float | None:
+        """Length of the day that `seconds` counts in; None where the recorder left its counting out, or says one that does not exist."""
+        try:
+            return None if self.rate is None else day_seconds(self.rate, drop_frame=bool(self.drop_frame))
+        except InputError:
+            return None
 
 
 def _ixml_rate(text: str | None) -> Fraction | None:

@@ -5,6 +5,7 @@ run on the copy and what the line must hold.
 """
 
 import json
+import re
 import shutil
 import struct
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from tiny_shoot import AUDIO_RATE
 
 from pipeline import arkit, blendshapes, body, dataset, separation, sync
 from pipeline.files import read_json
+from pipeline.timecode import format_timecode, parse_timecode
 from pipeline.workflow import open_study
 
 TAKE, NAME, OTHER = "20260101_001", "20260101_002_001", "20260101_001_001"
@@ -90,6 +92,11 @@ def in_rows(first: int, stop: int, word: str, column: int = 10):
 def edit_mesh(copy: Copy, change) -> None:
     with h5py.File(copy.path(".mesh.h5"), "r+") as f:
         change(f)
+
+
+def shifted(codes, seconds: float) -> list[bytes]:
+    """Timecodes at 60 that are later."""
+    return [format_timecode(parse_timecode(code.decode(), 60) + seconds, 60, digits=6).encode() for code in codes]
 
 
 def replace_data(f: h5py.File, name: str, value) -> None:
@@ -320,6 +327,29 @@ KINDS = {
         lambda c: live_link(c, lambda t: t.replace("61,0.5", "61,0,5", 1)),
         [f"{NAME}.csv, line 2: got 55 cells, need 54"],
     ),
+    "face: clock set while it recorded": (
+        "sync",
+        lambda c: edit_mesh(c, lambda f: f["timecode"].__setitem__(slice(60, None), shifted(f["timecode"][60:], 0.213))),
+        [TAKE, "actor 002", f"{NAME}.mesh.h5: timecode goes on by 7.", "at frame 60", "its clock was set"],
+    ),
+    "face: twice its rate, without timecode": (
+        "sync",
+        lambda c: (
+            edit_mesh(c, lambda f: (f.__delitem__("timecode"), f.attrs.__setitem__("rate", 60.0))),
+            edit_json(c.timecode, lambda v: v.update(face={"002": {"start": "10:00:00:05"}})),
+        ),
+        [TAKE, "actor 002", "60 fps but the audio lasts", "correct the rate"],
+    ),
+    "face csv: counted at 30": (
+        "sync",
+        lambda c: live_link(c, lambda t: re.sub(r":(\d\d)\.(\d+),61", lambda m: f":{float(f'{m[1]}.{m[2]}') / 2:09.6f},61", t)),
+        [TAKE, "actor 002", f"{NAME}.csv would have lost", "check timecode_rate"],
+    ),
+    "face: two timecode rates": (
+        "sync",
+        lambda c: edit_json(c.timecode, lambda v: v.update(face={"002": {"timecode_rate": 30}})),
+        [f"{NAME}.mesh.h5: its timecode_rate is 60, timecode.json says 30"],
+    ),
     "face csv: header only": ("sync", lambda c: live_link(c, lambda t: t.split("\n")[0]), [f"{NAME}.csv: 0 frames, need at least 2"]),
     "face csv: UTF-16": ("sync", lambda c: (live_link(c, str), c.path(".csv").write_text("Timecode", "utf-16")), [f"{NAME}.csv: not a CSV in UTF-8"]),
     "face npy: no description": (
@@ -412,6 +442,36 @@ KINDS = {
         "sync",
         lambda c: edit_json(c.timecode, lambda v: v["body"]["002"].update(start="11:00:00:00")),
         [TAKE, "streams do not overlap", "002 body starts"],
+    ),
+    "timecode: misspelt key": (
+        "sync",
+        lambda c: edit_json(c.timecode, lambda v: v["body"]["002"].update(timecode_rat=30)),
+        [TAKE, "actor 002: unknown key 'timecode_rat' under body", "did you mean 'timecode_rate'?"],
+    ),
+    "timecode: rate of a voice": (
+        "sync",
+        lambda c: edit_json(c.timecode, lambda v: v.update(audio={"002": {"rate": 48_000}})),
+        ["actor 002: unknown key 'rate' under audio", "remove it"],
+    ),
+    "timecode: LTC without a name": (
+        "sync",
+        lambda c: edit_json(c.timecode, lambda v: v.update(audio={"002": {"ltc": ""}})),
+        ["actor 002", "ltc ''", "name of a WAV beside it"],
+    ),
+    "timecode: LTC in another folder": (
+        "sync",
+        lambda c: edit_json(c.timecode, lambda v: v.update(audio={"002": {"ltc": "../ltc.wav"}})),
+        ["actor 002", "ltc '../ltc.wav'"],
+    ),
+    "timecode: LTC that is missing": (
+        "sync",
+        lambda c: edit_json(c.timecode, lambda v: v.update(audio={"002": {"ltc": "ltc.wav"}})),
+        ["actor 002", "ltc.wav: no such file, but audio.ltc"],
+    ),
+    "timecode: LTC in the voice's channel": (
+        "sync",
+        lambda c: edit_json(c.timecode, lambda v: v.update(audio={"002": {"channel": 1, "ltc": 1}})),
+        ["actor 002", "channel 1 of timecode.json is voice and ltc"],
     ),
     "timecode: channel in words": (
         "sync",

@@ -290,3 +290,13 @@ def test_the_span_may_reach_the_ends_and_not_beyond(tmp_path):
             audio.resample_span(stream, start, num_samples, true_rate=RATE)
     with pytest.raises(InputError, match="a true rate of 44100 for a header of 48000"):
         audio.resample_span(stream, 0.0, 100, true_rate=44_100)
+
+
+@pytest.mark.parametrize(
+    ("rate", "flag", "day"), [("30000/1001", "DF", 86_399.9136), ("24000/1001", "NDF", 86_486.4), ("25/1", "NDF", 86_400), ("25/1", "DF", None)]
+)
+def test_ixml_says_how_long_the_recorders_day_is(tmp_path, rate, flag, day):
+    name, content = ixml(48_000)
+    spoken = f"<SPEED><TIMECODE_RATE>{rate}</TIMECODE_RATE><TIMECODE_FLAG>{flag}</TIMECODE_FLAG>".encode()
+    path = write(tmp_path / "x.wav", noise(10), chunks=[bext(48_000)], after=[(name, content.replace(b"<SPEED>", spoken))])
+    assert audio.open_audio(path).day_seconds == (day and pytest.approx(day, abs=1e-9))

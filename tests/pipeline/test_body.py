@@ -187,7 +187,7 @@ def test_joints_are_renamed_by_a_map(work, tmp_path, capsys):
 def test_a_folder_in_the_place_of_an_output_stops_with_one_line(work, capsys):
     _, arguments, (out, report) = work
     out.mkdir(parents=True)
-    refused(body.main, arguments, capsys, f"{out}: a folder, need the path of a file to write", outputs=[report])
+    refused(body.main, arguments, capsys, f"{out}: is a folder, need the name of a file to write", outputs=[report])
 
 
 def test_joints_that_a_map_leaves_out_are_listed_with_what_follows(work, tmp_path, caplog):

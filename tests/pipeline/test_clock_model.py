@@ -79,3 +79,34 @@ def test_too_few_stamps_are_refused(stamps):
 @pytest.mark.parametrize(("rate", "nominal"), [(30.004, 30), (29.9699, 30000 / 1001), (120.01, 120), (37.0, None), (59.9, None)])
 def test_nominal_rate_is_the_standard_one_that_is_near(rate, nominal):
     assert nominal_rate(rate) == nominal
+
+
+@pytest.mark.parametrize("rate", [30, 60])
+@pytest.mark.parametrize("at", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize(("by", "seen"), [(0.3, 0.3), (0.45, 0.45), (2.3, 0.3), (12.7, 0.3), (0.0, 0.0), (5.0, 0.0)])
+def test_a_jump_is_seen_by_the_part_of_it_that_is_no_whole_frame(rate, at, by, seen):
+    """Whole frames cannot be told from lost ones."""
+    stamps, _, _ = recording(rate, drift_ppm=50, jitter=0.3e-3, drop_rate=0.01, seed=4)
+    first = int(at * len(stamps))
+    stamps[first:] += by / rate
+    clock = fit_clock(stamps, where="x")
+    assert clock.step == pytest.approx(seen, abs=0.03)
+    assert abs(clock.step_at - first) <= 2 or not seen
+
+
+def test_jitter_alone_is_no_jump():
+    for seed in range(10):
+        stamps, _, _ = recording(30, jitter=2e-3, drop_rate=0.01, seed=seed)
+        assert fit_clock(np.maximum.accumulate(stamps), where="x").step == 0.0
+
+
+@pytest.mark.parametrize(("rate", "base"), [(30, 30), (60, 60), (60, 30), (120, 30)])
+@pytest.mark.parametrize("drift_ppm", [0.0, 50.0, 133.0])
+@pytest.mark.parametrize("drop_rate", [0.0, 0.02])
+def test_whole_frame_stamps_place_frames_within_one_count(rate, base, drift_ppm, drop_rate):
+    """A label without fractions says no more; which frame of a count was lost, and slips of less than a count, cannot be seen."""
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        _, true, _ = recording(rate, start=36_000 + rng.uniform(0, 1 / base), drift_ppm=drift_ppm, drop_rate=drop_rate, seed=seed)
+        clock = fit_clock(np.floor(true * base + 1e-6) / base, where="x")
+        assert np.abs(clock.seconds - true).max() < 1.01 / base + (rate > base) * 1 / rate

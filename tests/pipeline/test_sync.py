@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import soundfile
 from commands import refused
-from tiny_shoot import write_bwf
+from tiny_shoot import write_bwf, write_mesh
 
-from pipeline import sync
+from pipeline import blendshapes, sync
+from pipeline.arkit import NAMES_52
 from pipeline.errors import InputError
 from pipeline.files import read_json
-from pipeline.timecode import format_timecode
+from pipeline.simulate.ltc import encode_ltc
+from pipeline.timecode import day_seconds, format_timecode
 
 TAKE = "20260101_001"
 
@@ -121,7 +123,10 @@ def backwards(take):
         (lambda t: edit_json(t, lambda v: v.update(voice={})), [TAKE, "has 'voice', need body, face and audio"]),
         (lambda t: edit_json(t, lambda v: v.update(audio=[1])), [TAKE, "audio: got list, need an entry for each actor"]),
         (lambda t: edit_json(t, lambda v: v.update(audio={"002": {"channel": 3}})), ["actor 002", "got channel 3"]),
-        (lambda t: edit_json(t, lambda v: v.update(audio={"002": {"ltc": 1}})), ["actor 002", "no LTC in 1"]),
+        (
+            lambda t: edit_json(t, lambda v: v.update(audio={"002": {"ltc": 1}})),
+            ["actor 002", "channel 1 of timecode.json is voice and ltc, need two"],
+        ),
         (lambda t: edit_json(t, lambda v: v["body"]["002"].update(rate="fast")), ["actor 002", "rate 'fast'"]),
         (lambda t: edit_json(t, lambda v: v["body"]["002"].update(rate=0)), ["actor 002", "rate 0 "]),
         (lambda t: edit_json(t, lambda v: v["body"]["002"].update(start="noon")), ["actor 002", "timecode 'noon'"]),
@@ -228,16 +233,210 @@ def test_the_table_and_the_picture_explain_a_take(shoot, take, caplog):
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_clock_that_was_set_fails_past_the_limit_and_warns_past_half_a_frame(take, capsys, caplog):
+def test_a_clock_that_was_set_fails_past_the_limit_and_warns_below_it(take, capsys, caplog):
     with h5py.File(take / "20260101_002_001.mesh.h5", "r+") as f:
         codes = [code.decode() for code in f["timecode"][()]]
         late = [format_timecode(sync.parse_timecode(code, 60) + 0.0165, 60, digits=6) for code in codes[50:]]
         f["timecode"][50:] = [code.encode() for code in late]
-    refused(
-        sync.main,
-        [*arguments(take), "--max-residual-ms", "1"],
-        capsys,
-        "actor 002: the timecode of the face leaves its own straight line by",
-        "its clock was set",
-    )
+    needles = ["actor 002: 20260101_002_001.mesh.h5: timecode goes on by 1.", "at frame 50", "its clock was set while it recorded"]
+    refused(sync.main, arguments(take), capsys, *needles)
+    sync.main([str(a) for a in [*arguments(take), "--max-step-frames", "0.5"]])
+    assert "was its clock set while it recorded?" in caplog.text
+    assert read_json(take / "out" / "sync.json")["performances"][1]["face"]["step_frames"] == pytest.approx(0.495, abs=0.01)
+
+
+def test_a_clock_that_is_slewed_bends_and_is_refused_past_the_limit(take, capsys):
+    with h5py.File(take / "20260101_002_001.mesh.h5", "r+") as f:
+        codes = [code.decode() for code in f["timecode"][()]]
+        bent = [format_timecode(sync.parse_timecode(code, 60) + 0.03 * (k / 103) ** 2, 60, digits=6) for k, code in enumerate(codes)]
+        f["timecode"][:] = [code.encode() for code in bent]
+    argv = [*arguments(take), "--max-residual-ms", "1", "--max-step-frames", "9"]
+    refused(sync.main, argv, capsys, "actor 002: the timecode of the face leaves its own straight line by")
+
+
+@pytest.mark.parametrize(("rate", "separator"), [(30_000 / 1001, ";"), (30_000 / 1001, ":"), (24_000 / 1001, ":"), (25, ":")])
+@pytest.mark.parametrize("by", ["timecode.json", "TimeReference"])
+def test_midnight_is_where_the_labels_say_at_every_counting(tmp_path, rate, separator, by):
+    """A face that starts 40 frames before midnight, a voice 10 frames after it: 50 frames apart."""
+    drop = separator == ";"
+    day = day_seconds(rate, drop_frame=drop)
+    codes = [format_timecode(day - 40 / rate + k / rate, rate, drop_frame=drop) for k in range(200)]
+    write_mesh(tmp_path / "x.mesh.h5", np.zeros((200, 4, 3)), codes, rate=rate)
+    entry = {"timecode_rate": rate, "drop_frame": drop}
+    if by == "TimeReference":
+        write_bwf(tmp_path / "x.wav", np.zeros(48_000 * 5), 48_000, 10 / rate)
+    else:
+        soundfile.write(tmp_path / "x.wav", np.zeros(48_000 * 5), 48_000)
+        entry["start"] = f"00:00:00{separator}10"
+    (tmp_path / "timecode.json").write_text(json.dumps({"face": {"001": {}}, "audio": {"001": entry}}))
+    files = {"bvh": [], "face": [tmp_path / "x.mesh.h5"], "wav": [tmp_path / "x.wav"]}
+    sync.run(timecode=tmp_path / "timecode.json", actors=["001"], **files, out=tmp_path / "sync.json", options=sync.config.Sync())
+    found = read_json(tmp_path / "sync.json")["performances"][0]
+    assert found["audio"]["start"] - found["face"]["start"] == pytest.approx(50 / rate, abs=1.1 / 48_000)
+
+
+def test_start_and_end_may_stand_on_both_sides_of_an_ntsc_midnight(tmp_path):
+    path = tmp_path / "x.bvh"
+    head = "HIERARCHY\nROOT Hips\n{\nOFFSET 0 0 0\nCHANNELS 3 Zrotation Xrotation Yrotation\n}\nMOTION\nFrames: 100\nFrame Time: 0.0333667\n"
+    path.write_text(head + "0 0 0\n" * 100)
+    found = sync.body_stream(path, {"start": "23:59:58:20", "end": "00:00:01:29", "rate": 29.97}, "take 7")
+    assert found["frames"] == 100 and found["source"] == "start, rate and end" and found["day_seconds"] == pytest.approx(86_486.4)
+
+
+def test_a_time_reference_of_a_long_day_is_read(tmp_path):
+    """Non-drop timecode at 23.976 runs to 86,486.4 s."""
+    write_bwf(tmp_path / "x.wav", np.zeros(48_000), 48_000, 86_450.0)
+    assert sync.audio_stream(tmp_path / "x.wav", "take 7")["start"] == 86_450.0
+    write_bwf(tmp_path / "x.wav", np.zeros(48_000), 48_000, 86_487.0)
+    with pytest.raises(InputError, match="TimeReference is 86487.000 s, need a time of day below 86486.4 s"):
+        sync.audio_stream(tmp_path / "x.wav", "take 7")
+
+
+def live_link(path, base: int, frames: int = 182) -> None:
+    """A Live Link Face recording at 30 fps whose timecode counts at `base`, weights that rise to 1."""
+    codes = [format_timecode(36_000 + k / 30, base) for k in range(frames)]
+    rows = [",".join([code, "61", *[f"{k / (frames - 1):.6f}"] * 52]) for k, code in enumerate(codes)]
+    path.write_text("\n".join([",".join(["Timecode", "BlendShapeCount", *NAMES_52]), *rows]) + "\n")
+
+
+def test_a_live_link_recording_counts_at_the_rate_of_its_entry(take):
+    """And the stages that read it after sync count alike."""
+    path = take / "20260101_001_001.csv"
+    live_link(path, 30)
+    with pytest.raises(InputError, match=r"actor 001: 20260101_001_001.csv would have lost 180 of 362 frames at .* check timecode_rate"):
+        sync.face_stream(path, {}, "take 7, actor 001")
+    found = sync.face_stream(path, {"timecode_rate": 30}, "take 7, actor 001")
+    assert found["dropped"] == 0 and found["rate"] == pytest.approx(30, rel=1e-6) and found["start"] == pytest.approx(36_000)
+    edit_json(take, lambda v: v.update(face={"001": {"timecode_rate": 30}}))
+    changed = [take / "20260101_001_001.csv" if str(a).endswith("001_001.mesh.h5") else a for a in arguments(take)]
+    sync.main([str(a) for a in changed])
+    out = {"out": take / "out" / "x.npy", "out_report": take / "out" / "x.json"}
+    blendshapes.run(face=path, rig=None, sync=take / "out" / "sync.json", performance="20260101_001_001", **out, options=sync.config.Blendshapes())
+    start = read_json(take / "out" / "sync.json")["start_seconds"]
+    assert np.load(out["out"])[[0, 60], 0] == pytest.approx((start - 36_000 + np.array([0, 2])) * 30 / 181, abs=1e-3)
+
+
+def test_a_mesh_and_its_entry_must_count_alike(take):
+    path = take / "20260101_001_001.mesh.h5"
+    with pytest.raises(InputError, match="its timecode_rate is 60, timecode.json says 30; correct one"):
+        sync.face_stream(path, {"timecode_rate": 30}, "take 7, actor 001")
+    assert sync.face_stream(path, {"timecode_rate": 60}, "take 7, actor 001")["timecode_rate"] == 60
+
+
+def test_columns_of_the_table_stand_apart():
+    """Seven words of figures in each row, at the largest that a recording can show."""
+    stream = {"start": 86_486.1234, "end": 90_000.0, "rate": 192_000.1234, "drift_ppm": -1234.5, "dropped": 12345, "duplicates": 12345}
+    stream |= {"jitter_ms": 1234.567, "residual_ms": 1234.567, "source": "bext"}
+    take = {"start_seconds": 172_000.0, "performances": [{"actor": "001", "audio": stream}]}
+    head, row = sync.table(take)
+    figures = ["86486.1234", "85513.8766", "192000.1234", "-1234.5", "ppm", "12345", "12345", "1234.567", "ms", "1234.567", "ms"]
+    assert row.split() == ["001", "audio", *figures, "bext"]
+    assert head.index("known by") == row.index("bext")
+
+
+def test_the_picture_shows_its_axis_label(shoot, take, monkeypatch):
+    from pipeline import report_figure
+
     sync.main([str(a) for a in arguments(take)])
+    seen = {}
+
+    def save(figure, path):
+        figure.canvas.draw()
+        seen["label"], seen["figure"] = figure.axes[0].xaxis.label.get_window_extent(), figure.bbox
+
+    monkeypatch.setattr(report_figure, "save", save)
+    sync.draw(take / "x.png", read_json(take / "out" / "sync.json"))
+    assert seen["label"].y0 >= 0 and seen["label"].y1 <= seen["figure"].y1
+
+
+def test_commands_that_cannot_be_met_stop_with_one_line(take, capsys):
+    out = [take / "out" / "sync.json"]
+    refused(sync.main, [*arguments(take), "--rig", "one.npz"], capsys, "got 1 --rig, need one for each actor", outputs=out)
+    refused(
+        sync.main, [*arguments(take), "--out-picture", take / "x.xyz"], capsys, "x.xyz: got a picture .xyz, need .png", outputs=[*out, take / "x.xyz"]
+    )
+    refused(sync.main, [*arguments(take), "--out-picture", take], capsys, "is a folder, need the name of a file", outputs=out)
+    refused(sync.main, [*arguments(take), "--out", take], capsys, "is a folder, need the name of a file", outputs=out)
+    refused(sync.main, [*arguments(take), "--out", take / "timecode.json" / "x.json"], capsys, "timecode.json is a file, need a folder")
+
+
+def stereo(take):
+    soundfile.write(take / "ltc.wav", np.zeros((48_000, 2)), 48_000)
+    edit_json(take, lambda v: v.update(audio={"002": {"ltc": "ltc.wav"}}))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "needles"),
+    [
+        (lambda t: edit_json(t, lambda v: v.update(audio={"002": {"ltc": ""}})), ["actor 002", "ltc ''", "name of a WAV beside it"]),
+        (lambda t: edit_json(t, lambda v: v.update(audio={"002": {"ltc": "../x.wav"}})), ["actor 002", "ltc '../x.wav'"]),
+        (lambda t: edit_json(t, lambda v: v.update(audio={"002": {"ltc": ".."}})), ["actor 002", "ltc '..'"]),
+        (lambda t: edit_json(t, lambda v: v.update(audio={"002": {"ltc": "x.wav"}})), ["actor 002", "x.wav: no such file, but audio.ltc"]),
+        (stereo, ["actor 002", "ltc.wav: 2 channels, need the LTC alone"]),
+        (
+            lambda t: edit_json(t, lambda v: v.update(audio={"002": {"rate": 48_000}})),
+            ["actor 002: unknown key 'rate' under audio", "audio has start"],
+        ),
+        (
+            lambda t: edit_json(t, lambda v: v["body"]["002"].update(strat="x")),
+            ["actor 002: unknown key 'strat' under body", "did you mean 'start'?"],
+        ),
+    ],
+)
+def test_entries_that_would_not_be_read_stop_with_one_line(take, capsys, spoil, needles):
+    spoil(take)
+    refused(sync.main, arguments(take), capsys, *needles, outputs=[take / "out" / "sync.json"])
+
+
+def test_a_start_that_is_not_used_and_far_off_is_told(take, caplog):
+    edit_json(take, lambda v: v.update(audio={"001": {"start": "10:00:09:00"}}, face={"002": {"start": "10:00:08:00"}}))
+    sync.main([str(a) for a in arguments(take)])
+    warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warned) == 2
+    assert "actor 001: start under audio in timecode.json says 36009.000 s, bext 3600" in warned[0]
+    assert "actor 002: start under face in timecode.json says 36008.000 s, the face's own timecode 3600" in warned[1]
+
+
+def recorded(kind: str, seconds: float, rate: float, *, source: str, others: float = 60.0) -> dict:
+    """A performance whose stream of this kind claims `seconds` at `rate`, beside others that last `others`."""
+    face = {"start": 10.0, "end": 10 + others, "rate": 60.0, "source": "timecode per frame", "frames": 0}
+    streams = {"face": face, "audio": {"start": 10.0, "end": 10 + others}}
+    frames = int(seconds * rate) + 1
+    return streams | {kind: {"start": None, "end": seconds, "rate": rate, "source": source, "frames": frames}}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "others", "warns"), [(72.0, 60.0, True), (62.5, 60.0, False), (12.0, 10.0, False), (14.0, 10.0, True), (55.0, 60.0, True)]
+)
+def test_a_body_that_lasts_oddly_long_or_short_is_told(caplog, seconds, others, warns):
+    """72 s are what a header of 100 fps says of 60 s at 120."""
+    sync.lying_rate(recorded("body", seconds, 100.0, source="start and header rate", others=others), "take 7, actor 001")
+    assert ("the body lasts" in caplog.text) == warns
+    if seconds == 72:
+        assert (
+            "take 7, actor 001: the body lasts 72.0 s for 7201 frames at 100 fps, the face 60.0 s; check its rate, 120 fps would agree" in caplog.text
+        )
+
+
+@pytest.mark.parametrize("source", ["none", "start and rate"])
+def test_a_face_without_timecode_at_twice_its_rate_is_refused(caplog, source):
+    with pytest.raises(InputError, match=r"actor 001: .* 60 fps but the audio lasts 60.0 s for 1801 frames \(30.0 fps\); correct the rate"):
+        sync.lying_rate(recorded("face", 30.0, 60.0, source=source), "take 7, actor 001")
+    sync.lying_rate(recorded("face", 30.0, 60.0, source="timecode per frame"), "take 7, actor 001")
+    sync.lying_rate(recorded("face", 50.0, 36.0, source=source), "take 7, actor 001")
+    assert caplog.text.count("the face lasts 50.0 s") == 1
+
+
+def test_ltc_that_was_set_while_it_recorded_is_refused(tmp_path, caplog):
+    """0.4 of a frame later from 5 s on: too little for the decoder to see a jump."""
+    first, second = (encode_ltc(36_000 + extra, 30, 480_000, 48_000) for extra in (0.0, 0.4 / 30))
+    channels = np.stack([np.zeros(480_000), np.where(np.arange(480_000) < 240_000, first, second)], 1)
+    soundfile.write(tmp_path / "x.wav", channels, 48_000)
+    with pytest.raises(InputError, match=r"x.wav: LTC: timecode goes on by .* stays 0.40 of a frame beside"):
+        sync.audio_stream(tmp_path / "x.wav", "take 7", {"channel": 1, "ltc": 2})
+    assert sync.audio_stream(tmp_path / "x.wav", "take 7", {"channel": 1, "ltc": 2}, max_step_frames=0.5)["step_frames"] == pytest.approx(
+        0.4, abs=0.01
+    )
+    assert "was its clock set" in caplog.text
+    soundfile.write(tmp_path / "x.wav", np.stack([0 * first, first], 1), 48_000)
+    assert sync.audio_stream(tmp_path / "x.wav", "take 7", {"channel": 1, "ltc": 2})["step_frames"] == pytest.approx(0, abs=0.01)

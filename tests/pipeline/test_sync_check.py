@@ -125,3 +125,29 @@ def test_quality_names_what_is_off(values, reason):
 def test_quality_says_nothing_of_agreement_and_abstention():
     performances = {NAMES[0]: {"verdict": "agrees", "lag_seconds": 0.0}, NAMES[1]: {"verdict": "abstains", "lag_seconds": None}}
     assert list(quality.part_reasons({"sync_check": {TAKE: {"swapped": None, "performances": performances}}}, 60)) == []
+
+
+def clapped(apart: float) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Still faces and quiet microphones that hear one clap, the second `apart` seconds later."""
+    rng = np.random.default_rng(3)
+    sound = 0.4 * rng.standard_normal(7200) * np.exp(-np.arange(7200) / (0.008 * RATE))
+    voices = [1e-3 * rng.standard_normal(6 * RATE) for _ in range(2)]
+    for voice, at in zip(voices, (2.0, 2.0 + apart), strict=True):
+        voice[round(at * RATE) : round(at * RATE) + len(sound)] += sound
+    return [np.zeros((180, 51))] * 2, voices
+
+
+@pytest.mark.parametrize(("apart", "warns"), [(0.01, False), (0.05, True), (-0.05, True)])
+def test_a_clap_that_is_heard_at_two_times_is_warned_of_past_half_a_frame(tmp_path, caplog, apart, warns):
+    found = checked(tmp_path, *clapped(apart))
+    assert found["clap_offset_seconds"] == pytest.approx(apart, abs=1e-3)
+    warned = [r.getMessage() for r in caplog.records if r.levelname == "WARNING" and "clap" in r.getMessage()]
+    assert len(warned) == warns and all(f"clap {1e3 * apart:+.0f}." in line for line in warned)
+    assert [reason for reason in quality.part_reasons({"sync_check": {TAKE: found}}, 180)] == (
+        [f"the second microphone heard the same clap {1e3 * apart:+.0f} ms after the first"] if warns else []
+    )
+
+
+def test_a_clap_past_the_limit_fails_like_a_confident_lag(tmp_path, capsys):
+    argv = arguments(tmp_path, *clapped(0.1), "--max-offset-seconds", "0.05")
+    refused(sync_check.main, argv, capsys, f"take {TAKE}: the second microphone heard the same clap +100", "need 50 ms or less")

@@ -64,10 +64,10 @@ def estimate(points: np.ndarray, reference: np.ndarray, *, similarity: bool = Fa
         pose = _procrustes(safe, np.asarray(reference, float), weights, similarity)
         fitted = pose.scale[:, None, None] * (reference @ pose.rotation.transpose(0, 2, 1)) + pose.translation[:, None]
         squared = np.where(there, ((safe - fitted) ** 2).sum(2), np.nan)
-        with np.errstate(all="ignore"):
-            spread = np.maximum(np.nanmedian(squared, axis=1) / 2.366, NOISE_CM**2)  # the median of chi-squared with 3 degrees
+        middle = np.nanmedian(np.where(there.any(1)[:, None], squared, 0.0), axis=1)  # a frame without any point has no pose in the end
+        spread = np.maximum(middle / 2.366, NOISE_CM**2)  # the median of chi-squared with 3 degrees
         # a vertex at three times the spread still has a fair say, one at ten times almost none
-        weights = np.where(there, 1 / (1 + squared / (9 * spread[:, None])) ** 2, 0.0)
+        weights = np.where(there, 1 / (1 + np.where(there, squared, 0.0) / (9 * spread[:, None])) ** 2, 0.0)
     poor = there.sum(1) < min(MIN_STILL, len(reference))
     pose.rotation[poor], pose.translation[poor], pose.scale[poor] = np.nan, np.nan, np.nan
     return pose

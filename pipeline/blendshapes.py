@@ -243,6 +243,8 @@ def run(
     used = usable & single
     bring: dict[str, Any] = {"max_gap_seconds": options.max_gap_seconds, "where": where}
     brought = clock.at_times(weights[used], seconds[used], times, **bring)
+    if stream.is_mesh and options.method == "bounded":
+        brought = np.clip(brought, 0.0, 1.0)  # the low-pass swings a little beyond what it is given
     poses = np.tile([0.0, 0, 0, 0, 0, 0, 1], (len(times), 1))
     if pose is not None and report["stabilised"] != "none":
         poses[:, :3] = clock.at_times(pose.translation[used], seconds[used], times, **bring)
@@ -251,7 +253,7 @@ def run(
     _write(out, brought)
     if out_pose:
         _write(out_pose, poses)
-    log.info("%s: %s", performance, report)
+    log.info("%s: %s", performance, {key: value for key, value in report.items() if key not in ("worst", "extreme")})
     write_json(out_report, report)
 
 

@@ -7,6 +7,7 @@ of one section of the config, each a flag of the same name: `--block-frames 64`.
 import argparse
 import json
 import logging
+import os
 import sys
 import typing
 from collections.abc import Callable, Iterable, Iterator, Sized
@@ -63,6 +64,9 @@ def execute(arguments: argparse.ArgumentParser, run: Callable, argv: list[str] |
         sys.exit(_report(f"option {flag(name)}: got {first['input']!r}: {first['msg']}"))
     except InputError as error:
         sys.exit(_report(str(error)))
+    except BrokenPipeError:  # whoever read our output has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
 
 
 def _report(line: str) -> int:

@@ -103,3 +103,14 @@ def test_every_stage_has_help(name, capsys):
     with pytest.raises(SystemExit) as stop:
         importlib.import_module(f"pipeline.{name}").main(["--help"])
     assert stop.value.code == 0 and "--out" in capsys.readouterr().out
+
+
+def test_a_reader_that_has_seen_enough_gets_no_traceback():
+    code = (
+        "from pipeline import stage\nstage.execute(stage.parser('Doc.'), lambda: [print('line ' + 'x' * 100, flush=True) for _ in range(10**5)], [])"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout and process.stderr
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == "" and process.wait() == 0

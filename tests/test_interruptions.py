@@ -38,9 +38,15 @@ def digests(project: Path) -> dict[str, str]:
 
 
 def stages(project: Path, name: str) -> list[int]:
-    """Process ids of the stages that run in a project, by what their command line holds."""
+    """Process ids of the stages that run in a project, by what their command line holds; one that has ended is none."""
     found = subprocess.run(["pgrep", "-f", f"python -m {name}"], capture_output=True, text=True).stdout.split()
-    return [int(pid) for pid in found if Path(f"/proc/{pid}/cwd").exists() and Path(f"/proc/{pid}/cwd").resolve() == project.resolve()]
+    running = []
+    for pid in found:
+        with contextlib.suppress(OSError):  # it is gone
+            ended = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+            if not ended and Path(f"/proc/{pid}/cwd").resolve() == project.resolve():
+                running.append(int(pid))
+    return running
 
 
 def finished_jobs(project: Path) -> int:
@@ -72,8 +78,9 @@ def kill_one(project: Path, victim: str, *, after: int, delay: float) -> None:
         for pid in [driver.pid] if victim == "driver" else stages(project, pattern)[-1:]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        # where the kill came too late for its process, another is struck soon, or the stages would be over
         with contextlib.suppress(subprocess.TimeoutExpired):
-            driver.wait(timeout=20)
+            driver.wait(timeout=4)
         return ended()
 
     try:

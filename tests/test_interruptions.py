@@ -37,16 +37,26 @@ def digests(project: Path) -> dict[str, str]:
     return {str(path.relative_to(project)): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(files)}
 
 
-def stages(project: Path, name: str) -> list[int]:
-    """Process ids of the stages that run in a project, by what their command line holds; one that has ended is none."""
+def stages(driver: int, name: str) -> list[int]:
+    """Process ids of the stages that a driver runs, by what their command line holds.
+
+    Stages of a driver that was killed before may still be running: their end is nothing to this one.
+    """
     found = subprocess.run(["pgrep", "-f", f"python -m {name}"], capture_output=True, text=True).stdout.split()
-    running = []
-    for pid in found:
-        with contextlib.suppress(OSError):  # it is gone
-            ended = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-            if not ended and Path(f"/proc/{pid}/cwd").resolve() == project.resolve():
-                running.append(int(pid))
-    return running
+    return [int(pid) for pid in found if driver in ancestors(int(pid))]
+
+
+def ancestors(pid: int) -> list[int]:
+    """Parents of a process, nearest first; none where it has ended."""
+    result: list[int] = []
+    with contextlib.suppress(OSError):  # it is gone
+        while pid > 1:
+            state, parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:2]
+            if state == "Z":
+                return []
+            pid = int(parent)
+            result.append(pid)
+    return result
 
 
 def finished_jobs(project: Path) -> int:
@@ -75,7 +85,10 @@ def kill_one(project: Path, victim: str, *, after: int, delay: float) -> None:
 
     def strike() -> bool:
         # the youngest: an older one may end by itself between being found and being killed, and then the run goes on
-        for pid in [driver.pid] if victim == "driver" else stages(project, pattern)[-1:]:
+        struck = [driver.pid] if victim == "driver" else stages(driver.pid, pattern)[-1:]
+        if not struck:
+            return ended()  # between two stages: the next one may be over in less than a second
+        for pid in struck:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         # where the kill came too late for its process, another is struck soon, or the stages would be over
@@ -84,7 +97,7 @@ def kill_one(project: Path, victim: str, *, after: int, delay: float) -> None:
         return ended()
 
     try:
-        wait_until(lambda: ended() or (finished_jobs(project) >= after and bool(stages(project, pattern))), f"a {victim} to kill", log)
+        wait_until(lambda: ended() or (finished_jobs(project) >= after and bool(stages(driver.pid, pattern))), f"a {victim} to kill", log)
         time.sleep(delay)
         assert not ended(), f"the run ended before the kill of {victim}: {log.read_text()[-2000:]}"
         wait_until(strike, f"the end of the run after the kill of {victim}", log)

@@ -98,7 +98,10 @@ class Blendshapes(Section):
 class Separation(Section):
     """Each actor's voice out of what both microphones picked up."""
 
-    method: Literal["mask", "none"] = Field(default="mask", description="mask: cross-microphone power-ratio mask; none: the microphones as they are")
+    method: Literal["mask", "ilrma", "none"] = Field(
+        default="mask",
+        description="mask: cross-microphone power-ratio mask; ilrma: independent low-rank matrix analysis; none: the microphones as they are",
+    )
 
 
 class Transcripts(Section):

@@ -27,6 +27,7 @@ import numpy as np
 import pyroomacoustics
 import soxr
 import torch
+from scipy.signal import oaconvolve
 
 from pipeline import audio, config
 from pipeline.accuracy import si_sdr
@@ -80,7 +81,7 @@ def rooms(folder: Path):
     dry = conversation(folder)
     for rt60 in RT60_S:
         rir = responses(rt60)
-        images = [[np.fft.irfft(np.fft.rfft(dry[j], n := len(dry[j]) + len(rir[k][j])) * np.fft.rfft(rir[k][j], n), n)[: len(dry[j])] for j in range(2)] for k in range(2)]  # fmt: skip
+        images = [[oaconvolve(dry[j], rir[k][j])[: dry.shape[1]] for j in range(2)] for k in range(2)]
         loudness = [1 / np.sqrt(np.mean(images[k][k] ** 2)) * 0.05 for k in range(2)]
         for crosstalk, noise_db, quiet in itertools.product(CROSSTALK_DB, (None, -40), (None, 1)):
             level = [loudness[k] * (10 ** (QUIET_DB / 20) if k == quiet else 1) for k in range(2)]

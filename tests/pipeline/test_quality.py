@@ -38,7 +38,7 @@ def test_a_clean_take_is_good(take, tmp_path):
         report(tmp_path, "sync", "20260101_001", frames=60, performances=[{"actor": "001", "face": {"dropped": 1, "frames": 400, "rate": 60.002}}]),
         report(tmp_path, "body", NAMES[0], nan_rows_interpolated=0),
         report(tmp_path, "fit", NAMES[0], nan_frames_interpolated=0, residual_rms_cm=0.01),
-        report(tmp_path, "separation", "20260101_001", clipped_samples=[0, 0], samples=96_000),
+        report(tmp_path, "separation", NAMES[0], clipped_samples=0, samples=96_000, leak_after_db=-31.0),
     ]
     found = result(take)
     assert found["verdict"] == "good" and found["reasons"] == [] and found["take"] == "20260101_001"
@@ -52,7 +52,8 @@ def test_a_clean_take_is_good(take, tmp_path):
         ("sync", {"performances": [{"actor": "001", "face": {"rate": 59.9}}]}, "59.900 fps, its clock drifts"),
         ("body", {"nan_rows_interpolated": 9}, "9 body frames with NaN were interpolated"),
         ("fit", {"residual_rms_cm": 0.5}, "fit the mesh to 0.500 cm only"),
-        ("separation", {"clipped_samples": [0, 500], "samples": 96_000}, "clipped in 500 samples"),
+        ("separation", {"clipped_samples": 500, "samples": 96_000}, "x: the microphone is clipped in 500 samples"),
+        ("separation", {"clipped_samples": 0, "samples": 96_000, "leak_after_db": -9.0}, "heard in the voice, 9 dB below"),
     ],
 )
 def test_reports_that_need_a_look(take, tmp_path, kind, values, reason):

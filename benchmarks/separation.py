@@ -7,7 +7,8 @@ Takes of the simulated shoot (pipeline.simulate), whose clean voices are known, 
 INTERACT_REAL_DATA names; skipped where missing) in a simulated room of 5 x 4 x 2.7 m (pyroomacoustics, image sources): two people
 1.5 m apart, each microphone 7 cm from its mouth. The way from one mouth to the other's microphone is scaled so that the crosstalk
 (a voice's level there against its level in its own microphone) is -21, -14 and -8 dB; reverberation lasts 0.3 or 0.6 s, microphones
-have noise 40 dB below the voice or none, and both people are equally loud or the second 12 dB quieter.
+have noise 40 dB below the voice or none, and both people are equally loud or the second 12 dB quieter. Further cells
+turn the second recorder 12 dB up or down, and let the second person walk 1.5 m during the take.
 
 SI-SDR is against the voice as it comes to its own microphone (direct sound and the room's), over all frequencies at 48 kHz. SIR is
 BSS Eval's with filters of 64 ms at 16 kHz (fast_bss_eval): what is left of the other voice, whichever way it took through the room.
@@ -39,6 +40,8 @@ from pipeline.simulate import plan, take
 SIR_RATE, SIR_TAPS = 16_000, 1024
 CROSSTALK_DB, RT60_S, QUIET_DB = (-21, -14, -8), (0.3, 0.6), -12
 QUIET_GAIN_DB = 3.0
+ROOM_M = [5, 4, 2.7]
+WALK_M, STEP_M = 1.5, 0.1
 MOUTHS_M = np.array([[1.75, 2.1, 1.5], [3.25, 1.9, 1.6]])
 TO_MICROPHONE_M = np.array([[0.05, -0.03, -0.04], [-0.05, 0.03, -0.04]])
 
@@ -50,15 +53,38 @@ def sir(found: np.ndarray, voices: np.ndarray) -> np.ndarray:
     return fast_bss_eval.bss_eval_sources(*pair, filter_length=SIR_TAPS, compute_permutation=False)[1].numpy()
 
 
-def responses(rt60: float) -> list[list[np.ndarray]]:
-    """Room responses [microphone][mouth] at OUT_RATE."""
-    absorption, order = pyroomacoustics.inverse_sabine(rt60, [5, 4, 2.7])
-    room = pyroomacoustics.ShoeBox([5, 4, 2.7], fs=OUT_RATE, materials=pyroomacoustics.Material(absorption), max_order=order)
-    for mouth in MOUTHS_M:
+def responses(rt60: float, steps_m: float = 0.0) -> list[list[np.ndarray]]:
+    """Room responses [microphone][mouth] at OUT_RATE; `steps_m` is how far the second person has walked along the room's y."""
+    absorption, order = pyroomacoustics.inverse_sabine(rt60, ROOM_M)
+    room = pyroomacoustics.ShoeBox(ROOM_M, fs=OUT_RATE, materials=pyroomacoustics.Material(absorption), max_order=order)
+    mouths = MOUTHS_M + [[0, 0, 0], [0, steps_m, 0]]
+    for mouth in mouths:
         room.add_source(mouth)
-    room.add_microphone_array((MOUTHS_M + TO_MICROPHONE_M).T)
+    room.add_microphone_array((mouths + TO_MICROPHONE_M).T)
     room.compute_rir()
     return room.rir
+
+
+def images_of(dry: np.ndarray, rirs: list[list[list[np.ndarray]]]) -> np.ndarray:
+    """Each voice in each microphone (microphone, mouth, S) of dry voices (2, S); responses follow each other in time, cross-faded."""
+    num_samples = dry.shape[1]
+    at = np.linspace(0, len(rirs) - 1, num_samples)
+    images = np.zeros((2, 2, num_samples))
+    for i, rir in enumerate(rirs):
+        now = dry * np.clip(1 - np.abs(at - i), 0, 1)
+        for k, j in itertools.product(range(2), repeat=2):
+            images[k, j] += oaconvolve(now[j], rir[k][j])[:num_samples]
+    return images
+
+
+def mix(images: np.ndarray, crosstalk_db: float, *, noise_db: float | None = None, quiet: int | None = None, hot_db: float = 0.0):
+    """Microphones and the voices in them, (2, S) each; the second recorder's gain is `hot_db` above the first's."""
+    level = [10 ** ((QUIET_DB if k == quiet else 0) / 20) * 0.05 for k in range(2)]
+    voices = np.stack([level[k] * images[k, k] / np.std(images[k, k]) for k in range(2)])
+    leaks = np.stack([10 ** (crosstalk_db / 20) * level[1 - k] * images[k, 1 - k] / np.std(images[k, 1 - k]) for k in range(2)])
+    noise = np.random.default_rng(0).standard_normal(voices.shape) * (0 if noise_db is None else 10 ** (noise_db / 20) * voices.std(1, keepdims=True))
+    gain = np.array([[1.0], [10 ** (hot_db / 20)]])
+    return (gain * (voices + leaks + noise)).astype(np.float32), gain * voices
 
 
 def conversation(folder: Path) -> np.ndarray:
@@ -80,20 +106,16 @@ def rooms(folder: Path):
     """(name, quiet, microphones (2, S), voices (2, S)) of every setting of the room; `quiet` is the quieter actor, or None."""
     dry = conversation(folder)
     for rt60 in RT60_S:
-        rir = responses(rt60)
-        images = [[oaconvolve(dry[j], rir[k][j])[: dry.shape[1]] for j in range(2)] for k in range(2)]
-        loudness = [1 / np.sqrt(np.mean(images[k][k] ** 2)) * 0.05 for k in range(2)]
+        images = images_of(dry, [responses(rt60)])
         for crosstalk, noise_db, quiet in itertools.product(CROSSTALK_DB, (None, -40), (None, 1)):
-            level = [loudness[k] * (10 ** (QUIET_DB / 20) if k == quiet else 1) for k in range(2)]
-            voices = np.stack([level[k] * images[k][k] for k in range(2)])
-            leaks = [
-                10 ** (crosstalk / 20) * images[k][1 - k] * np.sqrt(np.mean(voices[1 - k] ** 2) / np.mean(images[k][1 - k] ** 2)) for k in range(2)
-            ]
-            rng = np.random.default_rng(0)
-            noise = [0 if noise_db is None else 10 ** (noise_db / 20) * np.std(voices[k]) * rng.standard_normal(len(dry[0])) for k in range(2)]
-            mics = np.stack([voices[k] + leaks[k] + noise[k] for k in range(2)]).astype(np.float32)
-            name = f"room, RT60 {rt60} s, {crosstalk} dB, {'no noise' if noise_db is None else f'noise {noise_db} dB'}"
-            yield name, quiet, mics, voices
+            name = f"RT60 {rt60} s, {crosstalk} dB, {'no noise' if noise_db is None else f'noise {noise_db} dB'}"
+            yield name, quiet, *mix(images, crosstalk, noise_db=noise_db, quiet=quiet)
+    for quiet, hot_db in ((None, 12), (1, -12)):
+        yield f"RT60 {rt60} s, -14 dB, second recorder {hot_db:+} dB", quiet, *mix(images, -14, quiet=quiet, hot_db=hot_db)
+    walk = [responses(RT60_S[0], step) for step in np.linspace(0, WALK_M, round(WALK_M / STEP_M) + 1)]
+    images = images_of(dry, walk)
+    for crosstalk in CROSSTALK_DB:
+        yield f"RT60 {RT60_S[0]} s, {crosstalk} dB, the second walks {WALK_M:g} m", None, *mix(images, crosstalk)
 
 
 def simulated(num_takes: int, seconds: float, crosstalk_db: float, seed: int):
@@ -152,9 +174,8 @@ def main() -> None:
                 quiet_gains += [gains[-1]] if who == "quiet" else []
     print("\n" + "\n".join(f"{method}: {seconds / length:.3f} x real time" for method, seconds in took.items()))
     if gains:
-        print(
-            f"{default} against the microphone: {min(gains):+.1f} to {max(gains):+.1f} dB, quiet talkers at least {min(quiet_gains, default=np.nan):+.1f} dB"
-        )
+        least = min(quiet_gains, default=np.nan)
+        print(f"{default} against the microphone: {min(gains):+.1f} to {max(gains):+.1f} dB, quiet talkers at least {least:+.1f} dB")
         sys.exit(int(min(gains) < 0 or min(quiet_gains, default=QUIET_GAIN_DB) < QUIET_GAIN_DB))
 
 

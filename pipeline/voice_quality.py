@@ -3,8 +3,8 @@
 Pure functions on samples, and on segments: sorted, disjoint stretches of speech as (start, end) in seconds.
 
 Speech is what Silero VAD finds at 16 kHz (its model comes with the package faster-whisper). A voice still holds some of
-the other one, and a detector hears that too: so a piece of one actor's speech during which the other speaks more than
-LEAK_DB louder is the leak, and is taken out. A quiet actor who is spoken over from beginning to end is lost with it.
+the other one, and a detector hears that too: so of one actor's speech the moments in which the other's voice is more than
+LEAK_DB louder are the leak, and are taken out. What a quiet actor says under the other's speech is lost with them.
 """
 
 from collections.abc import Sequence
@@ -21,6 +21,7 @@ CLIPPED_RUN = 3
 FLOOR_FRAME_SECONDS, FLOOR_SHARE = 0.05, 0.1
 LOWEST_DB = -120.0
 LEAK_DB = 6.0
+LEVEL_SECONDS, LEVEL_STEP = 0.3, 0.02
 MIN_SPEECH_SECONDS, MIN_PAUSE_SECONDS, PAD_SECONDS = 0.1, 0.2, 0.03
 MIN_ALONE_SECONDS = 0.5
 """How long one must speak alone for a level to be taken from it."""
@@ -64,23 +65,31 @@ def detect_speech(audio: np.ndarray) -> Segments:
     return [(segment["start"] / AUDIO_RATE, segment["end"] / AUDIO_RATE) for segment in found]
 
 
-def own_speech(heard: Segments, others: Segments, own: np.ndarray, other: np.ndarray) -> Segments:
-    """What of the speech heard in a voice is its owner's: each piece in which the other is heard too is held against the other's level.
+def own_speech(heard: Segments, own: np.ndarray, other: np.ndarray) -> Segments:
+    """What of the speech heard in a voice is its owner's: without the moments in which the other voice is more than LEAK_DB louder.
 
-    heard, others: speech found in the two voices; own, other: the voices (S,) at 16 kHz.
+    own, other: the voices (S,) at 16 kHz. Levels are those of LEVEL_SECONDS round each moment, so that a pause between
+    two words is not the other's; what stays in pieces is joined over short pauses.
     """
-    cuts = sorted({edge for segment in others for edge in segment})
+    shorter = min(len(own), len(other))
+    levels = [_levels(x[:shorter]) for x in (own, other)]
+    louder = levels[1] > 10 ** (LEAK_DB / 10) * levels[0]
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], louder, [False]]))).reshape(-1, 2) * LEVEL_STEP
     kept: Segments = []
-    for start, end in heard:
-        edges = [start, *(cut for cut in cuts if start < cut < end), end]
-        for a, b in zip(edges, edges[1:]):
-            spoken_over = any(first < b and a < stop for first, stop in others)
-            if spoken_over and _power(other, [(a, b)]) > 10 ** (LEAK_DB / 10) * _power(own, [(a, b)]):
-                continue
-            if kept and kept[-1][1] == a:
-                a = kept.pop()[0]
-            kept.append((a, b))
-    return [(a, b) for a, b in kept if b - a >= MIN_SPEECH_SECONDS]
+    for start, end in without(heard, [(float(a), float(b)) for a, b in edges]):
+        if kept and start - kept[-1][1] < MIN_PAUSE_SECONDS:
+            kept[-1] = (kept[-1][0], end)
+        else:
+            kept.append((start, end))
+    return [(start, end) for start, end in kept if end - start >= MIN_SPEECH_SECONDS]
+
+
+def _levels(audio: np.ndarray) -> np.ndarray:
+    """Mean power of audio (S,) at 16 kHz over LEVEL_SECONDS round the middle of every LEVEL_STEP, (S / step,)."""
+    size = round(LEVEL_STEP * AUDIO_RATE)
+    power = (np.pad(audio, (0, -len(audio) % size)).astype(np.float64) ** 2).reshape(-1, size).mean(1)
+    reach = round(LEVEL_SECONDS / LEVEL_STEP) // 2
+    return np.convolve(np.pad(power, reach, mode="edge"), np.ones(2 * reach + 1) / (2 * reach + 1), "valid")
 
 
 def speech(voices: Sequence[np.ndarray]) -> list[Segments]:
@@ -88,7 +97,7 @@ def speech(voices: Sequence[np.ndarray]) -> list[Segments]:
     heard = [detect_speech(voice) for voice in voices]
     if len(voices) == 1:
         return heard
-    return [own_speech(heard[k], heard[1 - k], voices[k], voices[1 - k]) for k in range(2)]
+    return [own_speech(heard[k], voices[k], voices[1 - k]) for k in range(2)]
 
 
 def seconds(segments: Segments) -> float:

@@ -32,7 +32,7 @@ MAX_JUMP_CM = 15.0
 """Way of the hips in one frame, 4.5 m/s: faster than anybody moves in a scene."""
 MAX_CLIPPED_SHARE = 1e-4
 MAX_LEAK_DB = -15.0
-"""Level of the other voice that is left in a voice, against that of its owner: a recogniser writes down what is louder (docs/audio.md)."""
+"""Level of the other voice that may be left in a voice, against that of its owner: what the mask leaves of -8 dB of crosstalk is below."""
 SILENT_DB = -60.0
 RATE_TOLERANCE = 1e-3
 

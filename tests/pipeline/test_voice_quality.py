@@ -114,6 +114,12 @@ def test_leak_and_sir_are_those_of_the_mixture(leak_db):
         assert found["leak_db"] == pytest.approx(leak_db, abs=0.1) and found["sir_db"] == pytest.approx(louder - leak_db, abs=0.1)
 
 
+def test_a_word_that_was_taken_for_silence_does_not_move_the_leak():
+    segments = [[(6.0, 8.0)], [(1.0, 5.0)]]
+    mic, other = tone([*segments[0], (2.0, 2.8)]) + 0.03 * tone(segments[1]), tone(segments[1])
+    assert crosstalk([mic, other], segments, 0)["leak_db"] == pytest.approx(20 * np.log10(0.03), abs=0.3)
+
+
 def test_levels_need_moments_in_which_one_speaks_alone():
     talks = [[(1.0, 3.0)], [(1.0, 3.2)]]
     assert crosstalk([tone(s) for s in talks], talks, 0) == {"leak_db": None, "sir_db": None}

@@ -226,6 +226,9 @@ class Training(Section):
 class FaceModel(Training):
     """The face model: DiffSpeaker's denoiser for one actor, told of both voices (paper 4.1)."""
 
+    audio: Literal["speech", "mel"] = Field(
+        default="speech", description="what the face hears: speech, features of the frozen encoder of `speech`; mel, the log-mel of `features`"
+    )
     steps: int = Field(default=1200, ge=1, description="optimiser steps")
     dim: int = Field(default=96, ge=8, description="width of the model; the paper's is 512")
     heads: int = Field(default=4, ge=1, description="attention heads")

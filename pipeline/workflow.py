@@ -262,8 +262,15 @@ class Study:
         return sorted(str(path) for path in folder.glob("*") if path.suffix in (".safetensors", ".json") or path.name == "model.bin")
 
     @cached_property
+    def speech_flag(self) -> str:
+        """How training and generation are told of the speech sidecars; nothing where the face does not hear them."""
+        return shlex.join(["--speech", self.speech_folder]) if self.config.face_model.audio == "speech" else ""
+
+    @cached_property
     def speech_files(self) -> list[str]:
-        """The speech sidecars of all shards and their moments."""
+        """The speech sidecars of all shards and their moments; nothing where the face does not hear them."""
+        if not self.speech_flag:
+            return []
         return [f"{self.speech_folder}/{name}" for name in [*(f"{shard}.h5" for shard in self.shards), "stats.json"]]
 
     def _take(self, wildcards) -> Take:

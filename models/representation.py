@@ -2,11 +2,11 @@
 
 In: a batch of windows as float tensors, body (B, T, 2, 3 J) radians, relative (B, T, 2, 4) relative root, mel (B, T, 2, M),
 text (B, T, 2, E) with spoken (B, T, 2), action, facing (B, T, 2), face (B, T, 2, 51), actors (B, 2). Out: what a network
-predicts (B, T, D) and what it is told.
+predicts (B, T, D) and what it is told. speech (B, T, 2, E), features of a frozen encoder, for faces that hear those.
 
 body_lower: per actor the expmaps of hips, legs and feet and the relative root; told, per actor, log-mel, embedding of the
 word being said (zeros in silence) and one-hot action. body_upper: the expmaps of all other joints; told the same and the
-lower body of both. face: one actor's ARKit weights; told both actors' log-mel (own first), identities and facing.
+lower body of both. face: one actor's ARKit weights; told both actors' speech features or log-mel (own first), identities and facing.
 Channels are standardised by the moments of the train split; one-hots are left alone.
 """
 
@@ -72,14 +72,16 @@ class Moments:
 class Representation:
     """Channels of one of the three networks.
 
-    model: face, body_lower or body_upper; stats: as stats.json; joint_names: J names; actors: the identities known.
+    model: face, body_lower or body_upper; stats: as stats.json; joint_names: J names; actors: the identities known;
+    audio: what a face hears, the stream mel or speech.
     """
 
-    def __init__(self, model: str, *, stats: dict, joint_names: list[str], actors: list[str]):
+    def __init__(self, model: str, *, stats: dict, joint_names: list[str], actors: list[str], audio: str = "mel"):
         if model not in MODELS:
             raise InputError(f"model {model!r}: need one of {', '.join(MODELS)}")
         self.model, self.joint_names, self.actors = model, list(joint_names), list(actors)
-        names = ("face", "mel") if model == "face" else ("body", "relative_root", "mel", "text")
+        self.audio = audio if model == "face" else "mel"
+        names = ("face", audio) if model == "face" else ("body", "relative_root", "mel", "text")
         self.stats = {name: {key: list(stats[name][key]) for key in ("mean", "std")} for name in names}
         self.moments = {name: Moments.of(stats[name]) for name in names}
         self.lower, self.upper = joint_columns(lower_joints(joint_names)), joint_columns(upper_joints(joint_names))
@@ -91,7 +93,7 @@ class Representation:
     @property
     def streams(self) -> tuple[str, ...]:
         """The streams that a batch must have."""
-        return ("face", "mel", "facing") if self.model == "face" else ("body", "root", "mel", "action", "text")
+        return ("face", self.audio, "facing") if self.model == "face" else ("body", "root", "mel", "action", "text")
 
     @property
     def feature_names(self) -> list[str]:
@@ -106,11 +108,11 @@ class Representation:
     @property
     def condition_size(self) -> int:
         """Channels that a network is told per frame (facing and identities of the face model aside)."""
-        mel = len(self.moments["mel"].mean)
+        heard = len(self.moments[self.audio].mean)
         if self.model == "face":
-            return 2 * mel
+            return 2 * heard
         lower = 2 * (len(self.lower) + len(ROOT_NAMES)) if self.model == "body_upper" else 0
-        return 2 * (mel + len(self.moments["text"].mean) + NUM_ACTIONS) + lower
+        return 2 * (heard + len(self.moments["text"].mean) + NUM_ACTIONS) + lower
 
     def lower_body(self, batch: dict[str, Tensor]) -> Tensor:
         """Standardised lower bodies of both actors (B, T, 2 (3 L + 4)), actor a first."""
@@ -129,16 +131,16 @@ class Representation:
         """What the network takes after x and the step.
 
         Bodies: one tensor (B, T, C); body_upper's ends with `lower`, standardised lower bodies, by default those of the
-        batch (teacher forcing). Faces: audio (2 B, T, 2 M), styles of actor and partner (2 B, A), facing (2 B, T, 2).
+        batch (teacher forcing). Faces: audio (2 B, T, 2 M or 2 E), styles of actor and partner (2 B, A), facing (2 B, T, 2).
         """
-        mel = self.moments["mel"].apply(batch["mel"])
+        heard = self.moments[self.audio].apply(batch[self.audio])
         if self.model == "face":
             both = lambda x: torch.stack([x, x.flip(2)], 1).flatten(0, 1)  # noqa: E731  own first, then the other way round
             style = self.styles(batch["actors"])
-            return both(mel).flatten(2), style.flatten(0, 1), style.flip(1).flatten(0, 1), both(batch["facing"])
-        text = self.moments["text"].apply(batch["text"]) * batch["spoken"][..., None].to(mel)
-        action = F.one_hot(batch["action"].long(), NUM_ACTIONS).to(mel)
-        told = torch.cat([mel, text, action], -1).flatten(2)
+            return both(heard).flatten(2), style.flatten(0, 1), style.flip(1).flatten(0, 1), both(batch["facing"])
+        text = self.moments["text"].apply(batch["text"]) * batch["spoken"][..., None].to(heard)
+        action = F.one_hot(batch["action"].long(), NUM_ACTIONS).to(heard)
+        told = torch.cat([heard, text, action], -1).flatten(2)
         if self.model == "body_lower":
             return (told,)
         return (torch.cat([told, self.lower_body(batch) if lower is None else lower], -1),)

@@ -3,7 +3,8 @@
 model.json: format_version, package_version, model (face, body_lower, body_upper), options (its config section),
 feature_names (what it predicts), joint_names and parents of the dataset, actors (known identities, in the order of their
 embeddings), stats (mean and std per channel of the train split, as lists), skeletons (one per actor: offsets_cm, ends_cm
-by joint number, orders), text_model, features (options of the log-mel), fps, hash.
+by joint number, orders), text_model, speech_encoder (of a face that hears one: model, layer, windows, SHA-256 of its
+weights; else null), features (options of the log-mel), fps, hash.
 """
 
 from dataclasses import dataclass
@@ -31,6 +32,11 @@ Options = config.FaceModel | config.BodyModel
 def section_of(model: str) -> type[config.FaceModel] | type[config.BodyModel]:
     """The config section of a model."""
     return config.FaceModel if model == "face" else config.BodyModel
+
+
+def represent(model: str, options: Options, stats: dict, joint_names: list[str], actors: list[str]) -> Representation:
+    """The channels of a model with these options."""
+    return Representation(model, stats=stats, joint_names=joint_names, actors=actors, audio=getattr(options, "audio", "mel"))
 
 
 def build(representation: Representation, options: Options) -> tuple[nn.Module, Diffusion]:
@@ -123,8 +129,9 @@ def load(folder: Path, *, device: str = "cpu") -> Run:
             f"{folder}/model.json: format version {description.get('format_version')}, this code reads {FORMAT_VERSION}; train the model again"
         )
     model = description["model"]
-    options = section_of(model)(**description["options"])
-    representation = Representation(model, stats=description["stats"], joint_names=description["joint_names"], actors=description["actors"])
+    heard = {"audio": "mel"} if model == "face" else {}  # what a face heard before there was a choice
+    options = section_of(model)(**heard | description["options"])
+    representation = represent(model, options, description["stats"], description["joint_names"], description["actors"])
     network, engine = build(representation, options)
     try:
         network.load_state_dict(load_file(folder / "model.safetensors"))

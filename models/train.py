@@ -1,11 +1,13 @@
 """Train one of the models on shards: face, body_lower (legs and root of both actors) or body_upper (the rest, told the lower body).
 
-    python -m models.train face --shards data/shards --out data/runs/face
+    python -m models.train face --shards data/shards --speech data/shards/speech-HASH --out data/runs/face
+    python -m models.train body_lower --shards data/shards --out data/runs/body_lower
 
-In: a folder of shards with stats.json. Out: a run folder with config.yaml, log.jsonl (step, loss, learning rate),
-model.safetensors, model.json (models.runs), CARD.md, and checkpoints/<hash>/, where the hash is of options, train data and
-model code. Run again, training goes on where the newest checkpoint of the same hash ended, as if it had never stopped; a
-finished one is only written out again; with another hash it starts afresh beside what is there.
+In: a folder of shards with stats.json and, for a face that hears it, a folder of speech sidecars. Out: a run folder with
+config.yaml, log.jsonl (step, loss, learning rate), model.safetensors, model.json (models.runs), CARD.md, and
+checkpoints/<hash>/, where the hash is of options, train data and model code. Run again, training goes on where the newest
+checkpoint of the same hash ended, as if it had never stopped; a finished one is only written out again; with another hash it
+starts afresh beside what is there.
 """
 
 import hashlib
@@ -25,7 +27,7 @@ from safetensors.torch import load_file, save_file
 import models
 import pipeline
 from models import runs
-from models.data import Windows, actors_of, loader, shards_of, takes_of
+from models.data import Windows, actors_of, attach_speech, loader, shards_of, speech_folder, takes_of
 from models.representation import MODELS, Representation
 from pipeline import arkit, config, joints, pose, rotations, shard_file, skeleton, stage
 from pipeline.errors import InputError
@@ -38,7 +40,7 @@ NO_EFFECT = ("checkpoint_steps", "sample_steps", "workers")
 MAX_LOG_LINES = 10_000
 
 
-def run_hash(model: str, options: runs.Options, shards: list, folder: Path) -> str:
+def run_hash(model: str, options: runs.Options, shards: list, statistics: list[Path]) -> str:
     """What the weights depend on: options, train data (statistics, train takes, sources of their shards), model code."""
     chosen = {key: value for key, value in options.model_dump().items() if key not in NO_EFFECT}
     used = sorted({(shard.path.name, str(shard.attributes["source_sha256"]), shard.path.stat().st_size) for shard, _ in takes_of(shards, "train")})
@@ -46,7 +48,7 @@ def run_hash(model: str, options: runs.Options, shards: list, folder: Path) -> s
     digest = hashlib.sha256(json.dumps([model, chosen, used, spans], sort_keys=True).encode())
     sources = [Path(models.__file__).with_name(f"{name}.py") for name in CODE]
     sources += [Path(inspect.getfile(module)) for module in (arkit, joints, pose, rotations, shard_file, skeleton)]
-    for path in [Path(folder) / "stats.json", *sources]:
+    for path in [*statistics, *sources]:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -145,7 +147,7 @@ def losses(live_log: Path) -> tuple[float, float]:
     return float(np.mean(values[:tenth])), float(np.mean(values[-tenth:]))
 
 
-def _describe(representation: Representation, options: runs.Options, shards: list, digest: str) -> dict:
+def _describe(representation: Representation, options: runs.Options, shards: list, digest: str, encoder: dict | None) -> dict:
     """model.json: all that is needed to rebuild the network and to turn its samples into motion (models.runs)."""
     skeletons = {}
     for shard, span in takes_of(shards, "train"):
@@ -158,7 +160,8 @@ def _describe(representation: Representation, options: runs.Options, shards: lis
         "format_version": runs.FORMAT_VERSION, "package_version": pipeline.__version__, "model": representation.model, "hash": digest, "fps": 30,
         "options": options.model_dump(), "feature_names": representation.feature_names, "joint_names": representation.joint_names,
         "parents": [int(p) for p in shards[0].parents], "actors": representation.actors, "stats": representation.stats, "skeletons": skeletons,
-        "text_model": str(attributes.get("text_model", config.Text().model)), "features": mel | {"mel_fft": int(mel["mel_fft"])},
+        "speech_encoder": encoder, "text_model": str(attributes.get("text_model", config.Text().model)),
+        "features": mel | {"mel_fft": int(mel["mel_fft"])},
     }  # fmt: skip
 
 
@@ -185,21 +188,26 @@ def _card(description: dict, num_parameters: int, takes: int, seconds: float, fi
     return "\n".join(lines)
 
 
-def run(*, model: str, shards: Path, out: Path, options: runs.Options) -> None:
+def run(*, model: str, shards: Path, out: Path, options: runs.Options, speech: Path | None = None) -> None:
     """Train one model, or go on with it, and write the run folder; a second trainer of the same run waits for the first."""
     with alone_in(out, log):
-        train(model, shards, out, options)
+        train(model, shards, out, options, speech)
 
 
-def train(model: str, shards: Path, out: Path, options: runs.Options) -> None:
+def train(model: str, shards: Path, out: Path, options: runs.Options, speech: Path | None = None) -> None:
     """Train or go on, in a run folder that nobody else writes."""
     if os.environ.get("OMP_NUM_THREADS", "").isdigit():
         torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     opened, stats = shards_of(shards)
+    statistics = [shards / "stats.json"]
+    if getattr(options, "audio", "mel") == "speech":
+        folder = speech_folder(shards, speech)
+        stats = stats | attach_speech(opened, folder)
+        statistics.append(folder / "stats.json")
     actors, device = actors_of(opened), runs.pick_device(options.device)
-    representation = Representation(model, stats=stats, joint_names=opened[0].joint_names, actors=actors)
+    representation = runs.represent(model, options, stats, opened[0].joint_names, actors)
     windows = Windows(opened, window=options.window_frames, stride=options.stride_frames, streams=representation.streams, actors=actors)
-    digest = run_hash(model, options, opened, shards)
+    digest = run_hash(model, options, opened, statistics)
     live_log = out / "log.jsonl"
     with torch.random.fork_rng():
         torch.manual_seed(options.seed)
@@ -217,7 +225,7 @@ def train(model: str, shards: Path, out: Path, options: runs.Options) -> None:
     first, last = losses(live_log)
     with whole(out / "model.safetensors") as temporary:
         save_file({name: value.cpu().contiguous() for name, value in network.state_dict().items()}, temporary)
-    description = _describe(representation, options, opened, digest)
+    description = _describe(representation, options, opened, digest, stats.get("encoder"))
     write_json(out / "model.json", description)
     with open(live_log, "a") as lines:
         lines.write(json.dumps({"summary": f"loss {first:.4f} -> {last:.4f}", "first_tenth": first, "last_tenth": last}) + "\n")
@@ -233,6 +241,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = stage.parser(__doc__, section=runs.section_of(next((word for word in argv if word in MODELS), "face")))
     parser.add_argument("model", choices=MODELS, help="what to train; body models have other options than the face (see their --help)")
     parser.add_argument("--shards", type=Path, required=True, help="folder of shards")
+    parser.add_argument("--speech", type=Path, help="folder of speech sidecars, for a face that hears them (default: the only one in --shards)")
     parser.add_argument("--out", type=Path, required=True, help="run folder to write")
     stage.execute(parser, run, argv)
 

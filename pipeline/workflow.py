@@ -4,11 +4,13 @@ Light: nothing heavier than pydantic is imported here.
 """
 
 import ast
+import hashlib
 import json
 import shlex
 import sys
 from collections.abc import Callable, Iterable
 from functools import cache, cached_property
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,6 +20,7 @@ from pipeline import config, shard_plan, split, stage, streams
 from pipeline.errors import InputError
 from pipeline.files import read_json, read_tsv
 from pipeline.ict import is_ict_rig
+from pipeline.pretrained import PACKAGES
 from pipeline.simulate import plan as simulate_plan
 from pipeline.takes import LipRow, Take, actor_of, dataset_takes, in_order, shoot_lip_acc, shoot_takes
 
@@ -240,6 +243,35 @@ class Study:
     def shard_files(self) -> list[str]:
         """All shards, their index and their moments: what training and generation read."""
         return [f"{self.root}/shards/{name}" for name in [*(f"{shard}.h5" for shard in self.shards), "index.parquet", "stats.json"]]
+
+    @cached_property
+    def speech_folder(self) -> str:
+        """Folder of the speech sidecars, named by a hash of what is known of the encoder before it runs."""
+        known = self.config.speech.model_dump(exclude={"max_wav_seconds"})
+        if known["model"] == "package":
+            try:
+                known["version"] = version(PACKAGES["speech"])
+            except PackageNotFoundError:  # the stage will say so
+                known["version"] = ""
+        return f"{self.root}/shards/speech-{hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:8]}"
+
+    @cached_property
+    def speech_weights(self) -> list[str]:
+        """Files of the speech encoder in a folder of the user's: what they say changes without a change of name."""
+        folder = Path(self.config.speech.model)
+        return sorted(str(path) for path in folder.glob("*") if path.suffix in (".safetensors", ".json") or path.name == "model.bin")
+
+    @cached_property
+    def speech_flag(self) -> str:
+        """How training and generation are told of the speech sidecars; nothing where the face does not hear them."""
+        return shlex.join(["--speech", self.speech_folder]) if self.config.face_model.audio == "speech" else ""
+
+    @cached_property
+    def speech_files(self) -> list[str]:
+        """The speech sidecars of all shards and their moments; nothing where the face does not hear them."""
+        if not self.speech_flag:
+            return []
+        return [f"{self.speech_folder}/{name}" for name in [*(f"{shard}.h5" for shard in self.shards), "stats.json"]]
 
     def _take(self, wildcards) -> Take:
         return self.take_of[wildcards.performance] if hasattr(wildcards, "performance") else self.takes[wildcards.take]

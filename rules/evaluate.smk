@@ -9,6 +9,7 @@ rule generate:
     input:
         models=rules.train.input,
         shards=study.shard_files,
+        speech=study.speech_files,
         code=code("models.generate"),
     output:
         f"{ROOT}/results/generated/generated.json",
@@ -27,10 +28,11 @@ rule generate:
         runs=input_folder("models", levels=2),
         shards=input_folder("shards"),
         out=subpath(output[0], parent=True),
+        speech=study.speech_flag,
         takes=study.held_out,
         options=flags(study.config.generate),
     shell:
-        "python -m models.generate --runs {params.runs:q} --shards {params.shards:q} --takes {params.takes} --out {params.out:q} {params.options} > {log:q} 2>&1"
+        "python -m models.generate --runs {params.runs:q} --shards {params.shards:q} {params.speech} --takes {params.takes} --out {params.out:q} {params.options} > {log:q} 2>&1"
 
 
 rule evaluate:

@@ -42,3 +42,26 @@ rule text:
         options=flags(study.config.text),
     shell:
         "python -m pipeline.text --transcripts {input.transcripts:q} --out {output:q} {params.options} > {log:q} 2>&1"
+
+
+rule speech:
+    input:
+        wav=study.both(f"{study.dataset}/wav/{{performance}}.wav"),
+        bvh=study.both(f"{study.dataset}/bvhs/{{performance}}.bvh"),
+        weights=study.speech_weights,
+        code=code("pipeline.speech"),
+    output:
+        f"{ROOT}/features/{{take}}.speech.h5",
+    log:
+        f"{ROOT}/logs/speech/{{take}}.log",
+    benchmark:
+        f"{ROOT}/timings/speech/{{take}}.tsv"
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+    params:
+        options=flags(study.config.speech),
+    shell:
+        "python -m pipeline.speech --wav {input.wav:q} --bvh {input.bvh:q} --out {output:q} {params.options} > {log:q} 2>&1"

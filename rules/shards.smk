@@ -73,3 +73,45 @@ rule shard_index:
         mem_mb=800,
     shell:
         "python -m pipeline.shards index --shards {input.shards:q} --index {output.index:q} --stats {output.stats:q} > {log:q} 2>&1"
+
+
+rule speech_sidecar:
+    input:
+        shard=f"{ROOT}/shards/{{shard}}.h5",
+        features=study.of_shard(f"{ROOT}/features/{{take}}.speech.h5"),
+        code=code("pipeline.sidecars"),
+    output:
+        f"{study.speech_folder}/{{shard}}.h5",
+    log:
+        f"{ROOT}/logs/speech_sidecar/{{shard}}.log",
+    benchmark:
+        f"{ROOT}/timings/speech_sidecar/{{shard}}.tsv"
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=600,
+    params:
+        features=input_folder("features"),
+    shell:
+        "python -m pipeline.sidecars build --shard {input.shard:q} --features {params.features:q} --stream speech --out {output:q} > {log:q} 2>&1"
+
+
+rule speech_stats:
+    input:
+        shards=expand(f"{ROOT}/shards/{{shard}}.h5", shard=study.shards),
+        sidecars=expand(f"{study.speech_folder}/{{shard}}.h5", shard=study.shards),
+        code=code("pipeline.sidecars"),
+    output:
+        f"{study.speech_folder}/stats.json",
+    log:
+        f"{ROOT}/logs/speech_stats.log",
+    benchmark:
+        f"{ROOT}/timings/speech_stats.tsv"
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=600,
+    shell:
+        "python -m pipeline.sidecars stats --shards {input.shards:q} --sidecars {input.sidecars:q} --out {output:q} > {log:q} 2>&1"

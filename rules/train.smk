@@ -5,6 +5,7 @@
 rule train_face:
     input:
         shards=study.shard_files,
+        speech=study.speech_files,
         code=code("models.train"),
     output:
         f"{ROOT}/runs/face/model.safetensors",
@@ -20,10 +21,11 @@ rule train_face:
         mem_mb=3000,
     params:
         shards=input_folder("shards"),
+        speech=study.speech_flag,
         run=subpath(output[0], parent=True),
         options=flags(study.config.face_model),
     shell:
-        "python -m models.train face --shards {params.shards:q} --out {params.run:q} {params.options} > {log:q} 2>&1"
+        "python -m models.train face --shards {params.shards:q} {params.speech} --out {params.run:q} {params.options} > {log:q} 2>&1"
 
 
 rule train_body_lower:

@@ -118,7 +118,7 @@ def test_command_line(shards, tmp_path, capsys):
         train.main(["face", "--shards", str(tmp_path / "none"), "--out", str(tmp_path / "x")])
     assert caught.value.code == 2 and "no shard-*.h5" in capsys.readouterr().err
     with pytest.raises(SystemExit) as caught:
-        train.main(["face", "--shards", str(shards), "--out", str(tmp_path / "x"), "--dim", "30"])
+        train.main(["face", "--shards", str(shards), "--out", str(tmp_path / "x"), "--audio", "mel", "--dim", "30"])
     assert caught.value.code == 2 and "multiple of twice heads" in capsys.readouterr().err
 
 

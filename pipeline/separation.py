@@ -1,8 +1,11 @@
 """Separation: each actor's own voice out of what both close microphones picked up.
 
 In: the Broadcast Waves of both performances and the take's sync JSON. Out: 24-bit WAVs at 48 kHz, cut to the common
-window to the sample (round(frames x 48000 / 30)), and a JSON of levels. The microphone of one performance alone has
-nothing to be separated from: it is cut and written as it is, and its report says `none`.
+window to the sample (round(frames x 48000 / 30)), and a JSON of what the microphones were like and what was gained
+(pipeline.voice_quality). The microphone of one performance alone has nothing to be separated from: it is cut and written
+as it is, and its report says `none`.
+
+A microphone that is silent throughout, or clipped in more than `max_clipped_share` of its samples, is an error.
 
 `mask`: in each short-time cell the two microphones' powers are taken for the powers of two independent voices, each
 heard fully in its owner's microphone and leaking into the other's by a coupling that is estimated per frequency band
@@ -16,7 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import audio, config, stage
+from pipeline import audio, config, stage, voice_quality
+from pipeline.clock import AUDIO_RATE
 from pipeline.errors import InputError
 from pipeline.files import whole, write_json
 from pipeline.separation_ilrma import separate_ilrma
@@ -27,6 +31,9 @@ from pipeline.takes import actor_of, performance_actor
 log = logging.getLogger("interact")
 
 OUT_RATE = 48_000
+SILENT_DB = -90.0
+"""Peak of full scale below which a channel holds no microphone: one step of 16 bits. The noise of any microphone is above."""
+
 Method = Callable[[np.ndarray, int], np.ndarray]
 """Microphones float32 (2, S) and their rate in Hz -> voices float32 (2, S), each at its own microphone's level and time."""
 
@@ -55,6 +62,44 @@ def read_window(path: Path, record: dict, start_seconds: float, num_samples: int
     return audio.resample_span(stream, start_seconds - record["start"], num_samples, true_rate=record["rate"], out_rate=OUT_RATE)
 
 
+def check_microphone(samples: np.ndarray, where: str, *, max_clipped_share: float) -> None:
+    """InputError where a microphone (S,) at OUT_RATE is silent throughout, or clipped beyond use."""
+    peak = 2 * voice_quality.decibels(float(np.abs(samples).max(initial=0.0)))
+    if peak < SILENT_DB:
+        level = "all samples are zero" if not samples.any() else f"its peak is {peak:.0f} dB of full scale"
+        raise InputError(
+            f"{where} is silent in the take's window: {level}, need the actor's voice; was another channel recorded "
+            "(audio.channel in timecode.json)? Else exclude the take"
+        )
+    clipped = voice_quality.clipped(samples)
+    if (share := float(clipped.mean())) > max_clipped_share:
+        raise InputError(
+            f"{where} is clipped in {100 * share:.1f} % of its samples, first {int(np.argmax(clipped)) / OUT_RATE:.2f} s into the take, need at most "
+            f"{100 * max_clipped_share:g} %; take another recording of it, raise separation.max_clipped_share, or exclude the take"
+        )
+
+
+def measure(mics: np.ndarray, voices: np.ndarray) -> list[dict]:
+    """Measures of each of one or two microphones (K, S) at OUT_RATE and the voices out of them, for the reports."""
+    import soxr
+
+    low = [[soxr.resample(x, OUT_RATE, AUDIO_RATE) for x in signals] for signals in (mics, voices)]
+    segments = voice_quality.speech(low[1])
+    length = mics.shape[1] / OUT_RATE
+    found: list[dict] = []
+    for k, mic in enumerate(mics):
+        count = int(voice_quality.clipped(mic).sum())
+        values: dict = {"clipped_samples": count, "clipped_share": count / len(mic), "noise_floor_db": voice_quality.noise_floor_db(mic, OUT_RATE)}
+        values["speech_share"] = voice_quality.seconds(segments[k]) / length
+        if len(mics) == 2:
+            for when, signals in zip(("before", "after"), low, strict=True):
+                heard = voice_quality.crosstalk(signals, segments, k)
+                values |= {f"leak_{when}_db": heard["leak_db"], f"sir_{when}_db": heard["sir_db"]}
+            values["removed_db"] = float(10 * np.log10((np.sum((mic - voices[k]) ** 2) + 1e-12) / (np.sum(mic**2) + 1e-12)))
+        found.append(values)
+    return found
+
+
 def run(*, wav: list[Path], sync: Path, performance: list[str], out: list[Path], out_report: list[Path], options: config.Separation) -> None:
     """Separate one take and write the voices and reports of the performances that are asked for."""
     import soundfile
@@ -76,19 +121,18 @@ def run(*, wav: list[Path], sync: Path, performance: list[str], out: list[Path],
                 f"take {take['take']}: {path.name} is the microphone of actor {owner}, need that of {actors[k]}; give --wav in actor order"
             )
         mics[k] = read_window(path, take["performances"][k]["audio"], take["start_seconds"], num_samples)
-    alone = len(actors) == 1
-    voices = mics if alone else separate(mics, OUT_RATE, method=options.method)
+        check_microphone(mics[k], f"take {take['take']}, actor {actors[k]}: {path.name}", max_clipped_share=options.max_clipped_share)
+    method = "none" if len(actors) == 1 else options.method
+    voices = mics if len(actors) == 1 else separate(mics, OUT_RATE, method=method)
+    found = measure(mics, voices)
     for name, path, report in zip(performance, out, out_report, strict=True):
         k = actors.index(actor_of(name))
         with whole(path) as temporary:
             soundfile.write(temporary, np.clip(voices[k], -1, 1), OUT_RATE, subtype="PCM_24")
-        clipped = int(np.sum(np.abs(mics[k]) >= 0.999))
-        value = {"performance": name, "method": "none" if alone else options.method, "clipped_samples": clipped, "samples": num_samples}
-        if not alone:
-            removed = 10 * np.log10((np.sum((mics[k] - voices[k]) ** 2) + 1e-12) / (np.sum(mics[k] ** 2) + 1e-12))
-            log.info("%s: removed %.1f dB of the microphone's power", name, removed)
-            value["removed_db"] = float(removed)
-        write_json(report, value)
+        if len(actors) == 2:
+            told = ["unknown" if (value := found[k][f"sir_{when}_db"]) is None else f"{value:.1f} dB" for when in ("before", "after")]
+            log.info("%s: the owner is %s louder than the other in the microphone, %s in the voice", name, *told)
+        write_json(report, {"performance": name, "method": method, "samples": num_samples, **found[k]})
 
 
 def main(argv: list[str] | None = None) -> None:

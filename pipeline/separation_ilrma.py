@@ -17,7 +17,7 @@ import numpy as np
 from pipeline import stft
 
 WINDOW_SECONDS = 0.3
-"""16384 samples at 48 kHz: a filter as long as the room's response that it undoes (RT60 0.3 s)."""
+"""16,384 samples at 48 kHz: a filter must be as long as the early room that it undoes. Half the window costs 4 to 7 dB (docs/audio.md)."""
 NUM_COMPONENTS = 2
 NUM_ITERATIONS = 20
 PART_SECONDS = 30.0

@@ -1,14 +1,17 @@
 import shutil
+import typing
 
 import numpy as np
 import pytest
 import soundfile
 from commands import refused
 from mixtures import mixture
+from talks import talk
 from tiny_shoot import AUDIO_RATE
 
 from pipeline import separation
 from pipeline.accuracy import si_sdr
+from pipeline.config import Separation
 from pipeline.errors import InputError
 from pipeline.files import read_json
 from pipeline.separation import separate
@@ -46,6 +49,70 @@ def test_silence_stays_silent_and_finite():
     one = np.stack([voices[0], np.zeros_like(voices[0])])
     found = separate(one, AUDIO_RATE)
     assert np.isfinite(found).all() and si_sdr(found[0], voices[0]) > 20 and np.abs(found[1]).max() < 1e-6
+
+
+def test_config_offers_the_methods_that_there_are():
+    assert set(typing.get_args(Separation.model_fields["method"].annotation)) == set(separation.METHODS)
+
+
+@pytest.mark.parametrize("method", ["mask", "ilrma"])
+def test_every_method_keeps_level_place_and_order(method):
+    mics, voices = mixture(2.0, leak_db=-12)
+    found = separate(mics, AUDIO_RATE, method=method)
+    assert found.shape == mics.shape and found.dtype == np.float32 and not np.shares_memory(found, mics)
+    for k in range(2):
+        assert abs(20 * np.log10(found[k] @ voices[k] / (voices[k] @ voices[k]))) < 1.0
+        assert si_sdr(found[k], voices[k]) > si_sdr(np.roll(found[k], 1), voices[k]), "not a sample late"
+
+
+def talking(gains=(1.0, 1.0), *, leak_db=-12.0):
+    """Microphones (2, S) and voices of two people who talk for 30 s."""
+    voices = np.stack(talk(3, 30.0)[1])
+    return (np.array(gains)[:, None] * (voices + 10 ** (leak_db / 20) * voices[::-1])).astype(np.float32), voices
+
+
+def test_the_report_says_what_the_other_was_before_and_after():
+    mics, _ = talking()
+    found = separation.measure(mics, separate(mics, AUDIO_RATE))
+    for own in found:
+        assert own["leak_before_db"] == pytest.approx(-12, abs=1) and own["leak_after_db"] < -18
+        assert own["sir_after_db"] > own["sir_before_db"] + 6 and 0.25 < own["speech_share"] < 0.5
+        assert own["clipped_samples"] == 0 and own["noise_floor_db"] == pytest.approx(-80, abs=1.5)
+    same = separation.measure(mics, mics)
+    assert all(own["leak_before_db"] == own["leak_after_db"] and own["removed_db"] < -80 for own in same)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda x: 0 * x, "A is silent in the take's window: all samples are zero"),
+        (lambda x: 3e-5 * np.sign(x), "A is silent in the take's window: its peak is -90 dB"),
+        (lambda x: np.clip(100 * x, -1, 1), r"A is clipped in \d+.\d % of its samples, first 0.\d+ s into the take, need at most 2 %"),
+    ],
+)
+def test_a_silent_or_clipped_microphone_is_refused(make, message):
+    x = talking()[0][0]
+    separation.check_microphone(x, "A", max_clipped_share=0.02)
+    separation.check_microphone(1e-3 * x, "A", max_clipped_share=0.02)
+    with pytest.raises(InputError, match=message):
+        separation.check_microphone(make(x), "A", max_clipped_share=0.02)
+
+
+def test_a_few_clips_are_reported_and_the_limit_is_the_config_s(work, capsys):
+    wavs, arguments, outs, reports = work
+    x, rate = soundfile.read(wavs[0])
+    start = round((read_json(arguments[4])["start_seconds"] - read_json(arguments[4])["performances"][0]["audio"]["start"]) * rate)
+    x[start + 48_000 : start + 48_050] = 1.0
+    with open(wavs[0], "r+b") as f:
+        content = f.read()
+        f.seek(content.index(b"data") + 8)
+        f.write(np.round(x * (2**23 - 1)).astype("<i4").view(np.uint8).reshape(-1, 4)[:, :3].tobytes())
+    separation.main([str(a) for a in arguments])
+    assert read_json(reports[0])["clipped_samples"] == 50 and read_json(reports[1])["clipped_samples"] == 0
+    for path in [*outs, *reports]:
+        path.unlink()
+    needles = ["take 20260101_001, actor 001: 20260101_001_001.wav is clipped in 0.0 %", "first 1.00 s into the take"]
+    refused(separation.main, [*arguments, "--max-clipped-share", "0.0001"], capsys, *needles, outputs=[*outs, *reports])
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 For one actor the network sees, in each short-time cell at 16 kHz (64 ms windows), the powers of both microphones and of
 what is left of the own one after the leak has been subtracted (pipeline.leak), their ratios, and the power mask of
 pipeline.separation_mask; and where VisualVoice has the features of its lip network, the actors' fitted mouth and jaw
-shapes with their speeds. It gives what is to be added to the mask, and how much more or less of the leak to subtract:
-nothing before training. The same weights serve both actors, each as the owner of its own microphone.
+shapes with their speeds. It gives how much of the leak to subtract in each cell, and a mask for what is left; before
+training, all of the leak and no mask. The same weights serve both actors, each as the owner of its own microphone.
 """
 
 from pathlib import Path
@@ -28,7 +28,7 @@ SIZE = 1024
 """Samples of a short-time window, 64 ms: cells of the mask's own kind (85 ms at 48 kHz is a power of two)."""
 HOP = SIZE // 4
 NUM_FREQUENCIES = 512
-"""Frequencies that the network sees; the one left, 8 kHz, keeps the power mask."""
+"""Frequencies that the network sees; the one left, 8 kHz, has the leak subtracted and no mask."""
 WINDOW_FRAMES = 256
 WINDOW = (WINDOW_FRAMES - 5) * HOP
 """Samples that the network sees at once, 4.016 s: with one window of silence on both sides they are WINDOW_FRAMES."""
@@ -75,12 +75,12 @@ def _smooth(power: Tensor) -> Tensor:
     return F.avg_pool2d(F.pad(power, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
 
 
-def features(spectra: Tensor, leak: Tensor, coupling: Tensor) -> tuple[Tensor, Tensor]:
-    """What the network sees (B, NUM_FEATURES, F, T), and the power mask for what the leak's subtraction leaves (B, F, T).
+def features(spectra: Tensor, leak: Tensor, coupling: Tensor) -> Tensor:
+    """What the network sees (B, NUM_FEATURES, F, T).
 
     spectra (B, 2, F, T) complex, own microphone first; leak (B, F, T) complex, the other voice in the own microphone as
     pipeline.leak foretells it; coupling (B, 2, F): of the other voice into the own microphone, and of the own into the
-    other. Where subtraction has left no more power than the mask takes for the own voice, the mask is 1.
+    other. The mask among them is the share of what is left that the power mask takes for the own voice.
     """
     left = spectra[:, 0] - leak
     power = torch.cat([spectra, left[:, None]], 1).abs().square()
@@ -97,7 +97,7 @@ def features(spectra: Tensor, leak: Tensor, coupling: Tensor) -> tuple[Tensor, T
         (smooth[:, 2] + quiet) / (smooth[:, 0] + quiet),
     ], 1).log10().clamp(-3, 3)  # fmt: skip
     height = torch.linspace(-1, 1, power.shape[2], device=power.device)[None, None, :, None].expand(len(power), 1, -1, power.shape[3])
-    return torch.cat([loud, ratio, mask[:, None], height], 1), mask
+    return torch.cat([loud, ratio, mask[:, None], height], 1)
 
 
 class LipSeparator(nn.Module):
@@ -117,12 +117,11 @@ class LipSeparator(nn.Module):
 
     def forward(self, spectra: Tensor, leak: Tensor, coupling: Tensor, cues: Tensor) -> Tensor:
         """The owner's spectra (B, F, T); spectra, leak and coupling as in `features`, cues (B, 2, NUM_CUES, T / 2), the owner's first."""
-        seen, mask = features(spectra, leak, coupling)
-        seen = seen[:, :, :NUM_FREQUENCIES]
+        seen = features(spectra, leak, coupling)[:, :, :NUM_FREQUENCIES]
         motion = torch.cat([self.lips(cues[:, k]) for k in range(2)], 1)[:, :, None]
         found = self.last(self.mix(torch.cat([self.unet(seen, motion), seen], 1)))
-        found = F.pad(found, (0, 0, 0, mask.shape[1] - NUM_FREQUENCIES))
-        return (mask + found[:, 0]).clamp(0.0, 2.0) * (spectra[:, 0] - (1 + found[:, 1]) * leak)
+        found = F.pad(found, (0, 0, 0, leak.shape[1] - NUM_FREQUENCIES))
+        return (1 + found[:, 0]).clamp(0.0, 2.0) * (spectra[:, 0] - (1 + found[:, 1]) * leak)
 
 
 def load(path: Path) -> LipSeparator:

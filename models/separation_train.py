@@ -33,10 +33,10 @@ log = logging.getLogger("interact")
 CODE = ("checkpoints", "separation_net", "separation_train", "signals", "unet")
 LEVEL_DB, LEAK_DB = 6.0, 4.0
 """A voice, and how loud it leaks, are varied by as much up and down."""
-WRONG_SHARE = 0.25
+WRONG_SHARE = 0.1
 """Share of voices whose leak is foretold by a wrong response."""
-QUIET = 1e-4
-"""Share of the mixture's energy at which an error counts as none (-40 dB)."""
+QUIET = 1e-5
+"""Share of the mixture's energy at which an error counts as none (-50 dB)."""
 
 
 @dataclass(frozen=True)

@@ -98,9 +98,19 @@ class Blendshapes(Section):
 class Separation(Section):
     """Each actor's voice out of what both microphones picked up."""
 
-    method: Literal["mask", "ilrma", "none"] = Field(
+    method: Literal["mask", "ilrma", "lips", "visualvoice", "none"] = Field(
         default="mask",
-        description="mask: cross-microphone power-ratio mask; ilrma: independent low-rank matrix analysis; none: the microphones as they are",
+        description="mask: cross-microphone power-ratio mask; ilrma: independent low-rank matrix analysis; lips: a network that is trained on the "
+        "shoot and sees the fitted faces; visualvoice: the paper's network, which sees videos; none: the microphones as they are",
+    )
+    weights: str | None = Field(
+        default=None, description="model.safetensors of method lips; null: runs/separation under root, which rule train_separation makes"
+    )
+    checkpoints: str | None = Field(
+        default=None, description="folder of VisualVoice's published weights as python -m models.visualvoice convert writes them"
+    )
+    hop_seconds: float = Field(
+        default=1.275, gt=0, le=2.55, description="seconds between the windows of 2.55 s of visualvoice; the public code's default is 0.04"
     )
     max_clipped_share: float = Field(default=0.02, ge=0, le=1, description="share of a microphone's samples in clips above which the take is refused")
 

@@ -118,12 +118,12 @@ class Separation(Section):
 class SeparationModel(Section):
     """The network of separation method `lips`."""
 
-    steps: int = Field(default=400, ge=1, description="optimiser steps")
+    steps: int = Field(default=300, ge=1, description="optimiser steps")
     batch_size: int = Field(default=2, ge=1, description="mixtures of two voices in a batch, each told from both sides")
     width: int = Field(default=8, ge=4, description="channels of the first layer of the U-Net; VisualVoice's is 64")
     widest: int = Field(default=32, ge=4, description="most channels of a layer of the U-Net; VisualVoice's is 512")
     lip_width: int = Field(default=16, ge=4, description="channels that the lips of one actor become")
-    learning_rate: float = Field(default=3e-3, gt=0, description="Adam's learning rate after warm-up; it falls to nothing along half a cosine")
+    learning_rate: float = Field(default=1e-3, gt=0, description="Adam's learning rate after warm-up; it falls to nothing along half a cosine")
     warmup_steps: int = Field(default=20, ge=0, description="steps of linear warm-up")
     clip_norm: float = Field(default=1.0, gt=0, description="largest norm of the gradient; longer ones are scaled down")
     checkpoint_steps: int = Field(default=50, ge=1, description="steps between checkpoints")

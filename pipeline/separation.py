@@ -15,7 +15,7 @@ own microphone, which becomes a Wiener mask.
 
 import importlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -107,7 +107,7 @@ def measure(mics: np.ndarray, voices: np.ndarray) -> list[dict]:
 
 
 def _separate_seeing(
-    mics: np.ndarray, take: dict, face: list[Path], mouth: list[Path], picture: list[Path], options: config.Separation
+    mics: np.ndarray, take: dict, face: Sequence[Path], mouth: Sequence[Path], picture: Sequence[Path], options: config.Separation
 ) -> np.ndarray:
     """Voices of both microphones (2, S) by a method that sees faces; `mouth` begins with the actor's face stream."""
     # not an import statement: torch, and no rule of another method shall depend on the networks' code
@@ -128,8 +128,8 @@ def _separate_seeing(
 
 
 def run(
-    *, wav: list[Path], face: list[Path], mouth: list[Path], picture: list[Path], sync: Path, performance: list[str], out: list[Path],
-    out_report: list[Path], options: config.Separation,
+    *, wav: list[Path], sync: Path, performance: list[str], out: list[Path], out_report: list[Path], options: config.Separation,
+    face: Sequence[Path] = (), mouth: Sequence[Path] = (), picture: Sequence[Path] = (),
 ) -> None:  # fmt: skip
     """Separate one take and write the voices and reports of the performances that are asked for."""
     import soundfile

@@ -3,6 +3,7 @@
 Imported by pipeline.separation when one of them is asked for, so that all other methods run without torch.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +58,7 @@ def read_picture(path: Path) -> np.ndarray:
     return picture
 
 
-def separate_lips(mics: np.ndarray, rate: int, *, face: list[Path], weights: Path, frames: int) -> np.ndarray:
+def separate_lips(mics: np.ndarray, rate: int, *, face: Sequence[Path], weights: Path, frames: int) -> np.ndarray:
     """Voices of microphones (2, S) with the fitted faces of both actors; see models.separation_net."""
     if len(face) != 2:
         raise InputError(f"separation: {len(face)} --face, method lips needs the face_arkit files of both actors; correct the command")
@@ -66,7 +67,7 @@ def separate_lips(mics: np.ndarray, rate: int, *, face: list[Path], weights: Pat
 
 
 def separate_visualvoice(
-    mics: np.ndarray, rate: int, *, mouth: list[Path], picture: list[Path], skip_seconds: list[float], checkpoints: Path, hop_seconds: float
+    mics: np.ndarray, rate: int, *, mouth: Sequence[Path], picture: Sequence[Path], skip_seconds: list[float], checkpoints: Path, hop_seconds: float
 ) -> np.ndarray:
     """Voices of microphones (2, S) with mouth crops and pictures of both actors; see models.visualvoice."""
     if not len(mouth) == len(picture) == 2:

@@ -112,8 +112,8 @@ class LipSeparator(nn.Module):
         self.unet = UNet(NUM_FEATURES, width, 2 * lip_width, widths=widths, time_strides=(2, 1))
         self.mix = nn.Sequential(nn.Conv2d(width + NUM_FEATURES, width, 3, padding=1), nn.LeakyReLU(0.2))
         self.last = nn.Conv2d(width, 2, 3, padding=1)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        for parameter in self.last.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, spectra: Tensor, leak: Tensor, coupling: Tensor, cues: Tensor) -> Tensor:
         """The owner's spectra (B, F, T); spectra, leak and coupling as in `features`, cues (B, 2, NUM_CUES, T / 2), the owner's first."""

@@ -93,6 +93,20 @@ class TemporalBlock(nn.Module):
         return self.relu(self.net(x) + self.downsample(x))
 
 
+class TemporalNetwork(nn.Module):
+    """Four temporal blocks, (B, 1024, T) -> (B, 512, T); `tcn_output` is of the lip reader that this was: in the weights, not used."""
+
+    def __init__(self):
+        super().__init__()
+        blocks = [TemporalBlock(1024 if i == 0 else LIP_CHANNELS, LIP_CHANNELS, 2**i) for i in range(4)]
+        self.tcn_trunk = nn.ModuleDict({"network": nn.Sequential(*blocks)})
+        self.tcn_output = nn.Linear(LIP_CHANNELS, 500)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Run the blocks."""
+        return self.tcn_trunk["network"](x)
+
+
 class LipNetwork(nn.Module):
     """Mouths (B, 1, T, 88, 88) -> (B, 512, 1, T)."""
 
@@ -105,17 +119,13 @@ class LipNetwork(nn.Module):
             units += [ShuffleUnit(channels if i == 0 else outputs, outputs, 2 if i == 0 else 1) for i in range(count)]
             channels = outputs
         self.trunk = nn.Sequential(nn.Sequential(*units), nn.Sequential(*_convolution(464, 1024, 1), nn.ReLU()), nn.AvgPool2d(3))
-        self.tcn = nn.Module()
-        self.tcn.tcn_trunk = nn.Module()
-        blocks = [TemporalBlock(1024 if i == 0 else LIP_CHANNELS, LIP_CHANNELS, 2**i) for i in range(4)]
-        self.tcn.tcn_trunk.network = nn.Sequential(*blocks)
-        self.tcn.tcn_output = nn.Linear(LIP_CHANNELS, 500)  # of the lip reader that this was; in the weights, and not used
+        self.tcn = TemporalNetwork()
 
     def forward(self, x: Tensor) -> Tensor:
         """Run each frame through the trunk, then all of them through the temporal network."""
         x = self.frontend3D(x)
         frames = self.trunk(x.transpose(1, 2).flatten(0, 1)).flatten(1)
-        return self.tcn.tcn_trunk.network(frames.unflatten(0, (len(x), -1)).transpose(1, 2))[:, :, None]
+        return self.tcn(frames.unflatten(0, (len(x), -1)).transpose(1, 2))[:, :, None]
 
 
 class ResidualBlock(nn.Module):
@@ -231,7 +241,7 @@ def mouth_input(data: np.ndarray) -> Tensor:
 
 def face_input(picture: np.ndarray) -> Tensor:
     """Network input (1, 3, 224, 224) of a picture (224, 224, 3) uint8."""
-    x = (picture.astype(np.float32) / 255 - np.float32(COLOUR_MEAN)) / np.float32(COLOUR_STD)
+    x = (picture.astype(np.float32) / 255 - np.array(COLOUR_MEAN, np.float32)) / np.array(COLOUR_STD, np.float32)
     return torch.from_numpy(x.transpose(2, 0, 1).copy())[None]
 
 

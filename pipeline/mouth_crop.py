@@ -77,7 +77,8 @@ def run(*, video: Path, landmarks: Path, out: Path) -> None:
         raise InputError(f"{landmarks}: not a NumPy array, need landmarks (T, 68, 2); save them with numpy.save") from None
     if points.ndim != 3 or points.shape[1:] != (68, 2) or not np.isfinite(points).all():
         raise InputError(f"{landmarks}: {points.shape}, need finite landmarks (T, 68, 2) of each frame; give faces that were not found too")
-    places, crops, count = smoothed(points.astype(float)), [], 0
+    places, count = smoothed(points.astype(float)), 0
+    crops: list[np.ndarray] = []
     for seconds, grey in read_video(video):
         if count < len(places):
             found = crop(grey, places[count])

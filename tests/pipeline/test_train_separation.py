@@ -1,14 +1,19 @@
 """The lips network is trained on a shoot and separates its takes, without a hand but the command's."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
 from commands import refused
 
-from pipeline import separation, train_separation
+from pipeline import separation, train_separation, workflow
 from pipeline.files import read_json, write_json
 
 TINY = ["--steps", "2", "--batch-size", "1", "--width", "4", "--widest", "4", "--lip-width", "4"]
+REPOSITORY = Path(__file__).resolve().parents[2]
 NAMES = ["20260101_001_001", "20260101_002_001"]
 
 
@@ -71,3 +76,21 @@ def test_faces_of_another_length_are_refused(take, tmp_path, capsys):
     np.save(tmp_path / "short.npy", np.zeros((239, 51), np.float32))
     arguments = ["--wav", *files(take, ".wav"), "--face", tmp_path / "short.npy", files(take, ".npy")[1], "--sync", take / "sync.json"]
     refused(train_separation.main, [*arguments, "--out", tmp_path / "run", *TINY], capsys, "short.npy: face weights (239, 51), need", outputs=[])
+
+
+def test_only_a_method_that_sees_faces_depends_on_networks():
+    lips, mask = (workflow.Study({"root": "data", "separation": {"method": method}}) for method in ("lips", "mask"))
+    assert {"data/runs/separation/model.safetensors", "data/runs/separation/model.json", "models/unet.py"} <= set(lips.separation_files)
+    assert lips.config.separation.weights == "data/runs/separation/model.safetensors"
+    named = workflow.Study({"separation": {"method": "lips", "weights": "mine/model.safetensors"}})
+    assert "mine/model.safetensors" in named.separation_files
+    assert mask.separation_files == [] and mask.config.separation.weights is None
+    assert not any(name.startswith("models/") for name in workflow.code("pipeline.separation"))
+    where = type("Wildcards", (), {"performance": next(iter(lips.performances))})
+    assert len(lips.seen("lips", "{performance}.npy")(where)) == 2 and mask.seen("lips", "{performance}.npy")(where) == []
+
+
+def test_the_mask_separates_without_torch(take, tmp_path):
+    arguments = [str(a) for a in separated(take, tmp_path)]
+    program = f"import sys; from pipeline import separation; separation.main({arguments!r}); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=False).returncode == 0

@@ -19,22 +19,22 @@ import os
 import sys
 from pathlib import Path
 
-import numpy as np
 import torch
 import yaml
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 import models
 import pipeline
 from models import runs
+from models.checkpoints import State, losses, step_seed
 from models.data import Windows, actors_of, attach_speech, loader, shards_of, speech_folder, takes_of
 from models.representation import MODELS, Representation
 from pipeline import arkit, config, joints, pose, rotations, shard_file, skeleton, stage
 from pipeline.errors import InputError
-from pipeline.files import alone_in, read_json, whole, write_json
+from pipeline.files import alone_in, whole, write_json
 
 log = logging.getLogger("interact")
-CODE = ("data", "diffusion", "layers", "body", "face", "representation", "runs", "train")
+CODE = ("checkpoints", "data", "diffusion", "layers", "body", "face", "representation", "runs", "train")
 NO_EFFECT = ("checkpoint_steps", "sample_steps", "workers")
 """Options that do not change the weights."""
 MAX_LOG_LINES = 10_000
@@ -51,46 +51,6 @@ def run_hash(model: str, options: runs.Options, shards: list, statistics: list[P
     for path in [*statistics, *sources]:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
-
-
-class State:
-    """Network and Adam at a step, and how they reach a checkpoint folder and come back: safetensors and JSON, no pickle."""
-
-    def __init__(self, network: torch.nn.Module, optimiser: torch.optim.Adam, folder: Path):
-        self.network, self.optimiser, self.folder, self.step = network, optimiser, folder, 0
-
-    def save(self, live_log: Path) -> None:
-        """Write the checkpoint of the current step, then drop older ones; state.json names the one that counts."""
-        tensors = {f"model.{name}": value for name, value in self.network.state_dict().items()}
-        for name, parameter in self.network.named_parameters():
-            for key in ("exp_avg", "exp_avg_sq"):
-                tensors[f"adam.{key}.{name}"] = self.optimiser.state[parameter][key]
-        path = self.folder / f"step-{self.step:08d}.safetensors"
-        with whole(path) as temporary:
-            save_file({name: value.contiguous() for name, value in tensors.items()}, temporary)
-        write_json(self.folder / "state.json", {"step": self.step, "file": path.name, "log": live_log.read_text().splitlines()})
-        for old in sorted(self.folder.glob("step-*.safetensors")):
-            if old != path:
-                old.unlink()
-
-    def restore(self, live_log: Path) -> None:
-        """Take up the checkpoint, if there is one, and its log."""
-        lines = []
-        if (self.folder / "state.json").exists():
-            state = read_json(self.folder / "state.json")
-            tensors = load_file(self.folder / state["file"])
-            self.network.load_state_dict({name[6:]: value for name, value in tensors.items() if name.startswith("model.")})
-            self.step, lines = state["step"], state["log"]
-            for name, parameter in self.network.named_parameters():
-                moments = {key: tensors[f"adam.{key}.{name}"].to(parameter.device) for key in ("exp_avg", "exp_avg_sq")}
-                self.optimiser.state[parameter] = {"step": torch.tensor(float(self.step))} | moments
-        with whole(live_log) as temporary:
-            temporary.write_text("".join(line + "\n" for line in lines))
-
-
-def step_seed(seed: int, step: int) -> int:
-    """Seed of everything that is drawn in a step, so that a step does not depend on the draws before it."""
-    return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> 1)
 
 
 def _loss(network, engine, representation: Representation, batch: dict, generator: torch.Generator, options: runs.Options) -> torch.Tensor:
@@ -138,13 +98,6 @@ def optimise(state: State, engine, representation: Representation, windows: Wind
                 lines.flush()
             if state.step % options.checkpoint_steps == 0 or state.step == options.steps:
                 state.save(live_log)
-
-
-def losses(live_log: Path) -> tuple[float, float]:
-    """Mean loss of the first and of the last tenth of the logged steps."""
-    values = [line["loss"] for line in map(json.loads, live_log.read_text().splitlines()) if "loss" in line]
-    tenth = max(1, len(values) // 10)
-    return float(np.mean(values[:tenth])), float(np.mean(values[-tenth:]))
 
 
 def _describe(representation: Representation, options: runs.Options, shards: list, digest: str, encoder: dict | None) -> dict:

@@ -98,11 +98,36 @@ class Blendshapes(Section):
 class Separation(Section):
     """Each actor's voice out of what both microphones picked up."""
 
-    method: Literal["mask", "ilrma", "none"] = Field(
+    method: Literal["mask", "ilrma", "lips", "visualvoice", "none"] = Field(
         default="mask",
-        description="mask: cross-microphone power-ratio mask; ilrma: independent low-rank matrix analysis; none: the microphones as they are",
+        description="mask: cross-microphone power-ratio mask; ilrma: independent low-rank matrix analysis; lips: a network that is trained on the "
+        "shoot and sees the fitted faces; visualvoice: the paper's network, which sees videos; none: the microphones as they are",
+    )
+    weights: str | None = Field(
+        default=None, description="model.safetensors of method lips; null: runs/separation under root, which rule train_separation makes"
+    )
+    checkpoints: str | None = Field(
+        default=None, description="folder of VisualVoice's published weights as python -m models.visualvoice convert writes them"
+    )
+    hop_seconds: float = Field(
+        default=1.275, gt=0, le=2.55, description="seconds between the windows of 2.55 s of visualvoice; the public code's default is 0.04"
     )
     max_clipped_share: float = Field(default=0.02, ge=0, le=1, description="share of a microphone's samples in clips above which the take is refused")
+
+
+class SeparationModel(Section):
+    """The network of separation method `lips`."""
+
+    steps: int = Field(default=300, ge=1, description="optimiser steps")
+    batch_size: int = Field(default=2, ge=1, description="mixtures of two voices in a batch, each told from both sides")
+    width: int = Field(default=8, ge=4, description="channels of the first layer of the U-Net; VisualVoice's is 64")
+    widest: int = Field(default=32, ge=4, description="most channels of a layer of the U-Net; VisualVoice's is 512")
+    lip_width: int = Field(default=16, ge=4, description="channels that the lips of one actor become")
+    learning_rate: float = Field(default=1e-3, gt=0, description="Adam's learning rate after warm-up; it falls to nothing along half a cosine")
+    warmup_steps: int = Field(default=20, ge=0, description="steps of linear warm-up")
+    clip_norm: float = Field(default=1.0, gt=0, description="largest norm of the gradient; longer ones are scaled down")
+    checkpoint_steps: int = Field(default=50, ge=1, description="steps between checkpoints")
+    seed: int = Field(default=0, ge=0, description="seed of weights and mixtures")
 
 
 class Transcripts(Section):
@@ -291,6 +316,7 @@ class Config(Section):
     body: Body = Body()
     blendshapes: Blendshapes = Blendshapes()
     separation: Separation = Separation()
+    separation_model: SeparationModel = SeparationModel()
     transcripts: Transcripts = Transcripts()
     actions: Actions = Actions()
     facing: Facing = Facing()

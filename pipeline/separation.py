@@ -13,8 +13,9 @@ from the moments in which only the other voice is there. Solving the two equatio
 own microphone, which becomes a Wiener mask.
 """
 
+import importlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -45,12 +46,17 @@ def keep(mics: np.ndarray, rate: int) -> np.ndarray:
 
 METHODS: dict[str, Method] = {"mask": separate_mask, "ilrma": separate_ilrma, "none": keep}
 
+SEEING = ("lips", "visualvoice")
+"""Methods that see faces beside the microphones: pipeline.separation_neural."""
+
 
 def separate(mics: np.ndarray, rate: int, *, method: str = "mask") -> np.ndarray:
     """Each actor's own voice, float32 (2, S), at its own microphone's level, from two microphones (2, S) at `rate` Hz."""
     mics = np.asarray(mics, np.float32)
     if mics.ndim != 2 or mics.shape[0] != 2 or not np.isfinite(mics).all():
         raise InputError(f"separation: microphones {mics.shape}, need two equally long finite signals (2, S); check the recordings")
+    if method in SEEING:
+        raise InputError(f"separation: method {method} sees faces too; run python -m pipeline.separation with them")
     if method not in METHODS:
         raise InputError(f"separation: got method {method!r}, need one of {', '.join(METHODS)}; correct separation.method")
     return METHODS[method](mics, rate)
@@ -100,7 +106,31 @@ def measure(mics: np.ndarray, voices: np.ndarray) -> list[dict]:
     return found
 
 
-def run(*, wav: list[Path], sync: Path, performance: list[str], out: list[Path], out_report: list[Path], options: config.Separation) -> None:
+def _separate_seeing(
+    mics: np.ndarray, take: dict, face: Sequence[Path], mouth: Sequence[Path], picture: Sequence[Path], options: config.Separation
+) -> np.ndarray:
+    """Voices of both microphones (2, S) by a method that sees faces; `mouth` begins with the actor's face stream."""
+    # not an import statement: torch, and no rule of another method shall depend on the networks' code
+    neural = importlib.import_module("pipeline.separation_neural")
+    if options.method == "lips":
+        if options.weights is None:
+            raise InputError("separation: method lips needs --weights, a model.safetensors of train_separation; train it, or correct the command")
+        return neural.separate_lips(mics, OUT_RATE, face=face, weights=Path(options.weights), frames=take["frames"])
+    if options.checkpoints is None:
+        raise InputError(
+            "separation: method visualvoice needs separation.checkpoints, a folder of VisualVoice's weights; "
+            "make it with python -m models.visualvoice convert"
+        )
+    skip = [take["start_seconds"] - p["face"]["start"] for p in take["performances"]]
+    return neural.separate_visualvoice(
+        mics, OUT_RATE, mouth=mouth, picture=picture, skip_seconds=skip, checkpoints=Path(options.checkpoints), hop_seconds=options.hop_seconds
+    )
+
+
+def run(
+    *, wav: list[Path], sync: Path, performance: list[str], out: list[Path], out_report: list[Path], options: config.Separation,
+    face: Sequence[Path] = (), mouth: Sequence[Path] = (), picture: Sequence[Path] = (),
+) -> None:  # fmt: skip
     """Separate one take and write the voices and reports of the performances that are asked for."""
     import soundfile
 
@@ -123,7 +153,10 @@ def run(*, wav: list[Path], sync: Path, performance: list[str], out: list[Path],
         mics[k] = read_window(path, take["performances"][k]["audio"], take["start_seconds"], num_samples)
         check_microphone(mics[k], f"take {take['take']}, actor {actors[k]}: {path.name}", max_clipped_share=options.max_clipped_share)
     method = "none" if len(actors) == 1 else options.method
-    voices = mics if len(actors) == 1 else separate(mics, OUT_RATE, method=method)
+    if method in SEEING:
+        voices = _separate_seeing(mics, take, face, mouth, picture, options)
+    else:
+        voices = mics if len(actors) == 1 else separate(mics, OUT_RATE, method=method)
     found = measure(mics, voices)
     for name, path, report in zip(performance, out, out_report, strict=True):
         k = actors.index(actor_of(name))
@@ -139,6 +172,9 @@ def main(argv: list[str] | None = None) -> None:
     """Command line."""
     parser = stage.parser(__doc__, section=config.Separation)
     parser.add_argument("--wav", nargs="+", type=Path, required=True, help="Broadcast Waves of both, in actor order, or of one actor alone")
+    parser.add_argument("--face", nargs="*", type=Path, default=[], help="fitted faces (.npy) of both actors, for method lips")
+    parser.add_argument("--mouth", nargs="*", type=Path, default=[], help="mouth crops (.npz, 25 fps) of both actors, for method visualvoice")
+    parser.add_argument("--picture", nargs="*", type=Path, default=[], help="pictures (.npy or .png) of both actors' faces, for method visualvoice")
     parser.add_argument("--sync", type=Path, required=True, help="the take's sync JSON")
     parser.add_argument("--performance", nargs="+", required=True, help="performances to write: one or both")
     parser.add_argument("--out", nargs="+", type=Path, required=True, help="WAV to write for each")

@@ -28,7 +28,7 @@ def _smooth(power: np.ndarray) -> np.ndarray:
     return power
 
 
-def _bands(num_frequencies: int, rate: int) -> np.ndarray:
+def frequency_bands(num_frequencies: int, rate: int) -> np.ndarray:
     """Band index of each frequency: NUM_BANDS bands, equally wide on the mel scale."""
     mel = 2595 * np.log10(1 + np.linspace(0, rate / 2, num_frequencies) / 700)
     return np.minimum((mel / mel[-1] * NUM_BANDS).astype(int), NUM_BANDS - 1)
@@ -41,7 +41,7 @@ def estimate_coupling(mics: np.ndarray, rate: int) -> np.ndarray:
     little else: the coupling is the median of their power ratios, per band where a band has enough of them.
     """
     size = stft.window_samples(WINDOW_SECONDS, rate)
-    band = _bands(size // 2 + 1, rate)
+    band = frequency_bands(size // 2 + 1, rate)
     counts = np.zeros((2, NUM_BANDS, len(RATIO_BINS_DB) + 1))
     loud = [np.percentile(np.abs(mics[k]), 95) ** 2 * size / 50 for k in range(2)]
     for _, _, first, last in stft.blocks(mics.shape[1], size, int(BLOCK_SECONDS * rate)):
@@ -76,7 +76,7 @@ def _quantile(counts: np.ndarray, centres: np.ndarray, share: float = 0.5) -> fl
 def separate_mask(mics: np.ndarray, rate: int) -> np.ndarray:
     """Voices float32 (2, S) of microphones float32 (2, S); in blocks, so that beside input and output memory does not grow with S."""
     size = stft.window_samples(WINDOW_SECONDS, rate)
-    coupling = estimate_coupling(mics, rate)[:, _bands(size // 2 + 1, rate)]
+    coupling = estimate_coupling(mics, rate)[:, frequency_bands(size // 2 + 1, rate)]
     out = np.empty_like(mics)
     for start, stop, first, last in stft.blocks(mics.shape[1], size, int(BLOCK_SECONDS * rate)):
         spectra = [stft.spectra(mics[k, first:last], size) for k in range(2)]

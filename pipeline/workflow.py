@@ -25,6 +25,8 @@ from pipeline.simulate import plan as simulate_plan
 from pipeline.takes import LipRow, Take, actor_of, dataset_takes, in_order, shoot_lip_acc, shoot_takes
 
 InputFunction = Callable[..., str | list[str]]
+SEEING = ("lips", "visualvoice")
+"""Separation methods that see faces: pipeline.separation_neural."""
 PATHS = ("root", "shoot", "dataset", "rig")
 REPOSITORY = Path(__file__).resolve().parents[1]
 CANNOT_CHANGE_RESULTS = {"pipeline.errors", "pipeline.stage", "pipeline.config", "pipeline.workflow"}
@@ -104,6 +106,9 @@ class Study:
             raise InputError(
                 f"config: {self.config.dataset} has no rigs folder; set rig to an .npz with the ARKit shapes, which metrics on faces need"
             )
+        if self.config.separation.method == "lips" and not self.config.separation.weights:
+            weights = f"{self.root}/runs/separation/model.safetensors"  # what rule train_separation makes
+            self.config = self.config.model_copy(update={"separation": self.config.separation.model_copy(update={"weights": weights})})
         self.simulated = not (self.config.shoot or self.config.dataset)
         self.shoot = self.config.shoot or f"{self.root}/shoot"
         self.dataset = self.config.dataset or f"{self.root}/dataset"
@@ -190,6 +195,28 @@ class Study:
             return streams.raw_file(stem, kind)
 
         return files
+
+    def seen(self, method: str, *patterns: str) -> InputFunction:
+        """Input function: `patterns` for both performances of {performance}'s take, where the separation method is `method`, else nothing.
+
+        {take} and {performance} are filled in.
+        """
+
+        def files(wildcards) -> list[str]:
+            take = self._take(wildcards)
+            names = take.performances if self.config.separation.method == method else []
+            return [pattern.format(take=take.name, performance=name) for name in names for pattern in patterns]
+
+        return files
+
+    @property
+    def separation_files(self) -> list[str]:
+        """What the separation method reads beside the take: the weights of its network, and the networks' code."""
+        options = self.config.separation
+        if options.method not in SEEING:
+            return []
+        weights = [options.weights, str(Path(options.weights).with_name("model.json"))] if options.method == "lips" and options.weights else []
+        return [*weights, *code("pipeline.separation_neural")]
 
     def of_take(self, pattern: str) -> InputFunction:
         """Input function: `pattern` with {take} filled in by the take of {performance}."""

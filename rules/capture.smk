@@ -81,6 +81,10 @@ if not study.config.dataset:
         input:
             wav=study.raw("wav"),
             sync=study.of_take(f"{ROOT}/annotations/sync/{{take}}.json"),
+            face=study.seen("lips", f"{ROOT}/dataset/face_arkit/{{performance}}.npy"),
+            mouth=study.seen("visualvoice", f"{study.shoot}/{{take}}/{{performance}}.mouth.npz"),
+            picture=study.seen("visualvoice", f"{study.shoot}/{{take}}/{{performance}}.face.npy"),
+            beside=study.separation_files,
             code=code("pipeline.separation"),
         output:
             wav=f"{ROOT}/dataset/wav/{{performance}}.wav",
@@ -97,7 +101,7 @@ if not study.config.dataset:
         params:
             options=flags(study.config.separation),
         shell:
-            "python -m pipeline.separation --wav {input.wav:q} --sync {input.sync:q} --performance {wildcards.performance} --out {output.wav:q} --out-report {output.report:q} {params.options} > {log:q} 2>&1"
+            "python -m pipeline.separation --wav {input.wav:q} --face {input.face:q} --mouth {input.mouth:q} --picture {input.picture:q} --sync {input.sync:q} --performance {wildcards.performance} --out {output.wav:q} --out-report {output.report:q} {params.options} > {log:q} 2>&1"
 
     rule dataset:
         input:

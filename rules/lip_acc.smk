@@ -41,6 +41,9 @@ if study.lip_acc:
         input:
             wav=study.lip_raw("wav"),
             sync=f"{ROOT}/annotations/lip_acc/sync/{{performance}}.json",
+            face=[],
+            mouth=[],
+            picture=[],
             code=code("pipeline.separation"),
         output:
             wav=f"{ROOT}/dataset/lip_acc/wav/{{performance}}.wav",

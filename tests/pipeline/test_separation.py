@@ -9,7 +9,7 @@ from mixtures import mixture
 from talks import talk
 from tiny_shoot import AUDIO_RATE
 
-from pipeline import separation
+from pipeline import separation, workflow
 from pipeline.accuracy import si_sdr
 from pipeline.config import Separation
 from pipeline.errors import InputError
@@ -52,7 +52,9 @@ def test_silence_stays_silent_and_finite():
 
 
 def test_config_offers_the_methods_that_there_are():
-    assert set(typing.get_args(Separation.model_fields["method"].annotation)) == set(separation.METHODS)
+    assert set(typing.get_args(Separation.model_fields["method"].annotation)) == {*separation.METHODS, *separation.SEEING} and set(
+        workflow.SEEING
+    ) == set(separation.SEEING)
 
 
 @pytest.mark.parametrize("method", ["mask", "ilrma"])

@@ -13,6 +13,9 @@ si_sdr_db           the separated voice against it (scale-invariant SDR; Le Roux
 action_accuracy     share of frames with the true label; the same for facing_accuracy
 word_error          (substitutions + deletions + insertions) / true words, on lower-case words without punctuation
 word_start_ms       median |error| of the starts of words that were recognised
+words_in_silence    words found more than 0.2 s from every word that the actor says
+phoneme_start_ms    median |error| of the starts of phonemes that agree in class (vowel, lips, tongue tip, ...) with the true ones
+closure_ms          the same of p, b and m, for which the lips close; closures_found: the share of them that was found
 """
 
 import csv
@@ -27,6 +30,7 @@ from pipeline.bvh import load_bvh
 from pipeline.files import read_json, whole
 from pipeline.rotations import slerp
 from pipeline.separation import OUT_RATE
+from pipeline.simulate import visemes
 from pipeline.takes import Take, read_takes
 
 log = logging.getLogger("interact")
@@ -70,6 +74,55 @@ def word_scores(found: list[dict], true: list[dict]) -> tuple[float, float, int]
             pairs = zip(range(chunk.ref_start_idx, chunk.ref_end_idx), range(chunk.hyp_start_idx, chunk.hyp_end_idx))
             errors += [abs(hypothesis[h][1] - starts[r]) for r, h in pairs]
     return float(result.wer), float(np.median(errors)) if errors else float("nan"), len(reference)
+
+
+ARPABET_CLASSES = {
+    "lips": "P B M", "teeth_on_lip": "F V", "tongue_on_teeth": "TH DH", "tongue_tip": "T D N L", "hiss": "S Z", "hush": "SH ZH CH JH",
+    "back": "K G NG HH", "r": "R", "w": "W", "j": "Y", "vowel": "AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW",
+}  # fmt: skip
+"""Classes in which phonemes of both alphabets are compared; in IPA they are those of the simulated mouths, vowels as one."""
+_CLASS_OF_ARPABET = {name: kind for kind, names in ARPABET_CLASSES.items() for name in names.split()}
+
+
+def true_classes(phonemes: list[dict]) -> list[tuple[str, float]]:
+    """Class and start of each sound of the simulated truth: a diphthong is one vowel, an affricate one hush."""
+    result: list[tuple[str, float]] = []
+    for phoneme in phonemes:
+        kinds = [visemes.CLASS_OF[phone].replace(" ", "_") for phone in visemes.phones(phoneme["phoneme"])]
+        kinds = [kind if kind in ARPABET_CLASSES else "vowel" for kind in kinds]
+        kinds = kinds[1:] if kinds[:2] == ["tongue_tip", "hush"] else kinds
+        times = np.linspace(phoneme["start"], phoneme["end"], len(kinds), endpoint=False)  # of "əl", l begins half-way
+        result += [(kind, float(time)) for i, (kind, time) in enumerate(zip(kinds, times, strict=True)) if not i or kind != kinds[i - 1]]
+    return result
+
+
+def phoneme_scores(found: list[dict], true: list[dict]) -> dict[str, float]:
+    """Errors of phonemes found (ARPAbet) against true ones (IPA), as rows of the table; NaN where there is nothing to compare.
+
+    Both sequences of classes are aligned by least edits; where they agree, starts are compared.
+    """
+    import jiwer
+
+    theirs = true_classes(true)
+    ours = [(_CLASS_OF_ARPABET[phoneme["phoneme"]], phoneme["start"]) for phoneme in found]
+    errors: list[tuple[str, float]] = []
+    if theirs and ours:
+        result = jiwer.process_words(" ".join(kind for kind, _ in theirs), " ".join(kind for kind, _ in ours))
+        for chunk in result.alignments[0]:
+            if chunk.type == "equal":
+                pairs = zip(range(chunk.ref_start_idx, chunk.ref_end_idx), range(chunk.hyp_start_idx, chunk.hyp_end_idx), strict=True)
+                errors += [(theirs[r][0], 1e3 * abs(ours[h][1] - theirs[r][1])) for r, h in pairs]
+    closures, count = [error for kind, error in errors if kind == "lips"], sum(kind == "lips" for kind, _ in theirs)
+    return {
+        "phoneme_start_ms": float(np.median([error for _, error in errors])) if errors else float("nan"),
+        "closure_ms": float(np.median(closures)) if closures else float("nan"),
+        "closures_found": len(closures) / count if count else float("nan"),
+    }
+
+
+def words_in_silence(found: list[dict], true: list[dict], *, margin_seconds: float = 0.2) -> int:
+    """How many of the words found lie farther than `margin_seconds` from every stretch [start, end] in which the actor truly speaks."""
+    return sum(all(w["end"] < t["start"] - margin_seconds or w["start"] > t["end"] + margin_seconds for t in true) for w in found)
 
 
 def sync_errors(found: dict, start: dict[str, float], rate: dict[str, float], face_seconds: np.ndarray) -> dict[str, float]:
@@ -127,9 +180,14 @@ def score_performance(shoot: Path, truth: Path, dataset: Path, annotations: Path
         index = np.round((times - record["window"][0]) * 30).astype(int).clip(0, len(labels) - 1)
         scores[f"{kind.removesuffix('s')}_accuracy"] = float(np.mean(labels[index] == given))
     end = start + num_frames / 30
-    words = [{**w, "start": w["start"] - start} for w in record["words"][actor] if start <= w["start"] and w["end"] <= end]
-    error, late, _ = word_scores(read_json(annotations / "transcripts" / f"{name}.json")["words"], words)
-    return scores | {"word_error": error, "word_start_ms": 1e3 * late}
+    def inside(entries: list[dict]) -> list[dict]:
+        return [e | {"start": e["start"] - start, "end": e["end"] - start} for e in entries if start <= e["start"] and e["end"] <= end]
+
+    transcript = read_json(annotations / "transcripts" / f"{name}.json")
+    error, late, _ = word_scores(transcript["words"], inside(record["words"][actor]))
+    said = [{"start": w["start"] - start, "end": w["end"] - start} for w in record["words"][actor]]  # those that the window cuts count as speech
+    scores |= {"word_error": error, "word_start_ms": 1e3 * late, "words_in_silence": float(words_in_silence(transcript["words"], said))}
+    return scores | phoneme_scores(transcript.get("phonemes", []), inside(record["phonemes"][actor]))
 
 
 def run(*, shoot: Path, truth: Path, dataset: Path, annotations: Path, out: Path) -> None:

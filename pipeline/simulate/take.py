@@ -122,14 +122,18 @@ def _bodies(scripts: list[Script], turns: list[list[Turn]], actors: list[str], s
     return motions
 
 
-def _said(turns: list[Turn]) -> tuple[list[dict], list[dict]]:
-    """Words and sentences of an actor with their times, seconds of day."""
-    words, said = [], []
+def _said(turns: list[Turn]) -> tuple[list[dict], list[dict], list[dict]]:
+    """Words, sentences and phonemes (IPA, with the index of their word) of an actor with their times, seconds of day."""
+    words: list[dict] = []
+    said, phonemes = [], []
     for turn in turns:
+        phonemes += [
+            {"phoneme": p.ipa, "start": turn.start + p.start, "end": turn.start + p.end, "word": len(words) + p.word} for p in turn.utterance.phonemes
+        ]
         times = turn.utterance.word_times()
         said.append({"text": turn.utterance.text, "start": turn.start + times[0][0], "end": turn.start + times[-1][1]})
         words += [{"word": w, "start": turn.start + a, "end": turn.start + b} for w, (a, b) in zip(turn.utterance.words, times, strict=True)]
-    return words, said
+    return words, said, phonemes
 
 
 def _row(take: str, seed: int) -> dict[str, str]:
@@ -214,7 +218,7 @@ def run(*, take: str, out: Path, truth: Path, seed: int, options: config.Simulat
     streams, window = scene.streams, scene.streams.window
     times = window[0] + np.arange(int((window[1] - window[0]) * FPS + 1e-6) + 1) / FPS
     faces = facing(scene.motions, [start["body"] for start in streams.start], times)
-    record: dict[str, Any] = {"window": list(window), "start": dict(zip(actors, streams.start, strict=True)), "rate": {}, "words": {}, "said": {}}
+    record: dict[str, Any] = {"window": list(window), "start": dict(zip(actors, streams.start, strict=True)), "rate": {}, "words": {}, "said": {}, "phonemes": {}}
     for k, (actor, (mic, clean)) in enumerate(zip(actors, _record_sound(scene, options), strict=True)):
         name = f"{row['date']}_{actor}_{row['scenario']}"
         folder, apart, start = out / take, truth / take, streams.start[k]
@@ -226,7 +230,7 @@ def run(*, take: str, out: Path, truth: Path, seed: int, options: config.Simulat
         _save(apart / f"{name}.actions.npy", scene.scripts[k].action_at(times))
         _save(apart / f"{name}.facing.npy", faces[k])
         record["rate"][actor] = {kind: streams.rate(k, kind) for kind in RATES}
-        record["words"][actor], record["said"][actor] = _said(scene.turns[k])
+        record["words"][actor], record["said"][actor], record["phonemes"][actor] = _said(scene.turns[k])
     bodies = {
         actor: {"start": format_timecode(start["body"], BODY_RATE), "rate": BODY_RATE} for actor, start in zip(actors, streams.start, strict=True)
     }

@@ -180,6 +180,7 @@ def score_performance(shoot: Path, truth: Path, dataset: Path, annotations: Path
         index = np.round((times - record["window"][0]) * 30).astype(int).clip(0, len(labels) - 1)
         scores[f"{kind.removesuffix('s')}_accuracy"] = float(np.mean(labels[index] == given))
     end = start + num_frames / 30
+
     def inside(entries: list[dict]) -> list[dict]:
         return [e | {"start": e["start"] - start, "end": e["end"] - start} for e in entries if start <= e["start"] and e["end"] <= end]
 
@@ -202,9 +203,10 @@ def run(*, shoot: Path, truth: Path, dataset: Path, annotations: Path, out: Path
                 rows.append([take.name, actor, measure, f"{value:.6g}"])
                 pooled.setdefault(measure, []).append(value)
     for measure, values in pooled.items():
-        mean = float(np.nanmean(values))
+        known = [value for value in values if not np.isnan(value)] or [float("nan")]
+        mean = float(np.mean(known))
         rows.append(["mean", "", measure, f"{mean:.6g}"])
-        log.info("%-18s mean %.4g, worst %.4g .. %.4g", measure, mean, np.nanmin(values), np.nanmax(values))
+        log.info("%-18s mean %.4g, worst %.4g .. %.4g", measure, mean, min(known), max(known))
     with whole(out) as temporary, open(temporary, "w", newline="") as f:
         csv.writer(f, lineterminator="\n").writerows([["take", "actor", "measure", "value"], *rows])
 

@@ -41,7 +41,8 @@ LONGEST_TEXT_SECONDS = 120.0
 ONSET_DB, ONSET_FLOOR_DB = 35.0, 6.0
 LONGEST_REPEAT, MOST_REPEATS = 6, 3
 LOST_SCORE, LOST_PHONEME_SECONDS = -100.0, 0.04
-FOREIGN_LOGPROB, FOREIGN_SECONDS, MAX_OTHER_LANGUAGE = -0.9, 2.0, 0.8
+LOOP_COMPRESSION = 2.4
+FOREIGN_LOGPROB, FOREIGN_SECONDS, MAX_OTHER_LANGUAGE = -0.8, 2.0, 0.8
 
 Recogniser = Callable[[np.ndarray], list[dict]]
 """Audio (S,) float32 at 16 kHz -> segments: {"words", "no_speech", "logprob", "compression"}.
@@ -125,10 +126,10 @@ def believed(segments: list[dict]) -> list[dict]:
     """Words of the segments that are no invention, by Whisper's own limits.
 
     A segment is dropped where silence is likely (no_speech above 0.6) and the text unlikely (mean log probability below -1),
-    or where its text is so repetitive that it shrinks 2.4-fold. Of a phrase of up to LONGEST_REPEAT words that comes more
+    or where its text is so repetitive that it shrinks more than LOOP_COMPRESSION-fold. Of a phrase of up to LONGEST_REPEAT words that comes more
     than MOST_REPEATS times in a row one is left.
     """
-    kept = [s for s in segments if not (s["no_speech"] > 0.6 and s["logprob"] < -1.0) and s["compression"] <= 2.4]
+    kept = [s for s in segments if not (s["no_speech"] > 0.6 and s["logprob"] < -1.0) and s["compression"] <= LOOP_COMPRESSION]
     words = [word for segment in kept for word in segment["words"]]
     texts = [" ".join(forced_alignment.spoken_words(word["word"])) for word in words]
     for size in range(1, LONGEST_REPEAT + 1):
@@ -144,14 +145,14 @@ def believed(segments: list[dict]) -> list[dict]:
 
 
 def seems_foreign(segments: list[dict]) -> bool:
-    """Whether an English-only model seems to have heard another language: it believes little of what it wrote.
+    """Whether an English-only model seems to have heard another language: it doubts most of what it wrote, or wrote it over and over.
 
-    Mean log probability below FOREIGN_LOGPROB, weighted by the words' durations, over at least FOREIGN_SECONDS of words.
+    More than half of the words' time, and at least FOREIGN_SECONDS of it, lies in segments of a mean log probability below
+    FOREIGN_LOGPROB or of a text that shrinks more than LOOP_COMPRESSION-fold.
     """
-    weights = [sum(word["end"] - word["start"] for word in segment["words"]) for segment in segments]
-    if sum(weights) < FOREIGN_SECONDS:
-        return False
-    return float(np.average([segment["logprob"] for segment in segments], weights=weights)) < FOREIGN_LOGPROB
+    seconds = [sum(word["end"] - word["start"] for word in segment["words"]) for segment in segments]
+    doubted = sum(t for t, s in zip(seconds, segments, strict=True) if s["logprob"] < FOREIGN_LOGPROB or s["compression"] > LOOP_COMPRESSION)
+    return doubted >= FOREIGN_SECONDS and doubted > sum(seconds) / 2
 
 
 def utterances(words: list[dict]) -> list[range]:

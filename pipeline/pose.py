@@ -53,19 +53,23 @@ def decode(poses: np.ndarray, root: np.ndarray, skeleton: Skeleton, *, fps: floa
 
 
 def relative_root(root: np.ndarray) -> np.ndarray:
-    """Roots (T, 4) as what models predict: dx, dz in the heading of the current frame (cm a frame), turn (radians a frame), y (cm).
+    """Roots (..., T, 4) as what models predict: dx, dz in the heading of the current frame (cm a frame), turn (radians a frame), y (cm).
 
     The representation of Listen, Denoise, Action! (Alexanderson et al. 2023): with the heading h and Ry(h) the turn
     about y, (dx, dz)_t = Ry(h_t)^-1 (p_t - p_{t-1}), dh_t = h_t - h_{t-1} wrapped to [-pi, pi). Frame 0 has no
     predecessor and repeats frame 1's deltas (zero where there is one frame).
     """
     root = np.asarray(root, float)
-    step = np.diff(root, axis=0)
-    sine, cosine = np.sin(root[1:, 3]), np.cos(root[1:, 3])
-    turn = (step[:, 3] + np.pi) % (2 * np.pi) - np.pi
-    moved = np.stack([cosine * step[:, 0] - sine * step[:, 2], sine * step[:, 0] + cosine * step[:, 2], turn], 1)
-    first = moved[:1] if len(moved) else np.zeros((1, 3))
-    return np.concatenate([np.concatenate([first, moved])[: len(root)], root[:, 1:2]], 1)
+    step = np.diff(root, axis=-2)
+    sine, cosine = np.sin(root[..., 1:, 3]), np.cos(root[..., 1:, 3])
+    result = np.zeros_like(root)
+    result[..., 1:, 0] = cosine * step[..., 0] - sine * step[..., 2]
+    result[..., 1:, 1] = sine * step[..., 0] + cosine * step[..., 2]
+    result[..., 1:, 2] = (step[..., 3] + np.pi) % (2 * np.pi) - np.pi
+    if root.shape[-2] > 1:
+        result[..., 0, :3] = result[..., 1, :3]
+    result[..., 3] = root[..., 1]
+    return result
 
 
 def integrate_root(relative: np.ndarray, start: np.ndarray) -> np.ndarray:

@@ -157,6 +157,11 @@ class Shard:
         self._maps[name] = np.memmap(path, dataset.dtype, "r", offset, dataset.shape)
         return self._maps[name]
 
+    @property
+    def sources(self) -> dict[str, str]:
+        """SHA-256 of every file that the shard was built from, by name: `<half>/<path within it>`, half dataset, annotations or features."""
+        return {row["file"].decode(): row["sha256"].decode() for row in self._open()["sources"][()]}
+
     def skeleton(self, performance: str) -> Skeleton:
         """The skeleton of a performance, on the shard's joints."""
         group = self._open()[f"skeletons/{performance}"]

@@ -1,5 +1,6 @@
 """Shards looked into: what is in one, whether a folder is whole and consistent, and a piece of one as plain files."""
 
+import contextlib
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -10,12 +11,15 @@ from pipeline import arkit
 from pipeline.bvh import save_bvh
 from pipeline.clock import AUDIO_RATE, FPS, sample_of
 from pipeline.errors import InputError
-from pipeline.files import read_json, whole
+from pipeline.files import read_json, sha256, whole
 from pipeline.pose import decode
 from pipeline.shard_file import STREAMS, Shard, TakeSpan, shard_paths
 from pipeline.shard_index import read_index, statistics
+from pipeline.takes import dataset_takes
 
 BLOCK_FRAMES = 4096
+HALVES = ("dataset", "annotations", "features")
+"""Folders that shards are built from, by the names of their arguments; those of a run lie beside its shards."""
 
 
 def inspect(*, file: Path, take: str | None, plot: Path | None) -> None:
@@ -83,6 +87,8 @@ def _span_faults(shard: Shard) -> list[str]:
         if span.start_sample != sample or span.stop_sample - span.start_sample != sample_of(length):
             need = f"{sample}:{sample + sample_of(length)}"
             faults.append(f"take {span.take}: samples {span.start_sample}:{span.stop_sample}, need {need} for {length} frames")
+        if not span.actor_a < span.actor_b:
+            faults.append(f"take {span.take}: actors {span.actor_a} {span.actor_b} are in the wrong order, need them by id")
         if span.split not in ("train", "test"):
             faults.append(f"take {span.take}: split is {span.split!r}, need train or test")
         frame, sample = span.stop_frame, span.stop_sample
@@ -138,13 +144,92 @@ def _sidecar_faults(shard: Shard) -> list[str]:
     return faults
 
 
-def validate(folder: Path) -> list[str]:
-    """Faults of a folder of shards with its index and statistics, a line each; none is an empty list."""
+def _source_faults(shard: Shard, halves: dict[str, Path]) -> list[str]:
+    """Sources of a shard that have changed or gone since, and takes whose rows are not those of unchanged sources.
+
+    halves: the folders that are there to compare with. Labels, faces and features are compared row by row, so that two
+    actors that changed places show.
+    """
+    try:
+        listed = shard.sources
+    except KeyError:
+        return ["it does not list its sources; build it again"]
+    faults, changed = [], set()
+    for name, digest in listed.items():
+        half, _, rest = name.partition("/")
+        if half not in halves:
+            continue
+        path = halves[half] / rest
+        if not path.exists():
+            faults.append(f"source {path} is missing")
+        elif sha256(path) != digest:
+            faults.append(f"source {path} has changed since; build the shard again")
+        else:
+            continue
+        changed.add(name)
+    for span in shard.takes:
+        for stream, pair in _take_sources(span, halves).items():
+            if all(name in listed and name not in changed for name in pair):
+                faults += _row_faults(shard, span, stream, pair)
+    return faults
+
+
+def _take_sources(span: TakeSpan, halves: dict[str, Path]) -> dict[str, dict[str, Path]]:
+    """By stream, the two sources of a take's rows by listed name, or the one that holds both actors."""
+    result = {}
+    for stream, half, folder in (("face", "dataset", "face_arkit"), ("action", "annotations", "actions"), ("facing", "annotations", "facing")):
+        if half in halves:
+            result[stream] = {f"{half}/{folder}/{name}.npy": halves[half] / folder / f"{name}.npy" for name in span.performances}
+    if "features" in halves:
+        result |= {stream: {f"features/{span.take}.h5": halves["features"] / f"{span.take}.h5"} for stream in ("body", "root", "mel", "audio")}
+    return result
+
+
+def _row_faults(shard: Shard, span: TakeSpan, stream: str, pair: dict[str, Path]) -> list[str]:
+    """A line where a take's rows of a stream are not those of its source: other values, or the two actors changed."""
+    import h5py
+
+    start, stop = (span.start_sample, span.stop_sample) if stream == "audio" else (span.start_frame, span.stop_frame)
+    paths, step = list(pair.values()), BLOCK_FRAMES * (500 if stream == "audio" else 1)
+    with contextlib.ExitStack() as stack:
+        if len(paths) == 2:
+            columns = [np.load(path, mmap_mode="r", allow_pickle=False) for path in paths]
+        else:
+            source = stack.enter_context(h5py.File(paths[0]))[stream]
+            columns = [source] * 2
+        if any(len(column) != stop - start for column in columns):
+            return [f"take {span.take}: {stream} has {stop - start} rows, {paths[0]} has {len(columns[0])}"]
+        same, crossed = True, True
+        for i in range(0, stop - start, step):
+            block = shard[stream][start + i : min(start + i + step, stop)]
+            part = slice(i, i + len(block))
+            need = [column[part] for column in columns] if len(paths) == 2 else list(np.moveaxis(columns[0][part], 1, 0))
+            same &= all(np.array_equal(block[:, k], need[k]) for k in range(2))
+            crossed &= all(np.array_equal(block[:, k], need[1 - k]) for k in range(2))
+    if same:
+        return []
+    what = "has the two actors in the wrong order" if crossed else "is not that of its sources"
+    return [f"take {span.take}: {stream} {what}; build the shard again"]
+
+
+def _missing_takes(dataset: Path, shards: list[Shard]) -> list[str]:
+    """Takes of the dataset that no shard holds."""
+    held = {span.take for shard in shards for span in shard.takes}
+    return [f"take {take.name} of {dataset} is in no readable shard" for take in dataset_takes(dataset) if take.name not in held]
+
+
+def validate(folder: Path, **halves: Path | None) -> list[str]:
+    """Faults of a folder of shards with its index and statistics, a line each; none is an empty list.
+
+    halves: the folders `dataset`, `annotations`, `features` that the shards were built from. What is not given is looked
+    for beside `folder`; what is not there is not compared.
+    """
+    known = {name: path for name in HALVES if (path := halves.get(name) or Path(folder).absolute().parent / name).is_dir()}
     faults, shards = [], []
     for path in shard_paths(folder):
         try:
             shard = Shard(path)
-            found = _span_faults(shard) + _value_faults(shard)
+            found = _span_faults(shard) + _value_faults(shard) + _source_faults(shard, known)
         except InputError as error:
             faults.append(str(error))
         except (KeyError, OSError) as error:
@@ -153,6 +238,8 @@ def validate(folder: Path) -> list[str]:
             faults += [f"{path}: {fault}" for fault in found]
             shards.append(shard)
             faults += _sidecar_faults(shard)
+    if "dataset" in known:
+        faults += _missing_takes(known["dataset"], shards)
     return faults + _index_faults(Path(folder), shards) + ([] if faults else _stats_faults(Path(folder), shards))
 
 
@@ -193,9 +280,13 @@ def _stats_faults(folder: Path, shards: list[Shard]) -> list[str]:
     return faults
 
 
-def run_validate(*, folder: Path) -> None:
+def run_validate(*, folder: Path, dataset: Path | None, annotations: Path | None, features: Path | None) -> None:
     """Print a line per fault and exit with 1 where there is one."""
-    faults = validate(folder)
+    given = {"dataset": dataset, "annotations": annotations, "features": features}
+    for name, path in given.items():
+        if path and not path.is_dir():
+            raise InputError(f"{path}: no such folder; correct --{name}")
+    faults = validate(folder, **given)
     for fault in faults:
         print(fault)
     if faults:

@@ -4,7 +4,7 @@
     python -m pipeline.shards build --dataset D --annotations A --features F --takes T... --out shard-000.h5
     python -m pipeline.shards index --shards shard-*.h5 --index index.parquet --stats stats.json
     python -m pipeline.shards inspect shard-000.h5 [--take T] [--plot a.png]  what is in one
-    python -m pipeline.shards validate DIR                                    exit 1 and a line per fault
+    python -m pipeline.shards validate DIR [--dataset D ...]                  exit 1 and a line per fault
     python -m pipeline.shards export shard-000.h5 --take T --frames 0:150 --out DIR
 
 What stands in a shard: pipeline/shard_file.py and docs/shards.md.
@@ -45,7 +45,14 @@ class Sources:
     @property
     def files(self) -> list[Path]:
         """All of them, in a fixed order."""
-        return [self.features, self.text, *self.faces, *self.actions, *self.facing]
+        return list(self.named.values())
+
+    @property
+    def named(self) -> dict[str, Path]:
+        """All of them by the name under which a shard lists them, `<half>/<folder of the file in it>`, in a fixed order."""
+        result = {f"features/{path.name}": path for path in (self.features, self.text)}
+        result |= {f"dataset/face_arkit/{path.name}": path for path in self.faces}
+        return result | {f"annotations/{path.parent.name}/{path.name}": path for path in (*self.actions, *self.facing)}
 
 
 def sources(dataset: Path, annotations: Path, features: Path, takes: list[str]) -> list[Sources]:
@@ -125,12 +132,17 @@ def _header(parts: list[Sources]) -> tuple[dict, dict[str, tuple], list[tuple[in
         "body": [f"{joint}_{axis}" for joint in attributes["joint_names"] for axis in "xyz"], "root": ["x", "y", "z", "heading"],
         "face": list(arkit.NAMES), "mel": [f"mel_{i}" for i in range(rows["mel"][-1])],
     }  # fmt: skip
-    digest = hashlib.sha256("".join(sha256(path) for part in parts for path in part.files).encode()).hexdigest()
     attributes |= {
         "format_version": FORMAT_VERSION, "fps": FPS, "audio_rate": AUDIO_RATE, "arkit_names": list(arkit.NAMES), "units": json.dumps(UNITS),
-        "feature_names": json.dumps(names), "source_sha256": digest, "package_version": pipeline.__version__,
+        "feature_names": json.dumps(names), "package_version": pipeline.__version__,
     }  # fmt: skip
     return attributes, rows, sizes
+
+
+def _source_table(parts: list[Sources]) -> np.ndarray:
+    """The table `sources`: every input file by name, with its SHA-256."""
+    rows = [(name.encode(), sha256(path).encode()) for part in parts for name, path in part.named.items()]
+    return np.array(rows, dtype=[("file", f"S{max(len(name) for name, _ in rows)}"), ("sha256", "S64")])
 
 
 def _take_table(parts: list[Sources], splits: list[str], sizes: list[tuple[int, int, int]]) -> np.ndarray:
@@ -158,6 +170,8 @@ def build(parts: list[Sources], splits: list[str], out: Path, *, compression: st
     import h5py
 
     attributes, rows, sizes = _header(parts)
+    files = _source_table(parts)
+    attributes["source_sha256"] = hashlib.sha256(b"".join(files["sha256"])).hexdigest()
     num_frames, num_samples, num_words = (sum(size[i] for size in sizes) for i in range(3))
     lengths = dict.fromkeys(STREAMS, num_frames) | {"text": num_words, "audio": num_samples}
     chunk = dict.fromkeys(STREAMS, chunk_frames) | {"text": chunk_frames, "audio": int(sample_of(chunk_frames))}
@@ -181,7 +195,7 @@ def build(parts: list[Sources], splits: list[str], out: Path, *, compression: st
                     if f"skeletons/{performance}" not in source:
                         raise InputError(f"{part.features}: no skeleton of {performance}; write it again with the performances in actor order")
                     source.copy(f"skeletons/{performance}", f.require_group("skeletons"), performance)
-        f["takes"] = _take_table(parts, splits, sizes)
+        f["takes"], f["sources"] = _take_table(parts, splits, sizes), files
 
 
 def run_build(*, dataset: Path, annotations: Path, features: Path, takes: list[str], splits: list[str] | None, out: Path, options: Shards) -> None:
@@ -237,6 +251,10 @@ def main(argv: list[str] | None = None) -> None:
     elif name == "validate":
         run = shard_tools.run_validate
         parser.add_argument("folder", type=Path, help="folder of shards with index.parquet and stats.json")
+        for half in shard_tools.HALVES:
+            parser.add_argument(
+                f"--{half}", type=Path, help=f"the {half} folder that the shards were built from; default: that beside them, if it is there"
+            )
     elif name == "export":
         run = shard_tools.export
         parser.add_argument("file", type=Path, help="a shard")

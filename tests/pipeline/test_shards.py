@@ -13,7 +13,9 @@ from pipeline.bvh import load_bvh
 from pipeline.clock import sample_of
 from pipeline.config import Shards
 from pipeline.errors import InputError
+from pipeline.features import read_wav, resample
 from pipeline.shard_plan import extend, plan
+from pipeline.skeleton import forward_kinematics
 
 SPLITS = {"20260101_001": "train", "20260101_002": "test", "20260102_001": "train"}
 
@@ -132,14 +134,15 @@ def test_export_gives_the_dataset_back(tiny, folder, tmp_path):
     for performance in ("20260102_001_001", "20260102_002_001"):
         was, now = (load_bvh(root / "bvhs" / f"{performance}.bvh") for root in (tiny.dataset, tmp_path))
         assert now.num_frames == 24 and now.fps == 30
-        np.testing.assert_allclose(now.positions_cm[:, 0], was.positions_cm[7:31, 0], atol=1e-4)
-        np.testing.assert_allclose(np.abs(np.sum(now.rotations * was.rotations[7:31], -1)), 1, atol=1e-6)
+        np.testing.assert_allclose(forward_kinematics(now)[0], forward_kinematics(was)[0][7:31], atol=0.005)  # 0.05 mm
         np.testing.assert_allclose(now.offsets_cm, was.offsets_cm, atol=1e-5)
         np.testing.assert_array_equal(
             np.load(tmp_path / "face_arkit" / f"{performance}.npy"), np.load(tiny.dataset / "face_arkit" / f"{performance}.npy")[7:31]
         )
-        audio, rate = soundfile.read(tmp_path / "wav" / f"{performance}.wav")
-        assert rate == 16000 and len(audio) == sample_of(31) - sample_of(7)
+        audio, rate = soundfile.read(tmp_path / "wav" / f"{performance}.wav", dtype="float32")
+        whole = resample(*read_wav(tiny.dataset / "wav" / f"{performance}.wav"), int(sample_of(tiny.takes["20260102_001"])))
+        assert rate == 16000
+        np.testing.assert_array_equal(audio, whole[sample_of(7) : sample_of(31)])
 
 
 @pytest.mark.parametrize("frames", ["5", "9:3", "0:9999", "a:b"])
@@ -205,6 +208,8 @@ def replace_array(name, shape):
         (take_row("stop_frame", 60), "frames 61:101, need them to begin at 60"),
         (take_row("stop_sample", 32534), "samples 0:32534, need 0:32533"),
         (take_row("split", b"val"), "split is 'val'"),
+        (take_row("actor_a", b"003"), "actors 003 002 are in the wrong order"),
+        (lambda f: f.__delitem__("sources"), "it does not list its sources"),
         (take_row("take", b"20260101_009"), "take 20260101_001 of shard-000.h5 is in no readable shard"),
         (replace_array("mel", (100, 2, 16)), "mel has 100 rows, the takes need 101"),
         (replace_array("face", (101, 2, 55)), "face has shape (101, 2, 55)"),
@@ -237,6 +242,67 @@ def test_validate_finds_a_shard_that_the_index_lacks(tiny, copy):
     build(tiny, copy / "shard-001.h5", ["20260102_001"])
     found = "\n".join(faults(copy))
     assert "take 20260102_001 of shard-001.h5 is not listed" in found and "takes is 1, the train takes have 2" in found
+
+
+@pytest.fixture
+def halves(tiny, tmp_path) -> dict[str, Path]:
+    """Copies of the folders that the shards were built from."""
+    return {name: Path(shutil.copytree(getattr(tiny, name), tmp_path / "run" / name)) for name in shard_tools.HALVES}
+
+
+def test_validate_compares_with_what_lies_beside_the_shards(folder, halves, tmp_path, capsys):
+    shutil.copytree(folder, tmp_path / "run" / "shards")
+    assert shard_tools.validate(tmp_path / "run" / "shards") == []
+    (halves["annotations"] / "actions" / "20260101_001_001.npy").unlink()
+    assert "actions/20260101_001_001.npy is missing" in "\n".join(shard_tools.validate(tmp_path / "run" / "shards"))
+    with pytest.raises(SystemExit) as stop:
+        shards.main(["validate", str(folder), "--features", str(tmp_path / "none")])
+    assert stop.value.code == 2 and "no such folder" in capsys.readouterr().err
+
+
+def test_validate_finds_a_changed_source(folder, halves):
+    assert shard_tools.validate(folder, **halves) == []
+    path = halves["dataset"] / "face_arkit" / "20260102_002_001.npy"
+    np.save(path, np.load(path) + 1e-6)
+    assert shard_tools.validate(folder, **halves) == [f"{folder / 'shard-001.h5'}: source {path} has changed since; build the shard again"]
+
+
+def test_validate_finds_a_take_that_no_shard_holds(tiny, folder, halves):
+    table = halves["dataset"] / "takes.tsv"
+    table.write_text(
+        table.read_text()
+        + table.read_text().splitlines()[-1].replace("20260102\t001", "20260102\t007").replace("20260102_001", "20260102_007")
+        + "\n"
+    )
+    assert shard_tools.validate(folder, **halves) == [f"take 20260102_007 of {halves['dataset']} is in no readable shard"]
+
+
+@pytest.mark.parametrize("stream", ["body", "face", "action", "audio"])
+def test_validate_finds_actors_that_changed_places(tiny, copy, stream):
+    def swap(f):
+        f[stream][...] = f[stream][()][:, ::-1]
+
+    change(copy / "shard-000.h5", swap)
+    found = "\n".join(shard_tools.validate(copy, dataset=tiny.dataset, annotations=tiny.annotations, features=tiny.features))
+    assert f"take 20260101_001: {stream} has the two actors in the wrong order" in found and "take 20260101_002" in found
+
+
+def test_validate_finds_rows_that_are_not_those_of_the_source(tiny, copy):
+    change(copy / "shard-000.h5", put("body", (70, 1, 5), 0.25))
+    found = shard_tools.validate(copy, features=tiny.features)
+    assert found == [f"{copy / 'shard-000.h5'}: take 20260101_002: body is not that of its sources; build the shard again"]
+
+
+def test_validate_finds_statistics_of_another_split(tiny, copy):
+    for name, splits in (("shard-000.h5", ["train", "train"]), ("shard-001.h5", ["train"])):
+        takes = [take for take in SPLITS if (take < "20260102") == (name == "shard-000.h5")]
+        parts = shards.sources(tiny.dataset, tiny.annotations, tiny.features, takes)
+        shards.build(parts, splits, copy / name)
+    found = "\n".join(faults(copy))
+    assert "split is 'test', the shard says 'train'" in found
+    shard_index.run(shards=shard_file.shard_paths(copy), index=copy / "index.parquet", stats=copy / "other.json")
+    found = "\n".join(faults(copy))
+    assert "takes is 2, the train takes have 3" in found and "std of body is not that of the train takes" in found
 
 
 def test_index_rows(folder):

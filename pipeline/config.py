@@ -98,7 +98,11 @@ class Blendshapes(Section):
 class Separation(Section):
     """Each actor's voice out of what both microphones picked up."""
 
-    method: Literal["mask", "none"] = Field(default="mask", description="mask: cross-microphone power-ratio mask; none: the microphones as they are")
+    method: Literal["mask", "ilrma", "none"] = Field(
+        default="mask",
+        description="mask: cross-microphone power-ratio mask; ilrma: independent low-rank matrix analysis; none: the microphones as they are",
+    )
+    max_clipped_share: float = Field(default=0.02, ge=0, le=1, description="share of a microphone's samples in clips above which the take is refused")
 
 
 class Transcripts(Section):

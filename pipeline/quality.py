@@ -2,7 +2,8 @@
 
 In: the dataset's BVH, ARKit weights and WAV of the take's two performances, and the JSON reports of the capture stages
 (sync, body, fit, separation; none for a downloaded release) and of sync_check. Out: {"take", "verdict": "good" or "check", "reasons": [...],
-"performances": {name: measures}, "parts": {stage: {name: report}}}.
+"performances": {name: measures}, "talk": measures of the two voices together, "parts": {stage: {name: report}}}. Speech,
+overlap and turns are found in the dataset's own WAVs (pipeline.voice_quality), so a download has them too.
 
 `check` means that a person should look before the take is used; the reasons say at what. Files that do not belong together
 (other lengths, NaN, another number of weights) are errors.
@@ -13,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import arkit, body_quality, stage
+from pipeline import arkit, body_quality, stage, voice_quality
 from pipeline.bvh import load_bvh
-from pipeline.clock import FPS, sample_of
+from pipeline.clock import AUDIO_RATE, FPS, sample_of
 from pipeline.errors import InputError
-from pipeline.features import read_wav
+from pipeline.features import read_wav, resample
 from pipeline.files import read_json, write_json
 
 MAX_WAV_SECONDS = 0.1
@@ -30,6 +31,8 @@ WEIGHT_RANGE = (-0.5, 1.5)
 MAX_JUMP_CM = 15.0
 """Way of the hips in one frame, 4.5 m/s: faster than anybody moves in a scene."""
 MAX_CLIPPED_SHARE = 1e-4
+MAX_LEAK_DB = -15.0
+"""Level of the other voice that may be left in a voice, against that of its owner: what the mask leaves of -8 dB of crosstalk is below."""
 SILENT_DB = -60.0
 RATE_TOLERANCE = 1e-3
 
@@ -64,8 +67,18 @@ def measure(bvh: Path, face: Path, wav: Path) -> dict:
         "weight_max": float(weights.max()),
         "face_moves": bool(np.ptp(weights, axis=0).max() > 1e-3),
         "level_db": float(10 * np.log10(max(float(np.mean(audio.astype(float) ** 2)), 1e-12))),
-        "clipped_share": float(np.mean(np.abs(audio) >= 0.999)),
+        "clipped_share": float(voice_quality.clipped(audio).mean()),
+        "noise_floor_db": voice_quality.noise_floor_db(audio, rate),
     }
+
+
+def measure_talk(wavs: list[Path]) -> tuple[dict, list[dict]]:
+    """Measures of a take's two voices together, and when and how long each of them speaks."""
+    voices = [resample(*read_wav(path)) for path in wavs]
+    length = max(map(len, voices)) / AUDIO_RATE
+    segments = voice_quality.speech(voices)
+    each = [{"speech_share": voice_quality.seconds(own) / length, "speech": [[round(t, 3) for t in segment] for segment in own]} for own in segments]
+    return voice_quality.conversation(segments, length), each
 
 
 def own_reasons(name: str, found: dict) -> Iterator[str]:
@@ -115,9 +128,12 @@ def part_reasons(parts: dict[str, dict[str, dict]], num_frames: int) -> Iterator
             if found.get("verdict") == "off":
                 yield f"{name}: the voice is {1e3 * found['lag_seconds']:+.0f} ms against the mouth"
     for name, report in parts.get("separation", {}).items():
-        clipped, samples = max(report.get("clipped_samples", [0]) or [0]), report.get("samples", 0)
+        clipped, samples = report.get("clipped_samples", 0), report.get("samples", 0)
         if clipped > MAX_CLIPPED_SHARE * max(samples, 1):
-            yield f"{name}: a microphone is clipped in {clipped} samples"
+            yield f"{name}: the microphone is clipped in {clipped} samples"
+        leak = report.get("leak_after_db")
+        if leak is not None and leak > MAX_LEAK_DB:
+            yield f"{name}: the other actor is heard in the voice, {-leak:.0f} dB below the own voice of that actor"
 
 
 def read_parts(paths: list[Path]) -> dict[str, dict[str, dict]]:
@@ -141,9 +157,12 @@ def run(*, bvh: list[Path], face: list[Path], wav: list[Path], parts: list[Path]
     for path, report in ((path, report) for path, report in reports.get("sync", {}).items()):
         if report.get("frames", frames[0]) != frames[0]:
             raise InputError(f"{bvh[0]}: got {frames[0]} frames, sync report {path} says {report['frames']}; run the stages after sync again")
+    talk, spoken = measure_talk(wav)
+    for measures, own in zip(found.values(), spoken, strict=True):
+        measures |= own
     reasons = [reason for name, measures in found.items() for reason in own_reasons(name, measures)] + list(part_reasons(reports, frames[0]))
     verdict = "check" if reasons else "good"
-    write_json(out, {"take": out.stem, "verdict": verdict, "reasons": reasons, "performances": found, "parts": reports})
+    write_json(out, {"take": out.stem, "verdict": verdict, "reasons": reasons, "performances": found, "talk": talk, "parts": reports})
 
 
 def main(argv: list[str] | None = None) -> None:

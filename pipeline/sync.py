@@ -38,6 +38,7 @@ ODD_SHARE, SLACK_SECONDS = 0.05, 3.0
 """Share and seconds by which a length must differ from the others' to be told: a recorder runs up to 1.5 s longer at either end."""
 LYING_TOLERANCE = 0.05
 """How well the standard rate must fit then; recorders are not started and stopped at once."""
+USUAL_SAMPLE_RATES = (16_000, 22_050, 32_000, 44_100, 48_000, 88_200, 96_000, 176_400, 192_000)
 WARN_STEP_FRAMES = 0.1
 """Jump of a timecode by other than whole frames that is told; recordings of two iPhones show less than 0.001."""
 MAX_LOST_SHARE = 0.2
@@ -234,6 +235,37 @@ def _ltc(path: Path, named: int | str, rate: int, fps: float | None) -> ltc.LtcF
     return frames
 
 
+def lying_sample_rate(performance: dict, where: str, name: str) -> None:
+    """InputError where a Broadcast Wave's header has a wrong rate: its times fit the actor's other streams at another usual rate only.
+
+    TimeReference counts samples, so a wrong rate moves the start by hours and stretches the length; both must fit within
+    SLACK_SECONDS at the other rate. A start that is not counted in samples leaves only the length, which tells too little
+    to refuse a take: that is a warning.
+    """
+    sound = performance["audio"]
+    others = [performance[kind] for kind in ("face", "body") if kind in performance and performance[kind]["start"] is not None]
+    if sound["start"] is None or sound["source"].startswith("LTC") or not others:
+        return
+    counted = sound["source"] == "bext" and abs(near(sound["start"], others[0]["start"]) - others[0]["start"]) > SLACK_SECONDS
+
+    def misfit(rate: float) -> float:
+        share = sound["sample_rate"] / rate
+        start = near(sound["start"] * (share if counted else 1.0), others[0]["start"])
+        ends = [(start - other["start"], start + sound["samples"] / rate - other["end"]) for other in others]
+        return max(abs(off) for pair in ends for off in pair)
+
+    best = min(USUAL_SAMPLE_RATES, key=misfit)
+    length = max(others, key=lambda other: other["end"] - other["start"])
+    length = length["end"] - length["start"]
+    if best == sound["sample_rate"] or misfit(best) > SLACK_SECONDS or misfit(sound["sample_rate"]) <= max(SLACK_SECONDS, ODD_SHARE * length):
+        return
+    what = f"{where}: the header of {name} says {sound['sample_rate']} Hz, at which its {sound['samples']} samples last"
+    lasts = f"{sound['samples'] / sound['sample_rate']:.1f} s for {length:.1f} s of the other streams"
+    if counted:
+        raise InputError(f"{what} {lasts} and begin at another time of day; at {best} Hz both agree: correct the rate in the header")
+    log.warning("%s %s; at %d Hz they would agree: check the rate in the header", what, lasts, best)
+
+
 def lying_rate(performance: dict, where: str) -> None:
     """InputError where a stream lasts so much longer or shorter than its actor's other streams that its rate must be wrong; a warning before.
 
@@ -415,6 +447,7 @@ def run(
             found["audio"] = audio_stream(wav[k], where, of["audio"], max_step_frames=options.max_step_frames)
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
+        lying_sample_rate(found, where, wav[k].name)
         lying_rate(found, where)
         performances.append({"actor": actor, **found})
         files.append({"face": face[k], "audio": wav[k]})

@@ -104,7 +104,7 @@ rule quality:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=400,
+        mem_mb=600,
     shell:
         "python -m pipeline.quality --bvh {input.bvh:q} --face {input.face:q} --wav {input.wav:q} --parts {input.parts:q} {input.sync_check:q} --out {output:q} > {log:q} 2>&1"
 

@@ -93,7 +93,7 @@ if not study.config.dataset:
             "../environment.yml"
         threads: 1
         resources:
-            mem_mb=800,
+            mem_mb=1200,
         params:
             options=flags(study.config.separation),
         shell:

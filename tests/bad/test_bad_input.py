@@ -392,6 +392,26 @@ KINDS = {
         ["actor 002", f"{NAME}.wav: 2 channels, need one", "timecode.json"],
     ),
     "wav: unknown coding": ("sync", lambda c: edit_wav(c, subtype="ULAW"), ["actor 002", f"{NAME}.wav: format 7", "export it as 24-bit WAV"]),
+    "wav: a header of 44.1 kHz on samples at 48": (
+        "sync",
+        lambda c: edit_wav(c, rate=44_100),
+        [TAKE, "actor 002", f"the header of {NAME}.wav says 44100 Hz", "at 48000 Hz both agree", "correct the rate"],
+    ),
+    "wav: a header of 96 kHz on samples at 48": (
+        "sync",
+        lambda c: edit_wav(c, rate=96_000),
+        [TAKE, "actor 002", f"the header of {NAME}.wav says 96000 Hz", "at 48000 Hz both agree", "correct the rate"],
+    ),
+    "wav: silent": (
+        "separation",
+        lambda c: edit_wav(c, lambda x: 0 * x),
+        [TAKE, "actor 002", f"{NAME}.wav is silent in the take's window", "all samples are zero", "exclude the take"],
+    ),
+    "wav: clipped": (
+        "separation",
+        lambda c: edit_wav(c, lambda x: np.clip(30 * x, -1, 1)),
+        [TAKE, "actor 002", f"{NAME}.wav is clipped in ", "s into the take, need at most 2 %", "separation.max_clipped_share"],
+    ),
     "wav: cut off": ("sync", lambda c: cut(c.path(".wav"), 0.2), [TAKE, "streams do not overlap", "002 audio ends"]),
     "wav: cut off after sync": ("separation", lambda c: cut(c.path(".wav"), 0.5), [f"{NAME}.wav: the recording is", "sync the take again"]),
     "wav: NaN": (

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 import soundfile
+from talks import talk
 from tiny_dataset import make_tiny
 
 from pipeline import quality
@@ -38,7 +39,7 @@ def test_a_clean_take_is_good(take, tmp_path):
         report(tmp_path, "sync", "20260101_001", frames=60, performances=[{"actor": "001", "face": {"dropped": 1, "frames": 400, "rate": 60.002}}]),
         report(tmp_path, "body", NAMES[0], nan_rows_interpolated=0),
         report(tmp_path, "fit", NAMES[0], nan_frames_interpolated=0, residual_rms_cm=0.01),
-        report(tmp_path, "separation", "20260101_001", clipped_samples=[0, 0], samples=96_000),
+        report(tmp_path, "separation", NAMES[0], clipped_samples=0, samples=96_000, leak_after_db=-31.0),
     ]
     found = result(take)
     assert found["verdict"] == "good" and found["reasons"] == [] and found["take"] == "20260101_001"
@@ -52,7 +53,8 @@ def test_a_clean_take_is_good(take, tmp_path):
         ("sync", {"performances": [{"actor": "001", "face": {"rate": 59.9}}]}, "59.900 fps, its clock drifts"),
         ("body", {"nan_rows_interpolated": 9}, "9 body frames with NaN were interpolated"),
         ("fit", {"residual_rms_cm": 0.5}, "fit the mesh to 0.500 cm only"),
-        ("separation", {"clipped_samples": [0, 500], "samples": 96_000}, "clipped in 500 samples"),
+        ("separation", {"clipped_samples": 500, "samples": 96_000}, "x: the microphone is clipped in 500 samples"),
+        ("separation", {"clipped_samples": 0, "samples": 96_000, "leak_after_db": -9.0}, "heard in the voice, 9 dB below"),
     ],
 )
 def test_reports_that_need_a_look(take, tmp_path, kind, values, reason):
@@ -98,6 +100,20 @@ def test_files_that_need_a_look(take, damage, reason):
     damage(take)
     found = result(take)
     assert found["verdict"] == "check" and any(reason in line for line in found["reasons"])
+
+
+@pytest.mark.parametrize("off", [0, 480])
+def test_who_speaks_when_is_found_in_the_take_s_own_voices(tmp_path, off):
+    made = make_tiny(tmp_path, {"20260101_001": 360})
+    files = {kind: [made.dataset / folder / f"{n}.{kind}" for n in NAMES] for kind, folder in (("bvh", "bvhs"), ("wav", "wav"))}
+    for k, x in enumerate(talk(3, 30.0)[1]):
+        soundfile.write(files["wav"][k], x[: 12 * 48_000 - k * off], 48_000, subtype="PCM_24")
+    quality.run(**files, face=[made.dataset / "face_arkit" / f"{n}.npy" for n in NAMES], parts=[], out=tmp_path / "20260101_001.json")
+    found = json.loads((tmp_path / "20260101_001.json").read_text())
+    first, second = (found["performances"][name] for name in NAMES)
+    assert np.allclose(first["speech"], [[0.51, 3.10], [8.07, 10.43]], atol=0.05)
+    assert first["speech_share"] == pytest.approx((2.59 + 2.36) / 12, abs=0.01) and 0.2 < second["speech_share"] < 0.6
+    assert found["talk"]["turns"] == 4 and found["talk"]["overlap_share"] < 0.05 and found["talk"]["gap_seconds_median"] < 2
 
 
 def _short(take):

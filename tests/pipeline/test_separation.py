@@ -1,23 +1,20 @@
 import shutil
+import typing
 
 import numpy as np
 import pytest
 import soundfile
 from commands import refused
-from tiny_shoot import AUDIO_RATE, modulated_noise
+from mixtures import mixture
+from talks import talk
+from tiny_shoot import AUDIO_RATE
 
 from pipeline import separation
 from pipeline.accuracy import si_sdr
+from pipeline.config import Separation
 from pipeline.errors import InputError
 from pipeline.files import read_json
 from pipeline.separation import separate
-
-
-def mixture(seconds=4.0, *, leak_db=-12.0, seed=0):
-    """Two microphones and the voices in them."""
-    rng = np.random.default_rng(seed)
-    voices = np.stack([modulated_noise(rng, int(seconds * AUDIO_RATE), phase=phase) for phase in (0.0, 0.35)])
-    return (voices + 10 ** (leak_db / 20) * voices[::-1]).astype(np.float32), voices
 
 
 @pytest.mark.parametrize("leak_db", [-18, -12, -8])
@@ -28,11 +25,6 @@ def test_each_voice_comes_out_clearer(leak_db):
     for k in range(2):
         assert si_sdr(found[k], voices[k]) > si_sdr(mics[k], voices[k]) + 3
         assert abs(10 * np.log10(np.sum(found[k] ** 2) / np.sum(voices[k] ** 2))) < 0.5, "at its own microphone's level"
-
-
-def test_coupling_is_that_of_the_mixture():
-    mics, _ = mixture(leak_db=-12)
-    assert np.abs(10 * np.log10(separation.estimate_coupling(mics, AUDIO_RATE)) + 12).max() < 1.5
 
 
 def test_the_microphones_order_does_not_matter():
@@ -51,27 +43,6 @@ def test_none_is_the_identity_and_a_copy():
     assert np.array_equal(found, mics) and not np.shares_memory(found, mics)
 
 
-@pytest.mark.parametrize("num_samples", [1, 100, 4095, 4096, 4097, 30_000, 30_720])
-@pytest.mark.parametrize("size", [1024, 4096])
-def test_the_transform_is_undone_exactly(num_samples, size):
-    x = np.random.default_rng(0).normal(0, 0.3, num_samples).astype(np.float32)
-    assert np.abs(separation._signal(separation._spectra(x, size), size, num_samples) - x).max() < 2e-6
-
-
-@pytest.mark.parametrize("block_seconds", [0.5, 0.77, 1.3])
-def test_blocks_leave_no_seam(monkeypatch, block_seconds):
-    """A signal in many blocks comes out as in one."""
-    mics, _ = mixture(3)
-    coupling = separation.estimate_coupling(mics, AUDIO_RATE)
-    monkeypatch.setattr(separation, "estimate_coupling", lambda *_: coupling)
-    whole = separate(mics, AUDIO_RATE)
-    monkeypatch.setattr(separation, "BLOCK_SECONDS", block_seconds)
-    size = separation._window_samples(AUDIO_RATE)
-    blocks = separation._blocks(mics.shape[1], AUDIO_RATE, size)
-    assert len(blocks) > 2 and blocks[0][0] == 0 and blocks[-1][1] == mics.shape[1] and all(a[1] == b[0] for a, b in zip(blocks, blocks[1:]))
-    assert np.abs(separate(mics, AUDIO_RATE) - whole).max() < 1e-6
-
-
 def test_silence_stays_silent_and_finite():
     mics, voices = mixture(1.0)
     assert np.abs(separate(np.zeros_like(mics), AUDIO_RATE)).max() == 0
@@ -80,13 +51,77 @@ def test_silence_stays_silent_and_finite():
     assert np.isfinite(found).all() and si_sdr(found[0], voices[0]) > 20 and np.abs(found[1]).max() < 1e-6
 
 
+def test_config_offers_the_methods_that_there_are():
+    assert set(typing.get_args(Separation.model_fields["method"].annotation)) == set(separation.METHODS)
+
+
+@pytest.mark.parametrize("method", ["mask", "ilrma"])
+def test_every_method_keeps_level_place_and_order(method):
+    mics, voices = mixture(2.0, leak_db=-12)
+    found = separate(mics, AUDIO_RATE, method=method)
+    assert found.shape == mics.shape and found.dtype == np.float32 and not np.shares_memory(found, mics)
+    for k in range(2):
+        assert abs(20 * np.log10(found[k] @ voices[k] / (voices[k] @ voices[k]))) < 1.0
+        assert si_sdr(found[k], voices[k]) > si_sdr(np.roll(found[k], 1), voices[k]), "not a sample late"
+
+
+def talking(gains=(1.0, 1.0), *, leak_db=-12.0):
+    """Microphones (2, S) and voices of two people who talk for 30 s."""
+    voices = np.stack(talk(3, 30.0)[1])
+    return (np.array(gains)[:, None] * (voices + 10 ** (leak_db / 20) * voices[::-1])).astype(np.float32), voices
+
+
+def test_the_report_says_what_the_other_was_before_and_after():
+    mics, _ = talking()
+    found = separation.measure(mics, separate(mics, AUDIO_RATE))
+    for own in found:
+        assert own["leak_before_db"] == pytest.approx(-12, abs=1) and own["leak_after_db"] < -18
+        assert own["sir_after_db"] > own["sir_before_db"] + 6 and 0.25 < own["speech_share"] < 0.5
+        assert own["clipped_samples"] == 0 and own["noise_floor_db"] == pytest.approx(-80, abs=1.5)
+    same = separation.measure(mics, mics)
+    assert all(own["leak_before_db"] == own["leak_after_db"] and own["removed_db"] < -80 for own in same)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda x: 0 * x, "A is silent in the take's window: all samples are zero"),
+        (lambda x: 3e-5 * np.sign(x), "A is silent in the take's window: its peak is -90 dB"),
+        (lambda x: np.clip(100 * x, -1, 1), r"A is clipped in \d+.\d % of its samples, first 0.\d+ s into the take, need at most 2 %"),
+    ],
+)
+def test_a_silent_or_clipped_microphone_is_refused(make, message):
+    x = talking()[0][0]
+    separation.check_microphone(x, "A", max_clipped_share=0.02)
+    separation.check_microphone(1e-3 * x, "A", max_clipped_share=0.02)
+    with pytest.raises(InputError, match=message):
+        separation.check_microphone(make(x), "A", max_clipped_share=0.02)
+
+
+def test_a_few_clips_are_reported_and_the_limit_is_the_config_s(work, capsys):
+    wavs, arguments, outs, reports = work
+    x, rate = soundfile.read(wavs[0])
+    start = round((read_json(arguments[4])["start_seconds"] - read_json(arguments[4])["performances"][0]["audio"]["start"]) * rate)
+    x[start + 48_000 : start + 48_050] = 1.0
+    with open(wavs[0], "r+b") as f:
+        content = f.read()
+        f.seek(content.index(b"data") + 8)
+        f.write(np.round(x * (2**23 - 1)).astype("<i4").view(np.uint8).reshape(-1, 4)[:, :3].tobytes())
+    separation.main([str(a) for a in arguments])
+    assert read_json(reports[0])["clipped_samples"] == 50 and read_json(reports[1])["clipped_samples"] == 0
+    for path in [*outs, *reports]:
+        path.unlink()
+    needles = ["take 20260101_001, actor 001: 20260101_001_001.wav is clipped in 0.0 %", "first 1.00 s into the take"]
+    refused(separation.main, [*arguments, "--max-clipped-share", "0.0001"], capsys, *needles, outputs=[*outs, *reports])
+
+
 @pytest.mark.parametrize(
     ("mics", "method", "message"),
     [
         (np.zeros(5), "mask", r"microphones \(5,\)"),
         (np.zeros((3, 5)), "mask", r"microphones \(3, 5\)"),
         (np.full((2, 5), np.nan), "mask", "finite"),
-        (np.zeros((2, 5)), "magic", "method 'magic', need mask or none"),
+        (np.zeros((2, 5)), "magic", "method 'magic', need one of mask, ilrma, none"),
     ],
 )
 def test_bad_arrays_are_named(mics, method, message):

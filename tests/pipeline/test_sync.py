@@ -418,6 +418,34 @@ def test_a_body_that_lasts_oddly_long_or_short_is_told(caplog, seconds, others, 
         )
 
 
+def voice_beside(seconds: float, *, header: int, true: int = 48_000, source: str = "bext", late: float = -1.0) -> dict:
+    """A performance of 60 s from 13:13 on, and its voice of `seconds`, recorded at `true` Hz under a header of another rate."""
+    start = 47_580.0
+    stream = {"start": start, "end": start + 60.0, "rate": 60.0, "source": "timecode per frame", "frames": 3601}
+    told = (start + late) * (true / header if source == "bext" else 1)
+    samples = round(seconds * true)
+    return {"face": stream, "audio": {"start": told, "end": told + samples / header, "samples": samples, "sample_rate": header, "source": source}}
+
+
+@pytest.mark.parametrize(("header", "true"), [(44_100, 48_000), (96_000, 48_000), (48_000, 96_000), (48_000, 44_100), (16_000, 48_000)])
+def test_a_wav_whose_header_has_another_rate_is_refused(header, true):
+    message = rf"take 7, actor 001: the header of x.wav says {header} Hz, .* begin at another time of day; at {true} Hz both agree"
+    with pytest.raises(InputError, match=message):
+        sync.lying_sample_rate(voice_beside(62.0, header=header, true=true), "take 7, actor 001", "x.wav")
+
+
+def test_a_wav_whose_start_does_not_count_samples_is_told_only(caplog):
+    sync.lying_sample_rate(voice_beside(61.0, header=44_100, source="start", late=0.0), "take 7, actor 001", "x.wav")
+    assert "the header of x.wav says 44100 Hz" in caplog.text and "at 48000 Hz they would agree" in caplog.text
+
+
+@pytest.mark.parametrize(("seconds", "late"), [(62.0, -1.0), (90.0, -15.0), (66.0, -1.0), (30.0, 10.0)])
+@pytest.mark.parametrize("rate", [44_100, 48_000])
+def test_a_recorder_that_ran_longer_or_shorter_is_not_taken_for_a_wrong_header(caplog, rate, seconds, late):
+    sync.lying_sample_rate(voice_beside(seconds, header=rate, true=rate, late=late), "take 7, actor 001", "x.wav")
+    assert not caplog.text or (rate == 44_100 and seconds == 66.0), "a length alone is told where another rate would fit"
+
+
 @pytest.mark.parametrize("source", ["none", "start and rate"])
 def test_a_face_without_timecode_at_twice_its_rate_is_refused(caplog, source):
     with pytest.raises(InputError, match=r"actor 001: .* 60 fps but the audio lasts 60.0 s for 1801 frames \(30.0 fps\); correct the rate"):

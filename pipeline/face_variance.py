@@ -13,7 +13,6 @@ from which the rig's shapes give count, mean and scatter of every vertex; these 
 memory does not grow with takes. A vertex must be the same one in all rigs: they share one topology.
 """
 
-import csv
 import logging
 import textwrap
 from collections.abc import Callable, Iterable
@@ -24,7 +23,7 @@ import numpy as np
 
 from pipeline import arkit, stage
 from pipeline.errors import InputError
-from pipeline.files import whole
+from pipeline.files import write_csv
 from pipeline.meta_groups import TAKE_GROUPINGS, take_groups, tell_unlisted
 from pipeline.report_figure import pyplot, save
 from pipeline.rig_file import Rig, load_rig, regions
@@ -278,10 +277,7 @@ def run(*, dataset: Path, annotations: Path, rigs: Path, out: Path, out_picture:
     areas = {"mean": np.flatnonzero(travel >= MOVED_SHARE * travel.max()), **regions(rig)}
     tell_unlisted(takes)
     rows = [table_row(key, groups[key], variances[key], areas) for key in in_order(groups)]
-    with whole(out) as temporary, open(temporary, "w", newline="", encoding="utf-8") as f:
-        writer = csv.DictWriter(f, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(out, COLUMNS, rows)
     draw(rows, variances, rig, out_picture)
 
 

@@ -23,7 +23,7 @@ from pipeline import rotations, stage
 from pipeline.bvh import Motion, load_bvh
 from pipeline.errors import InputError
 from pipeline.files import write_csv
-from pipeline.meta_groups import tell_unlisted
+from pipeline.meta_groups import META, OTHER, tell_unlisted
 from pipeline.performance_groups import GROUPINGS, genders_of, group_order, performance_groups
 from pipeline.report_bars import Bar, Panel, draw_bars
 from pipeline.takes import Take, dataset_takes
@@ -145,17 +145,13 @@ def table_rows(groups: dict[Key, Group], joints: np.ndarray) -> list[dict[str, s
 
 def panels(rows: list[dict[str, str]]) -> list[Panel]:
     """What the picture shows: entropy by DRAWN groupings."""
-    return [
-        Panel(
-            f"by {grouping}",
-            [
-                Bar(row["group"], float(row["entropy_bits"]), f"{float(row['entropy_bits']):.2f} ({float(row['seconds']) / 60:.1f} min)")
-                for row in rows
-                if row["grouping"] == grouping
-            ],
-        )
-        for grouping in DRAWN
-    ]
+    found: dict[str, list[Bar]] = {grouping: [] for grouping in DRAWN}
+    for row in rows:
+        if row["grouping"] in found:
+            note = f"{float(row['entropy_bits']):.2f} ({float(row['seconds']) / 60:.1f} min)"
+            unlisted = row["grouping"] in META and row["group"] == OTHER
+            found[row["grouping"]].append(Bar(row["group"], float(row["entropy_bits"]), note + (", not in the paper" if unlisted else "")))
+    return [Panel(f"by {grouping}", bars) for grouping, bars in found.items()]
 
 
 def run(*, dataset: Path, out: Path, out_joints: Path, out_picture: Path) -> None:
@@ -176,8 +172,10 @@ def run(*, dataset: Path, out: Path, out_joints: Path, out_picture: Path) -> Non
         JOINT_COLUMNS,
         [{"joint": names[j], "mean_deg_s": f"{means[j]:.2f}", "counted": "yes" if i < len(joints) else "no"} for i, j in enumerate(order)],
     )
-    title = f"body entropy, {rows[0]['entropy_bits']} bits over all: angular velocities of the {len(joints)} fastest joints in {NUM_BINS} bins"
-    draw_bars(title, "bits", panels(rows), out_picture)
+    title = (
+        f"body entropy, {float(rows[0]['entropy_bits']):.2f} bits over all: angular velocities of the {len(joints)} fastest joints in {NUM_BINS} bins"
+    )
+    draw_bars(title, "bits", panels(rows), out_picture, one_scale=True)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -22,7 +22,7 @@ def genders_of(dataset: Path, takes: Sequence[Take]) -> dict[str, str]:
     known = dataset_genders(dataset)
     actors = sorted({actor for take in takes for actor in take.actors})
     if bare := [actor for actor in actors if actor not in known]:
-        log.warning("the dataset's actors.db has no gender for the actors %s: their gender is %r", ", ".join(bare), UNKNOWN)
+        log.warning("actors.db has no gender for %d of %d actors, such as %s: their gender is %r", len(bare), len(actors), bare[0], UNKNOWN)
     return {actor: known.get(actor, UNKNOWN) for actor in actors}
 
 

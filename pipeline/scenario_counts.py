@@ -60,9 +60,9 @@ def panels(rows: list[dict[str, str]]) -> list[Panel]:
         bars = []
         for row in rows:
             if row["grouping"] == grouping:
-                other = OTHER in (row["group"] if grouping in META else None, row["meta_group"])
-                name = row["group"] + (" (not in the paper)" if other else "")
-                bars.append(Bar(name, float(row["takes"]), f"{row['takes']} ({100 * float(row['share_of_takes']):.0f} %, {row['minutes']} min)"))
+                note = f"{row['takes']} ({100 * float(row['share_of_takes']):.0f} %, {float(row['minutes']):.1f} min)"
+                unlisted = row["meta_group"] == OTHER or (grouping in META and row["group"] == OTHER)
+                bars.append(Bar(row["group"], float(row["takes"]), note + (", not in the paper" if unlisted else "")))
         if grouping in META.values():
             bars.sort(key=lambda bar: -bar.value)
         found.append(Panel(f"by {grouping}", bars))
@@ -82,7 +82,7 @@ def run(*, dataset: Path, out: Path, out_picture: Path) -> None:
     tell_unlisted(takes)
     rows = table_rows(takes, minutes, genders_of(dataset, takes))
     write_csv(out, COLUMNS, rows)
-    draw_bars(f"{len(takes)} takes, {sum(minutes.values()):.1f} minutes", "takes", panels(rows), out_picture)
+    draw_bars(f"{len(takes)} takes, {sum(minutes.values()):.1f} minutes", "takes", panels(rows), out_picture, one_scale=False)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -29,4 +29,4 @@ def test_meta_groups_stand_as_in_the_paper_and_others_by_name():
 
 def test_a_dataset_without_genders_has_unknown_ones(tmp_path, caplog):
     assert genders_of(tmp_path, [take("", "")]) == {"001": "unknown", "002": "unknown"}
-    assert "no gender for the actors 001, 002" in caplog.text
+    assert "no gender for 2 of 2 actors, such as 001" in caplog.text

@@ -3,12 +3,15 @@
 In: a BVH of any humanoid whose hips, knees, ankles and toes have usual names, at any frame rate. Out: a .npy of uint8,
 one label a frame: 0 sit, 1 walk, 2 stand.
 
-The rule, with lengths in the actor's own legs (thigh plus shin): a person sits when the hips are low above the lower
-foot, the knees are bent, and sinking down has come to rest; walks when, not sitting, the hips travel over the ground
-and the feet take steps (one moves while the other rests, which a jump or a sway does not do); and stands otherwise.
-Borders have hysteresis, and stretches that are too short join their longer neighbour.
+The rule, with lengths in the actor's own legs (thigh plus shin). A person sits when the hips are low above the lower foot, knees and
+hips are bent, sinking down has come to rest, and at some time of that stretch something else than the feet carried the body: its
+centre of mass lay beside the feet (who crouches keeps it above them). Hips as low as the feet sit on the floor. A person walks when,
+not sitting, the hips travel over the ground and the feet take steps (one moves while the other rests, which a jump or a sway does not
+do), and stands otherwise: sitting down, getting up, shifting and turning on the spot are standing. Borders have hysteresis, and
+stretches that are too short join their longer neighbour. All thresholds are in the config, with their reasons.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,20 +25,14 @@ from pipeline.skeleton import forward_kinematics, require
 
 SIT, WALK, STAND = 0, 1, 2
 NAMES = ("sit", "walk", "stand")
-SMOOTH_SECONDS = 0.5
-"""Over this long hip speed is measured: less than a step's sway, more than a frame's noise."""
-HEIGHT_SECONDS = 0.2
-"""Heights, bends and places are averaged over this long."""
-MARGIN = 0.04
-"""Hysteresis of the hips' height, leg lengths."""
-SETTLED_SPEED = 0.1
-"""Hips that sink or rise faster than this are not sitting yet or any more, leg lengths per second."""
-STEP_SECONDS = 0.6
-"""A step this close in time makes travelling hips a walk."""
-STEP_SPEED = 0.8
-"""Speed of a stepping foot above that of the resting one, leg lengths per second."""
-REST_SPEED = 0.6
-"""Fastest that a resting foot may move, leg lengths per second: feet roll, and mocap slides."""
+MASSES = {"upper": 0.678, "thighs": 0.200, "shins": 0.093, "feet": 0.029}
+"""Shares of the body's mass: head, arms and trunk; both thighs, shins and feet (Winter 2009, table 4.1)."""
+UPPER_CENTRE = 0.626
+"""Centre of mass of head, arms and trunk, as a share of the way from hips to shoulders (Winter 2009, table 4.1)."""
+LEG_CENTRES = 0.433
+"""Centre of mass of thighs and shins, as a share of their length from the upper end (Winter 2009, table 4.1)."""
+NUM_DIRECTIONS = 36
+"""Directions in which the distance of the centre of mass from the feet is measured."""
 
 
 def smooth(values: np.ndarray, width: int) -> np.ndarray:
@@ -56,12 +53,16 @@ def ground_speed(positions: np.ndarray, fps: float, seconds: float) -> np.ndarra
     return way * fps / np.maximum(last - first, 1)
 
 
+def stretches(mask: np.ndarray) -> np.ndarray:
+    """First frame and frame after the last (K, 2) of each run of True in mask (T,)."""
+    return np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8))).reshape(-1, 2)
+
+
 def hysteresis(on: np.ndarray, stay: np.ndarray) -> np.ndarray:
     """Bool (T,): True from a frame of `on` to the end, both ways, of the stretch of `stay` that it lies in."""
     stay = stay | on
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], stay, [False]]).astype(np.int8))).reshape(-1, 2)
     result = np.zeros(len(on), bool)
-    for start, stop in edges:
+    for start, stop in stretches(stay):
         result[start:stop] = on[start:stop].any()
     return result
 
@@ -69,7 +70,7 @@ def hysteresis(on: np.ndarray, stay: np.ndarray) -> np.ndarray:
 def settled(low: np.ndarray, still: np.ndarray) -> np.ndarray:
     """Bool (T,): the stretches of `low`, each from its first `still` frame to its last; one with none is left out."""
     result = np.zeros(len(low), bool)
-    for start, stop in np.flatnonzero(np.diff(np.concatenate([[False], low, [False]]).astype(np.int8))).reshape(-1, 2):
+    for start, stop in stretches(low):
         rest = start + np.flatnonzero(still[start:stop])
         if len(rest):
             result[rest[0] : rest[-1] + 1] = True
@@ -96,8 +97,38 @@ def join_short(labels: np.ndarray, min_frames: int) -> np.ndarray:
         labels[edges[i] : edges[i + 1]] = labels[edges[i] - 1] if left >= right else labels[edges[i + 1]]
 
 
-def _legs(motion: Motion) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-    """Hips (T, 3), feet (T, 2, 2, 3) as side and ankle or toe, mean knee bend (T,) in degrees, leg length in cm."""
+@dataclass(frozen=True)
+class Posture:
+    """What the rule looks at, lengths in legs: hips (T, 3), feet (T, 2, 2, 3) as side and ankle or toe, height (T,) of the hips above the
+    lower foot, knee and hip bend (T,) in degrees, beside (T,): how far the centre of mass is from above the feet, heading (T,) of the hips in
+    radians, continuous."""
+
+    hips: np.ndarray
+    feet: np.ndarray
+    height: np.ndarray
+    knee_deg: np.ndarray
+    hip_deg: np.ndarray
+    beside: np.ndarray
+    heading: np.ndarray
+
+
+def angle_deg(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Angle (...,) in degrees between vectors (..., 3)."""
+    length = np.linalg.norm(one, axis=-1) * np.linalg.norm(other, axis=-1)
+    return np.degrees(np.arccos(np.clip(np.sum(one * other, -1) / np.maximum(length, 1e-9), -1, 1)))
+
+
+def beside(point: np.ndarray, carriers: np.ndarray) -> np.ndarray:
+    """Distance (T,) over the ground of points (T, 3) from the convex hull of carriers (T, K, 3); 0 above it."""
+    turns = np.arange(NUM_DIRECTIONS) * 2 * np.pi / NUM_DIRECTIONS
+    ways = np.stack([np.cos(turns), np.sin(turns)])
+    # the hull ends, in each direction, at the carrier that is furthest that way
+    away = point[:, [0, 2]] @ ways - (carriers[..., [0, 2]] @ ways).max(1)
+    return away.max(1).clip(0)
+
+
+def posture(motion: Motion) -> Posture:
+    """Measure a body; InputError names missing joints, frames with NaN, or legs without length."""
     chain = [f"{side}{part}" for side in ("Left", "Right") for part in ("UpLeg", "Leg", "Foot", "ToeBase")]
     index = require(motion, ["Hips", *chain])
     world, _ = forward_kinematics(motion)
@@ -105,14 +136,63 @@ def _legs(motion: Motion) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
         bad = ~np.isfinite(world).all((1, 2))
         raise InputError(f"skeleton: {bad.sum()} frames with NaN, the first is {int(np.argmax(bad))}; need none, mend the file")
     legs = world[:, index[1:]].reshape(len(world), 2, 4, 3)
-    thigh, shin = legs[:, :, 0] - legs[:, :, 1], legs[:, :, 2] - legs[:, :, 1]
-    lengths = np.linalg.norm(thigh, axis=-1), np.linalg.norm(shin, axis=-1)
-    leg = float(np.mean(lengths[0] + lengths[1]))
+    leg = float(np.linalg.norm(np.diff(legs[:, :, :3], axis=2), axis=-1).sum(2).mean())
     if not leg > 0:
         raise InputError("skeleton: its legs have no length; check the offsets of knees and ankles")
-    cosine = np.sum(thigh * shin, -1) / np.maximum(lengths[0] * lengths[1], 1e-9)
-    bend = 180 - np.degrees(np.arccos(np.clip(cosine, -1, 1)))
-    return world[:, index[0]], legs[:, :, 2:], bend.mean(1), leg
+    legs = legs / leg
+    hips, (tops, knees, ankles, toes) = world[:, index[0]] / leg, np.moveaxis(legs, 2, 0)
+    found = motion.aliases()
+    # a skeleton without arms and neck is taken to hold its trunk upright
+    high = [found[name] for name in ("LeftArm", "RightArm") if name in found] or [found[name] for name in ("Neck",) if name in found]
+    middle = tops.mean(1)
+    shoulders = world[:, high].mean(1) / leg if high else middle + [0, 1, 0]
+    centre = MASSES["upper"] * (middle + UPPER_CENTRE * (shoulders - middle))
+    centre += MASSES["thighs"] * (tops + LEG_CENTRES * (knees - tops)).mean(1)
+    centre += MASSES["shins"] * (knees + LEG_CENTRES * (ankles - knees)).mean(1) + MASSES["feet"] * (ankles + toes).mean(1) / 2
+    feet, across = legs[:, :, 2:], tops[:, 0] - tops[:, 1]
+    return Posture(
+        hips, feet, hips[:, 1] - feet[..., 1].min((1, 2)), angle_deg(knees - tops, ankles - knees).mean(1),
+        angle_deg(shoulders[:, None] - middle[:, None], tops - knees).mean(1), beside(centre, feet.reshape(len(feet), 4, 3)),
+        np.unwrap(np.arctan2(-across[:, 2], across[:, 0])),
+    )  # fmt: skip
+
+
+def sitting(body: Posture, fps: float, options: Actions) -> np.ndarray:
+    """Bool (T,): low, bent, at rest, and in each such stretch carried by a seat at some time."""
+    width = max(1, round(options.posture_seconds * fps))
+    height, aside = smooth(body.height, width), smooth(body.beside, width)
+    bent = (smooth(body.knee_deg, width) > options.sit_knee_deg) & (smooth(body.hip_deg, width) > options.sit_hip_deg)
+    floor = height < options.sit_floor_height
+    low = hysteresis(
+        floor | bent & (height < options.sit_hip_height - options.sit_margin), floor | bent & (height < options.sit_hip_height + options.sit_margin)
+    )
+    still = np.abs(np.gradient(height) * fps) < options.sit_settled_speed if len(height) > 1 else low
+    rests = settled(low, still)
+    return hysteresis(rests & still & (floor | (aside > options.sit_off_balance)), rests)
+
+
+def walking(body: Posture, fps: float, options: Actions) -> np.ndarray:
+    """Bool (T,): the hips travel, at least as far as a step, and the feet step."""
+    hips = smooth(body.hips, max(1, round(options.posture_seconds * fps)))
+    steady = ground_speed(hips, fps, options.walk_seconds)
+    quick = ground_speed(hips, fps, options.posture_seconds) > options.walk_edge_speed
+    travels = steady > options.walk_speed
+    # the long window of the steady speed reaches beyond a walk's ends, which the short one finds; inside, the short one may dip
+    half = round(options.walk_seconds * fps / 2)
+    inside = ~near(np.pad(~travels, half, constant_values=True), half)[half : half + len(travels)]
+    travels = hysteresis(travels & quick, quick) | inside
+    feet = np.sort([ground_speed(body.feet[:, side].mean(1), fps, options.foot_seconds) for side in (0, 1)], axis=0)
+    step = (feet[0] < options.step_rest * steady) & (feet[1] > options.step_swing * steady)
+    for start, stop in stretches(step):
+        if stop - start < options.swing_seconds * fps:
+            step[start:stop] = False  # both feet land, one a little later
+    walks = travels & near(step, round(options.step_seconds * fps))
+    paths = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(hips[:, [0, 2]], axis=0), axis=1))])
+    for start, stop in stretches(walks):
+        way, turn = paths[stop - 1] - paths[start], np.abs(body.heading[stop - 1] - body.heading[start])
+        if way < max(options.walk_way, options.walk_radius * turn):
+            walks[start:stop] = False
+    return walks
 
 
 def label_actions(motion: Motion, options: Actions | None = None) -> np.ndarray:
@@ -123,20 +203,8 @@ def label_actions(motion: Motion, options: Actions | None = None) -> np.ndarray:
     missing joints, or frames with NaN.
     """
     options = options or Actions()
-    hips, feet, bend, leg = _legs(motion)
-    fps = motion.fps
-    width = max(1, round(HEIGHT_SECONDS * fps))
-    height = smooth((hips[:, 1] - feet[..., 1].min((1, 2))) / leg, width)
-    bent = smooth(bend, width) > options.sit_knee_deg
-    low = hysteresis((height < options.sit_hip_height - MARGIN) & bent, (height < options.sit_hip_height + MARGIN) & bent)
-    sits = settled(low, np.abs(np.gradient(height) * fps) < SETTLED_SPEED if len(height) > 1 else low)
-
-    speed = ground_speed(smooth(hips, width), fps, SMOOTH_SECONDS) / leg
-    foot_speeds = np.sort([ground_speed(feet[:, side].mean(1), fps, 0.1) / leg for side in (0, 1)], axis=0)
-    step = (foot_speeds[1] - foot_speeds[0] > STEP_SPEED) & (foot_speeds[0] < REST_SPEED)
-    travels = hysteresis(speed > options.walk_speed, speed > 0.8 * options.walk_speed)
-    walks = travels & near(step, round(STEP_SECONDS * fps))
-
+    body, fps = posture(motion), motion.fps
+    sits, walks = sitting(body, fps, options), walking(body, fps, options)
     labels = np.where(sits, SIT, np.where(walks, WALK, STAND)).astype(np.uint8)
     return join_short(labels, round(options.min_seconds * fps))
 

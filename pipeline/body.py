@@ -27,7 +27,7 @@ log = logging.getLogger("interact")
 
 NEEDED_JOINTS = {
     "actions": ["Hips", *(f"{side}{part}" for side in SIDES for part in ("UpLeg", "Leg", "Foot", "ToeBase"))],
-    "facing": ["Head", "Spine", "LeftUpLeg", "RightUpLeg"],
+    "facing": ["Head", "Hips", "Spine", "LeftUpLeg", "RightUpLeg"],
     "features": ["Spine", "LeftUpLeg", "RightUpLeg"],
 }
 """Joints without which a later stage stops."""

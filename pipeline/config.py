@@ -158,9 +158,42 @@ class Dialogue(Section):
 class Actions(Section):
     """Sit, walk and stand from the body's geometry."""
 
+    posture_seconds: float = Field(default=0.2, gt=0, description="window of heights, bends and places, seconds: shorter than any step")
     sit_hip_height: float = Field(default=0.78, gt=0, description="hips lower than this share of leg length above the feet can be sitting")
+    sit_margin: float = Field(default=0.04, ge=0, description="hysteresis about sit_hip_height, leg lengths: who shifts on a chair stays seated")
+    sit_floor_height: float = Field(default=0.15, ge=0, description="hips lower than that sit on the floor, whatever the legs do, leg lengths")
     sit_knee_deg: float = Field(default=45.0, gt=0, description="mean knee bend above which low hips are sitting, degrees")
+    sit_hip_deg: float = Field(
+        default=30.0, ge=0, description="mean angle of the thighs against the line of the trunk above which low hips sit, degrees"
+    )
+    sit_settled_speed: float = Field(
+        default=0.1, gt=0, description="hips that sink or rise faster are not sitting yet or any more, leg lengths per second"
+    )
+    sit_off_balance: float = Field(
+        default=0.12, ge=0, description="a seat is proved when the centre of mass rests further than this beside ankles and toes, leg lengths"
+    )
     walk_speed: float = Field(default=0.25, gt=0, description="hip speed over ground above which a person walks, leg lengths per second")
+    walk_seconds: float = Field(
+        default=0.5, gt=0, description="window of that speed, seconds: about a step, so that a stride's sway and dips count less"
+    )
+    walk_edge_speed: float = Field(
+        default=0.12, gt=0, description="speed over posture_seconds at which a walk begins and ends, leg lengths per second: half of walk_speed"
+    )
+    walk_way: float = Field(default=0.2, ge=0, description="shortest way of a walk, leg lengths: less than half a step is a shift of weight")
+    walk_radius: float = Field(
+        default=0.25,
+        ge=0,
+        description="smallest radius on which a person walks, leg lengths: steps that turn the hips on a smaller one turn on the spot",
+    )
+    foot_seconds: float = Field(default=0.1, gt=0, description="window of the feet's speeds, seconds: a third of a quick swing")
+    step_seconds: float = Field(default=0.6, ge=0, description="a step this close makes travelling hips a walk, seconds: a slow step's length")
+    step_rest: float = Field(
+        default=0.5, gt=0, description="speed of a resting foot at most, of that of the hips: feet roll, and captured ones slide"
+    )
+    step_swing: float = Field(default=1.3, gt=0, description="speed of a stepping foot at least, of that of the hips: it overtakes them")
+    swing_seconds: float = Field(
+        default=0.15, ge=0, description="shortest swing of a foot that is a step, seconds: half of a quick one; landings of a jump are shorter"
+    )
     min_seconds: float = Field(default=0.4, ge=0, description="shortest stretch of an action; shorter ones join their neighbours, seconds")
 
 
@@ -168,9 +201,24 @@ class Facing(Section):
     """Whether an actor faces the partner."""
 
     max_angle_deg: float = Field(
-        default=45.0, gt=0, le=180, description="largest angle between head direction and direction to the partner's head, on the ground, degrees"
+        default=45.0,
+        gt=0,
+        le=180,
+        description="largest angle between head and direction to the partner's head, on the ground, degrees; eyes turn the rest",
     )
-    min_seconds: float = Field(default=0.2, ge=0, description="shortest stretch of facing or not, seconds")
+    max_hips_angle_deg: float = Field(
+        default=110.0,
+        gt=0,
+        le=180,
+        description="largest angle between hips and that direction, degrees: a neck turns about 80, and who twists much further glances back",
+    )
+    margin_deg: float = Field(
+        default=0.5, ge=0, description="at both its ends a stretch of facing reaches this much beyond either angle, degrees: a head's tremor"
+    )
+    min_level_deg: float = Field(
+        default=10.0, ge=0, lt=90, description="a head that looks within this of straight up or down has no direction on the ground, degrees"
+    )
+    min_seconds: float = Field(default=0.2, ge=0, description="shortest stretch of facing or not, seconds: about the shortest glance")
 
 
 class SyncCheck(Section):

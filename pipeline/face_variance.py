@@ -1,4 +1,4 @@
-"""Face variance: how much each vertex of the face moves, by facing, emotion and relationship.
+"""Face variance: how much each vertex of the face moves, by facing, emotion and relationship, and by the paper's meta-groups of these.
 
 In: face weights (N, 51) and facing labels (N,) of a dataset's performances, its takes, the actors' rigs. Out: a table with
 a row per group, and a picture with a face per group, coloured by vertex.
@@ -13,7 +13,6 @@ from which the rig's shapes give count, mean and scatter of every vertex; these 
 memory does not grow with takes. A vertex must be the same one in all rigs: they share one topology.
 """
 
-import csv
 import logging
 import textwrap
 from collections.abc import Callable, Iterable
@@ -24,7 +23,8 @@ import numpy as np
 
 from pipeline import arkit, stage
 from pipeline.errors import InputError
-from pipeline.files import whole
+from pipeline.files import write_csv
+from pipeline.meta_groups import TAKE_GROUPINGS, take_groups, tell_unlisted
 from pipeline.report_figure import pyplot, save
 from pipeline.rig_file import Rig, load_rig, regions
 from pipeline.strips import draw_face
@@ -38,8 +38,6 @@ MOVED_SHARE = 0.01
 """A vertex is one of the face where some shape of some rig moves it by this share of the largest travel of all."""
 FACING = ("not facing", "facing")
 """Groups of a frame by its facing label."""
-TAKE_GROUPINGS = ("emotion", "relationship")
-"""What takes are grouped by: columns of takes.tsv."""
 GROUPINGS = ("all", "facing", *TAKE_GROUPINGS)
 MAX_FACES = 12
 """Faces in a row of the picture; of more groups those with most frames are drawn."""
@@ -127,11 +125,6 @@ class Variance:
 
 Key = tuple[str, str]
 """Grouping and group."""
-
-
-def take_groups(take: Take) -> dict[str, str]:
-    """A take's group in each of TAKE_GROUPINGS, without those in which it has no label: the one place that names groups of takes."""
-    return {name: take.row[name] for name in TAKE_GROUPINGS if take.row[name]}
 
 
 def _load(path: Path, *, mapped: bool = False) -> np.ndarray:
@@ -282,14 +275,9 @@ def run(*, dataset: Path, annotations: Path, rigs: Path, out: Path, out_picture:
     actors = {actor for take in takes for actor in take.actors}
     rig, travel, variances = on_rigs(groups, {actor: rigs / f"{actor}.npz" if rigs.is_dir() else rigs for actor in actors})
     areas = {"mean": np.flatnonzero(travel >= MOVED_SHARE * travel.max()), **regions(rig)}
-    for grouping in TAKE_GROUPINGS:
-        if bare := [take.name for take in takes if grouping not in take_groups(take)]:
-            log.warning("%d of %d takes have no %s and are in none of its groups, such as %s", len(bare), len(takes), grouping, bare[0])
+    tell_unlisted(takes)
     rows = [table_row(key, groups[key], variances[key], areas) for key in in_order(groups)]
-    with whole(out) as temporary, open(temporary, "w", newline="", encoding="utf-8") as f:
-        writer = csv.DictWriter(f, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(out, COLUMNS, rows)
     draw(rows, variances, rig, out_picture)
 
 

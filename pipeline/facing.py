@@ -1,11 +1,13 @@
-"""Facing: whether an actor's head is turned to the partner, frame by frame.
+"""Facing: whether an actor's head and body are turned to the partner, frame by frame.
 
 In: the BVHs of a take's two performances. Out: a .npy of uint8 each, 1 where the actor faces the partner.
 
-The rule: the head looks where it looked in the rest pose, straight ahead of the body, turned by what the head joint has
-turned since. On the ground, the angle between that and the direction from this head to the partner's is at most
-`max_angle_deg`. Stretches shorter than `min_seconds` join their longer neighbour. Eyes are not known, and a head that
-looks straight up or down (its direction on the ground is shorter than sin 10 deg) faces nobody.
+The rule, on the ground. The head looks where it looked in the rest pose, straight ahead of the body, turned by what the head joint has
+turned since; the body looks where the hips point. An actor faces the partner where the direction to the partner's head is within
+`max_angle_deg` of where the head looks and within `max_hips_angle_deg` of where the hips point, so that a glance over the shoulder is
+no facing. Such a stretch reaches, at both its ends, up to `margin_deg` beyond either angle. Stretches shorter than `min_seconds` join their longer
+neighbour. Eyes are not known, and a head that looks straight up or down (its direction on the ground is shorter than the sine of
+`min_level_deg`) faces nobody.
 """
 
 from pathlib import Path
@@ -13,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import rotations, stage
-from pipeline.actions import join_short
+from pipeline.actions import hysteresis, join_short
 from pipeline.bvh import Motion, load_bvh
 from pipeline.config import Facing
 from pipeline.errors import InputError
@@ -21,20 +23,27 @@ from pipeline.files import whole
 from pipeline.skeleton import forward_kinematics, hips_frame, require
 
 
-def head_forward(motion: Motion) -> tuple[np.ndarray, np.ndarray]:
-    """Head positions (T, 3) in cm and unit vectors (T, 3) of where the heads look.
+def looks(motion: Motion) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Head positions (T, 3) in cm, and unit vectors (T, 3) of where the heads look and where the hips point.
 
     A rest pose has no rotations: every joint's axes are the hips' own axes, in which the body looks along the forward
-    axis of `hips_frame`. The head joint carries that axis with it.
+    axis of `hips_frame`. Each joint carries that axis with it.
     """
-    (head,) = require(motion, ["Head"])
+    head, hips = require(motion, ["Head", "Hips"])
     world, turned = forward_kinematics(motion)
     forward = rotations.rotate(hips_frame(motion.names, motion.offsets_cm), np.array([0.0, 0.0, 1.0]))
-    return world[:, head], rotations.rotate(turned[:, head], forward)
+    return world[:, head], rotations.rotate(turned[:, head], forward), rotations.rotate(turned[:, hips], forward)
+
+
+def ground_angle_deg(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Angle (T,) in degrees, 0 to 180, between vectors (T, 3) on the ground, y up."""
+    one, other = one[:, [0, 2]], other[:, [0, 2]]
+    dot, cross = np.sum(one * other, 1), one[:, 0] * other[:, 1] - one[:, 1] * other[:, 0]
+    return np.degrees(np.abs(np.arctan2(cross, dot)))
 
 
 def label_facing(motions: list[Motion], options: Facing | None = None) -> list[np.ndarray]:
-    """For each of two actors, uint8 (T,): 1 where the actor's head is turned to the partner's (see the module's rule).
+    """For each of two actors, uint8 (T,): 1 where the actor's head and hips are turned to the partner's head (see the module's rule).
 
     Both motions stand in one room and on one clock. Raises InputError where they differ in frames or rate, lack a head,
     or have frames with NaN.
@@ -46,16 +55,19 @@ def label_facing(motions: list[Motion], options: Facing | None = None) -> list[n
             f"facing: got {first.num_frames} frames at {first.fps:g} fps and {second.num_frames} at {second.fps:g}, "
             "need two bodies of one take, equally long; cut both to the same window"
         )
-    heads, looks = zip(*(head_forward(motion) for motion in motions), strict=True)
-    result = []
-    for k in range(2):
-        if not (np.isfinite(heads[k]).all() and np.isfinite(looks[k]).all()):
+    bodies = [looks(motion) for motion in motions]
+    for k, body in enumerate(bodies):
+        if not all(np.isfinite(part).all() for part in body):
             raise InputError(f"facing: NaN in the head of body {k + 1}; need none, mend the file")
-        way, look = (heads[1 - k] - heads[k])[:, [0, 2]], looks[k][:, [0, 2]]
-        level = np.linalg.norm(look, axis=1)
-        dot, cross = np.sum(way * look, 1), way[:, 0] * look[:, 1] - way[:, 1] * look[:, 0]
-        faces = (np.abs(np.arctan2(cross, dot)) <= np.radians(options.max_angle_deg)) & (level > np.sin(np.radians(10)))
-        result.append(join_short(faces.astype(np.uint8), round(options.min_seconds * first.fps)))
+    result = []
+    for (head, look, ahead), (other, _, _) in zip(bodies, bodies[::-1], strict=True):
+        by_head, by_hips = ground_angle_deg(look, other - head), ground_angle_deg(ahead, other - head)
+        level = np.linalg.norm(look[:, [0, 2]], axis=1) > np.sin(np.radians(options.min_level_deg))
+        begins, stays = (
+            level & (by_head <= options.max_angle_deg + margin) & (by_hips <= options.max_hips_angle_deg + margin)
+            for margin in (0.0, options.margin_deg)
+        )
+        result.append(join_short(hysteresis(begins, stays).astype(np.uint8), round(options.min_seconds * first.fps)))
     return result
 
 

@@ -102,6 +102,14 @@ def write_tsv(path: Path, columns: list[str], rows: list[dict]) -> None:
         writer.writerows(rows)
 
 
+def write_csv(path: Path, columns: list[str], rows: list[dict]) -> None:
+    """Write a table of strings with a header row, comma separated, as results have it."""
+    with whole(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as f:
+        writer = csv.DictWriter(f, columns, lineterminator="\n", extrasaction="raise")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
 def read_tsv(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     """Header and rows of a tab-separated table; a row of another width is an InputError."""
     try:

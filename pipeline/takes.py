@@ -296,6 +296,21 @@ def _scenario_labels(path: Path) -> dict[str, tuple[str, ...]]:
         raise InputError(f"{path}: cannot be read ({error}); download it again") from None
 
 
+def dataset_genders(folder: Path) -> dict[str, str]:
+    """Gender by actor id, from a dataset's actors.db; actors without one are left out, all of them where there is no such file."""
+    import sqlite3
+
+    path = Path(folder) / "actors.db"
+    if not path.exists():
+        return {}
+    try:
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
+            rows = connection.execute("SELECT actor_id, gender FROM actors ORDER BY actor_id").fetchall()
+    except sqlite3.DatabaseError as error:
+        raise InputError(f"{path}: cannot be read ({error}); download it again") from None
+    return {str(actor): gender for actor, gender in rows if gender}
+
+
 def schema(kind: type[Row]) -> str:
     """The JSON schema of a row, as the text of its file."""
     return json.dumps(kind.model_json_schema(), indent=1, sort_keys=True) + "\n"

@@ -55,7 +55,7 @@ def _file(module: str) -> Path | None:
 
 @cache
 def code(module: str) -> list[str]:
-    """Files of the repository whose edit can change what `python -m module` writes: the module and all that it imports."""
+    """Files of the repository whose edit can change what `python -m module` writes: the module and all that it imports, tables too."""
     seen: dict[str, Path] = {}
     waiting = [module]
     while waiting:
@@ -67,6 +67,7 @@ def code(module: str) -> list[str]:
         waiting += sorted(_imports(path))
     data = {path.parent for path in seen.values() if path.name != "__init__.py" and path.parent.name not in ("pipeline", "models")}
     tables = [path for folder in data for path in folder.iterdir() if path.suffix in (".txt", ".tsv", ".json")]
+    tables += [table for path in seen.values() if (table := path.with_suffix(".tsv")).exists()]  # a module's own table
     return sorted(str(path.relative_to(REPOSITORY)) for path in {*seen.values(), *tables} if path.name != "__init__.py")
 
 

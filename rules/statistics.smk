@@ -1,5 +1,10 @@
 # Statistics of a dataset's motion: the same for a shoot and for a downloaded release.
 
+# what stages read takes and genders from; a download may have any of them, or none
+TABLES = expand(f"{study.dataset}/{{name}}", name=["takes.tsv", "scenarios.db", "actors.db"])
+if study.config.dataset:
+    TABLES = [name for name in TABLES if os.path.exists(name)]
+
 
 rule face_variance:
     input:
@@ -43,3 +48,147 @@ rule face_variance:
         rigs=study.rig_source,
     shell:
         "python -m pipeline.face_variance --dataset {params.dataset:q} --annotations {params.annotations:q} --rigs {params.rigs:q} --out {output.table:q} --out-picture {output.picture:q} > {log:q} 2>&1"
+
+
+rule dataset_row:
+    input:
+        bvh=expand(f"{study.dataset}/bvhs/{{name}}.bvh", name=study.performances),
+        wav=expand(f"{study.dataset}/wav/{{name}}.wav", name=study.performances),
+        face=expand(f"{study.dataset}/face_arkit/{{name}}.npy", name=study.performances),
+        transcripts=expand(f"{ROOT}/annotations/transcripts/{{name}}.json", name=study.performances),
+        tables=TABLES,
+        code=code("pipeline.dataset_row"),
+    output:
+        table=report(
+            f"{ROOT}/results/dataset_row.csv",
+            caption="../workflow/report/dataset_row.rst",
+            category="Results",
+            subcategory="Statistics",
+            labels={"file": "dataset row (CSV)"},
+        ),
+    log:
+        f"{ROOT}/logs/dataset_row.log",
+    benchmark:
+        f"{ROOT}/timings/dataset_row.tsv"
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=200,
+    params:
+        dataset=input_folder("bvh", levels=2),
+        transcripts=input_folder("transcripts"),
+    shell:
+        "python -m pipeline.dataset_row --dataset {params.dataset:q} --transcripts {params.transcripts:q} --out {output.table:q} > {log:q} 2>&1"
+
+
+rule scenario_counts:
+    input:
+        bvh=expand(f"{study.dataset}/bvhs/{{name}}.bvh", name=study.performances),
+        tables=TABLES,
+        code=code("pipeline.scenario_counts"),
+    output:
+        table=report(
+            f"{ROOT}/results/scenario_counts.csv",
+            caption="../workflow/report/scenario_counts.rst",
+            category="Results",
+            subcategory="Statistics",
+            labels={"file": "scenario counts (CSV)"},
+        ),
+        picture=report(
+            f"{ROOT}/results/report/scenario_counts.png",
+            caption="../workflow/report/scenario_counts.rst",
+            category="Results",
+            subcategory="Statistics",
+            labels={"file": "scenario counts"},
+        ),
+    log:
+        f"{ROOT}/logs/scenario_counts.log",
+    benchmark:
+        f"{ROOT}/timings/scenario_counts.tsv"
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=400,
+    params:
+        dataset=input_folder("bvh", levels=2),
+    shell:
+        "python -m pipeline.scenario_counts --dataset {params.dataset:q} --out {output.table:q} --out-picture {output.picture:q} > {log:q} 2>&1"
+
+
+rule spatial:
+    input:
+        bvh=expand(f"{study.dataset}/bvhs/{{name}}.bvh", name=study.performances),
+        tables=TABLES,
+        code=code("pipeline.spatial"),
+    output:
+        table=report(
+            f"{ROOT}/results/spatial.csv",
+            caption="../workflow/report/spatial.rst",
+            category="Results",
+            subcategory="Statistics",
+            labels={"file": "spatial (CSV)"},
+        ),
+        picture=report(
+            f"{ROOT}/results/report/spatial.png",
+            caption="../workflow/report/spatial.rst",
+            category="Results",
+            subcategory="Statistics",
+            labels={"file": "spatial"},
+        ),
+    log:
+        f"{ROOT}/logs/spatial.log",
+    benchmark:
+        f"{ROOT}/timings/spatial.tsv"
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=800,
+    params:
+        dataset=input_folder("bvh", levels=2),
+    shell:
+        "python -m pipeline.spatial --dataset {params.dataset:q} --out {output.table:q} --out-picture {output.picture:q} > {log:q} 2>&1"
+
+
+rule body_entropy:
+    input:
+        bvh=expand(f"{study.dataset}/bvhs/{{name}}.bvh", name=study.performances),
+        tables=TABLES,
+        code=code("pipeline.body_entropy"),
+    output:
+        table=report(
+            f"{ROOT}/results/body_entropy.csv",
+            caption="../workflow/report/body_entropy.rst",
+            category="Results",
+            subcategory="Statistics",
+            labels={"file": "body entropy (CSV)"},
+        ),
+        joints=report(
+            f"{ROOT}/results/body_entropy_joints.csv",
+            caption="../workflow/report/body_entropy.rst",
+            category="Results",
+            subcategory="Statistics",
+            labels={"file": "joints of body entropy (CSV)"},
+        ),
+        picture=report(
+            f"{ROOT}/results/report/body_entropy.png",
+            caption="../workflow/report/body_entropy.rst",
+            category="Results",
+            subcategory="Statistics",
+            labels={"file": "body entropy"},
+        ),
+    log:
+        f"{ROOT}/logs/body_entropy.log",
+    benchmark:
+        f"{ROOT}/timings/body_entropy.tsv"
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=800,
+    params:
+        dataset=input_folder("bvh", levels=2),
+    shell:
+        "python -m pipeline.body_entropy --dataset {params.dataset:q} --out {output.table:q} --out-joints {output.joints:q} --out-picture {output.picture:q} > {log:q} 2>&1"

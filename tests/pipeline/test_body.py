@@ -213,7 +213,7 @@ def test_joints_that_later_stages_need_are_those_that_they_ask_for():
     motion = release_body()
     calls = {
         "actions": lambda m: actions.label_actions(m),
-        "facing": lambda m: facing.head_forward(m),
+        "facing": lambda m: facing.looks(m),
         "features": lambda m: hips_frame(m.names, m.offsets_cm),
     }
     assert set(calls) == set(body.NEEDED_JOINTS)

@@ -71,7 +71,10 @@ def brute_force(study) -> dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]:
             for frame in range(num_frames):
                 mesh = neutral + np.einsum("k,kvi->vi", weights[frame], deltas)
                 groups = [("all", "all"), ("facing", "facing" if facing[frame] else "not facing"), ("emotion", emotion)]
-                for key in [*groups, *([("relationship", relationship)] if relationship else [])]:
+                groups += [("meta-emotion", "Primitive (Positive)" if emotion == "Joy" else "Primitive (Negative)")]
+                groups += [("relationship", relationship), ("meta-relationship", "Family")] if relationship == "Siblings" else []
+                # the paper lists no Friends, only kinds of them
+                for key in [*groups, *([("relationship", relationship), ("meta-relationship", "other")] if relationship == "Friends" else [])]:
                     moved.setdefault(key, {}).setdefault(actor, []).append(mesh - neutral)
     result = {}
     for key, by_actor in moved.items():
@@ -85,7 +88,7 @@ def test_the_variance_is_that_of_meshes_built_frame_by_frame_whoever_acts(study)
     groups = gather(dataset_takes(study / "dataset"), study / "dataset", study / "annotations")
     _, _, found = on_rigs(groups, rig_paths(study))
     true = brute_force(study)
-    assert set(found) == set(true) and len(true) == 7
+    assert set(found) == set(true) and len(true) == 11
     for key, (pooled, within) in true.items():
         np.testing.assert_allclose(found[key].pooled, pooled, rtol=1e-10, atol=1e-10)
         np.testing.assert_allclose(found[key].within, within, rtol=1e-10, atol=1e-10)
@@ -149,13 +152,16 @@ def test_the_table_tells_who_is_in_a_group_and_leaves_unlabelled_takes_out(study
         rows = list(csv.DictReader(f))
     names = [(row["grouping"], row["group"]) for row in rows]
     facing = [("facing", "facing"), ("facing", "not facing")]
-    assert names == [("all", "all"), *facing, ("emotion", "Joy"), ("emotion", "Anger"), ("relationship", "Friends"), ("relationship", "Siblings")]
+    labels = [("emotion", "Joy"), ("emotion", "Anger"), ("relationship", "Friends"), ("relationship", "Siblings")]
+    meta = [("meta-emotion", "Primitive (Positive)"), ("meta-emotion", "Primitive (Negative)")]
+    assert names == [("all", "all"), *facing, *labels, *meta, ("meta-relationship", "other"), ("meta-relationship", "Family")]
     by_name = dict(zip(names, rows))
     counts = ("actors", "performances", "frames", "seconds")
     assert [by_name["all", "all"][column] for column in counts] == ["3", "6", "332", "11.07"]
     assert [by_name["emotion", "Joy"][column] for column in counts] == ["3", "4", "250", "8.33"]
     assert [by_name["relationship", "Friends"][column] for column in counts] == ["2", "2", "140", "4.67"]
     assert "1 of 3 takes have no relationship and are in none of its groups, such as 20260102_003" in caplog.text
+    assert "the paper lists no meta-relationship for these, their takes are in the group 'other': Friends (1)" in caplog.text
     true = brute_force(study)
     for key, row in by_name.items():
         assert float(row["variance_mean_cm2"]) == pytest.approx(true[key][0].mean(), rel=1e-5)
@@ -201,7 +207,7 @@ def test_the_picture_repeats_and_shows_the_variance(study, tmp_path):
     np.save(path, np.load(path) * np.float32(3))
     face_variance.main([str(a) for a in arguments(study, tmp_path / "livelier")])
     assert (tmp_path / "livelier" / "face_variance.png").read_bytes() != pictures[0]
-    assert matplotlib.image.imread(tmp_path / "first" / "face_variance.png").shape[:2] == (round(100 * (3 * 2.4 + 0.4)), round(100 * (3 * 1.6 + 1.3)))
+    assert matplotlib.image.imread(tmp_path / "first" / "face_variance.png").shape[:2] == (round(100 * (5 * 2.4 + 0.4)), round(100 * (3 * 1.6 + 1.3)))
 
 
 def test_faces_are_coloured_by_vertex(study, tmp_path):

@@ -6,7 +6,7 @@ from pipeline import facing, rotations
 from pipeline.bvh import Motion, save_bvh
 from pipeline.config import Facing
 from pipeline.errors import InputError
-from pipeline.facing import head_forward, label_facing
+from pipeline.facing import label_facing, looks
 
 
 def placed(num_frames: int, x: float, z: float, heading: float, *, head_yaw=0.0, head_pitch=0.0, axes: np.ndarray | None = None) -> Motion:
@@ -42,9 +42,25 @@ def test_the_head_counts_not_the_body():
     assert labels[0].all() and not labels[1].any()
 
 
+@pytest.mark.parametrize("heading, expected", [(1.8, 1), (2.0, 0), (-1.8, 1), (-2.0, 0)])
+def test_a_glance_over_the_shoulder_is_no_facing(heading, expected):
+    one, two = placed(30, 0, 0, heading, head_yaw=-heading), placed(30, 0, 150, np.pi)
+    assert label_facing([one, two])[0].tolist() == [expected] * 30
+    assert label_facing([one, two], Facing(max_hips_angle_deg=180))[0].all()
+
+
+def test_a_head_that_trembles_about_the_border_changes_its_label_once():
+    degrees = np.linspace(55, 35, 90) + np.where(np.arange(90) % 2, 0.6, -0.6)
+    one, two = placed(90, 0, 0, 0.0, head_yaw=np.radians(degrees)), placed(90, 0, 150, np.pi)
+    steady, loose = (label_facing([one, two], Facing(margin_deg=margin, min_seconds=0))[0].astype(int) for margin in (1.5, 0.0))
+    assert np.abs(np.diff(steady)).sum() == 1 < np.abs(np.diff(loose)).sum()
+    assert 45 <= degrees[np.argmax(steady)] <= 46.5
+
+
 def test_release_axes_give_the_same_direction():
     for axes in (None, RELEASE_AXES):
-        _, forward = head_forward(placed(3, 0, 0, 0.6, head_yaw=0.3, head_pitch=0.2, axes=axes))
+        _, forward, ahead = looks(placed(3, 0, 0, 0.6, head_yaw=0.3, head_pitch=0.2, axes=axes))
+        np.testing.assert_allclose(ahead[0], [np.sin(0.6), 0, np.cos(0.6)], atol=1e-9)
         np.testing.assert_allclose(forward[0], [np.sin(0.9) * np.cos(0.2), -np.sin(0.2), np.cos(0.9) * np.cos(0.2)], atol=1e-9)
 
 

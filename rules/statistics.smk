@@ -43,3 +43,37 @@ rule face_variance:
         rigs=study.rig_source,
     shell:
         "python -m pipeline.face_variance --dataset {params.dataset:q} --annotations {params.annotations:q} --rigs {params.rigs:q} --out {output.table:q} --out-picture {output.picture:q} > {log:q} 2>&1"
+
+
+rule contact_table:
+    input:
+        contacts=expand(f"{ROOT}/annotations/contacts/{{name}}.json", name=study.takes),
+        # what the stage reads takes and genders from; a download may have any of them, or none
+        tables=(
+            [name for name in expand(f"{study.dataset}/{{name}}", name=["takes.tsv", "scenarios.db", "actors.db"]) if os.path.exists(name)]
+            if study.config.dataset
+            else expand(f"{ROOT}/dataset/{{name}}", name=["takes.tsv", "actors.db"])
+        ),
+        code=code("pipeline.contact_table"),
+    output:
+        report(
+            f"{ROOT}/results/contacts.csv",
+            caption="../workflow/report/contact_table.rst",
+            category="Results",
+            subcategory="Statistics",
+            labels={"file": "contacts (CSV)"},
+        ),
+    log:
+        f"{ROOT}/logs/contact_table.log",
+    benchmark:
+        f"{ROOT}/timings/contact_table.tsv"
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=200,
+    params:
+        dataset=study.dataset,
+        contacts=input_folder("contacts"),
+    shell:
+        "python -m pipeline.contact_table --dataset {params.dataset:q} --contacts {params.contacts:q} --out {output:q} > {log:q} 2>&1"

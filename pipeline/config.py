@@ -190,7 +190,9 @@ class Contacts(Section):
     gap: float = Field(
         default=0.05, description="surfaces closer than this touch, in forearms (1.2 cm): capsules are rounder than bodies, and markers move on skin"
     )
-    release_gap: float = Field(default=0.1, description="a touch lasts until surfaces are this far apart, in forearms: hands roll and slide")
+    release_gap: float = Field(
+        default=0.1, description="at both its ends a touch reaches to where surfaces are this far apart, in forearms: hands roll and slide"
+    )
     min_seconds: float = Field(
         default=0.1, ge=0, description="shortest touch, and shortest pause between two, seconds: less is a hand that passes, or noise"
     )

@@ -4,11 +4,11 @@ In: the BVHs of a take's two performances. Out: a JSON of intervals, `contacts`:
 (`type`, and the `part` touched), from frame `start` to before frame `stop`, and `frames`, `fps`, `actors`.
 
 The rule (paper, A.5). Hands, heads, shoulders and elbows are capsules along the bones, as thick as RADII say in lengths of the actor's
-own forearm. Two parts touch when their surfaces come closer than `gap`, and do so until they are further apart than `release_gap`; both
-are shares of the mean forearm of the two who touch. Touches shorter than `min_seconds` are none, and pauses shorter than that belong to
-the touch. Self-contacts are of a hand with the own head, either shoulder, the other arm's elbow, and the other hand: a hand cannot reach
-the elbow that carries it. Cross-contacts are of any hand with any part of the partner; one of two hands is listed once, as the first
-actor's.
+own forearm, 0.44 of its arm. Two parts touch when their surfaces come closer than `gap`; a touch reaches, at both its ends, to where they
+are `release_gap` apart. Both are shares of the mean forearm of the two who touch. Touches shorter than `min_seconds` are none, and
+pauses shorter than that belong to the touch. Self-contacts are of a hand with the own head, either shoulder, the other arm's elbow, and
+the other hand: a hand cannot reach the elbow that carries it. Cross-contacts are of any hand with any part of the partner; one of two
+hands is listed once, as the first actor's.
 """
 
 from collections.abc import Iterator
@@ -27,6 +27,9 @@ from pipeline.joints import SIDES
 from pipeline.skeleton import forward_kinematics, require
 from pipeline.takes import actor_of
 
+FOREARM = 0.44
+"""Length of a forearm as a share of the arm from shoulder to wrist (0.146 and 0.186 of stature for forearm and upper arm; Winter 2009, figure
+4.1): skeletons place elbows and wrists differently, and the whole arm says more of a body's size than one bone."""
 TYPES = ("hand-head", "hand-shoulder", "hand-elbow", "hand-hand")
 RADII = {"Head": 0.35, "Shoulder": 0.22, "Elbow": 0.17, "Hand": 0.10}
 """Radius of each part in forearms: of an adult with a forearm of 25 cm, half the mean of a head's breadth and length (15.5 and 19.5 cm),
@@ -88,9 +91,9 @@ def body_of(motion: Motion) -> Body:
     if not np.isfinite(world).all():
         bad = ~np.isfinite(world).all((1, 2))
         raise InputError(f"skeleton: {bad.sum()} frames with NaN, the first is {int(np.argmax(bad))}; need none, mend the file")
-    forearm = float(np.mean([np.linalg.norm(motion.offsets_cm[index[i]]) for i in (2, 5)]))
+    forearm = FOREARM * float(np.linalg.norm(motion.offsets_cm[index], axis=1)[[1, 2, 4, 5]].sum()) / 2
     if not forearm > 0:
-        raise InputError("skeleton: its forearms have no length; check the offsets of the hands")
+        raise InputError("skeleton: its arms have no length; check the offsets of elbows and hands")
     up = motion.offsets_cm[head] / max(np.linalg.norm(motion.offsets_cm[head]), 1e-9)
     crown = world[:, head] + HEAD_AXIS * forearm * rotations.rotate(turned[:, head], up)
     parts = {"Head": Part(np.stack([world[:, head], crown], 1), RADII["Head"] * forearm)}
@@ -102,7 +105,8 @@ def body_of(motion: Motion) -> Body:
             tips = [world[:, j] for j in joints]
         else:
             # a hand without fingers is straight: it points where the forearm did in the rest pose, turned by the wrist
-            ahead = motion.offsets_cm[index[3 * k + 2]] / forearm
+            bone = motion.offsets_cm[index[3 * k + 2]]
+            ahead = bone / max(np.linalg.norm(bone), 1e-9)
             tips = [hand + HAND_LENGTH * forearm * rotations.rotate(turned[:, index[3 * k + 2]], ahead)]
         chains = {
             "Shoulder": [arm, arm + ARM_SHARE * (elbow - arm)],

@@ -73,7 +73,7 @@ rule contact_table:
     resources:
         mem_mb=200,
     params:
-        dataset=study.dataset,
+        dataset=lambda wildcards: study.dataset,  # a bare download has no table to tell it by
         contacts=input_folder("contacts"),
     shell:
         "python -m pipeline.contact_table --dataset {params.dataset:q} --contacts {params.contacts:q} --out {output:q} > {log:q} 2>&1"

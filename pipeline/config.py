@@ -221,6 +221,20 @@ class Facing(Section):
     min_seconds: float = Field(default=0.2, ge=0, description="shortest stretch of facing or not, seconds: about the shortest glance")
 
 
+class Contacts(Section):
+    """When hands touch heads, shoulders, elbows and hands."""
+
+    gap: float = Field(
+        default=0.05, description="surfaces closer than this touch, in forearms (1.2 cm): capsules are rounder than bodies, and markers move on skin"
+    )
+    release_gap: float = Field(
+        default=0.1, description="at both its ends a touch reaches to where surfaces are this far apart, in forearms: hands roll and slide"
+    )
+    min_seconds: float = Field(
+        default=0.1, ge=0, description="shortest touch, and shortest pause between two, seconds: less is a hand that passes, or noise"
+    )
+
+
 class SyncCheck(Section):
     """Whether mouths and voices confirm the timecode."""
 
@@ -377,6 +391,7 @@ class Config(Section):
     dialogue: Dialogue = Dialogue()
     actions: Actions = Actions()
     facing: Facing = Facing()
+    contacts: Contacts = Contacts()
     sync_check: SyncCheck = SyncCheck()
     split: Split = Split()
     features: Features = Features()

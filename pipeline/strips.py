@@ -1,7 +1,8 @@
 """Film strips: a take's bodies and faces at evenly spaced moments, captured and, where there is one, generated.
 
-In: BVH, face weights, rigs, action labels and transcripts of both performances; optionally the folder of a generated
-take. Out: one PNG. Bodies are drawn as bones seen from the side that shows both actors best, faces from the front.
+In: BVH, face weights, rigs, action and facing labels and transcripts of both performances; optionally the folder of a generated
+take. Out: one PNG. Bodies are drawn as bones seen from the side that shows both actors best, faces from the front; under them lie
+both actors' labels over the whole take, with the moments that are drawn.
 """
 
 from pathlib import Path
@@ -11,12 +12,14 @@ import numpy as np
 
 from pipeline import stage
 from pipeline.bvh import Motion, load_bvh
+from pipeline.errors import InputError
 from pipeline.files import read_json, whole
 from pipeline.rig_file import Rig, load_rig
 from pipeline.skeleton import forward_kinematics
 
 COLOURS = ("#c2410c", "#1d4ed8")
 ACTIONS = ("sit", "walk", "stand")
+ACTION_COLOURS = ("#7dd3fc", "#fb923c", "#d4d4d4")
 NUM_MOMENTS = 8
 
 
@@ -97,6 +100,32 @@ def _face_window(rig: Rig) -> tuple[np.ndarray, np.ndarray]:
     return low - margin, high + margin
 
 
+def label_colours(labels: list[np.ndarray], facing: list[np.ndarray]) -> np.ndarray:
+    """RGB (4, N, 3) of action and facing of both actors over time; white where an actor does not face the partner."""
+    from matplotlib.colors import to_rgb
+
+    actions = np.array([to_rgb(colour) for colour in ACTION_COLOURS])
+    faces = [np.array([(1.0, 1.0, 1.0), to_rgb(colour)]) for colour in COLOURS]
+    return np.stack([row for k in range(2) for row in (actions[labels[k]], faces[k][facing[k]])])
+
+
+def draw_labels(ax, labels: list[np.ndarray], facing: list[np.ndarray], moments: np.ndarray) -> None:
+    """A bar of action and one of facing for each actor, over the take's seconds, with lines at the drawn frames."""
+    from matplotlib.patches import Patch
+
+    seconds = len(labels[0]) / 30
+    ax.imshow(label_colours(labels, facing), aspect="auto", interpolation="nearest", extent=(0, seconds, 4, 0))
+    ax.vlines(moments / 30, 0, 4, colors="black", linewidths=0.6)
+    ax.hlines([1, 2, 3], 0, seconds, colors="black", linewidths=[0.3, 1, 0.3])
+    ax.set_yticks([0.5, 1.5, 2.5, 3.5], ["action", "faces partner"] * 2, fontsize=7)
+    for tick, colour in zip(ax.get_yticklabels(), np.repeat(COLOURS, 2)):
+        tick.set_color(colour)
+    ax.tick_params(axis="x", labelsize=7)
+    ax.set_xlabel("seconds", fontsize=7)
+    patches = [Patch(color=colour, label=name) for colour, name in zip(ACTION_COLOURS, ACTIONS)]
+    ax.legend(handles=patches, loc="upper right", bbox_to_anchor=(1, -0.12), ncols=3, fontsize=7, frameon=False)
+
+
 def said_at(words: list[dict], first: float, last: float) -> str:
     """The words whose middle lies between two times, at most 28 characters."""
     text = " ".join(w["word"].strip() for w in words if first <= (w["start"] + w["end"]) / 2 < last)
@@ -104,7 +133,15 @@ def said_at(words: list[dict], first: float, last: float) -> str:
 
 
 def run(
-    *, bvh: list[Path], face: list[Path], rig: list[Path], actions: list[Path], transcripts: list[Path], generated: Path | None, out: Path
+    *,
+    bvh: list[Path],
+    face: list[Path],
+    rig: list[Path],
+    actions: list[Path],
+    facing: list[Path],
+    transcripts: list[Path],
+    generated: Path | None,
+    out: Path,
 ) -> None:
     """Draw one take."""
     import matplotlib
@@ -116,10 +153,16 @@ def run(
     if generated:
         sources.append(("generated", [generated / "bvhs" / b.name for b in bvh], [generated / "face_arkit" / f.name for f in face]))
     rigs, labels, words = [load_rig(r) for r in rig], [np.load(a) for a in actions], [read_json(t)["words"] for t in transcripts]
+    faces = [np.load(f) for f in facing]
     num_frames = len(labels[0])
+    if wrong := next((path for path, values in zip(actions + facing, labels + faces) if len(values) != num_frames), None):
+        raise InputError(f"{wrong}: another number of labels than the {num_frames} of {actions[0]}, need one for each frame; label the take again")
     moments = np.linspace(0, num_frames - 1, NUM_MOMENTS + 2)[1:-1].round().astype(int)
     rows = 3 * len(sources)
-    fig, axes = plt.subplots(rows, NUM_MOMENTS, figsize=(2.0 * NUM_MOMENTS, 1.75 * rows), gridspec_kw={"wspace": 0.04, "hspace": 0.12}, squeeze=False)
+    fig = plt.figure(figsize=(2.0 * NUM_MOMENTS, 1.75 * rows + 1.0))
+    grid = fig.add_gridspec(rows + 1, NUM_MOMENTS, wspace=0.04, hspace=0.12, height_ratios=[1.75] * rows + [1.0])
+    axes = np.array([[fig.add_subplot(grid[row, column]) for column in range(NUM_MOMENTS)] for row in range(rows)])
+    draw_labels(fig.add_subplot(grid[rows, :]), labels, faces, moments)
     for s, (title, bodies, weights) in enumerate(sources):
         motions = [load_bvh(path, unit="cm").frames(moments) for path in bodies]
         worlds = [forward_kinematics(motion)[0] for motion in motions]
@@ -150,6 +193,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--face", **two, help="face weights (.npy), in actor order")
     parser.add_argument("--rig", **two, help="rigs, in actor order")
     parser.add_argument("--actions", **two, help="action labels (.npy), in actor order")
+    parser.add_argument("--facing", **two, help="facing labels (.npy), in actor order")
     parser.add_argument("--transcripts", **two, help="transcripts, in actor order")
     parser.add_argument("--generated", type=Path, help="folder of generated bvhs/ and face_arkit/ of the same names")
     parser.add_argument("--out", type=Path, required=True, help="PNG to write")

@@ -43,6 +43,27 @@ rule facing:
         "python -m pipeline.facing --bvh {input.bvh:q} --out {output:q} {params.options} > {log:q} 2>&1"
 
 
+rule contacts:
+    input:
+        bvh=study.both(f"{study.dataset}/bvhs/{{performance}}.bvh"),
+        code=code("pipeline.contacts"),
+    output:
+        f"{ROOT}/annotations/contacts/{{take}}.json",
+    log:
+        f"{ROOT}/logs/contacts/{{take}}.log",
+    benchmark:
+        f"{ROOT}/timings/contacts/{{take}}.tsv"
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=800,
+    params:
+        options=flags(study.config.contacts),
+    shell:
+        "python -m pipeline.contacts --bvh {input.bvh:q} --out {output:q} {params.options} > {log:q} 2>&1"
+
+
 rule transcripts:
     input:
         wav=study.own_and_partner(f"{study.dataset}/wav/{{performance}}.wav"),

@@ -19,6 +19,7 @@ rule strips:
         face=study.both(f"{study.dataset}/face_arkit/{{performance}}.npy"),
         rigs=study.rigs,
         actions=study.both(f"{ROOT}/annotations/actions/{{performance}}.npy"),
+        facing=study.both(f"{ROOT}/annotations/facing/{{performance}}.npy"),
         transcripts=study.both(f"{ROOT}/annotations/transcripts/{{performance}}.json"),
         generated=study.generated_of,
         code=code("pipeline.strips"),
@@ -42,7 +43,7 @@ rule strips:
     params:
         generated=lambda wildcards: f"--generated {shlex.quote(ROOT)}/results/generated" if wildcards.take in study.test_takes else "",
     shell:
-        "python -m pipeline.strips --bvh {input.bvh:q} --face {input.face:q} --rig {input.rigs:q} --actions {input.actions:q} --transcripts {input.transcripts:q} {params.generated} --out {output:q} > {log:q} 2>&1"
+        "python -m pipeline.strips --bvh {input.bvh:q} --face {input.face:q} --rig {input.rigs:q} --actions {input.actions:q} --facing {input.facing:q} --transcripts {input.transcripts:q} {params.generated} --out {output:q} > {log:q} 2>&1"
 
 
 rule report_take:

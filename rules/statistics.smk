@@ -192,3 +192,32 @@ rule body_entropy:
         dataset=input_folder("bvh", levels=2),
     shell:
         "python -m pipeline.body_entropy --dataset {params.dataset:q} --out {output.table:q} --out-joints {output.joints:q} --out-picture {output.picture:q} > {log:q} 2>&1"
+
+
+rule contact_table:
+    input:
+        contacts=expand(f"{ROOT}/annotations/contacts/{{name}}.json", name=study.takes),
+        tables=TABLES,
+        code=code("pipeline.contact_table"),
+    output:
+        report(
+            f"{ROOT}/results/contacts.csv",
+            caption="../workflow/report/contact_table.rst",
+            category="Results",
+            subcategory="Statistics",
+            labels={"file": "contacts (CSV)"},
+        ),
+    log:
+        f"{ROOT}/logs/contact_table.log",
+    benchmark:
+        f"{ROOT}/timings/contact_table.tsv"
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=200,
+    params:
+        dataset=lambda wildcards: study.dataset,  # a bare download has no table to tell it by
+        contacts=input_folder("contacts"),
+    shell:
+        "python -m pipeline.contact_table --dataset {params.dataset:q} --contacts {params.contacts:q} --out {output:q} > {log:q} 2>&1"

@@ -124,17 +124,17 @@ def test_a_sidecar_of_another_shard_or_none_is_refused(built, tmp_path, capsys):
     refused(sidecars.main, arguments, capsys, "another encoder than that of", outputs=[tmp_path / "stats.json"])
 
 
-def test_inspect_and_validate_know_sidecars(built, capsys):
+def test_inspect_and_validate_know_sidecars(built, tiny, capsys):
     from pipeline import shard_index, shard_tools
 
     folder = built.shards[0].parent
     shard_index.run(shards=built.shards, index=folder / "index.parquet", stats=folder / "stats.json")
     paths = build_all(built)
-    assert shard_tools.validate(folder) == []
+    assert shard_tools.validate(folder, features=tiny.features) == []
     shard_tools.inspect(file=built.shards[0], take=None, plot=None)
     assert "speech-0a1b2c3d/shard-000.h5: sidecar with speech (101, 2, 5)" in capsys.readouterr().out
     with h5py.File(paths[0], "r+") as f:
         f["speech"][70, 1, 2] = np.nan
     paths[1].write_bytes(paths[1].read_bytes()[:700])
-    faults = shard_tools.validate(folder)
+    faults = shard_tools.validate(folder, features=tiny.features)
     assert len(faults) == 2 and "not finite" in faults[0] and "no whole sidecar" in faults[1]

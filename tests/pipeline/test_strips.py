@@ -18,6 +18,7 @@ def work(captured, tmp_path):
     num_frames = read_json(data / "dataset.json")["takes"]["20260101_001"]["frames"]
     for name in names:
         np.save(tmp_path / f"{name}.npy", np.full(num_frames, 2, np.uint8))
+        np.save(tmp_path / f"{name}.facing.npy", np.ones(num_frames, np.uint8))
         write_json(tmp_path / f"{name}.json", {"words": [{"word": "héllo", "start": 0.1, "end": 0.4, "confidence": 0.5}]})
 
     def files(folder, kind):
@@ -31,7 +32,17 @@ def work(captured, tmp_path):
         "--rig",
         *(data / "rigs" / f"{a}.npz" for a in ACTORS),
     ]
-    return [*arguments, "--actions", *files(tmp_path, "npy"), "--transcripts", *files(tmp_path, "json"), "--out", tmp_path / "out" / "strip.png"]
+    return [
+        *arguments,
+        "--actions",
+        *files(tmp_path, "npy"),
+        "--facing",
+        *files(tmp_path, "facing.npy"),
+        "--transcripts",
+        *files(tmp_path, "json"),
+        "--out",
+        tmp_path / "out" / "strip.png",
+    ]
 
 
 def size_of(path) -> tuple[int, int]:
@@ -51,7 +62,7 @@ def test_a_generated_take_is_drawn_below_and_bytes_repeat(work, captured, tmp_pa
     for folder in ("bvhs", "face_arkit"):
         shutil.copytree(captured / "dataset" / folder, tmp_path / "generated" / folder)
     strips.main([str(a) for a in [*work, "--generated", tmp_path / "generated"]])
-    assert size_of(out)[0] > 1.8 * height
+    assert size_of(out)[0] > 1.6 * height
 
 
 def test_bad_input_stops_with_one_line(work, capsys, tmp_path):
@@ -59,6 +70,28 @@ def test_bad_input_stops_with_one_line(work, capsys, tmp_path):
     refused(strips.main, [*work, "--generated", tmp_path / "nowhere"], capsys, "20260101_001_001.bvh: no such file", outputs=[out])
     (tmp_path / "20260101_002_001.json").write_text("{")
     refused(strips.main, work, capsys, "20260101_002_001.json: not valid JSON", outputs=[out])
+    write_json(tmp_path / "20260101_002_001.json", {"words": []})
+    np.save(tmp_path / "20260101_002_001.facing.npy", np.ones(3, np.uint8))
+    refused(strips.main, work, capsys, "20260101_002_001.facing.npy: another number of labels than", outputs=[out])
+
+
+def test_labels_of_both_actors_are_drawn_under_the_strip(work, tmp_path):
+    import matplotlib.image
+
+    labels, facing = [np.array([0, 1, 2]), np.array([2, 2, 1])], [np.array([0, 1, 1]), np.array([1, 0, 0])]
+    colours = strips.label_colours(labels, facing)
+    assert colours.shape == (4, 3, 3)
+    assert len(np.unique(colours[0], axis=0)) == 3 and (colours[2, 0] == colours[0, 2]).all() and (colours[2, 2] == colours[0, 1]).all()
+    assert (colours[1, 0] == 1).all() and (colours[1, 1] == colours[1, 2]).all() and (colours[3, 1:] == 1).all()
+    assert not np.allclose(colours[1, 1], colours[3, 0]) and colours[1, 1].min() < 1
+
+    strips.main([str(a) for a in work])
+    before = matplotlib.image.imread(work[-1])
+    name = tmp_path / "20260101_001_001.facing.npy"
+    np.save(name, 1 - np.load(name))
+    strips.main([str(a) for a in work])
+    changed = np.flatnonzero((matplotlib.image.imread(work[-1]) != before).any((1, 2)))
+    assert changed.min() > 0.7 * len(before), "only the bars at the foot"
 
 
 def test_the_view_spreads_the_actors_from_left_to_right():

@@ -21,7 +21,7 @@ from pipeline.features import read_wav
 from pipeline.files import sha256
 from pipeline.obj import read_vertices
 from pipeline.release_streams import FOLDERS, body_frames, cut_frames, decimation, read_face, wav_frames
-from pipeline.takes import dataset_takes, is_performance, plain_id, read_only
+from pipeline.takes import actor_of, dataset_takes, is_performance, plain_id, read_only
 
 NUM_TAKES, NUM_PERFORMANCES = 241, 482
 """What the whole public release has."""
@@ -312,12 +312,12 @@ def _take(check: Check, tables: Tables, key: tuple[str, str], actors: list[str],
 
 
 def _heads(check: Check, actors: set[str]) -> Iterator[Finding]:
-    """Findings about the actors' neutral heads, where there are any."""
+    """Findings about the neutral heads of actors whose faces come in ICT weights, where there are any heads."""
     folder = check.folder / "face_ict_templates"
     for actor in sorted(actors) if folder.is_dir() else []:
         path = folder / f"{actor}.obj"
         if not path.exists():
-            yield check.fault(path, "missing", "got no such file, need the neutral head of each actor")
+            yield check.fault(path, "missing", "got no such file, need the neutral head of each actor of face_ict")
             continue
         try:
             vertices, _ = read_vertices(path)
@@ -384,7 +384,7 @@ def inspect(folder: Path, options: ReleaseIn) -> Iterator[Finding]:
     yield from findings
     for key, actors in sorted(takes.items()):
         yield from _take(check, tables, key, sorted(actors), files)
-    yield from _heads(check, {actor for actors in takes.values() for actor in actors})
+    yield from _heads(check, {actor_of(name) for name in files["face_ict"]})
     late: list[Finding] = []
     yield from _lip_acc(check, tables, late)
     yield from late

@@ -6,12 +6,7 @@ rule face_variance:
         face=expand(f"{study.dataset}/face_arkit/{{name}}.npy", name=study.performances),
         facing=expand(f"{ROOT}/annotations/facing/{{name}}.npy", name=study.performances),
         rigs=[study.rig(actor) for actor in study.actors],
-        # what the stage reads takes from; a download may have either, or none
-        tables=(
-            [name for name in expand(f"{study.dataset}/{{name}}", name=["takes.tsv", "scenarios.db"]) if os.path.exists(name)]
-            if study.config.dataset
-            else f"{ROOT}/dataset/takes.tsv"
-        ),
+        tables=f"{study.dataset}/takes.tsv",
         code=code("pipeline.face_variance"),
     output:
         table=report(

@@ -271,7 +271,9 @@ class Config(Section):
     root: str = Field(default="data", description="folder of all output")
     shoot: str | None = Field(default=None, description="folder of a shoot; null makes the simulated one")
     dataset: str | None = Field(default=None, description="folder of a downloaded release; then nothing is captured")
-    exclude: list[str] = Field(default=[], description="takes of a download to leave out, and files of its bvhs that are no performance, by name")
+    exclude: tuple[str, ...] = Field(
+        default=(), description="takes of a download to leave out, and files of its bvhs that are no performance, by name"
+    )
     rig: str | None = Field(default=None, description="rig (.npz) of every actor of a download that carries none, for face metrics and pictures")
     fps: Literal[30] = Field(default=30, description="frames per second of the dataset")
     seed: int = Field(default=0, ge=0, description="seed of the simulated shoot and of the split")

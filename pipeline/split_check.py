@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.files import read_tsv
-from pipeline.split import VALUES
 from pipeline.takes import Take, dataset_takes
+
+SIDES = ("train", "test")
 
 
 def faults(takes: list[Take], rows: list[dict[str, str]]) -> Iterator[str]:
@@ -20,16 +21,16 @@ def faults(takes: list[Take], rows: list[dict[str, str]]) -> Iterator[str]:
     for row in rows:
         sides[row.get("take", "")].append(row.get("split", ""))
     for name, values in sorted(sides.items()):
-        if set(VALUES) <= set(values):
+        if set(SIDES) <= set(values):
             yield f"take {name}: leak: got both train and test, need one of them"
         elif len(values) > 1:
             yield f"take {name}: got {len(values)} rows, need one"
-        for odd in sorted(set(values) - set(VALUES)):
+        for odd in sorted(set(values) - set(SIDES)):
             yield f"take {name}: got split {odd!r}, need train or test"
     for take in takes:
         if take.name not in sides:
             yield f"take {take.name}: got no row, need train or test"
-    for side in VALUES:
+    for side in SIDES:
         if not any(side in sides.get(take.name, []) for take in takes):
             yield f"{side}: got no take, need at least one"
 

@@ -44,7 +44,7 @@ if study.config.dataset:
         resources:
             mem_mb=200,
         params:
-            dataset=study.config.dataset,
+            dataset=lambda wildcards: study.config.dataset,
             takes=list(study.takes),
             exclude=study.config.exclude,
         shell:

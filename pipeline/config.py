@@ -37,6 +37,18 @@ class Simulate(Section):
     ltc: bool = Field(default=False, description="microphones record the timecode as LTC in a second channel")
 
 
+class ReleaseIn(Section):
+    """A downloaded release to the dataset's clock: bodies at 30 fps, one length for all streams of a take."""
+
+    max_trim_seconds: float = Field(
+        default=0.2,
+        ge=0,
+        le=10,
+        description="how much longer than the shortest a stream of a take may be; so much is trimmed, more is a fault, seconds",
+    )
+    body_fps: float | None = Field(default=None, gt=0, description="frames per second of the bodies where their headers say something else")
+
+
 class Sync(Section):
     """Timecode of every stream to one common window."""
 
@@ -378,10 +390,14 @@ class Config(Section):
     root: str = Field(default="data", description="folder of all output")
     shoot: str | None = Field(default=None, description="folder of a shoot; null makes the simulated one")
     dataset: str | None = Field(default=None, description="folder of a downloaded release; then nothing is captured")
+    exclude: tuple[str, ...] = Field(
+        default=(), description="takes of a download to leave out, and files of its bvhs that are no performance, by name"
+    )
     rig: str | None = Field(default=None, description="rig (.npz) of every actor of a download that carries none, for face metrics and pictures")
     fps: Literal[30] = Field(default=30, description="frames per second of the dataset")
     seed: int = Field(default=0, ge=0, description="seed of the simulated shoot and of the split")
     simulate: Simulate = Simulate()
+    release_in: ReleaseIn = ReleaseIn()
     sync: Sync = Sync()
     body: Body = Body()
     blendshapes: Blendshapes = Blendshapes()

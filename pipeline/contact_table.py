@@ -9,7 +9,6 @@ hand is both actors', and counts once where both are in a group. The rate divide
 paper's numbers do: an hour of two people is two hours.
 """
 
-import csv
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,15 +19,14 @@ import numpy as np
 from pipeline import stage
 from pipeline.contacts import TYPES
 from pipeline.errors import InputError
-from pipeline.files import read_json, whole
-from pipeline.meta_groups import META, meta_groups, take_groups, tell_unlisted
-from pipeline.takes import Take, dataset_genders, dataset_takes
+from pipeline.files import read_json, write_csv
+from pipeline.meta_groups import take_groups, tell_unlisted
+from pipeline.performance_groups import genders_of, group_order
+from pipeline.takes import Take, dataset_takes
 
 log = logging.getLogger("interact")
 TABLES = ("self", "cross")
 GROUPINGS = ("gender", "meta-relationship", "meta-emotion", "aggregate")
-UNKNOWN = "unknown"
-"""Gender of actors of whom the dataset says none."""
 COLUMNS = [
     *("contacts", "grouping", "group", "performances", "seconds"),
     *(f"{name.replace('-', '_')}_{unit}" for name in TYPES for unit in ("seconds", "minutes_per_hour")),
@@ -65,7 +63,7 @@ def shares(takes: Iterable[Take], contacts: Path, genders: dict[str, str]) -> li
         if record["actors"] != list(take.actors):
             raise InputError(f"{path}: contacts of {', '.join(record['actors'])}, need those of {', '.join(take.actors)}; find them again")
         for actor in take.actors:
-            groups = {"gender": genders.get(actor, UNKNOWN), "aggregate": "total"} | take_groups(take)
+            groups = {"gender": genders[actor], "aggregate": "total"} | take_groups(take)
             result.append(Share(take.name, groups, record["frames"] / record["fps"], contact_seconds(record, actor)))
     return result
 
@@ -77,18 +75,12 @@ def total(parts: list[Share], table: str, kind: str) -> float:
     return sum({part.take: part.contact[table, kind] for part in parts}.values())
 
 
-def in_order(grouping: str, names: set[str]) -> list[str]:
-    """Groups of a grouping that have performances: male before female, meta-groups as in the paper."""
-    known = ["male", "female"] if grouping == "gender" else meta_groups(META[grouping]) if grouping in META else []
-    return sorted(names, key=lambda name: (known.index(name) if name in known else len(known), name))
-
-
 def table_rows(parts: list[Share]) -> list[dict[str, str]]:
     """Rows of both tables."""
     rows = []
     for table in TABLES:
         for grouping in GROUPINGS:
-            for group in in_order(grouping, {part.groups[grouping] for part in parts if grouping in part.groups}):
+            for group in group_order(grouping, {part.groups[grouping] for part in parts if grouping in part.groups}):
                 chosen = [part for part in parts if part.groups.get(grouping) == group]
                 seconds = sum(part.seconds for part in chosen)
                 row = {"contacts": table, "grouping": grouping, "group": group, "performances": str(len(chosen)), "seconds": f"{seconds:.2f}"}
@@ -101,15 +93,10 @@ def table_rows(parts: list[Share]) -> list[dict[str, str]]:
 
 def run(*, dataset: Path, contacts: Path, out: Path) -> None:
     """Write the tables of a dataset."""
-    takes, genders = dataset_takes(dataset), dataset_genders(dataset)
+    takes = dataset_takes(dataset)
     tell_unlisted(takes)
-    if bare := sorted({actor for take in takes for actor in take.actors} - set(genders)):
-        log.warning("actors.db has no gender for the actors %s; they are in the group %r", ", ".join(bare), UNKNOWN)
-    rows = table_rows(shares(takes, contacts, genders))
-    with whole(out) as temporary, open(temporary, "w", newline="", encoding="utf-8") as f:
-        writer = csv.DictWriter(f, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    rows = table_rows(shares(takes, contacts, genders_of(dataset, takes)))
+    write_csv(out, COLUMNS, [[row[name] for name in COLUMNS] for row in rows])
 
 
 def main(argv: list[str] | None = None) -> None:

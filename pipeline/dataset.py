@@ -1,6 +1,6 @@
 """Dataset: what makes the folder of streams a dataset in the public release's layout.
 
-In: the shoot's takes.tsv, actors.tsv and rigs, the sync JSON and BVH of every take. Out, beside the streams: takes.tsv,
+In: the shoot's takes.tsv, actors.tsv, lip_acc/lip_acc.tsv and rigs, the sync JSON and BVH of every take. Out, beside the streams: takes.tsv,
 scenarios.db, actors.db, rigs/ and dataset.json; face_ict/ and face_ict_templates/ of actors whose rig has the topology of
 the ICT kit.
 """
@@ -17,7 +17,7 @@ from pipeline import arkit, bvh, ict, obj, stage
 from pipeline.errors import InputError
 from pipeline.files import read_json, sha256, whole, write_json, write_tsv
 from pipeline.rig_file import load_rig
-from pipeline.takes import TAKE_COLUMNS, Take, actor_of, read_actors, shoot_takes
+from pipeline.takes import TAKE_COLUMNS, Take, actor_of, read_actors, shoot_lip_acc, shoot_takes
 
 log = logging.getLogger("interact")
 FORMAT_VERSION = 1
@@ -63,13 +63,13 @@ def write_scenarios(path: Path, takes: list[Take]) -> None:
     _database(path, schema, tables)
 
 
-def write_actors(path: Path, takes: list[Take], genders: dict[str, str]) -> None:
-    """actors.db: actors(actor_id, gender), sessions(date, male_id, female_id).
+def write_actors(path: Path, takes: list[Take], genders: dict[str, str], readers: Iterable[str] = ()) -> None:
+    """actors.db: actors(actor_id, gender), of the takes and `readers` of the lip-accurate set, and sessions(date, male_id, female_id).
 
     The release's sessions table knows pairs of one man and one woman. Any other pair is written in id order, the first
     actor under male_id: the actors table says who is what.
     """
-    used = sorted({actor for take in takes for actor in take.actors})
+    used = sorted({actor for take in takes for actor in take.actors} | set(readers))
     sessions = set()
     for take in takes:
         first, second = take.actors
@@ -116,7 +116,7 @@ def run(*, shoot: Path, sync: Path, out: Path) -> None:
     remove_strangers(out, {name for take in takes for name in take.performances})
     joints = common_joints([out / "bvhs" / f"{name}.bvh" for take in takes for name in take.performances])
     write_scenarios(out / "scenarios.db", takes)
-    write_actors(out / "actors.db", takes, genders)
+    write_actors(out / "actors.db", takes, genders, {row.actor for row in shoot_lip_acc(shoot).values()})
     write_tsv(out / "takes.tsv", TAKE_COLUMNS, [take.row for take in takes])
     for actor in actors:
         source = shoot / "rigs" / f"{actor}.npz"

@@ -8,7 +8,7 @@ import logging
 import os
 import platform
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,6 +47,23 @@ def whole(path: Path) -> Iterator[Path]:
         mask = os.umask(0)
         os.umask(mask)
         os.chmod(temporary, 0o666 & ~mask)  # mkstemp makes private files
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def give_name(path: Path, make: Callable[[Path], object]) -> None:
+    """Let `make` create a link at a free name beside `path`, which it then replaces; what it leads to is not touched.
+
+    `whole` would not do: it sets the mode of what a link leads to.
+    """
+    path = Path(path)
+    need_file(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}-{platform.node()}-{os.getpid()}-link{path.suffix}")
+    temporary.unlink(missing_ok=True)
+    try:
+        make(temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -18,7 +18,8 @@ Made by `snakemake all --rulegraph dot | python -m pipeline.report_dag --out doc
 leads from a rule to one that reads what it writes; where a longer way leads there too, the arrow is left out. `simulate_take` is one
 rule for each pair of actors. With a shoot of your own there is neither `simulate_...` nor `accuracy`; with a download also no `sync`,
 `body`, `blendshapes`, `separation` and `dataset`; and with each of these its report falls away. A shoot with a
-[lip-accurate set](lip_acc.md) has `lip_sync`, `lip_blendshapes` and `lip_separation` besides, which `lip_acc` joins.
+[lip-accurate set](lip_acc.md) has `lip_sync`, `lip_blendshapes` and `lip_separation` besides, which `lip_acc` joins. A download begins with
+`release_in`, `release_takes` and `release_rig`; `release`, which `all` does not ask for, joins `dataset` and `split` ([release](release.md)).
 """
 
 

@@ -1,5 +1,8 @@
 """Split: which takes train the models and which are held out.
 
+    python -m pipeline.split --takes takes.tsv --out split.tsv                         the rule
+    python -m pipeline.split check --dataset data/dataset --split split.tsv             balance and leaks; exit 1 where takes leak
+
 In: takes with relationship, emotion and, where given, their split. Out: split.tsv, columns take and split (train or test).
 
 The rule. A take whose `split` column says train or test is that. A take that an earlier split.tsv names stays what it was,
@@ -66,10 +69,22 @@ def run(*, takes: Path | None, assigned: list[str] | None, out: Path, seed: int,
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Command line."""
+    """Command line: the rule, or where the first word is `check` what pipeline.split_check says of a split."""
+    import sys
+
     from pipeline import stage
     from pipeline.config import Split
 
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == ["check"]:
+        from pipeline import split_check
+
+        parser = stage.parser(split_check.__doc__)
+        parser.prog = "python -m pipeline.split check"
+        parser.add_argument("--dataset", type=Path, required=True, help="a dataset or a download")
+        parser.add_argument("--split", type=Path, required=True, help="split.tsv of its annotations")
+        stage.execute(parser, split_check.run, argv[1:])
+        return
     parser = stage.parser(__doc__, section=Split)
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--takes", type=Path, help="takes.tsv; the rule is applied")

@@ -23,6 +23,7 @@ PER_TAKE = {
     "speech": "features/{}.speech.h5",
 }
 PER_PERFORMANCE = {
+    "release_in": "dataset/bvhs/{}.bvh",
     "body": "dataset/bvhs/{}.bvh",
     "blendshapes": "dataset/face_arkit/{}.npy",
     "separation": "dataset/wav/{}.wav",
@@ -37,13 +38,12 @@ LIP = {
 }
 """Stages of one performance of a lip-accurate set, which `lip_acc` joins."""
 JOINT = {
-    "dataset": "dataset/dataset.json",
     "shard_index": "shards/index.parquet",
     **{f"train_{run}": f"runs/{run}/model.safetensors" for run in ("face", "body_lower", "body_upper")},
     "generate": "results/generated/generated.json",
     "evaluate": "results/table.csv",
 }
-"""Stages that join takes, with an output of each."""
+"""Stages that join takes, with an output of each; before them the one that writes the dataset's tables."""
 CAPTURE = ("sync", "body", "blendshapes", "separation")
 
 
@@ -72,8 +72,9 @@ def steps_of(study: Study, take: str) -> list[Step]:
     root = Path(study.root)
     names = study.takes[take].performances
     steps = []
-    for name in (*CAPTURE, "actions", "facing", "transcripts", "sync_check", "quality", "features", "text", "speech"):
-        if (name in CAPTURE and study.config.dataset) or (name == "speech" and not study.speech_flag):
+    streams = ("release_in",) if study.config.dataset else CAPTURE
+    for name in (*streams, "actions", "facing", "transcripts", "sync_check", "quality", "features", "text", "speech"):
+        if name == "speech" and not study.speech_flag:
             continue
         pattern, subjects = (PER_TAKE[name], [take]) if name in PER_TAKE else (PER_PERFORMANCE[name], names)
         steps += [Step(name, root / pattern.format(subject), root / "logs" / name / f"{subject}.log") for subject in subjects]
@@ -108,14 +109,23 @@ def report(study: Study) -> tuple[list[str], bool]:
         lines += [f"{name}  {lips[name][1]}" for name in lips_failed]
         done = sum(state == "done" for state, _ in lips.values())
         lines.append(f"{done} of {len(lips)} performances of the lip-accurate set done, {len(lips_failed)} failed")
-    outputs = JOINT | ({"lip_acc": "dataset/lip_acc/lip_acc_sentences.txt"} if lips else {})
+    outputs = ({"release_takes": "dataset/takes.tsv"} if study.config.dataset else {"dataset": "dataset/dataset.json"}) | JOINT
+    outputs |= {"lip_acc": "dataset/lip_acc/lip_acc_sentences.txt"} if lips else {}
     joint = [Step(name, Path(study.root, path), Path(study.root, "logs", f"{name}.log")) for name, path in outputs.items()]
     lines.append("; ".join(f"{step.stage} {'done' if step.output.exists() else 'failed' if step.error else 'waits'}" for step in joint))
     lines += [f"{step.stage} failed: {step.error}" for step in joint if step.error]
+    if study.config.dataset and failed:
+        lines.append(f"to go on without {', '.join(failed)}: {_exclude(study, failed)}, then run again")
+        failed = []
     for names, table in ((failed, "takes.tsv"), (lips_failed, "lip_acc/lip_acc.tsv")):
         for name in names:
             lines.append(f"to go on without {name}: in {study.shoot}/{table} set its `exclude` to yes and write why under `reason`, then run again")
-    return lines, bool(failed or lips_failed) or any(step.error for step in joint)
+    return lines, any(state == "failed" for state, _ in [*takes.values(), *lips.values()]) or any(step.error for step in joint)
+
+
+def _exclude(study: Study, failed: list[str]) -> str:
+    """How to leave takes of a download out."""
+    return f"set exclude: [{', '.join([*study.config.exclude, *failed])}] in the config"
 
 
 def run(*, configfile: Path, config: list[str]) -> None:

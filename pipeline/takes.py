@@ -8,11 +8,12 @@ their columns, of what errors say, and of the JSON schemas that
 writes. Light: this module is imported while the Snakefile is read.
 """
 
+import contextlib
 import datetime
 import difflib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -137,6 +138,17 @@ def performance_actor(name: str) -> str | None:
     return match[2] if match else None
 
 
+def is_performance(name: str) -> bool:
+    """Whether a file of a dataset is named as a performance: `<date>_<actor>_<scenario>` with a day of the calendar and plain ids."""
+    if not re.fullmatch(f"{_DATE}_{_ID}_{_ID}", name):
+        return False
+    try:
+        datetime.datetime.strptime(name[:8], "%Y%m%d")
+    except ValueError:
+        return False
+    return True
+
+
 def actor_of(performance: str) -> str:
     """Actor id of a performance `<date>_<actor>_<scenario>`; InputError for any other name."""
     actor = performance_actor(performance)
@@ -255,30 +267,73 @@ def shoot_lip_acc(folder: Path) -> dict[str, LipRow]:
     return read_lip_acc(folder / "lip_acc" / "lip_acc.tsv", actors=read_actors(folder / "actors.tsv"))
 
 
-def dataset_takes(folder: Path) -> list[Take]:
-    """Takes of a dataset folder: its takes.tsv where it has one, else its BVH files and SQLite tables (the public release)."""
+def dataset_takes(folder: Path, *, exclude: Sequence[str] = ()) -> list[Take]:
+    """Takes of a dataset folder: its takes.tsv where it has one, else its BVH files and SQLite tables (the public release).
+
+    `exclude` names takes to leave out, and files of bvhs (without .bvh) that are no performance: a download is not changed.
+    """
     folder = Path(folder)
+    odd: list[str] = []
     if (folder / "takes.tsv").exists():
-        return read_takes(folder / "takes.tsv")
+        takes = read_takes(folder / "takes.tsv")
+        kept = [take for take in takes if take.name not in exclude]
+        known = [take.name for take in takes]
+    else:
+        actors, odd = _listed(folder)
+        known = [f"{date}_{scenario}" for date, scenario in actors] + odd
+        kept = _paired(folder, {key: pair for key, pair in actors.items() if "_".join(key) not in exclude})
+        if strange := [name for name in odd if name not in exclude]:
+            path = folder / "bvhs" / f"{strange[0]}.bvh"
+            raise InputError(f"{path}: name is not <date>_<actor>_<scenario>.bvh; rename or remove it, or add {strange[0]} to exclude in the config")
+    for name in exclude:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            raise InputError(f"exclude: {name!r} is no take of {folder}{f'; did you mean {near[0]}?' if near else '; remove it from the config'}")
+    if exclude and not kept:
+        raise InputError(f"{folder}: no take is left, {len(known)} are there and excluded; take some off exclude in the config")
+    return kept
+
+
+def _listed(folder: Path) -> tuple[dict[tuple[str, str], list[str]], list[str]]:
+    """Actors by date and scenario of a download's bodies, and the names of files that are no performance's."""
     if not (folder / "bvhs").is_dir():
         raise InputError(f"{folder}: no takes.tsv and no bvhs folder, need a dataset in the public release's layout; check the path")
-    labels = _scenario_labels(folder / "scenarios.db")
     actors: dict[tuple[str, str], list[str]] = {}
+    odd = []
     for path in sorted((folder / "bvhs").glob("*.bvh")):
-        match = _PERFORMANCE.match(path.stem)
-        if not match:
-            raise InputError(f"{path}: name is not <date>_<actor>_<scenario>.bvh; rename or remove it")
-        actors.setdefault((match[1], match[3]), []).append(match[2])
+        if is_performance(path.stem):
+            date, actor, scenario = path.stem.split("_")
+            actors.setdefault((date, scenario), []).append(actor)
+        else:
+            odd.append(path.stem)
+    return dict(sorted(actors.items())), odd
+
+
+def _paired(folder: Path, actors: dict[tuple[str, str], list[str]]) -> list[Take]:
+    """Takes of a download by date and scenario, labelled by scenarios.db; InputError where a take has not two performances."""
+    labels = _scenario_labels(folder / "scenarios.db")
     takes = []
-    for (date, scenario), pair in sorted(actors.items()):
+    for (date, scenario), pair in actors.items():
+        name = f"{date}_{scenario}"
         if len(pair) != 2:
             raise InputError(
-                f"{folder / 'bvhs'}: take {date}_{scenario} has {len(pair)} performances ({', '.join(pair)}), need 2; add or remove files"
+                f"{folder / 'bvhs'}: take {name} has {len(pair)} performances ({', '.join(pair)}), need 2; "
+                f"add or remove files, or add {name} to exclude in the config"
             )
-        relationship, emotion, setup, design = labels.get(scenario.lstrip("0") or "0", ("", "", "", ""))
-        values = [f"{date}_{scenario}", date, scenario, *pair, relationship, emotion, setup, design, "", "", ""]
-        takes.append(Take(f"{date}_{scenario}", date, scenario, in_order(*pair), dict(zip(TAKE_COLUMNS, values))))
+        relationship, emotion, setup, design = labels.get(plain_id(scenario), ("", "", "", ""))
+        values = [name, date, scenario, *pair, relationship, emotion, setup, design, "", "", ""]
+        takes.append(Take(name, date, scenario, in_order(*pair), dict(zip(TAKE_COLUMNS, values))))
     return takes
+
+
+def plain_id(value: object) -> str:
+    """An id of the release's tables as text without leading zeros: there 51 and "051" are one."""
+    return str(value).strip().lstrip("0") or "0"
+
+
+def read_only(path: Path) -> str:
+    """The URI by which SQLite reads a file and writes nothing, no lock or journal beside it either."""
+    return f"{Path(path).resolve().as_uri()}?mode=ro&immutable=1"
 
 
 def _scenario_labels(path: Path) -> dict[str, tuple[str, ...]]:
@@ -290,8 +345,8 @@ def _scenario_labels(path: Path) -> dict[str, tuple[str, ...]]:
     query = """SELECT s.id, r.name, e.name, s.character_setup, s.scenario FROM scenarios s
                LEFT JOIN relationships r ON r.id = s.relationship_id LEFT JOIN emotions e ON e.id = s.primary_emotion_id"""
     try:
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
-            return {str(row[0]).lstrip("0") or "0": tuple(cell or "" for cell in row[1:]) for row in connection.execute(query)}
+        with contextlib.closing(sqlite3.connect(read_only(path), uri=True)) as connection:
+            return {plain_id(row[0]): tuple(cell or "" for cell in row[1:]) for row in connection.execute(query)}
     except sqlite3.DatabaseError as error:
         raise InputError(f"{path}: cannot be read ({error}); download it again") from None
 

@@ -112,7 +112,21 @@ class Study:
             self.config = self.config.model_copy(update={"separation": self.config.separation.model_copy(update={"weights": weights})})
         self.simulated = not (self.config.shoot or self.config.dataset)
         self.shoot = self.config.shoot or f"{self.root}/shoot"
-        self.dataset = self.config.dataset or f"{self.root}/dataset"
+        self.dataset = f"{self.root}/dataset"
+        self._keep_out_of_the_download()
+
+    def _keep_out_of_the_download(self) -> None:
+        """InputError where root lies in the download, or holds a dataset that was captured, or takes are excluded that no download has."""
+        if not self.config.dataset:
+            if self.config.exclude:
+                raise InputError("config: exclude is for a download; write yes under exclude in the takes.tsv of a shoot")
+            return
+        if Path(self.root).resolve().is_relative_to(Path(self.config.dataset).resolve()) or (
+            Path(self.dataset).resolve() == Path(self.config.dataset).resolve()
+        ):
+            raise InputError(f"config: root {self.root} would write into the download {self.config.dataset}; set another root")
+        if Path(self.dataset, "dataset.json").exists():
+            raise InputError(f"config: {self.dataset} was captured from a shoot; set another root for the download {self.config.dataset}")
 
     @cached_property
     def takes(self) -> dict[str, Take]:
@@ -123,7 +137,7 @@ class Study:
         elif self.config.shoot:
             takes = shoot_takes(Path(self.shoot))
         else:
-            takes = dataset_takes(Path(self.dataset))
+            takes = dataset_takes(Path(self.config.dataset or ""), exclude=self.config.exclude)
         return {take.name: take for take in sorted(takes, key=lambda take: take.name)}
 
     @cached_property
@@ -231,13 +245,42 @@ class Study:
         """Input function: `pattern` for {performance} and for the other performance of its take, in that order."""
         return lambda wildcards: [pattern.format(performance=name) for name in (wildcards.performance, self.partner(wildcards.performance))]
 
+    def download(self, kind: str) -> InputFunction:
+        """Input function: the download's files of {performance} and of the other performance of its take.
+
+        Kind bvh, wav, or face: the ARKit weights, the ICT weights where those are missing.
+        """
+
+        def file(name: str) -> str:
+            if kind != "face":
+                return f"{self.config.dataset}/{'bvhs' if kind == 'bvh' else kind}/{name}.{kind}"
+            found = [f"{self.config.dataset}/{folder}/{name}.npy" for folder in ("face_arkit", "face_ict")]
+            return next((path for path in found if Path(path).exists()), found[0])
+
+        return lambda wildcards: [file(name) for name in (wildcards.performance, self.partner(wildcards.performance))]
+
+    @cached_property
+    def genders(self) -> list[str]:
+        """The dataset's actors.db, which says who is male and female; none where a download lacks it."""
+        lacks = self.config.dataset and not Path(self.config.dataset, "actors.db").exists()
+        return [] if lacks else [f"{self.dataset}/actors.db"]
+
+    @cached_property
+    def templates(self) -> bool:
+        """Whether actors get rigs of their own: those of the ICT kit, which `rig` names, on the download's neutral heads."""
+        if not (self.config.dataset and self.config.rig and is_ict_rig(Path(self.config.rig))):
+            return False
+        return all(Path(self.config.dataset, "face_ict_templates", f"{actor}.obj").exists() for actor in self.actors)
+
     def rig(self, actor: str) -> str:
-        """The rig of an actor that the annotations half reads: the config's `rig`, else the dataset's own."""
-        return self.config.rig or f"{self.dataset}/rigs/{actor}.npz"
+        """The rig of an actor that the annotations half reads: made on the actor's template, the config's `rig`, or the dataset's own."""
+        if self.templates:
+            return f"{self.dataset}/rigs/{actor}.npz"
+        return self.config.rig or f"{self.config.dataset or self.dataset}/rigs/{actor}.npz"
 
     def rig_source(self, wildcards, input) -> str:
         """Params function: what models.evaluate takes as --rigs, one file for all actors or the folder of their rigs."""
-        return input.rigs[0] if self.config.rig else str(Path(input.rigs[0]).parent)
+        return input.rigs[0] if self.config.rig and not self.templates else str(Path(input.rigs[0]).parent)
 
     def rigs(self, wildcards) -> list[str]:
         """Input function: the rigs of both actors of {take} that the annotations half reads."""
@@ -249,10 +292,10 @@ class Study:
         return [f"{self.shoot}/rigs/{actor}.npz" for actor in actors]
 
     def capture_reports(self, wildcards) -> list[str]:
-        """Input function: what the capture half has reported of {take}; nothing for a download."""
-        if self.config.dataset:
-            return []
+        """Input function: what the capture half has reported of {take}, for a download what was done to its streams."""
         names = self._take(wildcards).performances
+        if self.config.dataset:
+            return [f"{self.root}/annotations/release_in/{name}.json" for name in names]
         reports = [f"{self.root}/annotations/{kind}/{name}.json" for kind in ("body", "fit", "separation") for name in names]
         return [f"{self.root}/annotations/sync/{wildcards.take}.json", *reports]
 

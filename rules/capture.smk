@@ -105,7 +105,7 @@ if not study.config.dataset:
 
     rule dataset:
         input:
-            tables=expand(f"{study.shoot}/{{name}}.tsv", name=["takes", "actors"]),
+            tables=expand(f"{study.shoot}/{{name}}.tsv", name=["takes", "actors"] + (["lip_acc/lip_acc"] if study.lip_acc else [])),
             licence=[name for name in [f"{study.shoot}/LICENCE"] if os.path.exists(name)],
             rigs=expand(f"{study.shoot}/rigs/{{actor}}.npz", actor=study.actors),
             sync=expand(f"{ROOT}/annotations/sync/{{take}}.json", take=study.takes),

@@ -31,7 +31,7 @@ rule shards:
         quality=study.of_shard(f"{ROOT}/annotations/quality/{{take}}.json"),
         features=study.of_shard(f"{ROOT}/features/{{take}}.h5"),
         text=study.of_shard(f"{ROOT}/features/{{take}}.text.h5"),
-        dataset=[] if study.config.dataset else ancient(f"{ROOT}/dataset/takes.tsv"),
+        dataset=ancient(f"{study.dataset}/takes.tsv"),
         code=code("pipeline.shards"),
     output:
         f"{ROOT}/shards/{{shard}}.h5",

@@ -1,9 +1,7 @@
 # Statistics of a dataset's motion: the same for a shoot and for a downloaded release.
 
-# what stages read takes and genders from; a download may have any of them, or none
-TABLES = expand(f"{study.dataset}/{{name}}", name=["takes.tsv", "scenarios.db", "actors.db"])
-if study.config.dataset:
-    TABLES = [name for name in TABLES if os.path.exists(name)]
+# what stages read takes and genders from; a download may have no genders
+TABLES = [f"{study.dataset}/takes.tsv", *study.genders]
 
 
 rule face_variance:
@@ -11,12 +9,7 @@ rule face_variance:
         face=expand(f"{study.dataset}/face_arkit/{{name}}.npy", name=study.performances),
         facing=expand(f"{ROOT}/annotations/facing/{{name}}.npy", name=study.performances),
         rigs=[study.rig(actor) for actor in study.actors],
-        # what the stage reads takes from; a download may have either, or none
-        tables=(
-            [name for name in expand(f"{study.dataset}/{{name}}", name=["takes.tsv", "scenarios.db"]) if os.path.exists(name)]
-            if study.config.dataset
-            else f"{ROOT}/dataset/takes.tsv"
-        ),
+        tables=f"{study.dataset}/takes.tsv",
         code=code("pipeline.face_variance"),
     output:
         table=report(
@@ -217,7 +210,7 @@ rule contact_table:
     resources:
         mem_mb=200,
     params:
-        dataset=lambda wildcards: study.dataset,  # a bare download has no table to tell it by
+        dataset=input_folder("tables"),
         contacts=input_folder("contacts"),
     shell:
         "python -m pipeline.contact_table --dataset {params.dataset:q} --contacts {params.contacts:q} --out {output:q} > {log:q} 2>&1"

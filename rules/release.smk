@@ -1,0 +1,104 @@
+# The public release: a download's streams brought to the dataset's clock, and a release made of a shoot's dataset.
+
+
+if study.config.dataset:
+
+    rule release_in:
+        input:
+            bvh=study.download("bvh"),
+            face=study.download("face"),
+            wav=study.download("wav"),
+            code=code("pipeline.release_in"),
+        output:
+            bvh=f"{ROOT}/dataset/bvhs/{{performance}}.bvh",
+            face=f"{ROOT}/dataset/face_arkit/{{performance}}.npy",
+            wav=f"{ROOT}/dataset/wav/{{performance}}.wav",
+            report=f"{ROOT}/annotations/release_in/{{performance}}.json",
+        log:
+            f"{ROOT}/logs/release_in/{{performance}}.log",
+        benchmark:
+            f"{ROOT}/timings/release_in/{{performance}}.tsv"
+        conda:
+            "../environment.yml"
+        threads: 1
+        resources:
+            mem_mb=800,
+        params:
+            options=flags(study.config.release_in),
+        shell:
+            "python -m pipeline.release_in --bvh {input.bvh:q} --face {input.face:q} --wav {input.wav:q} --out-bvh {output.bvh:q} --out-face {output.face:q} --out-wav {output.wav:q} --out-report {output.report:q} {params.options} > {log:q} 2>&1"
+
+    rule release_takes:
+        input:
+            tables=[name for name in expand(f"{study.config.dataset}/{{name}}", name=["takes.tsv", "scenarios.db"]) if os.path.exists(name)],
+            genders=f"{study.config.dataset}/actors.db" if study.genders else [],
+            code=code("pipeline.release_takes"),
+        output:
+            takes=f"{ROOT}/dataset/takes.tsv",
+            genders=study.genders,
+        log:
+            f"{ROOT}/logs/release_takes.log",
+        benchmark:
+            f"{ROOT}/timings/release_takes.tsv"
+        conda:
+            "../environment.yml"
+        threads: 1
+        resources:
+            mem_mb=200,
+        params:
+            dataset=lambda wildcards: study.config.dataset,
+            takes=list(study.takes),
+            exclude=study.config.exclude,
+        shell:
+            "python -m pipeline.release_takes --dataset {params.dataset:q} --takes {params.takes} --exclude {params.exclude:q} --actors {input.genders:q} --out {output.takes:q} --out-actors {output.genders:q} > {log:q} 2>&1"
+
+    if study.templates:
+
+        rule release_rig:
+            input:
+                rig=study.config.rig,
+                template=f"{study.config.dataset}/face_ict_templates/{{actor}}.obj",
+                code=code("pipeline.release_rig"),
+            output:
+                f"{ROOT}/dataset/rigs/{{actor}}.npz",
+            log:
+                f"{ROOT}/logs/release_rig/{{actor}}.log",
+            benchmark:
+                f"{ROOT}/timings/release_rig/{{actor}}.tsv"
+            conda:
+                "../environment.yml"
+            threads: 1
+            resources:
+                mem_mb=800,
+            shell:
+                "python -m pipeline.release_rig --rig {input.rig:q} --template {input.template:q} --out {output:q} > {log:q} 2>&1"
+
+else:
+
+    rule release:
+        input:
+            dataset=rules.dataset.output,
+            streams=rules.dataset.input.bvh + rules.dataset.input.face + rules.dataset.input.wav,
+            lips=rules.lip_acc.output + rules.lip_acc.input.face + rules.lip_acc.input.wav if study.lip_acc else [],
+            split=f"{ROOT}/annotations/split.tsv",
+            consent=[name for name in [f"{study.shoot}/CONSENT.md"] if os.path.exists(name)],
+            code=code("pipeline.release"),
+        output:
+            f"{ROOT}/release/README.md",
+            f"{ROOT}/release/SHA256SUMS",
+        log:
+            f"{ROOT}/logs/release.log",
+        benchmark:
+            f"{ROOT}/timings/release.tsv"
+        conda:
+            "../environment.yml"
+        threads: 1
+        resources:
+            mem_mb=800,
+        params:
+            dataset=input_folder("dataset"),
+            out=subpath(output[0], parent=True),
+            consent=lambda wildcards, input: ["--consent", *input.consent] if input.consent else [],
+            options=flags(study.config.release_in),
+        shell:
+            "python -m pipeline.release write --dataset {params.dataset:q} --split {input.split:q} {params.consent:q} --out {params.out:q} {params.options} > {log:q} 2>&1"

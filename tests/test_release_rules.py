@@ -1,0 +1,145 @@
+"""The rules of a download and of a release: which jobs there are, what is refused before any job, what status says."""
+
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "pipeline"))
+from tiny_release import heads, make_release  # noqa: E402
+from tiny_shoot import make_rig, make_shoot  # noqa: E402
+from workflow_project import make_project, planned, snakemake  # noqa: E402
+
+from pipeline import arkit, ict  # noqa: E402
+from pipeline.errors import InputError  # noqa: E402
+from pipeline.files import sha256  # noqa: E402
+from pipeline.rig_file import Rig, load_rig, regions, save_rig  # noqa: E402
+from pipeline.workflow import Study  # noqa: E402
+
+TAKES = ["20231101_001", "20231101_002", "20231101_003"]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    """A project with a made-up download of three takes and a rig that is not the kit's."""
+    folder = make_project(tmp_path_factory.mktemp("download"))
+    make_release(folder / "interact", num_takes=3, seconds=1.0)
+    make_rig(folder / "rig.npz", np.random.default_rng(0))
+    return folder
+
+
+def config(download="interact", root="out", **more):
+    return ("--config", f"dataset={download}", "rig=rig.npz", f"root={root}", *(f"{key}={value}" for key, value in more.items()))
+
+
+def sums(folder):
+    return {str(path.relative_to(folder)): sha256(path) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_download_goes_through_all_stages_of_a_dataset(project):
+    jobs = Counter(planned(project, "all", *config()))
+    assert jobs["release_in"] == jobs["actions"] == jobs["transcripts"] == 6 and jobs["release_takes"] == jobs["evaluate"] == 1
+    assert not {"sync", "body", "blendshapes", "separation", "dataset", "release", "release_rig"} & set(jobs)
+
+
+def test_a_download_is_taken_in_and_stays_as_it_is(project):
+    before = sums(project / "interact")
+    targets = [f"taken/annotations/quality/{TAKES[0]}.json", f"taken/features/{TAKES[0]}.h5", "taken/dataset/takes.tsv"]
+    result = snakemake(project, *targets, *config(root="taken"))
+    assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
+    assert sums(project / "interact") == before
+    links = sorted(path.name for path in (project / "taken/dataset").rglob("*") if path.is_symlink())
+    assert links == sorted(f"20231101_{actor}_001.{end}" for actor in ("003", "005") for end in ("bvh", "npy", "wav"))
+    assert planned(project, *targets, *config(root="taken")) == []
+
+
+def test_a_release_is_planned_after_the_dataset_of_a_shoot(project):
+    make_shoot(project / "shoot", num_takes=2)
+    jobs = Counter(planned(project, "release", "--config", "shoot=shoot", "root=mine"))
+    assert jobs["release"] == jobs["dataset"] == jobs["split"] == 1 and jobs["separation"] == 4 and not {"actions", "features"} & set(jobs)
+
+
+def test_the_rules_of_a_download_pass_the_lint(project):
+    command = [sys.executable, "-m", "snakemake", "--lint", *config()]
+    result = subprocess.run(command, cwd=project, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_status_names_a_bad_take_and_how_to_go_on_without_it(project, tmp_path):
+    download = shutil.copytree(project / "interact", tmp_path / "interact")
+    (download / "wav/20231101_003_002.wav").write_bytes(b"no voice")
+    options = config(download, tmp_path / "out")
+    targets = [f"{tmp_path}/out/dataset/bvhs/20231101_003_{n}.bvh" for n in ("001", "002")]
+    assert snakemake(project, *targets, "--keep-going", *options).returncode == 1
+    told = subprocess.run([sys.executable, "-m", "pipeline.status", *options], cwd=project, capture_output=True, text=True)
+    assert told.returncode == 1 and f"{TAKES[1]}  failed at release_in: {download}/wav/20231101_003_002.wav: cannot be read as WAV" in told.stdout
+    assert f"to go on without {TAKES[1]}: set exclude: [{TAKES[1]}] in the config, then run again" in told.stdout
+    assert set(Study({"dataset": str(download), "rig": "rig.npz", "root": str(tmp_path / "o"), "exclude": [TAKES[1]]}).takes) == {TAKES[0], TAKES[2]}
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        ({"root": "interact/out"}, "root interact/out would write into the download interact; set another root"),
+        ({"root": "interact"}, "would write into the download"),
+        ({"root": "mine", "dataset": "mine/dataset"}, "would write into the download"),
+        ({"root": "caught"}, "caught/dataset was captured from a shoot; set another root"),
+        ({"exclude": ["20231101_01"]}, "exclude: '20231101_01' is no take of interact; did you mean 20231101_001?"),
+        ({"exclude": TAKES}, "no take is left, 3 are there and excluded"),
+        ({"dataset": None, "rig": None, "exclude": TAKES}, "exclude is for a download"),
+    ],
+)
+def test_what_would_harm_a_download_is_refused(project, monkeypatch, values, line):
+    monkeypatch.chdir(project)
+    (project / "mine/dataset/rigs").mkdir(parents=True, exist_ok=True)
+    (project / "caught/dataset").mkdir(parents=True, exist_ok=True)
+    (project / "caught/dataset/dataset.json").write_text("{}")
+    with pytest.raises(InputError, match=line.replace("?", r"\?")):
+        Study({"dataset": "interact", "rig": "rig.npz", "root": "out"} | values).takes  # noqa: B018
+
+
+@pytest.fixture(scope="module")
+def kit(tmp_path_factory) -> Path:
+    """A rig in the topology of the ICT kit."""
+    path = tmp_path_factory.mktemp("kit") / "kit.npz"
+    neutral = next(heads(None))[1].astype(np.float32)
+    deltas = np.zeros((len(arkit.NAMES), ict.NUM_VERTICES, 3), np.float32)
+    deltas[:, :400] = np.random.default_rng(0).normal(0, 0.1, (len(arkit.NAMES), 400, 3))
+    save_rig(path, Rig(neutral, deltas, np.array([[0, 1, 2, 3]])))
+    return path
+
+
+def test_actors_get_rigs_on_their_own_templates(project, kit, monkeypatch):
+    jobs = Counter(planned(project, "face_variance", *config(rig=kit)))
+    assert jobs["release_rig"] == 2
+    monkeypatch.chdir(project)
+    study = Study({"dataset": "interact", "rig": str(kit), "root": "out"})
+    assert [study.rig(actor) for actor in study.actors] == ["out/dataset/rigs/003.npz", "out/dataset/rigs/005.npz"]
+
+
+@pytest.mark.parametrize("unit", [1.0, 0.01, 10.0])
+def test_a_rig_on_a_template_has_its_neutral_in_cm_and_the_shapes_of_the_kit(project, kit, tmp_path, unit):
+    from pipeline import obj, release_rig
+
+    vertices = dict(heads(None))["005"]
+    obj.write_obj(tmp_path / "005.obj", vertices * unit, np.array([[0, 1, 2]]))
+    release_rig.main(["--rig", str(kit), "--template", str(tmp_path / "005.obj"), "--out", str(tmp_path / "005.npz")])
+    made, generic = load_rig(tmp_path / "005.npz"), load_rig(kit)
+    assert np.abs(made.neutral - vertices).max() < 1e-4 and np.array_equal(made.deltas, generic.deltas)
+    assert all(np.array_equal(area, regions(generic)[name]) for name, area in regions(made).items())
+
+
+@pytest.mark.parametrize(
+    ("change", "needle"), [(lambda v: v[:-1], "got 26718 vertices, need the 26719"), (lambda v: 3 * v, "times as large as the rig's")]
+)
+def test_a_template_that_is_not_of_the_kit_is_refused(kit, tmp_path, capsys, change, needle):
+    from pipeline import obj, release_rig
+
+    obj.write_obj(tmp_path / "a.obj", change(dict(heads(None))["001"]), np.array([[0, 1, 2]]))
+    with pytest.raises(SystemExit) as stop:
+        release_rig.main(["--rig", str(kit), "--template", str(tmp_path / "a.obj"), "--out", str(tmp_path / "a.npz")])
+    assert stop.value.code == 2 and needle in capsys.readouterr().err and not (tmp_path / "a.npz").exists()

@@ -96,7 +96,7 @@ def run(*, dataset: Path, contacts: Path, out: Path) -> None:
     takes = dataset_takes(dataset)
     tell_unlisted(takes)
     rows = table_rows(shares(takes, contacts, genders_of(dataset, takes)))
-    write_csv(out, COLUMNS, [[row[name] for name in COLUMNS] for row in rows])
+    write_csv(out, COLUMNS, rows)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -6,6 +6,7 @@ excluded, and a link to its actors.db where it has one. Streams beside it of tak
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from pipeline import stage
@@ -17,6 +18,10 @@ from pipeline.takes import TAKE_COLUMNS, dataset_takes
 log = logging.getLogger("interact")
 
 
+def _link(target: Path, name: Path) -> None:
+    name.symlink_to(target)
+
+
 def run(*, dataset: Path, takes: list[str], exclude: list[str], out: Path, actors: Sequence[Path] = (), out_actors: Sequence[Path] = ()) -> None:
     """Write the rows of a download's takes, which must be `takes`, and link its table of actors."""
     if len(actors) != len(out_actors):
@@ -26,7 +31,7 @@ def run(*, dataset: Path, takes: list[str], exclude: list[str], out: Path, actor
         raise InputError(f"{dataset}: take {odd[0]} came or went meanwhile; run again")
     remove_strangers(out.parent, {name for take in found for name in take.performances})
     for path, link in zip(actors, out_actors, strict=True):
-        give_name(link, lambda name, target=path.resolve(): name.symlink_to(target))
+        give_name(link, partial(_link, path.resolve()))
     write_tsv(out, TAKE_COLUMNS, [take.row for take in found])
     log.info("%d takes of %s, %d excluded", len(found), dataset, len(exclude))
 

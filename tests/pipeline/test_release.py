@@ -10,7 +10,7 @@ from tiny_shoot import make_lip_acc
 from pipeline import actions, config, dataset, facing, features, lip_acc, release, release_in, release_takes, shards, split, text
 from pipeline.files import read_tsv, sha256, write_json
 from pipeline.release_check import inspect
-from pipeline.takes import dataset_takes
+from pipeline.takes import dataset_genders, dataset_takes
 
 
 def write_split(root, data):
@@ -63,7 +63,9 @@ def take_in(download: Path, root: Path) -> Path:
             }
             outs = {f"out_{kind}": root / "dataset" / paths[0].relative_to(download) for kind, paths in files.items()}
             release_in.run(**files, **outs, out_report=root / "annotations/release_in" / f"{name[0]}.json", options=config.ReleaseIn())
-    release_takes.run(dataset=download, takes=[take.name for take in takes], exclude=[], out=root / "dataset/takes.tsv")
+    genders = {"actors": [download / "actors.db"], "out_actors": [root / "dataset/actors.db"]}
+    release_takes.run(dataset=download, takes=[take.name for take in takes], exclude=[], out=root / "dataset/takes.tsv", **genders)
+    assert dataset_genders(root / "dataset") == dataset_genders(download)
     return root / "dataset"
 
 

@@ -32,6 +32,6 @@ def performance_groups(take: Take, actor: str, genders: dict[str, str]) -> dict[
 
 
 def group_order(grouping: str, names: Iterable[str]) -> list[str]:
-    """Groups of a grouping as tables have them: meta-groups as in the paper, others by name."""
-    known = meta_groups(META[grouping]) if grouping in META else []
+    """Groups of a grouping as the paper's tables have them, male before female; others by name."""
+    known = ["male", "female"] if grouping == "gender" else meta_groups(META[grouping]) if grouping in META else []
     return sorted(names, key=lambda name: (known.index(name) if name in known else len(known), name))

@@ -24,7 +24,7 @@ class Section(BaseModel):
 class Simulate(Section):
     """The simulated shoot: two-person takes with their truth, made when no `shoot` is given."""
 
-    num_takes: int = Field(default=8, ge=1, le=1000, description="takes to make")
+    num_takes: int = Field(default=8, ge=1, le=20_000, description="takes to make")
     seconds: float = Field(default=20.0, ge=6, le=600, description="length of the window that all streams share, seconds")
     num_vertices: int = Field(default=1500, ge=200, description="vertices of the procedural heads, about")
     crosstalk_db: float = Field(default=-18.0, le=0, description="level of a voice in the other actor's microphone, dB")

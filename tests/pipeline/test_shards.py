@@ -331,6 +331,20 @@ def test_build_refuses_arrays_that_disagree(tiny, tmp_path):
         shards.sources(tiny.dataset, annotations, tiny.features, ["20260101_001"])
 
 
+def test_a_take_may_have_no_words(tiny, tmp_path):
+    features = Path(shutil.copytree(tiny.features, tmp_path / "features"))
+    with h5py.File(features / "20260101_001.text.h5", "r+") as f:
+        for name in ("text", "actor", "start", "end"):
+            values = f[name][:0]
+            del f[name]
+            f[name] = values
+    shards.build(shards.sources(tiny.dataset, tiny.annotations, features, ["20260101_001"]), ["train"], tmp_path / "shard-000.h5")
+    shard = shard_file.Shard(tmp_path / "shard-000.h5")
+    assert len(shard["text"]) == 0 and (shard["text_index"][:] == -1).all()
+    shard_index.run(shards=[shard.path], index=tmp_path / "index.parquet", stats=tmp_path / "stats.json")
+    assert shard_tools.validate(tmp_path) == []
+
+
 def test_build_refuses_nan(tiny, tmp_path):
     dataset = Path(shutil.copytree(tiny.dataset, tmp_path / "dataset"))
     face = np.load(dataset / "face_arkit" / "20260101_001_001.npy")

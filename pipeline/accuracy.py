@@ -13,6 +13,10 @@ si_sdr_db           the separated voice against it (scale-invariant SDR; Le Roux
 action_accuracy     share of frames with the true label; the same for facing_accuracy
 word_error          (substitutions + deletions + insertions) / true words, on lower-case words without punctuation
 word_start_ms       median |error| of the starts of words that were recognised
+words_in_silence    words of the transcript of which less than half lies in a true sentence of the actor
+phoneme_start_ms    median |error| of the starts of phonemes of words that were recognised, by pairs of the same kind (vowel, p b m, other)
+closure_ms          the same of p, b and m alone: when the lips shut
+closures_found      share of the true p, b and m in recognised words that the transcript has
 """
 
 import csv
@@ -25,6 +29,7 @@ import numpy as np
 from pipeline import audio, stage
 from pipeline.bvh import load_bvh
 from pipeline.files import read_json, whole
+from pipeline.forced_alignment import BILABIALS, VOWELS
 from pipeline.rotations import slerp
 from pipeline.separation import OUT_RATE
 from pipeline.takes import Take, read_takes
@@ -72,6 +77,52 @@ def word_scores(found: list[dict], true: list[dict]) -> tuple[float, float, int]
     return float(result.wer), float(np.median(errors)) if errors else float("nan"), len(reference)
 
 
+def words_in_silence(found: list[dict], sentences: list[dict]) -> int:
+    """How many words lie less than half in the true sentences."""
+    silent = 0
+    for word in found:
+        inside = sum(max(min(word["end"], s["end"]) - max(word["start"], s["start"]), 0.0) for s in sentences)
+        silent += inside < 0.5 * (word["end"] - word["start"])
+    return silent
+
+
+def phoneme_kind(name: str) -> str:
+    """vowel, lips (p, b, m) or other, of an ARPAbet name (upper case) or an IPA text."""
+    from pipeline.simulate.visemes import CLASS_OF, PHONES, phones
+
+    if name.isupper() and name.isascii():
+        return "vowel" if name in VOWELS else "lips" if name in BILABIALS else "other"
+    first = CLASS_OF[phones(name)[0]]
+    return "lips" if first == "lips" else "vowel" if list(PHONES).index(first) >= list(PHONES).index("ah") else "other"
+
+
+def phoneme_scores(found: dict, words: list[dict], phonemes: list[dict]) -> dict[str, float]:
+    """Start errors of phonemes in words that are found: `found` is a transcript, `phonemes` are true ones with indices of true `words`.
+
+    In each found word the kinds (see `phoneme_kind`) of true and found phonemes are aligned by least edits; pairs of the same kind count.
+    """
+    from difflib import SequenceMatcher
+
+    errors: dict[str, list[float]] = {"vowel": [], "lips": [], "other": []}
+    closures = 0
+    texts = [["".join(normalise_words(word["word"])) for word in part] for part in (words, found["words"])]
+    for block in SequenceMatcher(None, texts[0], texts[1], autojunk=False).get_matching_blocks():
+        for i in range(block.size):
+            true = [p for p in phonemes if p["word"] == block.a + i]
+            own = [p for p in found.get("phonemes", []) if p["word"] == block.b + i]
+            kinds = [[phoneme_kind(p["phoneme"]) for p in part] for part in (true, own)]
+            closures += kinds[0].count("lips")
+            for same in SequenceMatcher(None, kinds[0], kinds[1], autojunk=False).get_matching_blocks():
+                for j in range(same.size):
+                    errors[kinds[0][same.a + j]].append(abs(own[same.b + j]["start"] - true[same.a + j]["start"]))
+    every = [e for part in errors.values() for e in part]
+    median = {
+        name: 1e3 * float(np.median(part)) if part else float("nan")
+        for name, part in zip(("phoneme_start_ms", "closure_ms"), (every, errors["lips"]))
+    }
+    return median | {"closures_found": len(errors["lips"]) / closures if closures else float("nan")}
+
+
 def sync_errors(found: dict, start: dict[str, float], rate: dict[str, float], face_seconds: np.ndarray) -> dict[str, float]:
     """Errors of an actor's streams on the clock, from the take's sync JSON, true starts (seconds of day), true rates and face times (N,)."""
     first, last = [], []
@@ -84,6 +135,22 @@ def sync_errors(found: dict, start: dict[str, float], rate: dict[str, float], fa
     lost, missing = set(range(index[0], index[-1])) - set(index.tolist()), set(found["face"]["missing"])
     errors = {"sync_first_ms": 1e3 * max(map(abs, first)), "sync_last_ms": 1e3 * max(map(abs, last))}
     return errors | {"drops_missed": float(len(lost - missing)), "drops_invented": float(len(missing - lost))}
+
+
+def transcript_scores(transcript: dict, record: dict, actor: str, start: float, end: float) -> dict[str, float]:
+    """Measures of a transcript against a take's truth; the dataset shows `start` to `end`, seconds of day."""
+    kept = [i for i, w in enumerate(record["words"][actor]) if start <= w["start"] and w["end"] <= end]
+    index = {old: new for new, old in enumerate(kept)}
+
+    def shown(entries: list[dict]) -> list[dict]:
+        return [{**entry, "start": entry["start"] - start, "end": entry["end"] - start} for entry in entries]
+
+    words = shown([record["words"][actor][i] for i in kept])
+    phonemes = shown([p | {"word": index[p["word"]]} for p in record["phonemes"][actor] if p["word"] in index])
+    error, late, _ = word_scores(transcript["words"], words)
+    scores = {"word_error": error, "word_start_ms": 1e3 * late}
+    scores["words_in_silence"] = float(words_in_silence(transcript["words"], shown(record["said"][actor])))
+    return scores | phoneme_scores(transcript, words, phonemes)
 
 
 def _voices(shoot: Path, truth: Path, dataset: Path, take: Take, k: int, start: float, record: dict, num_samples: int) -> dict[str, float]:
@@ -127,9 +194,8 @@ def score_performance(shoot: Path, truth: Path, dataset: Path, annotations: Path
         index = np.round((times - record["window"][0]) * 30).astype(int).clip(0, len(labels) - 1)
         scores[f"{kind.removesuffix('s')}_accuracy"] = float(np.mean(labels[index] == given))
     end = start + num_frames / 30
-    words = [{**w, "start": w["start"] - start} for w in record["words"][actor] if start <= w["start"] and w["end"] <= end]
-    error, late, _ = word_scores(read_json(annotations / "transcripts" / f"{name}.json")["words"], words)
-    return scores | {"word_error": error, "word_start_ms": 1e3 * late}
+    transcript = read_json(annotations / "transcripts" / f"{name}.json")
+    return scores | transcript_scores(transcript, record, actor, start, end)
 
 
 def run(*, shoot: Path, truth: Path, dataset: Path, annotations: Path, out: Path) -> None:

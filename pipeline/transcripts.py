@@ -1,21 +1,24 @@
-"""Transcripts: what each actor of a take says, word by word, with times.
+"""Transcripts: what each actor of a take says, word by word and phoneme by phoneme, with times.
 
-In: the WAVs of the take's two performances, in actor order (or a single WAV). Out: a JSON each, {"words": [{"word",
-"start", "end", "confidence"}]}, seconds from the start of the file, sorted by start.
+In: the WAVs of the take's two performances, in actor order (or a single WAV); the text of each, where it is known. Out: a JSON
+each, {"words": [{"word", "start", "end", "confidence"}], "phonemes": [{"phoneme", "start", "end", "word"}]}, seconds from the start
+of the file, sorted by start. A phoneme is ARPAbet without stress, its `word` an index of `words`; English has phonemes only.
 
 A close microphone hears the partner too, and a recogniser writes down whatever it hears. So of its words only those are
-kept that are louder in their owner's file than in the partner's. (Muting the partner's stretches beforehand was tried:
-it costs more words at the edges than it saves.)
+kept that are louder in their owner's file than in the partner's, and where a detector of speech finds their owner's voice.
+(Muting the partner's stretches beforehand was tried: it costs more words at the edges than it saves.) Where a word starts is
+then found by forced alignment, utterance by utterance, and by the first sound after a pause.
 """
 
 import logging
 import os
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 
-from pipeline import stage
+from pipeline import forced_alignment, stage
 from pipeline.clock import AUDIO_RATE
 from pipeline.config import Transcripts
 from pipeline.errors import InputError
@@ -30,8 +33,21 @@ SHORTEST_SECONDS = 0.02
 TRIM_DB = 30.0
 HOP = AUDIO_RATE // 100
 
+MARGIN_SECONDS = 0.4
+"""How far beyond the recogniser's times an utterance is looked for, and the pause that ends one."""
+LONGEST_SECONDS = 12.0
+LONGEST_TEXT_SECONDS = 120.0
+"""Most speech that a given text is aligned to at once: 0.9 GB of memory at 63 s grow with the square."""
+ONSET_DB, ONSET_FLOOR_DB = 35.0, 6.0
+LONGEST_REPEAT, MOST_REPEATS = 6, 3
+LOST_SCORE, LOST_PHONEME_SECONDS = -100.0, 0.04
+FOREIGN_LOGPROB, FOREIGN_SECONDS, MAX_OTHER_LANGUAGE = -0.9, 2.0, 0.8
+
 Recogniser = Callable[[np.ndarray], list[dict]]
-"""Audio (S,) float32 at 16 kHz -> words with start and end in seconds and confidence."""
+"""Audio (S,) float32 at 16 kHz -> segments: {"words", "no_speech", "logprob", "compression"}.
+
+Words have start and end in seconds and confidence; the rest are Whisper's own measures of the segment.
+"""
 
 
 def level_db(audio: np.ndarray, start: float, end: float) -> float:
@@ -71,20 +87,212 @@ def trim(words: list[dict], audio: np.ndarray) -> list[dict]:
             end = max(word["start"] + (loud[-1] + 1) * HOP / AUDIO_RATE, min(start + SHORTEST_SECONDS, word["end"]))
             word = word | {"start": round(start, 3), "end": round(end, 3)}
         result.append(word)
-    return sorted(result, key=lambda word: word["start"])
+    return result
+
+
+def speech_activity(own: np.ndarray, other: np.ndarray | None, *, min_level_db: float) -> np.ndarray:
+    """Whether the owner of a file speaks in each 10 ms, (F,) bool: a detector hears speech, and `own` is louder than `other` by `min_level_db`.
+
+    own, other: audio (S,) at 16 kHz. The detector is Silero's, which faster-whisper carries. Levels are means of 50 ms.
+    """
+    from faster_whisper.vad import VadOptions, get_speech_timestamps
+
+    count = len(own) // HOP
+
+    def power(audio: np.ndarray) -> np.ndarray:
+        whole_frames = np.pad(np.asarray(audio[: count * HOP], float), (0, max(count * HOP - len(audio), 0))).reshape(count, HOP)
+        return np.convolve((whole_frames**2).mean(1), np.ones(5) / 5)[2 : 2 + count]
+
+    speaks = np.zeros(count, bool)
+    if not count:
+        return speaks
+    options = VadOptions(threshold=0.35, min_silence_duration_ms=100, speech_pad_ms=60)
+    for span in get_speech_timestamps(np.asarray(own, np.float32), options):
+        speaks[span["start"] // HOP : span["end"] // HOP] = True
+    here = power(own)
+    speaks &= here > 10 ** (QUIET_DB / 10)
+    return speaks if other is None else speaks & (here > power(other) * 10 ** (min_level_db / 10))
+
+
+def spoken_share(word: dict, activity: np.ndarray) -> float:
+    """Share of a word's 10 ms in which its owner speaks; 0 beyond the end."""
+    first = int(word["start"] * AUDIO_RATE / HOP)
+    part = activity[first : max(int(word["end"] * AUDIO_RATE / HOP), first + 1)]
+    return float(part.mean()) if len(part) else 0.0
+
+
+def believed(segments: list[dict]) -> list[dict]:
+    """Words of the segments that are no invention, by Whisper's own limits.
+
+    A segment is dropped where silence is likely (no_speech above 0.6) and the text unlikely (mean log probability below -1),
+    or where its text is so repetitive that it shrinks 2.4-fold. Of a phrase of up to LONGEST_REPEAT words that comes more
+    than MOST_REPEATS times in a row one is left.
+    """
+    kept = [s for s in segments if not (s["no_speech"] > 0.6 and s["logprob"] < -1.0) and s["compression"] <= 2.4]
+    words = [word for segment in kept for word in segment["words"]]
+    texts = [" ".join(forced_alignment.spoken_words(word["word"])) for word in words]
+    for size in range(1, LONGEST_REPEAT + 1):
+        i = 0
+        while i + size <= len(words):
+            times = 1
+            while texts[i : i + size] == texts[i + times * size : i + (times + 1) * size]:
+                times += 1
+            if times > MOST_REPEATS:
+                del words[i + size : i + times * size], texts[i + size : i + times * size]
+            i += 1
+    return words
+
+
+def seems_foreign(segments: list[dict]) -> bool:
+    """Whether an English-only model seems to have heard another language: it believes little of what it wrote.
+
+    Mean log probability below FOREIGN_LOGPROB, weighted by the words' durations, over at least FOREIGN_SECONDS of words.
+    """
+    weights = [sum(word["end"] - word["start"] for word in segment["words"]) for segment in segments]
+    if sum(weights) < FOREIGN_SECONDS:
+        return False
+    return float(np.average([segment["logprob"] for segment in segments], weights=weights)) < FOREIGN_LOGPROB
+
+
+def utterances(words: list[dict]) -> list[range]:
+    """Ranges of words without a pause of MARGIN_SECONDS between them, LONGEST_SECONDS at most."""
+    ranges, begin = [], 0
+    for i in range(1, len(words) + 1):
+        if i == len(words) or words[i]["start"] - words[i - 1]["end"] > MARGIN_SECONDS or words[i]["end"] - words[begin]["start"] > LONGEST_SECONDS:
+            ranges.append(range(begin, i))
+            begin = i
+    return ranges if words else []
+
+
+def align_words(words: list[dict], audio: np.ndarray) -> tuple[list[dict], int]:
+    """Words with the times of forced alignment and "phonemes" [(name, start, end)], and the number of utterances that could not be aligned.
+
+    Each utterance is looked for in its own stretch of `audio` (S,) at 16 kHz, half-way to its neighbours at most. One that
+    cannot be aligned keeps its times and gets no phonemes.
+    """
+    result, failed = [dict(word) for word in words], 0
+    for part in utterances(words):
+        start = max(words[part[0]]["start"] - MARGIN_SECONDS, 0.0)
+        stop = words[part[-1]]["end"] + MARGIN_SECONDS
+        if part[0]:
+            start = max(start, (words[part[0] - 1]["end"] + words[part[0]]["start"]) / 2)
+        if part[-1] + 1 < len(words):
+            stop = min(stop, (words[part[-1]]["end"] + words[part[-1] + 1]["start"]) / 2)
+        first = int(start * AUDIO_RATE)
+        found = forced_alignment.align(audio[first : int(stop * AUDIO_RATE)], [words[i]["word"] for i in part])
+        failed += not any(found)
+        for i, place in zip(part, found, strict=True):
+            if place:
+                shift = first / AUDIO_RATE
+                result[i]["start"], result[i]["end"] = place.start + shift, place.end + shift
+                result[i]["phonemes"] = [(name, a + shift, b + shift) for name, a, b in place.phonemes]
+    return result, failed
+
+
+def snap_starts(words: list[dict], audio: np.ndarray) -> list[dict]:
+    """Words whose start after a pause of 0.1 s waits for the first sound; alignment lets an utterance begin a little early.
+
+    Sound is what is within ONSET_DB of the word's loudest 10 ms of `audio` (S,) at 16 kHz and ONSET_FLOOR_DB above the quietest
+    of the 0.3 s before. The first phoneme starts with its word. A start is never moved past the first phoneme's end, nor back.
+    """
+    result: list[dict] = []
+    for word in words:
+        phonemes = word.get("phonemes")
+        if phonemes and (not result or word["start"] - result[-1]["end"] >= 0.1):
+            before = max(int((word["start"] - 0.3) * AUDIO_RATE), 0) // HOP
+            first, stop, last = (int(t * AUDIO_RATE / HOP) for t in (word["start"], phonemes[0][2], word["end"]))
+            power = audio[before * HOP : last * HOP].astype(float).reshape(-1, HOP) ** 2
+            level = 10 * np.log10(np.maximum(power.mean(1), 1e-12))
+            floor = np.percentile(level[: max(first - before, 1)], 20)
+            need = max(level[first - before :].max(initial=-120.0) - ONSET_DB, floor + ONSET_FLOOR_DB, QUIET_DB)
+            loud = np.flatnonzero(level[first - before : stop - before] > need)
+            if len(loud) and loud[0]:
+                start = (first + loud[0]) * HOP / AUDIO_RATE
+                word = word | {"start": start, "phonemes": [(phonemes[0][0], start, phonemes[0][2]), *phonemes[1:]]}
+        result.append(word)
+    return result
+
+
+def given_words(text: str, audio: np.ndarray, activity: np.ndarray) -> tuple[list[dict], list[str]]:
+    """Words of a known text at their places in `audio` (S,) at 16 kHz, with phonemes, and those words that were not found in it.
+
+    Only stretches in which the owner speaks (`activity` (F,), 10 ms each, 0.2 s more on both sides) are searched, joined end to end: the
+    partner's words and long pauses cannot mislead, and the search stays small. `confidence` is exp(mean log score of a
+    frame / 100), between 0 and 1: a likeness of sounds, no probability. A word is not found where the owner is silent, or where it
+    is squeezed (below LOST_PHONEME_SECONDS a phoneme) and unlike (score below LOST_SCORE).
+    """
+    texts = [word for word in text.split() if forced_alignment.spoken_words(word)]
+    wide = np.convolve(activity, np.ones(41), "same") > 0.5
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], wide.astype(int), [0]])))
+    spans = edges.reshape(-1, 2)
+    if not len(spans) or not texts:
+        return [], texts
+    begins = np.concatenate([[0], np.cumsum(spans[:, 1] - spans[:, 0])]) * HOP / AUDIO_RATE
+    if begins[-1] > LONGEST_TEXT_SECONDS:
+        raise InputError(
+            f"a given text for {begins[-1]:.0f} s of speech, need at most {LONGEST_TEXT_SECONDS:.0f} s; cut the take, or leave the text out"
+        )
+    found = forced_alignment.align(np.concatenate([audio[a * HOP : b * HOP] for a, b in spans]), texts)
+
+    def seconds(time: float, *, end: bool) -> float:
+        k = int(np.clip(np.searchsorted(begins, time, side="left" if end else "right") - 1, 0, len(spans) - 1))
+        return float(time - begins[k] + spans[k, 0] * HOP / AUDIO_RATE)
+
+    words: list[dict] = []
+    lost: list[str] = []
+    for word, place in zip(texts, found, strict=True):
+        if place is None:
+            lost.append(word)
+            continue
+        phonemes = [(name, seconds(a, end=False), seconds(b, end=True)) for name, a, b in place.phonemes]
+        confidence = round(float(np.exp(min(place.score, 0.0) / 100)), 4)
+        entry = {"word": word, "start": phonemes[0][1], "end": phonemes[-1][2], "confidence": confidence, "phonemes": phonemes}
+        squeezed = (place.end - place.start) / len(phonemes) < LOST_PHONEME_SECONDS and place.score < LOST_SCORE
+        if squeezed or spoken_share(entry, activity) < 0.1:
+            lost.append(word)
+        else:
+            words.append(entry)
+    return words, lost
+
+
+def read_text(path: Path) -> str:
+    """The text of a file, its lines joined; two whole numbers before a line, as TIMIT's .TXT have, are left out."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as text ({type(error).__name__}); need the performance's words in UTF-8") from None
+    text = " ".join(re.sub(r"^\s*\d+\s+\d+\s+", "", line).strip() for line in lines).strip()
+    if not forced_alignment.spoken_words(text):
+        raise InputError(f"{path}: no English words in it; write what the actor says, or leave transcripts.text out")
+    return text
+
+
+def as_record(words: list[dict], seconds: float) -> dict:
+    """The transcript of a file that lasts `seconds`: words and phonemes by start, in milliseconds, each phoneme with the index of its word."""
+    result: list[dict] = []
+    phonemes: list[dict] = []
+    for word in sorted(words, key=lambda word: word["start"]):
+        start, end = round(max(word["start"], 0.0), 3), round(min(word["end"], seconds), 3)
+        if end <= start:
+            continue
+        for name, a, b in word.get("phonemes", []):
+            a, b = max(round(a, 3), start), min(round(b, 3), end)
+            phonemes += [{"phoneme": name, "start": a, "end": b, "word": len(result)}] if b > a else []
+        result.append({"word": word["word"], "start": start, "end": end, "confidence": word["confidence"]})
+    return {"words": result, "phonemes": sorted(phonemes, key=lambda phoneme: phoneme["start"])}
 
 
 def tidy(words: Iterable[dict], seconds: float, *, late_seconds: float) -> list[dict]:
     """Words without blanks around them, moved `late_seconds` earlier, clipped to [0, seconds] and sorted by start.
 
-    Empty words and words outside are dropped. The recogniser gives some words no length: they get SHORTEST_SECONDS.
+    Words without a letter or digit and words outside are dropped. The recogniser gives some words no length: they get SHORTEST_SECONDS.
     Times are rounded to milliseconds.
     """
     result = []
     for word in words:
         text, start = word["word"].strip(), max(word["start"] - late_seconds, 0.0)
         end = min(max(word["end"] - late_seconds, start + SHORTEST_SECONDS), seconds)
-        if text and end > start:
+        if re.search(r"\w", text) and end > start:
             confidence = round(min(max(float(word["confidence"]), 0.0), 1.0), 4)
             result.append({"word": text, "start": round(start, 3), "end": round(end, 3), "confidence": confidence})
     return sorted(result, key=lambda word: word["start"])  # stable: words that start together stay in spoken order
@@ -97,6 +305,12 @@ def _number_tokens(decode: Callable[[int], str], count: int) -> list[int]:
 
 def _not_found(options: Transcripts, need: str) -> InputError:
     return InputError(f"transcripts: model {options.model!r} not found for {options.backend}, which never downloads; need {need}")
+
+
+def _other_language(what: str, options: Transcripts) -> InputError:
+    return InputError(
+        f"the speech {what}, language is {options.language!r}; set transcripts.language and a multilingual model, or give the text (transcripts.text)"
+    )
 
 
 def _faster_whisper_folder(options: Transcripts) -> str:
@@ -134,11 +348,21 @@ def faster_whisper(options: Transcripts) -> Recogniser:
     suppressed = [-1, *(_number_tokens(lambda i: tokens.decode([i]), num_text) if options.spell_numbers else [])]
 
     def recognise(audio: np.ndarray) -> list[dict]:
+        if model.model.is_multilingual:
+            language, probability, _ = model.detect_language(np.asarray(audio, np.float32))
+            if language != options.language and probability > MAX_OTHER_LANGUAGE:
+                raise _other_language(f"sounds like {language!r} ({probability:.2f})", options)
         segments, _ = model.transcribe(
             audio, language=options.language, temperature=0.0, beam_size=options.beam_size, word_timestamps=True,
             condition_on_previous_text=False, suppress_tokens=suppressed,
         )  # fmt: skip
-        return [{"word": w.word, "start": w.start, "end": w.end, "confidence": w.probability} for segment in segments for w in segment.words or []]
+        found = []
+        for s in segments:
+            words = [{"word": w.word, "start": w.start, "end": w.end, "confidence": w.probability} for w in s.words or []]
+            found.append({"words": words, "no_speech": s.no_speech_prob, "logprob": s.avg_logprob, "compression": s.compression_ratio})
+        if not model.model.is_multilingual and seems_foreign(found):
+            raise _other_language(f"is not understood by the English-only model {options.model!r}", options)
+        return found
 
     return recognise
 
@@ -169,8 +393,11 @@ def openai_whisper(options: Transcripts) -> Recogniser:
             audio, language=options.language, temperature=0.0, beam_size=options.beam_size, word_timestamps=True,
             condition_on_previous_text=False, suppress_tokens=suppressed, fp16=False,
         )  # fmt: skip
-        words = [word for segment in found["segments"] for word in segment.get("words", [])]
-        return [{"word": w["word"], "start": w["start"], "end": w["end"], "confidence": w["probability"]} for w in words]
+        segments = []
+        for s in found["segments"]:
+            words = [{"word": w["word"], "start": w["start"], "end": w["end"], "confidence": w["probability"]} for w in s.get("words", [])]
+            segments.append({"words": words, "no_speech": s["no_speech_prob"], "logprob": s["avg_logprob"], "compression": s["compression_ratio"]})
+        return segments
 
     return recognise
 
@@ -178,32 +405,71 @@ def openai_whisper(options: Transcripts) -> Recogniser:
 BACKENDS: dict[str, Callable[[Transcripts], Recogniser]] = {"faster-whisper": faster_whisper, "openai-whisper": openai_whisper}
 
 
-def transcribe(wavs: list[Path], options: Transcripts, *, count: int | None = None) -> list[list[dict]]:
-    """Words of each of one or two WAVs, `[{"word", "start", "end", "confidence"}]` in seconds, sorted by start.
+def _heard_words(recognise: Recogniser, voice: np.ndarray, other: np.ndarray | None, activity: np.ndarray, options: Transcripts) -> list[dict]:
+    """Words that the recogniser hears and that are the owner's, at their places, with phonemes where the language is English.
 
-    Two WAVs are the two actors of a take on one clock; each keeps its owner's words. `count` 1 gives those of the first
-    only, the second being heard for its level. A file that is silent throughout
-    has no words. Raises InputError for an unreadable WAV, a model that is not there or a package that is not installed.
+    Alignment comes before ownership: the recogniser's own times let first words reach into the partner's speech.
+    """
+    seconds = len(voice) / AUDIO_RATE
+    words = tidy(believed(recognise(voice)), seconds, late_seconds=options.late_seconds)
+    failed, total = 0, len(words)
+    if options.language == "en":
+        words, failed = align_words(words, voice)
+    words = [word if "phonemes" in word else trim([word], voice)[0] for word in words]
+    words = own_words(words, voice, other, min_level_db=options.min_level_db)
+    words = [word for word in words if spoken_share(word, activity) >= options.min_activity]
+    log.info("%d words kept of %d, %d utterances could not be aligned and keep the recogniser's times", len(words), total, failed)
+    if options.language != "en":
+        log.info("language %r: no phonemes, the acoustic model is English", options.language)
+    return snap_starts(sorted(words, key=lambda word: word["start"]), voice)
+
+
+def records(wavs: list[Path], options: Transcripts, *, count: int | None = None, texts: list[Path] | None = None) -> list[dict]:
+    """Transcript {"words", "phonemes"} of each of one or two WAVs (see the module's docstring), times in seconds.
+
+    Two WAVs are the two actors of a take on one clock; each keeps its owner's words. `count` 1 gives that of the first
+    only, the second being heard for its level. With `texts`, a file for each, nothing is recognised: the text is aligned.
+    A file that is silent throughout has no words. Raises InputError for an unreadable WAV or text, a model that is not there, a
+    package that is not installed, or speech in another language.
     """
     voices = [resample(*read_wav(path)) for path in wavs]
-    recognise = BACKENDS[options.backend](options)
+    given = [read_text(path) for path in texts] if texts else []
+    if given and options.language != "en":
+        raise InputError(f"transcripts: a given text is aligned in English only, language is {options.language!r}; leave transcripts.text out")
+    recognise = None if given else BACKENDS[options.backend](options)
     result = []
     for k, voice in enumerate(voices[:count]):
-        loudest = float(np.abs(voice).max(initial=0.0))
-        found = recognise(voice) if 20 * np.log10(max(loudest, 1e-12)) > QUIET_DB else []
-        words = tidy(found, len(voice) / AUDIO_RATE, late_seconds=options.late_seconds)
-        kept = own_words(words, voice, voices[1 - k] if len(voices) == 2 else None, min_level_db=options.min_level_db)
-        result.append(trim(kept, voice))
-        log.info("%s: %d words kept of %d", wavs[k], len(result[-1]), len(words))
+        other = voices[1 - k] if len(voices) == 2 else None
+        words: list[dict] = []
+        if 20 * np.log10(max(float(np.abs(voice).max(initial=0.0)), 1e-12)) > QUIET_DB:
+            activity = speech_activity(voice, other, min_level_db=options.min_level_db)
+            try:
+                if recognise:
+                    words = _heard_words(recognise, voice, other, activity, options)
+                else:
+                    words, lost = given_words(given[k], voice, activity)
+                    words = snap_starts(words, voice)
+                    if lost:
+                        log.warning("%s: %d words of the given text were not found: %s", wavs[k], len(lost), " ".join(lost[:20]))
+            except InputError as error:
+                raise InputError(f"{wavs[k]}: {error}") from None
+        result.append(as_record(words, len(voice) / AUDIO_RATE))
+        log.info("%s: %d words, %d phonemes", wavs[k], len(result[-1]["words"]), len(result[-1]["phonemes"]))
     return result
+
+
+def transcribe(wavs: list[Path], options: Transcripts, *, count: int | None = None) -> list[list[dict]]:
+    """Words of each of one or two WAVs, `[{"word", "start", "end", "confidence"}]`, as `records` gives them."""
+    return [record["words"] for record in records(wavs, options, count=count)]
 
 
 def run(*, wav: list[Path], out: list[Path], options: Transcripts) -> None:
     """Write the transcripts of a take's WAVs: of both, or of the first alone."""
     if len(wav) > 2 or len(out) > len(wav):
         raise InputError(f"transcripts: {len(wav)} WAVs and {len(out)} outputs, need one or two WAVs and an output for each, or for the first")
-    for path, words in zip(out, transcribe(wav, options, count=len(out)), strict=True):
-        write_json(path, {"words": words})
+    texts = [Path(options.text) / f"{path.stem}.txt" for path in wav[: len(out)]] if options.text else None
+    for path, record in zip(out, records(wav, options, count=len(out), texts=texts), strict=True):
+        write_json(path, record)
 
 
 def main(argv: list[str] | None = None) -> None:

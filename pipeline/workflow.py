@@ -200,6 +200,10 @@ class Study:
         """Input function: `pattern` for {performance} and for the other performance of its take, in that order."""
         return lambda wildcards: [pattern.format(performance=name) for name in (wildcards.performance, self.partner(wildcards.performance))]
 
+    def given_text(self, wildcards) -> list[str]:
+        """Input function: what {performance} says, where the config names a folder of texts."""
+        return [f"{folder}/{wildcards.performance}.txt"] if (folder := self.config.transcripts.text) else []
+
     def rig(self, actor: str) -> str:
         """The rig of an actor that the annotations half reads: the config's `rig`, else the dataset's own."""
         return self.config.rig or f"{self.dataset}/rigs/{actor}.npz"

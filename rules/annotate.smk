@@ -46,6 +46,7 @@ rule facing:
 rule transcripts:
     input:
         wav=study.own_and_partner(f"{study.dataset}/wav/{{performance}}.wav"),
+        text=study.given_text,
         code=code("pipeline.transcripts"),
     output:
         f"{ROOT}/annotations/transcripts/{{performance}}.json",
@@ -62,6 +63,27 @@ rule transcripts:
         options=flags(study.config.transcripts),
     shell:
         "python -m pipeline.transcripts --wav {input.wav:q} --out {output:q} {params.options} > {log:q} 2>&1"
+
+
+rule dialogue:
+    input:
+        transcripts=study.both(f"{ROOT}/annotations/transcripts/{{performance}}.json"),
+        code=code("pipeline.dialogue"),
+    output:
+        f"{ROOT}/annotations/dialogue/{{take}}.json",
+    log:
+        f"{ROOT}/logs/dialogue/{{take}}.log",
+    benchmark:
+        f"{ROOT}/timings/dialogue/{{take}}.tsv"
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=200,
+    params:
+        options=flags(study.config.dialogue),
+    shell:
+        "python -m pipeline.dialogue --transcripts {input.transcripts:q} --out {output:q} {params.options} > {log:q} 2>&1"
 
 
 rule sync_check:

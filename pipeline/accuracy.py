@@ -16,7 +16,6 @@ word_start_ms       median |error| of the starts of words that were recognised
 words_in_silence    words of the transcript of which less than half lies in a true sentence of the actor
 phoneme_start_ms    median |error| of the starts of phonemes of words that were recognised, by pairs of the same kind (vowel, p b m, other)
 closure_ms          the same of p, b and m alone: when the lips shut
-closures_found      share of the true p, b and m in recognised words that the transcript has
 """
 
 import csv
@@ -96,31 +95,31 @@ def phoneme_kind(name: str) -> str:
     return "lips" if first == "lips" else "vowel" if list(PHONES).index(first) >= list(PHONES).index("ah") else "other"
 
 
-def phoneme_scores(found: dict, words: list[dict], phonemes: list[dict]) -> dict[str, float]:
-    """Start errors of phonemes in words that are found: `found` is a transcript, `phonemes` are true ones with indices of true `words`.
+def phoneme_pairs(found: dict, words: list[dict], phonemes: list[dict]) -> list[tuple[dict, dict]]:
+    """Pairs (true, found) of phonemes of the same kind in words that are found: `phonemes` are true ones with indices of the true `words`.
 
-    In each found word the kinds (see `phoneme_kind`) of true and found phonemes are aligned by least edits; pairs of the same kind count.
+    In each found word the kinds (see `phoneme_kind`) of true and found phonemes are matched in order.
     """
     from difflib import SequenceMatcher
 
-    errors: dict[str, list[float]] = {"vowel": [], "lips": [], "other": []}
-    closures = 0
     texts = [["".join(normalise_words(word["word"])) for word in part] for part in (words, found["words"])]
+    pairs = []
     for block in SequenceMatcher(None, texts[0], texts[1], autojunk=False).get_matching_blocks():
         for i in range(block.size):
             true = [p for p in phonemes if p["word"] == block.a + i]
             own = [p for p in found.get("phonemes", []) if p["word"] == block.b + i]
             kinds = [[phoneme_kind(p["phoneme"]) for p in part] for part in (true, own)]
-            closures += kinds[0].count("lips")
             for same in SequenceMatcher(None, kinds[0], kinds[1], autojunk=False).get_matching_blocks():
-                for j in range(same.size):
-                    errors[kinds[0][same.a + j]].append(abs(own[same.b + j]["start"] - true[same.a + j]["start"]))
-    every = [e for part in errors.values() for e in part]
-    median = {
-        name: 1e3 * float(np.median(part)) if part else float("nan")
-        for name, part in zip(("phoneme_start_ms", "closure_ms"), (every, errors["lips"]))
-    }
-    return median | {"closures_found": len(errors["lips"]) / closures if closures else float("nan")}
+                pairs += [(true[same.a + j], own[same.b + j]) for j in range(same.size)]
+    return pairs
+
+
+def phoneme_scores(found: dict, words: list[dict], phonemes: list[dict]) -> dict[str, float]:
+    """Median start error in ms of paired phonemes, and of p, b and m alone; NaN where there is no pair (see `phoneme_pairs`)."""
+    pairs = phoneme_pairs(found, words, phonemes)
+    every = [abs(own["start"] - true["start"]) for true, own in pairs]
+    lips = [error for error, (true, _) in zip(every, pairs, strict=True) if phoneme_kind(true["phoneme"]) == "lips"]
+    return {name: 1e3 * float(np.median(part)) if part else float("nan") for name, part in (("phoneme_start_ms", every), ("closure_ms", lips))}
 
 
 def sync_errors(found: dict, start: dict[str, float], rate: dict[str, float], face_seconds: np.ndarray) -> dict[str, float]:

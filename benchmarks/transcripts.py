@@ -1,6 +1,6 @@
 """How good transcripts are: words, their starts, words in silence, phonemes, and the time they take, on simulated and real takes.
 
-    python benchmarks/transcripts.py --seeds 0 1 --takes 4
+    python benchmarks/transcripts.py --seeds 0 1 2 --takes 4
     python benchmarks/transcripts.py --seeds --real make_shoot.py
 
 Both go through sync, separation and transcripts. `make_shoot.py` is a script that writes a shoot of CMU ARCTIC sentences with its truth, as

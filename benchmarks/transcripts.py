@@ -1,24 +1,16 @@
-"""How right transcripts are: words, their times, phonemes; on simulated takes and on real sentences.
+"""How good transcripts are: words, their starts, words in silence, phonemes, and the time they take, on simulated and real takes.
 
-    python benchmarks/transcripts.py --seeds 11 12 --takes 4
-    INTERACT_REAL_DATA=... python benchmarks/transcripts.py --real
+    python benchmarks/transcripts.py --seeds 0 1 2 --takes 4
+    python benchmarks/transcripts.py --seeds --real make_shoot.py
 
-Makes shoots (the simulated one with each seed; with --real the one that make_shoot.py in INTERACT_REAL_DATA puts together of
-real recordings), brings them through sync and separation with Snakemake, transcribes the separated voices in this process and
-compares with the truth. `heard` is the recogniser, `given` the true text, aligned. Columns:
-
-word error   (substitutions + deletions + insertions) / true words, pooled; sentences that the window cuts are left out of the
-             truth, and so are the words found within them
-start        median |error| of word starts, ms, of words that agree; in real sentences of first words only, whose truth is the
-             first sound in the clean voice (within 30 dB of the sentence's loudest 10 ms)
-silence      words found more than 0.2 s from any speech of the actor
-phoneme      median |error| of the starts of phonemes that agree in class, ms; closure: of p, b, m, and the share of them found
-x real time  length of the voices over the time that transcribing took
+Both go through sync, separation and transcripts. `make_shoot.py` is a script that writes a shoot of CMU ARCTIC sentences with its truth, as
+INTERACT_REAL_DATA has it. Word error is pooled over all words that lie in the window whole; of a sentence that the window cuts, words count
+where alignment of the clean recording puts them. First words of real sentences are held against onsets that were read off the level of the
+clean recordings; other words there have no independent truth, and get no figure. `given` aligns the true sentences instead of recognising.
 """
 
 import argparse
-import json
-import os
+import importlib.util
 import subprocess
 import sys
 import tempfile
@@ -28,136 +20,167 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from pipeline import separation, sync, transcripts
+from pipeline.accuracy import normalise_words, phoneme_kind, phoneme_pairs, words_in_silence
+from pipeline.config import Separation, Simulate, Sync, Transcripts
+from pipeline.files import read_json
+from pipeline.forced_alignment import align
+from pipeline.simulate import plan, take
 
-from pipeline import accuracy, transcripts  # noqa: E402
-from pipeline.config import Transcripts  # noqa: E402
-from pipeline.files import read_json  # noqa: E402
-from pipeline.workflow import Study  # noqa: E402
-
-REPOSITORY = Path(__file__).resolve().parents[1]
-CUT_SECONDS = 0.3
-"""How far words may lie outside a sentence that the window cuts and still belong to it."""
-
-
-def separate(values: dict) -> Study:
-    """Bring a shoot through sync and separation."""
-    study = Study(values)
-    targets = [f"{study.dataset}/wav/{name}.wav" for name in study.performances]
-    config = [f"{key}={json.dumps(value) if isinstance(value, dict) else value}" for key, value in values.items()]
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--quiet", "all", "--config", *config, "--", *targets]
-    subprocess.run(command, cwd=REPOSITORY, check=True, env=os.environ | {"PYTHONPATH": str(REPOSITORY)}, stderr=subprocess.DEVNULL)
-    return study
+ONSETS = {"aew_a0001": 0.165, "aew_a0002": 0.178, "aew_a0003": 0.135, "axb_a0004": 0.19, "axb_a0005": 0.192, "axb_a0006": 0.2}
+"""Seconds at which the level of each recording leaves its floor."""
 
 
-def truth_of(study: Study, take, k: int, start: float, length: float) -> tuple[list[dict], list[dict], list[dict] | None, list[dict] | None]:
-    """Sentences wholly inside the window, those that it cuts, and where known words and phonemes, all in seconds from frame 0."""
-    actor = take.actors[k]
-    if study.simulated:
-        record = read_json(Path(study.root, "truth", take.name, "truth.json"))
-    else:
-        record = read_json(Path(study.shoot, "truth/truth.json"))["takes"][take.name]
-
-    def moved(entries):
-        return [e | {"start": e["start"] - start, "end": e["end"] - start} for e in entries]
-
-    said = moved(record["said"][actor])
-    inside = [s for s in said if s["start"] >= 0 and s["end"] <= length]
-    cut = [s for s in said if s not in inside and s["end"] > 0 and s["start"] < length]
-    if not study.simulated:
-        return inside, cut, None, None
-    kept = [moved(record[kind][actor]) for kind in ("words", "phonemes")]
-    return inside, cut, *([e for e in entries if any(s["start"] - 0.01 <= e["start"] <= s["end"] for s in inside)] for entries in kept)
-
-
-def first_sound(voice: np.ndarray, rate: int, sentence: dict) -> float:
-    """Time of the first 10 ms of a sentence within 30 dB of its loudest, in a clean voice (S,) that begins at frame 0."""
-    hop = rate // 100
-    part = voice[int(sentence["start"] * rate) : int(sentence["end"] * rate)]
-    power = (part[: len(part) // hop * hop].reshape(-1, hop) ** 2).mean(1)
-    return sentence["start"] + float(np.argmax(power > 1e-3 * power.max())) * hop / rate
+def voices_of(root: Path, name: str, actors: list[str]) -> tuple[list[Path], float, float]:
+    """Separated voices of a take, and the start and end of its window, seconds of day."""
+    date, scenario = name.split("_")
+    stems = [f"{date}_{actor}_{scenario}" for actor in actors]
+    raw = [root / "shoot" / name / stem for stem in stems]
+    mics, report = [path.with_suffix(".wav") for path in raw], root / f"{name}.json"
+    bodies, faces = [path.with_suffix(".bvh") for path in raw], [path.with_suffix(".mesh.h5") for path in raw]
+    timecode = root / "shoot" / name / "timecode.json"
+    sync.run(timecode=timecode, actors=actors, bvh=bodies, face=faces, wav=mics, rig=[], out=report, options=Sync())
+    out = [root / "wav" / f"{stem}.wav" for stem in stems]
+    reports = [root / f"{stem}.json" for stem in stems]
+    separation.run(wav=mics, sync=report, performance=stems, out=out, out_report=reports, options=Separation())
+    found = read_json(report)
+    return out, found["start_seconds"], found["start_seconds"] + found["frames"] / found["fps"]
 
 
 class Scores:
-    """What is pooled over performances."""
+    """Errors pooled over performances."""
 
-    def __init__(self):
-        self.errors = self.count = self.silence = 0
+    def __init__(self) -> None:
+        self.wrong = self.words = self.silent = 0
+        self.seconds = self.took = 0.0
         self.starts: list[float] = []
-        self.rows: list[dict[str, float]] = []
-        self.audio = self.spent = 0.0
+        self.firsts: list[float] = []
+        self.phonemes: dict[str, list[float]] = {"vowel": [], "lips": [], "other": []}
 
-    def add(self, record: dict, study: Study, take, k: int, about: dict) -> None:
-        """Score one transcript."""
-        start, length = about["start_seconds"], about["frames"] / 30
-        inside, cut, words, phonemes = truth_of(study, take, k, start, length)
-        found = [w for w in record["words"] if not any(w["end"] > s["start"] - CUT_SECONDS and w["start"] < s["end"] + CUT_SECONDS for s in cut)]
-        true = words if words is not None else [{"word": w, "start": s["start"]} for s in inside for w in s["text"].split()]
-        error, late, count = accuracy.word_scores(found, true)
-        self.errors, self.count = self.errors + round(error * count), self.count + count
-        self.silence += accuracy.words_in_silence(record["words"], [*inside, *cut])
-        if phonemes is not None:
-            self.starts.append(1e3 * late)
-            self.rows.append(accuracy.phoneme_scores(record["phonemes"], phonemes))
+    def add(self, found: dict, words: list[dict], said: list[dict], phonemes: list[dict], *, known_starts: bool) -> None:
+        """Score one transcript against true words (`first` marks those that begin a sentence), sentences and phonemes, in its own clock."""
+        import jiwer
+
+        true, heard = ([(text, word) for word in part for text in normalise_words(word["word"])] for part in (words, found["words"]))
+        self.words += len(true)
+        self.silent += words_in_silence(found["words"], said)
+        if not true or not heard:
+            self.wrong += len(true) or len(heard)
             return
-        name = take.performances[k]
-        voice, rate = soundfile.read(Path(study.shoot, "truth", f"{name}.wav"), dtype="float32")
-        truth = read_json(Path(study.shoot, "truth/truth.json"))["takes"][take.name]
-        shift = start - truth["start"][take.actors[k]]["audio"]
-        for sentence in inside:
-            moved = sentence | {"start": sentence["start"] + shift, "end": sentence["end"] + shift}
-            onset = first_sound(voice, rate, moved) - shift
-            near = [w for w in found if sentence["start"] - CUT_SECONDS < w["start"] < sentence["end"]]
-            first = accuracy.normalise_words(sentence["text"])[0]
-            if near and accuracy.normalise_words(near[0]["word"])[:1] == [first]:
-                self.starts.append(1e3 * abs(near[0]["start"] - onset))
+        result = jiwer.process_words(" ".join(t for t, _ in true), " ".join(t for t, _ in heard))
+        self.wrong += result.substitutions + result.deletions + result.insertions
+        for chunk in result.alignments[0]:
+            if chunk.type != "equal":
+                continue
+            for i, j in zip(range(chunk.ref_start_idx, chunk.ref_end_idx), range(chunk.hyp_start_idx, chunk.hyp_end_idx), strict=True):
+                error = abs(heard[j][1]["start"] - true[i][1]["start"])
+                self.starts += [error] if known_starts else []
+                self.firsts += [error] if true[i][1]["first"] else []
+        for one, other in phoneme_pairs(found, words, phonemes):
+            self.phonemes[phoneme_kind(one["phoneme"])].append(abs(other["start"] - one["start"]))
 
-    def __str__(self) -> str:
-        means = {key: np.nanmean([row[key] for row in self.rows]) for key in self.rows[0]} if self.rows else {}
-        sounds = f"{means['phoneme_start_ms']:9.0f}{means['closure_ms']:9.0f}{means['closures_found']:8.2f}" if means else f"{'':26}"
-        starts = f"{np.median(self.starts):7.0f}{np.max(self.starts):7.0f}"
-        return f"{100 * self.errors / self.count:11.1f} %{self.count:7}{starts}{self.silence:9}{sounds}{self.audio / self.spent:12.1f}"
+    def row(self, name: str) -> str:
+        """One line of the table."""
+        every = sum(self.phonemes.values(), [])
+        cells = [name, self.words, f"{100 * self.wrong / max(self.words, 1):.1f} %"]
+        for part in (self.starts, self.firsts, every, self.phonemes["lips"]):
+            cells.append(f"{1e3 * np.median(part):.0f} / {1e3 * np.percentile(part, 90):.0f} ms" if part else "")
+        cells += [self.silent, f"{self.took / self.seconds:.2f}"]
+        return "| " + " | ".join(map(str, cells)) + " |"
 
 
-def measure(label: str, study: Study) -> None:
-    """Print a row for what is heard, and one for the given text."""
-    heard, given = Scores(), Scores()
+def score_take(scores: Scores, wavs: list[Path], truths: list[tuple], *, given: list[str] | None, known_starts: bool) -> None:
+    """Transcribe a take's voices, or align what is given, and add them to the scores."""
     with tempfile.TemporaryDirectory() as folder:
-        for take in study.takes.values():
-            sync = read_json(Path(study.root, "annotations/sync", f"{take.name}.json"))
-            wavs = [Path(study.dataset, "wav", f"{name}.wav") for name in take.performances]
-            length = sync["frames"] / 30
-            texts = []
-            for k, name in enumerate(take.performances):
-                inside, cut, words, _ = truth_of(study, take, k, sync["start_seconds"], length)
-                texts.append(Path(folder, f"{name}.txt"))
-                texts[-1].write_text("\n".join(s["text"] for s in sorted([*inside, *cut], key=lambda s: s["start"])))
-            for scores, options in ((heard, {}), (given, {"texts": texts})):
-                begin = time.perf_counter()
-                records = transcripts.records(wavs, Transcripts(), **options)
-                scores.spent += time.perf_counter() - begin
-                scores.audio += 2 * length
-                for k, record in enumerate(records):
-                    scores.add(record, study, take, k, sync)
-    print(f"{label:14}heard{heard}\n{label:14}given{given}", flush=True)
+        texts = [Path(folder) / f"{k}.txt" for k in range(len(wavs))] if given else None
+        for path, text in zip(texts or [], given or [], strict=True):
+            path.write_text(text)
+        begin = time.perf_counter()
+        found = transcripts.records(wavs, Transcripts(), texts=texts)
+        scores.took += time.perf_counter() - begin
+    scores.seconds += sum(soundfile.info(path).duration for path in wavs)
+    for record, (words, said, phonemes) in zip(found, truths, strict=True):
+        scores.add(record, words, said, phonemes, known_starts=known_starts)
+
+
+def moved(entries: list[dict], start: float) -> list[dict]:
+    """Entries in the clock that begins at `start`."""
+    return [{**entry, "start": entry["start"] - start, "end": entry["end"] - start} for entry in entries]
+
+
+def simulated(seed: int, count: int, heard: Scores, aligned: Scores) -> None:
+    """Score takes of the simulated shoot."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        for plan_row in plan.plan_takes(count, seed):
+            name, actors = plan_row["take"], sorted((plan_row["actor_a"], plan_row["actor_b"]))
+            take.run(take=name, out=root / "shoot", truth=root / "truth", seed=seed, options=Simulate(num_vertices=200))
+            wavs, start, end = voices_of(root, name, actors)
+            record = read_json(root / "truth" / name / "truth.json")
+            truths = []
+            for actor in actors:
+                kept = [i for i, w in enumerate(record["words"][actor]) if start <= w["start"] and w["end"] <= end]
+                begins = {s["start"] for s in record["said"][actor]}
+                words = [{**record["words"][actor][i], "first": record["words"][actor][i]["start"] in begins} for i in kept]
+                phonemes = [p | {"word": kept.index(p["word"])} for p in record["phonemes"][actor] if p["word"] in kept]
+                truths.append((moved(words, start), moved(record["said"][actor], start), moved(phonemes, start)))
+            score_take(heard, wavs, truths, given=None, known_starts=True)
+            texts = [" ".join(word["word"] for word in words) for words, _, _ in truths]
+            if all(texts):
+                score_take(aligned, wavs, truths, given=texts, known_starts=True)
+
+
+def real(script: Path, seed: int, heard: Scores, aligned: Scores) -> None:
+    """Score the real shoot that the script makes."""
+    module = importlib.util.spec_from_file_location("make_shoot", script)
+    assert module and module.loader
+    made = importlib.util.module_from_spec(module)
+    module.loader.exec_module(made)
+    places = {}
+    for name, text in made.TEXT.items():
+        audio, _ = soundfile.read(script.parent / "speech" / f"{name}.wav")
+        found = [place for place in align(audio, text.split()) if place]
+        places[text] = [
+            {"word": w, "start": p.start, "end": p.end, "first": i == 0} for i, (w, p) in enumerate(zip(text.split(), found, strict=True))
+        ]
+        places[text][0]["start"] = ONSETS[name]
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        subprocess.run([sys.executable, str(script), str(root / "shoot"), "--seed", str(seed)], check=True, stdout=subprocess.DEVNULL)
+        for name, record in read_json(root / "shoot" / "truth" / "truth.json")["takes"].items():
+            actors = sorted(record["said"])
+            wavs, start, end = voices_of(root, name, actors)
+            truths = []
+            for actor in actors:
+                words, said = [], []
+                for sentence in record["said"][actor]:
+                    own = moved(places[sentence["text"]], start - sentence["start"])
+                    said.append({"start": own[0]["start"], "end": own[-1]["end"]})
+                    words += [word for word in own if word["start"] >= 0 and word["end"] <= end - start]
+                truths.append((words, said, []))
+            score_take(heard, wavs, truths, given=None, known_starts=False)
+            score_take(aligned, wavs, truths, given=[" ".join(w["word"] for w in words) for words, _, _ in truths], known_starts=False)
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="*", default=[11, 12], help="seeds of simulated shoots (default: 11 12)")
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1], help="seeds of simulated shoots (default: 0 1)")
     parser.add_argument("--takes", type=int, default=4, help="takes of each (default: 4)")
-    parser.add_argument("--real", action="store_true", help="the real recordings too")
+    parser.add_argument("--real", type=Path, help="script that makes a real shoot, with speech/ beside it")
+    parser.add_argument("--real-seeds", type=int, nargs="*", default=[0, 1], help="seeds of the real shoot (default: 0 1)")
     arguments = parser.parse_args()
-    print(f"{'':19}{'word error':>13}{'words':>7}{'start':>7}{'worst':>7}{'silence':>9}{'phoneme':>9}{'closure':>9}{'found':>8}{'x real time':>12}")
-    with tempfile.TemporaryDirectory() as folder:
-        for seed in arguments.seeds:
-            study = separate({"root": f"{folder}/{seed}", "seed": seed, "simulate": {"num_takes": arguments.takes}})
-            measure(f"seed {seed}", study)
-        if arguments.real:
-            real = Path(os.environ["INTERACT_REAL_DATA"])
-            subprocess.run([sys.executable, real / "make_shoot.py", f"{folder}/shoot"], check=True, stdout=subprocess.DEVNULL)
-            measure("real", separate({"root": f"{folder}/real", "shoot": f"{folder}/shoot"}))
+    print("| takes | words | word error | word start | first of sentence | phoneme start | p b m start | in silence | x real time |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    for seed in arguments.seeds:
+        heard, aligned = Scores(), Scores()
+        simulated(seed, arguments.takes, heard, aligned)
+        print(heard.row(f"simulated, seed {seed}"), aligned.row(f"simulated, seed {seed}, given"), sep="\n", flush=True)
+    if arguments.real:
+        heard, aligned = Scores(), Scores()
+        for seed in arguments.real_seeds:
+            real(arguments.real, seed, heard, aligned)
+        print(heard.row("real shoot"), aligned.row("real shoot, given"), sep="\n", flush=True)
 
 
 if __name__ == "__main__":

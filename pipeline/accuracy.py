@@ -13,9 +13,9 @@ si_sdr_db           the separated voice against it (scale-invariant SDR; Le Roux
 action_accuracy     share of frames with the true label; the same for facing_accuracy
 word_error          (substitutions + deletions + insertions) / true words, on lower-case words without punctuation
 word_start_ms       median |error| of the starts of words that were recognised
-words_in_silence    words found more than 0.2 s from every word that the actor says
-phoneme_start_ms    median |error| of the starts of phonemes that agree in class (vowel, lips, tongue tip, ...) with the true ones
-closure_ms          the same of p, b and m, for which the lips close; closures_found: the share of them that was found
+words_in_silence    words of the transcript of which less than half lies in a true sentence of the actor
+phoneme_start_ms    median |error| of the starts of phonemes of words that were recognised, by pairs of the same kind (vowel, p b m, other)
+closure_ms          the same of p, b and m alone: when the lips shut
 """
 
 import csv
@@ -28,6 +28,7 @@ import numpy as np
 from pipeline import audio, stage
 from pipeline.bvh import load_bvh
 from pipeline.files import read_json, whole
+from pipeline.forced_alignment import BILABIALS, VOWELS
 from pipeline.rotations import slerp
 from pipeline.separation import OUT_RATE
 from pipeline.simulate import visemes
@@ -76,53 +77,50 @@ def word_scores(found: list[dict], true: list[dict]) -> tuple[float, float, int]
     return float(result.wer), float(np.median(errors)) if errors else float("nan"), len(reference)
 
 
-ARPABET_CLASSES = {
-    "lips": "P B M", "teeth_on_lip": "F V", "tongue_on_teeth": "TH DH", "tongue_tip": "T D N L", "hiss": "S Z", "hush": "SH ZH CH JH",
-    "back": "K G NG HH", "r": "R", "w": "W", "j": "Y", "vowel": "AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW",
-}  # fmt: skip
-"""Classes in which phonemes of both alphabets are compared; in IPA they are those of the simulated mouths, vowels as one."""
-_CLASS_OF_ARPABET = {name: kind for kind, names in ARPABET_CLASSES.items() for name in names.split()}
+def words_in_silence(found: list[dict], sentences: list[dict]) -> int:
+    """How many words lie less than half in the true sentences."""
+    silent = 0
+    for word in found:
+        inside = sum(max(min(word["end"], s["end"]) - max(word["start"], s["start"]), 0.0) for s in sentences)
+        silent += inside < 0.5 * (word["end"] - word["start"])
+    return silent
 
 
-def true_classes(phonemes: list[dict]) -> list[tuple[str, float]]:
-    """Class and start of each sound of the simulated truth: a diphthong is one vowel, an affricate one hush."""
-    result: list[tuple[str, float]] = []
-    for phoneme in phonemes:
-        kinds = [visemes.CLASS_OF[phone].replace(" ", "_") for phone in visemes.phones(phoneme["phoneme"])]
-        kinds = [kind if kind in ARPABET_CLASSES else "vowel" for kind in kinds]
-        kinds = kinds[1:] if kinds[:2] == ["tongue_tip", "hush"] else kinds
-        times = np.linspace(phoneme["start"], phoneme["end"], len(kinds), endpoint=False)  # of "əl", l begins half-way
-        result += [(kind, float(time)) for i, (kind, time) in enumerate(zip(kinds, times, strict=True)) if not i or kind != kinds[i - 1]]
-    return result
+def phoneme_kind(name: str) -> str:
+    """vowel, lips (p, b, m) or other, of an ARPAbet name (upper case) or an IPA text."""
+    from pipeline.simulate.visemes import CLASS_OF, PHONES, phones
+
+    if name.isupper() and name.isascii():
+        return "vowel" if name in VOWELS else "lips" if name in BILABIALS else "other"
+    first = CLASS_OF[phones(name)[0]]
+    return "lips" if first == "lips" else "vowel" if list(PHONES).index(first) >= list(PHONES).index("ah") else "other"
 
 
-def phoneme_scores(found: list[dict], true: list[dict]) -> dict[str, float]:
-    """Errors of phonemes found (ARPAbet) against true ones (IPA), as rows of the table; NaN where there is nothing to compare.
+def phoneme_pairs(found: dict, words: list[dict], phonemes: list[dict]) -> list[tuple[dict, dict]]:
+    """Pairs (true, found) of phonemes of the same kind in words that are found: `phonemes` are true ones with indices of the true `words`.
 
-    Both sequences of classes are aligned by least edits; where they agree, starts are compared.
+    In each found word the kinds (see `phoneme_kind`) of true and found phonemes are matched in order.
     """
-    import jiwer
+    from difflib import SequenceMatcher
 
-    theirs = true_classes(true)
-    ours = [(_CLASS_OF_ARPABET[phoneme["phoneme"]], phoneme["start"]) for phoneme in found]
-    errors: list[tuple[str, float]] = []
-    if theirs and ours:
-        result = jiwer.process_words(" ".join(kind for kind, _ in theirs), " ".join(kind for kind, _ in ours))
-        for chunk in result.alignments[0]:
-            if chunk.type == "equal":
-                pairs = zip(range(chunk.ref_start_idx, chunk.ref_end_idx), range(chunk.hyp_start_idx, chunk.hyp_end_idx), strict=True)
-                errors += [(theirs[r][0], 1e3 * abs(ours[h][1] - theirs[r][1])) for r, h in pairs]
-    closures, count = [error for kind, error in errors if kind == "lips"], sum(kind == "lips" for kind, _ in theirs)
-    return {
-        "phoneme_start_ms": float(np.median([error for _, error in errors])) if errors else float("nan"),
-        "closure_ms": float(np.median(closures)) if closures else float("nan"),
-        "closures_found": len(closures) / count if count else float("nan"),
-    }
+    texts = [["".join(normalise_words(word["word"])) for word in part] for part in (words, found["words"])]
+    pairs = []
+    for block in SequenceMatcher(None, texts[0], texts[1], autojunk=False).get_matching_blocks():
+        for i in range(block.size):
+            true = [p for p in phonemes if p["word"] == block.a + i]
+            own = [p for p in found.get("phonemes", []) if p["word"] == block.b + i]
+            kinds = [[phoneme_kind(p["phoneme"]) for p in part] for part in (true, own)]
+            for same in SequenceMatcher(None, kinds[0], kinds[1], autojunk=False).get_matching_blocks():
+                pairs += [(true[same.a + j], own[same.b + j]) for j in range(same.size)]
+    return pairs
 
 
-def words_in_silence(found: list[dict], true: list[dict], *, margin_seconds: float = 0.2) -> int:
-    """How many of the words found lie farther than `margin_seconds` from every stretch [start, end] in which the actor truly speaks."""
-    return sum(all(w["end"] < t["start"] - margin_seconds or w["start"] > t["end"] + margin_seconds for t in true) for w in found)
+def phoneme_scores(found: dict, words: list[dict], phonemes: list[dict]) -> dict[str, float]:
+    """Median start error in ms of paired phonemes, and of p, b and m alone; NaN where there is no pair (see `phoneme_pairs`)."""
+    pairs = phoneme_pairs(found, words, phonemes)
+    every = [abs(own["start"] - true["start"]) for true, own in pairs]
+    lips = [error for error, (true, _) in zip(every, pairs, strict=True) if phoneme_kind(true["phoneme"]) == "lips"]
+    return {name: 1e3 * float(np.median(part)) if part else float("nan") for name, part in (("phoneme_start_ms", every), ("closure_ms", lips))}
 
 
 def sync_errors(found: dict, start: dict[str, float], rate: dict[str, float], face_seconds: np.ndarray) -> dict[str, float]:
@@ -137,6 +135,22 @@ def sync_errors(found: dict, start: dict[str, float], rate: dict[str, float], fa
     lost, missing = set(range(index[0], index[-1])) - set(index.tolist()), set(found["face"]["missing"])
     errors = {"sync_first_ms": 1e3 * max(map(abs, first)), "sync_last_ms": 1e3 * max(map(abs, last))}
     return errors | {"drops_missed": float(len(lost - missing)), "drops_invented": float(len(missing - lost))}
+
+
+def transcript_scores(transcript: dict, record: dict, actor: str, start: float, end: float) -> dict[str, float]:
+    """Measures of a transcript against a take's truth; the dataset shows `start` to `end`, seconds of day."""
+    kept = [i for i, w in enumerate(record["words"][actor]) if start <= w["start"] and w["end"] <= end]
+    index = {old: new for new, old in enumerate(kept)}
+
+    def shown(entries: list[dict]) -> list[dict]:
+        return [{**entry, "start": entry["start"] - start, "end": entry["end"] - start} for entry in entries]
+
+    words = shown([record["words"][actor][i] for i in kept])
+    phonemes = shown([p | {"word": index[p["word"]]} for p in record["phonemes"][actor] if p["word"] in index])
+    error, late, _ = word_scores(transcript["words"], words)
+    scores = {"word_error": error, "word_start_ms": 1e3 * late}
+    scores["words_in_silence"] = float(words_in_silence(transcript["words"], shown(record["said"][actor])))
+    return scores | phoneme_scores(transcript, words, phonemes)
 
 
 def _voices(shoot: Path, truth: Path, dataset: Path, take: Take, k: int, start: float, record: dict, num_samples: int) -> dict[str, float]:
@@ -180,15 +194,8 @@ def score_performance(shoot: Path, truth: Path, dataset: Path, annotations: Path
         index = np.round((times - record["window"][0]) * 30).astype(int).clip(0, len(labels) - 1)
         scores[f"{kind.removesuffix('s')}_accuracy"] = float(np.mean(labels[index] == given))
     end = start + num_frames / 30
-
-    def inside(entries: list[dict]) -> list[dict]:
-        return [e | {"start": e["start"] - start, "end": e["end"] - start} for e in entries if start <= e["start"] and e["end"] <= end]
-
     transcript = read_json(annotations / "transcripts" / f"{name}.json")
-    error, late, _ = word_scores(transcript["words"], inside(record["words"][actor]))
-    said = [{"start": w["start"] - start, "end": w["end"] - start} for w in record["words"][actor]]  # those that the window cuts count as speech
-    scores |= {"word_error": error, "word_start_ms": 1e3 * late, "words_in_silence": float(words_in_silence(transcript["words"], said))}
-    return scores | phoneme_scores(transcript.get("phonemes", []), inside(record["phonemes"][actor]))
+    return scores | transcript_scores(transcript, record, actor, start, end)
 
 
 def run(*, shoot: Path, truth: Path, dataset: Path, annotations: Path, out: Path) -> None:

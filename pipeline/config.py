@@ -162,9 +162,9 @@ class Transcripts(Section):
 
 
 class Dialogue(Section):
-    """The words of both actors as one conversation."""
+    """Words of both actors as one conversation."""
 
-    max_pause_seconds: float = Field(default=1.0, gt=0, description="a longer pause of an actor ends the turn, seconds")
+    max_pause_seconds: float = Field(default=0.7, gt=0, description="a longer pause of an actor ends a turn, seconds")
 
 
 class Actions(Section):

@@ -17,6 +17,7 @@ from pipeline.workflow import Study
 PER_TAKE = {
     "sync": "annotations/sync/{}.json",
     "sync_check": "annotations/sync_check/{}.json",
+    "dialogue": "annotations/dialogue/{}.json",
     "quality": "annotations/quality/{}.json",
     "features": "features/{}.h5",
     "text": "features/{}.text.h5",
@@ -72,9 +73,8 @@ def steps_of(study: Study, take: str) -> list[Step]:
     root = Path(study.root)
     names = study.takes[take].performances
     steps = []
-    streams = ("release_in",) if study.config.dataset else CAPTURE
-    for name in (*streams, "actions", "facing", "transcripts", "sync_check", "quality", "features", "text", "speech"):
-        if name == "speech" and not study.speech_flag:
+    for name in (*CAPTURE, "actions", "facing", "transcripts", "dialogue", "sync_check", "quality", "features", "text"):
+        if name in CAPTURE and study.config.dataset:
             continue
         pattern, subjects = (PER_TAKE[name], [take]) if name in PER_TAKE else (PER_PERFORMANCE[name], names)
         steps += [Step(name, root / pattern.format(subject), root / "logs" / name / f"{subject}.log") for subject in subjects]

@@ -40,9 +40,9 @@ LONGEST_TEXT_SECONDS = 120.0
 """Most speech that a given text is aligned to at once: 0.9 GB of memory at 63 s grow with the square."""
 ONSET_DB, ONSET_FLOOR_DB = 35.0, 6.0
 LONGEST_REPEAT, MOST_REPEATS = 6, 3
-LOST_SCORE, LOST_PHONEME_SECONDS = -100.0, 0.04
-LOOP_COMPRESSION = 2.4
-FOREIGN_LOGPROB, FOREIGN_SECONDS, MAX_OTHER_LANGUAGE = -0.8, 2.0, 0.8
+LOST_SCORE, LOST_PHONEME_SECONDS = -100.0, 0.041
+FOREIGN_LOGPROB, FOREIGN_SECONDS, MAX_OTHER_LANGUAGE = -0.85, 2.0, 0.8
+MOST_SHRINKING, SPEECHLESS_SECONDS = 2.4, 3.0
 
 Recogniser = Callable[[np.ndarray], list[dict]]
 """Audio (S,) float32 at 16 kHz -> segments: {"words", "no_speech", "logprob", "compression"}.
@@ -126,10 +126,10 @@ def believed(segments: list[dict]) -> list[dict]:
     """Words of the segments that are no invention, by Whisper's own limits.
 
     A segment is dropped where silence is likely (no_speech above 0.6) and the text unlikely (mean log probability below -1),
-    or where its text is so repetitive that it shrinks more than LOOP_COMPRESSION-fold. Of a phrase of up to LONGEST_REPEAT words that comes more
+    or where its text is so repetitive that it shrinks more than MOST_SHRINKING-fold. Of a phrase of up to LONGEST_REPEAT words that comes more
     than MOST_REPEATS times in a row one is left.
     """
-    kept = [s for s in segments if not (s["no_speech"] > 0.6 and s["logprob"] < -1.0) and s["compression"] <= LOOP_COMPRESSION]
+    kept = [s for s in segments if not (s["no_speech"] > 0.6 and s["logprob"] < -1.0) and s["compression"] <= MOST_SHRINKING]
     words = [word for segment in kept for word in segment["words"]]
     texts = [" ".join(forced_alignment.spoken_words(word["word"])) for word in words]
     for size in range(1, LONGEST_REPEAT + 1):
@@ -144,15 +144,18 @@ def believed(segments: list[dict]) -> list[dict]:
     return words
 
 
-def seems_foreign(segments: list[dict]) -> bool:
-    """Whether an English-only model seems to have heard another language: it doubts most of what it wrote, or wrote it over and over.
+def seems_foreign(segments: list[dict], activity: np.ndarray) -> bool:
+    """Whether a recogniser of English seems to have heard another language, at which it writes in circles or believes itself little.
 
-    More than half of the words' time, and at least FOREIGN_SECONDS of it, lies in segments of a mean log probability below
-    FOREIGN_LOGPROB or of a text that shrinks more than LOOP_COMPRESSION-fold.
+    True where more than half of what it wrote while the owner speaks (`activity` (F,), 10 ms each), by time and of at least
+    FOREIGN_SECONDS, lies in segments with a mean log probability below FOREIGN_LOGPROB or a text that shrinks more than MOST_SHRINKING-fold.
     """
-    seconds = [sum(word["end"] - word["start"] for word in segment["words"]) for segment in segments]
-    doubted = sum(t for t, s in zip(seconds, segments, strict=True) if s["logprob"] < FOREIGN_LOGPROB or s["compression"] > LOOP_COMPRESSION)
-    return doubted >= FOREIGN_SECONDS and doubted > sum(seconds) / 2
+    odd = total = 0.0
+    for segment in segments:
+        seconds = sum((word["end"] - word["start"]) * spoken_share(word, activity) for word in segment["words"])
+        total += seconds
+        odd += seconds * (segment["logprob"] < FOREIGN_LOGPROB or segment["compression"] > MOST_SHRINKING)
+    return total >= FOREIGN_SECONDS and odd > total / 2
 
 
 def utterances(words: list[dict]) -> list[range]:
@@ -187,7 +190,36 @@ def align_words(words: list[dict], audio: np.ndarray) -> tuple[list[dict], int]:
                 shift = first / AUDIO_RATE
                 result[i]["start"], result[i]["end"] = place.start + shift, place.end + shift
                 result[i]["phonemes"] = [(name, a + shift, b + shift) for name, a, b in place.phonemes]
+                result[i]["score"] = place.score
     return result, failed
+
+
+def squeezed(word: dict) -> bool:
+    """Whether an aligned word has no more time than the model needs for its phonemes (LOST_PHONEME_SECONDS each): then it is not there.
+
+    Words of one or two phonemes ("the", "I") can be that short: they must be unlike the sound as well (LOST_SCORE).
+    """
+    if "phonemes" not in word:
+        return False
+    count = len(word["phonemes"])
+    return (word["end"] - word["start"]) / count < LOST_PHONEME_SECONDS and (count > 2 or word["score"] < LOST_SCORE)
+
+
+def clip_ends(words: list[dict], activity: np.ndarray) -> list[dict]:
+    """Words whose end before a pause of 0.1 s is where their owner stops speaking (`activity` (F,), 10 ms each), not later.
+
+    Alignment lets the last word of an utterance reach into what follows.
+    """
+    result = []
+    for i, word in enumerate(words):
+        if i + 1 == len(words) or words[i + 1]["start"] - word["end"] >= 0.1:
+            first = int(word["start"] * AUDIO_RATE / HOP)
+            active = np.flatnonzero(activity[first : int(word["end"] * AUDIO_RATE / HOP)])
+            if len(active):
+                stop = max((first + int(active[-1]) + 1) * HOP / AUDIO_RATE, word["start"] + SHORTEST_SECONDS)
+                word = word | {"end": min(word["end"], stop)}
+        result.append(word)
+    return result
 
 
 def snap_starts(words: list[dict], audio: np.ndarray) -> list[dict]:
@@ -208,7 +240,7 @@ def snap_starts(words: list[dict], audio: np.ndarray) -> list[dict]:
             need = max(level[first - before :].max(initial=-120.0) - ONSET_DB, floor + ONSET_FLOOR_DB, QUIET_DB)
             loud = np.flatnonzero(level[first - before : stop - before] > need)
             if len(loud) and loud[0]:
-                start = (first + loud[0]) * HOP / AUDIO_RATE
+                start = (first + int(loud[0])) * HOP / AUDIO_RATE
                 word = word | {"start": start, "phonemes": [(phonemes[0][0], start, phonemes[0][2]), *phonemes[1:]]}
         result.append(word)
     return result
@@ -220,7 +252,7 @@ def given_words(text: str, audio: np.ndarray, activity: np.ndarray) -> tuple[lis
     Only stretches in which the owner speaks (`activity` (F,), 10 ms each, 0.2 s more on both sides) are searched, joined end to end: the
     partner's words and long pauses cannot mislead, and the search stays small. `confidence` is exp(mean log score of a
     frame / 100), between 0 and 1: a likeness of sounds, no probability. A word is not found where the owner is silent, or where it
-    is squeezed (below LOST_PHONEME_SECONDS a phoneme) and unlike (score below LOST_SCORE).
+    is `squeezed`.
     """
     texts = [word for word in text.split() if forced_alignment.spoken_words(word)]
     wide = np.convolve(activity, np.ones(41), "same") > 0.5
@@ -247,9 +279,8 @@ def given_words(text: str, audio: np.ndarray, activity: np.ndarray) -> tuple[lis
             continue
         phonemes = [(name, seconds(a, end=False), seconds(b, end=True)) for name, a, b in place.phonemes]
         confidence = round(float(np.exp(min(place.score, 0.0) / 100)), 4)
-        entry = {"word": word, "start": phonemes[0][1], "end": phonemes[-1][2], "confidence": confidence, "phonemes": phonemes}
-        squeezed = (place.end - place.start) / len(phonemes) < LOST_PHONEME_SECONDS and place.score < LOST_SCORE
-        if squeezed or spoken_share(entry, activity) < 0.1:
+        entry = {"word": word, "start": phonemes[0][1], "end": phonemes[-1][2], "confidence": confidence, "phonemes": phonemes, "score": place.score}
+        if squeezed(entry) or spoken_share(entry, activity) < 0.1:
             lost.append(word)
         else:
             words.append(entry)
@@ -310,7 +341,7 @@ def _not_found(options: Transcripts, need: str) -> InputError:
 
 def _other_language(what: str, options: Transcripts) -> InputError:
     return InputError(
-        f"the speech {what}, language is {options.language!r}; set transcripts.language and a multilingual model, or give the text (transcripts.text)"
+        f"the speech {what}; language is {options.language!r}; set transcripts.language and a multilingual model, or give the text (transcripts.text)"
     )
 
 
@@ -361,8 +392,6 @@ def faster_whisper(options: Transcripts) -> Recogniser:
         for s in segments:
             words = [{"word": w.word, "start": w.start, "end": w.end, "confidence": w.probability} for w in s.words or []]
             found.append({"words": words, "no_speech": s.no_speech_prob, "logprob": s.avg_logprob, "compression": s.compression_ratio})
-        if not model.model.is_multilingual and seems_foreign(found):
-            raise _other_language(f"is not understood by the English-only model {options.model!r}", options)
         return found
 
     return recognise
@@ -412,17 +441,22 @@ def _heard_words(recognise: Recogniser, voice: np.ndarray, other: np.ndarray | N
     Alignment comes before ownership: the recogniser's own times let first words reach into the partner's speech.
     """
     seconds = len(voice) / AUDIO_RATE
-    words = tidy(believed(recognise(voice)), seconds, late_seconds=options.late_seconds)
+    segments = recognise(voice)
+    if options.language == "en" and seems_foreign(segments, activity):
+        raise _other_language("does not seem to be English to this model: it writes in circles or believes itself little", options)
+    words = tidy(believed(segments), seconds, late_seconds=options.late_seconds)
     failed, total = 0, len(words)
     if options.language == "en":
         words, failed = align_words(words, voice)
     words = [word if "phonemes" in word else trim([word], voice)[0] for word in words]
     words = own_words(words, voice, other, min_level_db=options.min_level_db)
-    words = [word for word in words if spoken_share(word, activity) >= options.min_activity]
+    words = [word for word in words if spoken_share(word, activity) >= options.min_activity and not squeezed(word)]
     log.info("%d words kept of %d, %d utterances could not be aligned and keep the recogniser's times", len(words), total, failed)
     if options.language != "en":
         log.info("language %r: no phonemes, the acoustic model is English", options.language)
-    return snap_starts(sorted(words, key=lambda word: word["start"]), voice)
+    if not words and activity.mean() * seconds > SPEECHLESS_SECONDS:
+        log.warning("the owner speaks, but no word was understood: another language?")
+    return clip_ends(snap_starts(sorted(words, key=lambda word: word["start"]), voice), activity)
 
 
 def records(wavs: list[Path], options: Transcripts, *, count: int | None = None, texts: list[Path] | None = None) -> list[dict]:
@@ -449,7 +483,7 @@ def records(wavs: list[Path], options: Transcripts, *, count: int | None = None,
                     words = _heard_words(recognise, voice, other, activity, options)
                 else:
                     words, lost = given_words(given[k], voice, activity)
-                    words = snap_starts(words, voice)
+                    words = clip_ends(snap_starts(words, voice), activity)
                     if lost:
                         log.warning("%s: %d words of the given text were not found: %s", wavs[k], len(lost), " ".join(lost[:20]))
             except InputError as error:

@@ -24,7 +24,7 @@ from pipeline.simulate.head import make_head
 from pipeline.simulate.motion import animate, plan_manner
 from pipeline.simulate.recording import BODY_RATE, FACE_RATE
 from pipeline.simulate.script import Script, direction, plan_scripts, wrap
-from pipeline.simulate.speech import RATE, speak
+from pipeline.simulate.speech import RATE, Utterance, speak
 from pipeline.timecode import format_timecode
 
 FPS = 30
@@ -122,8 +122,19 @@ def _bodies(scripts: list[Script], turns: list[list[Turn]], actors: list[str], s
     return motions
 
 
+def _closed_from(utterance: Utterance, start: float) -> float:
+    """When the silence before a sound at `start` begins, at most 0.1 s earlier: a voiceless stop's closure, which espeak-ng gives no phoneme."""
+    first = round(start * RATE)
+    before = np.abs(utterance.samples[max(first - RATE // 10, 0) : first])
+    loud = np.flatnonzero(before > 1e-3 * np.abs(utterance.samples).max())
+    return start - (len(before) - 1 - loud[-1]) / RATE if len(loud) else start
+
+
 def _said(turns: list[Turn]) -> tuple[list[dict], list[dict], list[dict]]:
-    """Words, sentences and phonemes (IPA, with the index of their word) of an actor with their times, seconds of day."""
+    """Words, sentences and phonemes (IPA, with the index of their word) of an actor with their times, seconds of day.
+
+    p, t and k after another sound start with their closure.
+    """
     words: list[dict] = []
     said, phonemes = [], []
     for turn in turns:
@@ -131,6 +142,9 @@ def _said(turns: list[Turn]) -> tuple[list[dict], list[dict], list[dict]]:
             {"phoneme": p.ipa, "start": turn.start + p.start, "end": turn.start + p.end, "word": len(words) + p.word} for p in turn.utterance.phonemes
         ]
         times = turn.utterance.word_times()
+        for p in turn.utterance.phonemes:
+            start = _closed_from(turn.utterance, p.start) if p.ipa[0] in "ptk" and p is not turn.utterance.phonemes[0] else p.start
+            phonemes.append({"phoneme": p.ipa, "start": turn.start + start, "end": turn.start + p.end, "word": len(words) + p.word})
         said.append({"text": turn.utterance.text, "start": turn.start + times[0][0], "end": turn.start + times[-1][1]})
         words += [{"word": w, "start": turn.start + a, "end": turn.start + b} for w, (a, b) in zip(turn.utterance.words, times, strict=True)]
     return words, said, phonemes
@@ -218,14 +232,8 @@ def run(*, take: str, out: Path, truth: Path, seed: int, options: config.Simulat
     streams, window = scene.streams, scene.streams.window
     times = window[0] + np.arange(int((window[1] - window[0]) * FPS + 1e-6) + 1) / FPS
     faces = facing(scene.motions, [start["body"] for start in streams.start], times)
-    record: dict[str, Any] = {
-        "window": list(window),
-        "start": dict(zip(actors, streams.start, strict=True)),
-        "rate": {},
-        "words": {},
-        "said": {},
-        "phonemes": {},
-    }
+    record: dict[str, Any] = {"window": list(window), "start": dict(zip(actors, streams.start, strict=True))}
+    record |= {"rate": {}, "words": {}, "said": {}, "phonemes": {}}
     for k, (actor, (mic, clean)) in enumerate(zip(actors, _record_sound(scene, options), strict=True)):
         name = f"{row['date']}_{actor}_{row['scenario']}"
         folder, apart, start = out / take, truth / take, streams.start[k]

@@ -94,13 +94,21 @@ def scored(shoot, captured, tmp_path):
     for take in ("20260101_001", "20260101_002"):
         about = read_json(captured / "annotations" / "sync" / f"{take}.json")
         write_json(notes / "sync" / f"{take}.json", about)
-        record = {"start": {}, "rate": {}, "window": [about["start_seconds"] + 0.002, about["start_seconds"] + 3], "words": {}, "phonemes": {}}
+        record = {
+            "start": {},
+            "rate": {},
+            "window": [about["start_seconds"] + 0.002, about["start_seconds"] + 3],
+            "words": {},
+            "said": {},
+            "phonemes": {},
+        }
         for k, actor in enumerate(ACTORS):
             name = f"20260101_{actor}_{take[-3:]}"
             true = shoot.truth[name]
             record["start"][actor], record["rate"][actor] = true.start, {"body": 120.0, "face": 30.0, "audio": 48_000.0}
             record["words"][actor] = words("well hello there", start=about["start_seconds"] + 0.2)
-            record["phonemes"][actor] = sounds("w ɛ l h ə l əʊ", start=about["start_seconds"] + 0.2)
+            record["said"][actor] = [{"text": "", "start": about["start_seconds"], "end": about["start_seconds"] + 3}]
+            record["phonemes"][actor] = []
             (truth / take).mkdir(parents=True, exist_ok=True)
             soundfile.write(truth / take / f"{name}.wav", true.voice, AUDIO_RATE, subtype="PCM_24")
             seconds = true.start["face"] + np.arange(105) / 30

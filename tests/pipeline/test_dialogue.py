@@ -1,46 +1,53 @@
+import json
+
 import pytest
 
 from pipeline import dialogue
-from pipeline.files import read_json, write_json
+from pipeline.dialogue import as_text, merge
+from pipeline.files import write_json
 
 
-def word(text, start, end):
-    return {"word": text, "start": start, "end": end, "confidence": 0.9}
+def words(*spans):
+    return [{"word": text, "start": start, "end": end, "confidence": 0.9} for text, start, end in spans]
 
 
-ONE = [word("Well,", 0.5, 0.8), word("yes.", 0.9, 1.3), word("Then", 4.0, 4.5), word("go.", 4.6, 5.0)]
-OTHER = [word("Maybe", 1.2, 1.6), word("not", 1.7, 2.0), word("now.", 4.4, 4.7)]
+ONE = words(("Hello", 0.2, 0.5), ("there.", 0.6, 1.0), ("Well?", 3.0, 3.5))
+TWO = words(("Hi!", 0.9, 1.2), ("Yes.", 4.0, 4.4))
 
 
-@pytest.fixture
-def transcripts(tmp_path):
-    paths = [tmp_path / "20240108_001_003.json", tmp_path / "20240108_002_003.json"]
-    for path, words in zip(paths, (ONE, OTHER), strict=True):
-        write_json(path, {"words": words})
-    return paths
+def test_turns_alternate_and_overlap_is_marked():
+    turns = merge([ONE, TWO], ["001", "002"], max_pause_seconds=0.7)
+    assert [(t["actor"], t["text"], t["start"], t["end"]) for t in turns] == [
+        ("001", "Hello there.", 0.2, 1.0),
+        ("002", "Hi!", 0.9, 1.2),
+        ("001", "Well?", 3.0, 3.5),
+        ("002", "Yes.", 4.0, 4.4),
+    ]
+    assert [t["overlap"] for t in turns] == [[[0.9, 1.0]], [[0.9, 1.0]], [], []]
+    assert [w["word"] for t in turns for w in t["words"]] == ["Hello", "there.", "Hi!", "Well?", "Yes."]
 
 
-def test_both_actors_words_become_turns(transcripts, tmp_path):
-    out, text = tmp_path / "d.json", tmp_path / "d.txt"
-    dialogue.main(["--transcripts", *map(str, transcripts), "--out", str(out), "--text", str(text)])
-    found = read_json(out)
-    assert (found["take"], found["actors"]) == ("20240108_003", ["001", "002"])
-    assert [(t["actor"], t["start"], t["end"], t["text"]) for t in found["turns"]] == [
-        ("001", 0.5, 1.3, "Well, yes."), ("002", 1.2, 2.0, "Maybe not"), ("001", 4.0, 5.0, "Then go."), ("002", 4.4, 4.7, "now."),
-    ]  # fmt: skip
-    assert [t["overlap"] for t in found["turns"]] == [[[1.2, 1.3]], [[1.2, 1.3]], [[4.4, 4.7]], [[4.4, 4.5], [4.6, 4.7]]]
-    assert found["turns"][0]["words"] == ONE[:2]
-    assert text.read_text().splitlines()[2] == "00:04.00 001* Then go."
+def test_a_longer_pause_joins_turns():
+    assert len(merge([ONE, TWO], ["001", "002"], max_pause_seconds=5.0)) == 2
+    assert merge([[], []], ["001", "002"], max_pause_seconds=0.7) == []
 
 
-def test_the_pause_that_ends_a_turn_is_an_option():
-    assert len(dialogue.turns_of(ONE, "001", max_pause_seconds=2.6)) == 2 and len(dialogue.turns_of(ONE, "001", max_pause_seconds=2.8)) == 1
-    assert dialogue.merge([[], []], ["001", "002"], max_pause_seconds=1.0) == []
+def test_readable_text_has_a_line_for_each_turn():
+    assert as_text(merge([ONE, TWO], ["001", "002"], max_pause_seconds=0.7)).splitlines()[:2] == ["00:00.20 001* Hello there.", "00:00.90 002* Hi!"]
 
 
-def test_transcripts_of_two_takes_are_no_dialogue(transcripts, tmp_path, capsys):
-    other = transcripts[1].rename(tmp_path / "20240108_002_004.json")
-    with pytest.raises(SystemExit) as stop:
-        dialogue.main(["--transcripts", str(transcripts[0]), str(other), "--out", str(tmp_path / "d.json")])
-    assert stop.value.code == 2 and "need those of both performances of one take" in capsys.readouterr().err
-    assert not (tmp_path / "d.json").exists()
+def test_dialogue_of_two_transcripts_is_written_and_strangers_are_refused(tmp_path, capsys):
+    names = ["20260101_001_003", "20260101_002_003", "20260101_002_004"]
+    for name, spoken in zip(names, (ONE, TWO, TWO), strict=True):
+        write_json(tmp_path / f"{name}.json", {"words": spoken, "phonemes": []})
+    paths = [str(tmp_path / f"{name}.json") for name in names]
+    out = tmp_path / "out" / "20260101_003.json"
+    dialogue.main(["--transcripts", *paths[:2], "--out", str(out), "--text", str(tmp_path / "a.txt")])
+    found = json.loads(out.read_text())
+    assert found["take"] == "20260101_003" and found["actors"] == ["001", "002"] and len(found["turns"]) == 4
+    assert len((tmp_path / "a.txt").read_text().splitlines()) == 4
+    for pair in ([paths[0], paths[2]], [paths[1], paths[1]]):
+        with pytest.raises(SystemExit) as stop:
+            dialogue.main(["--transcripts", *pair, "--out", str(tmp_path / "no.json")])
+        assert stop.value.code == 2 and "need those of both performances of one take" in capsys.readouterr().err
+    assert not (tmp_path / "no.json").exists()

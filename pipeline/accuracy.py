@@ -31,7 +31,6 @@ from pipeline.files import read_json, whole
 from pipeline.forced_alignment import BILABIALS, VOWELS
 from pipeline.rotations import slerp
 from pipeline.separation import OUT_RATE
-from pipeline.simulate import visemes
 from pipeline.takes import Take, read_takes
 
 log = logging.getLogger("interact")
@@ -210,10 +209,9 @@ def run(*, shoot: Path, truth: Path, dataset: Path, annotations: Path, out: Path
                 rows.append([take.name, actor, measure, f"{value:.6g}"])
                 pooled.setdefault(measure, []).append(value)
     for measure, values in pooled.items():
-        known = [value for value in values if not np.isnan(value)] or [float("nan")]
-        mean = float(np.mean(known))
+        mean = float(np.nanmean(values))
         rows.append(["mean", "", measure, f"{mean:.6g}"])
-        log.info("%-18s mean %.4g, worst %.4g .. %.4g", measure, mean, min(known), max(known))
+        log.info("%-18s mean %.4g, worst %.4g .. %.4g", measure, mean, np.nanmin(values), np.nanmax(values))
     with whole(out) as temporary, open(temporary, "w", newline="") as f:
         csv.writer(f, lineterminator="\n").writerows([["take", "actor", "measure", "value"], *rows])
 

@@ -73,8 +73,9 @@ def steps_of(study: Study, take: str) -> list[Step]:
     root = Path(study.root)
     names = study.takes[take].performances
     steps = []
-    for name in (*CAPTURE, "actions", "facing", "transcripts", "dialogue", "sync_check", "quality", "features", "text"):
-        if name in CAPTURE and study.config.dataset:
+    streams = ("release_in",) if study.config.dataset else CAPTURE
+    for name in (*streams, "actions", "facing", "transcripts", "dialogue", "sync_check", "quality", "features", "text", "speech"):
+        if name == "speech" and not study.speech_flag:
             continue
         pattern, subjects = (PER_TAKE[name], [take]) if name in PER_TAKE else (PER_PERFORMANCE[name], names)
         steps += [Step(name, root / pattern.format(subject), root / "logs" / name / f"{subject}.log") for subject in subjects]

@@ -157,12 +157,6 @@ def actor_of(performance: str) -> str:
     return actor
 
 
-def take_of(performance: str) -> str:
-    """Take `<date>_<scenario>` of a performance; InputError for any other name."""
-    actor = actor_of(performance)
-    return performance.replace(f"_{actor}_", "_", 1)
-
-
 def _check_columns(path: Path, columns: list[str], needed: list[str]) -> None:
     unknown = [column for column in columns if column not in needed]
     missing = [column for column in needed if column not in columns]

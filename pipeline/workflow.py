@@ -245,9 +245,32 @@ class Study:
         """Input function: `pattern` for {performance} and for the other performance of its take, in that order."""
         return lambda wildcards: [pattern.format(performance=name) for name in (wildcards.performance, self.partner(wildcards.performance))]
 
-    def given_text(self, wildcards) -> list[str]:
-        """Input function: what {performance} says, where the config names a folder of texts."""
-        return [f"{folder}/{wildcards.performance}.txt"] if (folder := self.config.transcripts.text) else []
+    def download(self, kind: str) -> InputFunction:
+        """Input function: the download's files of {performance} and of the other performance of its take.
+
+        Kind bvh, wav, or face: the ARKit weights, the ICT weights where those are missing.
+        """
+
+        def file(name: str) -> str:
+            if kind != "face":
+                return f"{self.config.dataset}/{'bvhs' if kind == 'bvh' else kind}/{name}.{kind}"
+            found = [f"{self.config.dataset}/{folder}/{name}.npy" for folder in ("face_arkit", "face_ict")]
+            return next((path for path in found if Path(path).exists()), found[0])
+
+        return lambda wildcards: [file(name) for name in (wildcards.performance, self.partner(wildcards.performance))]
+
+    @cached_property
+    def genders(self) -> list[str]:
+        """The dataset's actors.db, which says who is male and female; none where a download lacks it."""
+        lacks = self.config.dataset and not Path(self.config.dataset, "actors.db").exists()
+        return [] if lacks else [f"{self.dataset}/actors.db"]
+
+    @cached_property
+    def templates(self) -> bool:
+        """Whether actors get rigs of their own: those of the ICT kit, which `rig` names, on the download's neutral heads."""
+        if not (self.config.dataset and self.config.rig and is_ict_rig(Path(self.config.rig))):
+            return False
+        return all(Path(self.config.dataset, "face_ict_templates", f"{actor}.obj").exists() for actor in self.actors)
 
     def rig(self, actor: str) -> str:
         """The rig of an actor that the annotations half reads: made on the actor's template, the config's `rig`, or the dataset's own."""

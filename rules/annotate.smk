@@ -67,7 +67,7 @@ rule contacts:
 rule transcripts:
     input:
         wav=study.own_and_partner(f"{study.dataset}/wav/{{performance}}.wav"),
-        text=study.given_text,
+        text=f"{study.config.transcripts.text}/{{performance}}.txt" if study.config.transcripts.text else [],
         code=code("pipeline.transcripts"),
     output:
         f"{ROOT}/annotations/transcripts/{{performance}}.json",

@@ -6,7 +6,7 @@ import soundfile
 from commands import refused
 from tiny_shoot import ACTORS, AUDIO_RATE
 
-from pipeline import accuracy, forced_alignment
+from pipeline import accuracy
 from pipeline.files import read_json, write_json
 
 
@@ -58,35 +58,6 @@ def test_word_starts_are_compared_where_words_agree():
     assert np.isnan(accuracy.word_scores(words("x y"), true)[1])
 
 
-def sounds(text, *, start=0.0, step=0.1):
-    return [{"phoneme": name, "start": start + step * i, "end": start + step * (i + 1), "word": 0} for i, name in enumerate(text.split())]
-
-
-def test_phonemes_of_both_alphabets_are_compared_by_class():
-    true = sounds("p iː tʃ ɪ z əl m")
-    assert [kind for kind, _ in accuracy.true_classes(true)] == ["lips", "vowel", "hush", "vowel", "hiss", "vowel", "tongue_tip", "lips"]
-    assert accuracy.true_classes(true)[6][1] == pytest.approx(0.55)  # the l of "əl" begins half-way
-    found = sounds("P IY CH IH Z AH L M", start=0.02)
-    scores = accuracy.phoneme_scores(found, true)
-    assert scores["closures_found"] == 1 and scores["phoneme_start_ms"] == pytest.approx(20)
-    assert scores["closure_ms"] == pytest.approx((20 + 120) / 2)  # m is the eighth of one and the seventh of the other
-    scores = accuracy.phoneme_scores(found[1:-1], true)
-    assert np.isnan(scores["closure_ms"]) and scores["closures_found"] == 0
-    assert all(np.isnan(value) for value in accuracy.phoneme_scores(found, []).values())
-
-
-def test_every_phoneme_of_the_aligner_has_a_class():
-    names = {name for names in accuracy.ARPABET_CLASSES.values() for name in names.split()}
-    assert len(names) == 39 == sum(len(names.split()) for names in accuracy.ARPABET_CLASSES.values())
-    assert forced_alignment.VOWELS == set(accuracy.ARPABET_CLASSES["vowel"].split())
-
-
-def test_words_in_silence_are_counted():
-    true = [{"start": 1.0, "end": 2.0}, {"start": 4.0, "end": 5.0}]
-    found = [{"start": a, "end": a + 0.1} for a in (0.5, 0.75, 1.5, 2.15, 2.5, 3.85, 5.25)]
-    assert accuracy.words_in_silence(found, true) == 3
-
-
 @pytest.fixture
 def scored(shoot, captured, tmp_path):
     """Truth and annotations of the tiny shoot, labels right but for a tenth; and the command."""
@@ -121,8 +92,7 @@ def scored(shoot, captured, tmp_path):
                 labels[: about["frames"] // 10] = k
                 (notes / kind).mkdir(parents=True, exist_ok=True)
                 np.save(notes / kind / f"{name}.npy", labels)
-            found = {"words": [w | {"confidence": 0.9} for w in words("hello there", start=0.75)], "phonemes": sounds("HH EH L OW", start=0.53)}
-            write_json(notes / "transcripts" / f"{name}.json", found)
+            write_json(notes / "transcripts" / f"{name}.json", {"words": [w | {"confidence": 0.9} for w in words("hello there", start=0.75)]})
         write_json(truth / take / "truth.json", record)
     out = tmp_path / "results" / "accuracy.csv"
     return ["--shoot", shoot.folder, "--truth", truth, "--dataset", captured / "dataset", "--annotations", notes, "--out", out], out
@@ -158,7 +128,6 @@ def test_scores_are_those_of_what_happened(scored):
             assert values["si_sdr_db"] > values["si_sdr_raw_db"] + 2 > 10
             assert values["action_accuracy"] == values["facing_accuracy"] == pytest.approx(1 - 0.1 * k, abs=0.02)
             assert values["word_error"] == pytest.approx(1 / 3, abs=1e-5) and values["word_start_ms"] == pytest.approx(50, abs=1e-3)
-            assert values["words_in_silence"] == 0 and values["phoneme_start_ms"] == pytest.approx(30, abs=1e-2) and np.isnan(values["closure_ms"])
     pairs = [value for (take, _, measure), value in scores.items() if measure == "si_sdr_db" and take != "mean"]
     assert scores["mean", "", "si_sdr_db"] == pytest.approx(np.mean(pairs), rel=1e-4)
 

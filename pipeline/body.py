@@ -27,7 +27,6 @@ log = logging.getLogger("interact")
 
 NEEDED_JOINTS = {
     "actions": ["Hips", *(f"{side}{part}" for side in SIDES for part in ("UpLeg", "Leg", "Foot", "ToeBase"))],
-    "contacts": ["Head", *(f"{side}{part}" for side in SIDES for part in ("Arm", "ForeArm", "Hand"))],
     "facing": ["Head", "Hips", "Spine", "LeftUpLeg", "RightUpLeg"],
     "features": ["Spine", "LeftUpLeg", "RightUpLeg"],
 }

@@ -62,6 +62,9 @@ def shares(takes: Iterable[Take], contacts: Path, genders: dict[str, str]) -> li
         record = read_json(path)
         if record["actors"] != list(take.actors):
             raise InputError(f"{path}: contacts of {', '.join(record['actors'])}, need those of {', '.join(take.actors)}; find them again")
+        if record["lacking"]:
+            log.warning("take %s is left out: its bodies lack joints that contacts need", take.name)
+            continue
         for actor in take.actors:
             groups = {"gender": genders[actor], "aggregate": "total"} | take_groups(take)
             result.append(Share(take.name, groups, record["frames"] / record["fps"], contact_seconds(record, actor)))

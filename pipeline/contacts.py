@@ -11,6 +11,7 @@ the other hand: a hand cannot reach the elbow that carries it. Cross-contacts ar
 hands is listed once, as the first actor's.
 """
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +24,13 @@ from pipeline.bvh import Motion, load_bvh
 from pipeline.config import Contacts
 from pipeline.errors import InputError
 from pipeline.files import write_json
+from pipeline.joint_map import missing_joints
 from pipeline.joints import SIDES
 from pipeline.skeleton import forward_kinematics, require
 from pipeline.takes import actor_of
 
+log = logging.getLogger("interact")
+NEEDED_JOINTS = ["Head", *(f"{side}{part}" for side in SIDES for part in ("Arm", "ForeArm", "Hand"))]
 FOREARM = 0.44
 """Length of a forearm as a share of the arm from shoulder to wrist (0.146 and 0.186 of stature for forearm and upper arm; Winter 2009, figure
 4.1): skeletons place elbows and wrists differently, and the whole arm says more of a body's size than one bone."""
@@ -85,8 +89,7 @@ def gap(one: Part, other: Part) -> np.ndarray:
 
 def body_of(motion: Motion) -> Body:
     """The parts of a body; InputError names joints that it lacks and frames with NaN."""
-    arms = [f"{side}{part}" for side in SIDES for part in ("Arm", "ForeArm", "Hand")]
-    head, *index = require(motion, ["Head", *arms])
+    head, *index = require(motion, NEEDED_JOINTS)
     world, turned = forward_kinematics(motion)
     if not np.isfinite(world).all():
         bad = ~np.isfinite(world).all((1, 2))
@@ -163,15 +166,20 @@ def find_contacts(motions: list[Motion], options: Contacts | None = None) -> lis
 
 
 def run(*, bvh: list[Path], out: Path, options: Contacts) -> None:
-    """Find the contacts of a take and write its JSON."""
+    """Find the contacts of a take and write its JSON; a take with a body that lacks head or arms has none, and `lacking` says so."""
     actors = [actor_of(path.stem) for path in bvh]
     motions = [load_bvh(path) for path in bvh]
-    try:
-        found = find_contacts(motions, options)
-    except InputError as error:
-        raise InputError(f"{bvh[0]}, {bvh[1]}: {error}") from None
+    lacking = {actor: missing for actor, motion in zip(actors, motions, strict=True) if (missing := missing_joints(motion, NEEDED_JOINTS))}
+    found: list[dict] = []
+    for actor, missing in lacking.items():
+        log.warning("actor %s: no contacts are looked for, the body lacks %s", actor, ", ".join(missing))
+    if not lacking:
+        try:
+            found = find_contacts(motions, options)
+        except InputError as error:
+            raise InputError(f"{bvh[0]}, {bvh[1]}: {error}") from None
     contacts = [contact | {"actor": actors[contact["actor"]], "of": actors[contact["of"]]} for contact in found]
-    write_json(out, {"actors": actors, "frames": motions[0].num_frames, "fps": motions[0].fps, "contacts": contacts})
+    write_json(out, {"actors": actors, "frames": motions[0].num_frames, "fps": motions[0].fps, "lacking": lacking, "contacts": contacts})
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -53,7 +53,7 @@ def test_a_download_is_taken_in_and_stays_as_it_is(project):
     assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
     assert sums(project / "interact") == before
     links = sorted(path.name for path in (project / "taken/dataset").rglob("*") if path.is_symlink())
-    assert links == sorted(f"20231101_{actor}_001.{end}" for actor in ("003", "005") for end in ("bvh", "npy", "wav"))
+    assert links == [*sorted(f"20231101_{actor}_001.{end}" for actor in ("003", "005") for end in ("bvh", "npy", "wav")), "actors.db"]
     assert planned(project, *targets, *config(root="taken")) == []
 
 

@@ -7,7 +7,7 @@ import pytest
 from commands import refused
 from tiny_shoot import ACTORS, BONES, Truth, make_motion
 
-from pipeline import actions, body, contacts, facing, rotations
+from pipeline import actions, body, facing, rotations
 from pipeline.bvh import load_bvh, save_bvh
 from pipeline.errors import InputError
 from pipeline.files import read_json
@@ -213,7 +213,6 @@ def test_joints_that_later_stages_need_are_those_that_they_ask_for():
     motion = release_body()
     calls = {
         "actions": lambda m: actions.label_actions(m),
-        "contacts": lambda m: contacts.body_of(m),
         "facing": lambda m: facing.looks(m),
         "features": lambda m: hips_frame(m.names, m.offsets_cm),
     }

@@ -43,7 +43,7 @@ def study(tmp_path):
         date, scenario = take.split("_")
         row = {"take": take, "date": date, "scenario": scenario, "actor_a": one, "actor_b": other}
         rows.append(dict.fromkeys(TAKE_COLUMNS, "") | row | {"emotion": emotion, "relationship": relationship})
-        record = {"actors": [one, other], "frames": num_frames, "fps": 30.0, "contacts": CONTACTS[take]}
+        record = {"actors": [one, other], "frames": num_frames, "fps": 30.0, "lacking": {}, "contacts": CONTACTS[take]}
         write_json(tmp_path / "contacts" / f"{take}.json", record)
     write_tsv(tmp_path / "takes.tsv", TAKE_COLUMNS, rows)
     with sqlite3.connect(tmp_path / "actors.db") as connection:
@@ -97,9 +97,18 @@ def test_the_tables_hold_seconds_and_minutes_per_hour_of_every_group(study, capl
     assert "actors.db has no gender for 1 of 4 actors, such as 004" in caplog.text and "Penguins (1)" in caplog.text
 
 
+def test_takes_whose_bodies_lack_joints_are_left_out(study, caplog):
+    path = study / "contacts" / "20260101_002.json"
+    write_json(path, {"actors": ["001", "003"], "frames": 900, "fps": 30.0, "lacking": {"003": ["LeftHand"]}, "contacts": []})
+    contact_table.main([str(a) for a in arguments(study)])
+    with open(study / "out" / "contacts.csv", newline="", encoding="utf-8") as f:
+        (whole,) = [row for row in csv.DictReader(f) if (row["contacts"], row["grouping"]) == ("self", "aggregate")]
+    assert whole["performances"] == str(2 * len(TAKES) - 2) and "take 20260101_002 is left out" in caplog.text
+
+
 def test_contacts_of_other_actors_are_refused(study, capsys):
     path = study / "contacts" / "20260101_002.json"
-    write_json(path, {"actors": ["001", "002"], "frames": 9, "fps": 30.0, "contacts": []})
+    write_json(path, {"actors": ["001", "002"], "frames": 9, "fps": 30.0, "lacking": {}, "contacts": []})
     refused(contact_table.main, arguments(study), capsys, "20260101_002.json: contacts of 001, 002, need those of 001, 003")
     path.unlink()
     refused(contact_table.main, arguments(study), capsys, "20260101_002.json: no such file", outputs=[study / "out" / "contacts.csv"])

@@ -153,8 +153,17 @@ def test_contacts_command_line(tmp_path, capsys):
     contacts.main(["--bvh", *map(str, paths), "--out", str(out)])
     record = read_json(out)
     contact = {"type": "hand-head", "actor": "002", "of": "001", "hand": "RightHand", "part": "Head", "start": 0, "stop": 80}
-    assert record == {"actors": ["001", "002"], "frames": 80, "fps": 30.0, "contacts": [contact]}
+    assert record == {"actors": ["001", "002"], "frames": 80, "fps": 30.0, "lacking": {}, "contacts": [contact]}
     out.unlink()
     refused(contacts.main, ["--bvh", paths[0], tmp_path / "20260101_003_001.bvh", "--out", out], capsys, "no such file", outputs=[out])
     save_bvh(paths[1], actor(70))
     refused(contacts.main, ["--bvh", *paths, "--out", out], capsys, "20260101_002_001.bvh: contacts: got 80 frames", outputs=[out])
+
+
+def test_a_body_without_hands_has_no_contacts_and_stops_nothing(tmp_path, caplog):
+    paths = [tmp_path / "20260101_001_001.bvh", tmp_path / "20260101_002_001.bvh"]
+    for path, body, name in zip(paths, (actor(), actor(x=150)), ("LeftHand", "Paw"), strict=True):
+        save_bvh(path, replace(body, names=[name if joint == "LeftHand" else joint for joint in body.names]))
+    contacts.main(["--bvh", *map(str, paths), "--out", str(tmp_path / "c.json")])
+    record = read_json(tmp_path / "c.json")
+    assert record["lacking"] == {"002": ["LeftHand"]} and record["contacts"] == [] and "the body lacks LeftHand" in caplog.text

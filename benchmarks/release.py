@@ -53,7 +53,7 @@ def measure(folder: Path, arguments: argparse.Namespace) -> None:
         make_rig(rig, np.random.default_rng(0))
     project = make_project(folder)
     begin = time.perf_counter()
-    keys = [f"dataset={download.resolve()}", f"rig={Path(rig).resolve()}", "root=out"]
+    keys = [f"dataset={download.resolve()}", f"rig={Path(rig).resolve()}", "root=out", *arguments.config]
     command = [sys.executable, "-m", "snakemake", "--cores", str(arguments.cores), "all", "--config", *keys]
     result = subprocess.run(command, cwd=project, capture_output=True, text=True)
     told(f"snakemake all: exit code {result.returncode}")
@@ -71,6 +71,7 @@ def main() -> None:
     parser.add_argument("--fps", type=int, default=30, help="rate of its bodies (default: 30)")
     parser.add_argument("--cores", type=int, default=2, help="cores of the workflow (default: 2)")
     parser.add_argument("--rig", type=Path, help="rig for face metrics (default: a random one)")
+    parser.add_argument("--config", nargs="*", default=[], metavar="KEY=VALUE", help="more of the config, such as 'face_model={audio: mel}'")
     parser.add_argument("--keep", type=Path, help="folder to work in, kept (default: a temporary one)")
     arguments = parser.parse_args()
     if arguments.keep:

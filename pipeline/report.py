@@ -3,8 +3,8 @@
     python -m pipeline.report take --sync S.json --microphones A.wav B.wav --voices A.wav B.wav --actions A.npy B.npy ... --out TAKE.png
     python -m pipeline.report body --bvh A.bvh B.bvh --reports A.json B.json --out TAKE.png
     python -m pipeline.report face --face A.mesh.h5 B.mesh.h5 --rig A.npz B.npz --reports A.json B.json --out TAKE.png
-    python -m pipeline.report sync --sync *.json --out sync.csv --out-page sync.html
-    python -m pipeline.report residuals --fits *.json --out residuals.png
+    python -m pipeline.report sync --takes takes.tsv --sync FOLDER --out sync.csv --out-page sync.html
+    python -m pipeline.report residuals --takes takes.tsv --fits FOLDER --out residuals.png
     python -m pipeline.report losses --runs RUNS --out losses.png
     python -m pipeline.report accuracy --table accuracy.csv --out accuracy.html
 
@@ -26,6 +26,7 @@ from pipeline.errors import InputError
 from pipeline.files import read_json, whole
 from pipeline.report_figure import pyplot, save
 from pipeline.sync_file import kinds_of
+from pipeline.takes import read_takes
 
 MODELS = ("face", "body_lower", "body_upper")
 SYNC_COLUMNS = (
@@ -113,9 +114,9 @@ def running_mean(values: np.ndarray, width: int) -> np.ndarray:
     return (total - np.concatenate([np.zeros(min(width, len(values))), total[:-width]])) / count
 
 
-def run_sync(*, sync: list[Path], out: Path, out_page: Path) -> None:
+def run_sync(*, takes: Path, sync: Path, out: Path, out_page: Path) -> None:
     """Write the table of all streams as CSV and as a page."""
-    rows = [row for path in sync for row in sync_rows(read_json(path))]
+    rows = [row for take in read_takes(takes) for row in sync_rows(read_json(sync / f"{take.name}.json"))]
     with whole(out) as temporary, open(temporary, "w", newline="", encoding="utf-8") as f:
         writer = csv.DictWriter(f, SYNC_COLUMNS, lineterminator="\n")
         writer.writeheader()
@@ -137,9 +138,9 @@ def run_accuracy(*, table: Path, out: Path) -> None:
         temporary.write_text(page("Accuracy against the truth", *by_performance(rows)), encoding="utf-8")
 
 
-def run_residuals(*, fits: list[Path], out: Path) -> None:
+def run_residuals(*, takes: Path, fits: Path, out: Path) -> None:
     """Draw the residuals of all fits; fits without one (weights that were recorded as such) are counted in the title."""
-    reports = [read_json(path) for path in fits]
+    reports = [read_json(fits / f"{name}.json") for take in read_takes(takes) for name in take.performances]
     fitted = [r for r in reports if "residual_rms_cm" in r]
     plt = pyplot()
     fig, ax = plt.subplots(figsize=(max(7.0, min(16.0, 1.5 + 0.3 * len(fitted))), 4.5), layout="constrained")
@@ -195,11 +196,13 @@ def main(argv: list[str] | None = None) -> None:
         report_face.add_arguments(parser)
     elif name == "sync":
         run = run_sync
-        parser.add_argument("--sync", type=Path, nargs="+", required=True, help="sync JSON of every take")
+        parser.add_argument("--takes", type=Path, required=True, help="takes.tsv of the dataset")
+        parser.add_argument("--sync", type=Path, required=True, help="folder of the takes' sync JSONs")
         parser.add_argument("--out-page", type=Path, required=True, help="HTML page to write")
     elif name == "residuals":
         run = run_residuals
-        parser.add_argument("--fits", type=Path, nargs="+", required=True, help="JSON of every fit")
+        parser.add_argument("--takes", type=Path, required=True, help="takes.tsv of the dataset")
+        parser.add_argument("--fits", type=Path, required=True, help="folder of the performances' fit JSONs")
     elif name == "losses":
         run = run_losses
         parser.add_argument("--runs", type=Path, required=True, help="folder of the three runs")

@@ -28,7 +28,7 @@ from pipeline.errors import InputError
 from pipeline.files import read_json, read_tsv, sha256, whole, write_json
 from pipeline.shard_file import ALIGNMENT, FORMAT_VERSION, STREAMS, TAKE_FIELDS, UNITS, text_frames
 from pipeline.shard_plan import extend
-from pipeline.takes import Take, dataset_takes
+from pipeline.takes import Take, dataset_takes, read_takes
 
 
 @dataclass(frozen=True)
@@ -209,10 +209,12 @@ def run_build(*, dataset: Path, annotations: Path, features: Path, takes: list[s
     build(parts, splits, out, compression=options.compression, chunk_frames=options.chunk_frames)
 
 
-def run_plan(*, takes: list[str], out: Path, options: Shards) -> None:
-    """Write the shard plan; groups of a plan that is already there stay."""
+def run_plan(*, takes: list[str] | None, table: Path | None, out: Path, options: Shards) -> None:
+    """Write the shard plan of named takes, or of those of a takes.tsv; groups of a plan that is already there stay."""
+    if table:
+        takes = [take.name for take in read_takes(table)]
     frozen = read_json(out) if out.exists() else []
-    write_json(out, extend(takes, frozen, options.takes_per_shard))
+    write_json(out, extend(takes or [], frozen, options.takes_per_shard))
 
 
 def _command(name: str, section=None):
@@ -229,7 +231,9 @@ def main(argv: list[str] | None = None) -> None:
     run: Callable[..., None]
     if name == "plan":
         parser, run = _command(name, Shards), run_plan
-        parser.add_argument("--takes", nargs="+", required=True, help="all takes")
+        given = parser.add_mutually_exclusive_group(required=True)
+        given.add_argument("--takes", nargs="+", help="all takes")
+        given.add_argument("--table", type=Path, help="takes.tsv that lists them")
         parser.add_argument("--out", type=Path, required=True, help="plan (JSON list of lists of takes); one that exists is extended")
     elif name == "build":
         parser, run = _command(name, Shards), run_build

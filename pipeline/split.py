@@ -49,22 +49,13 @@ def assign(takes: list[dict], frozen: dict[str, str], *, test_share: float, seed
     return result
 
 
-def run(*, takes: Path | None, assigned: list[str] | None, out: Path, seed: int, options) -> None:
+def run(*, takes: Path, out: Path, seed: int, options) -> None:
     """Write split.tsv; takes that an existing one names and that are not among `takes` keep their rows."""
     from pipeline.files import read_tsv, write_tsv
     from pipeline.takes import read_takes
 
     frozen = {row["take"]: row.get("split", "") for row in read_tsv(out)[1]} if out.exists() else {}
-    if takes is not None:
-        found = assign([take.row for take in read_takes(takes)], frozen, test_share=options.test_share, seed=seed)
-    else:
-        found = {}
-        for pair in assigned or []:
-            name, _, value = pair.partition("=")
-            if value not in VALUES:
-                raise InputError(f"split: {pair!r} among --assigned, need TAKE=train or TAKE=test; correct it")
-            found[name] = value
-    rows = frozen | found
+    rows = frozen | assign([take.row for take in read_takes(takes)], frozen, test_share=options.test_share, seed=seed)
     write_tsv(out, ["take", "split"], [{"take": name, "split": rows[name]} for name in sorted(rows)])
 
 
@@ -86,9 +77,7 @@ def main(argv: list[str] | None = None) -> None:
         stage.execute(parser, split_check.run, argv[1:])
         return
     parser = stage.parser(__doc__, section=Split)
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--takes", type=Path, help="takes.tsv; the rule is applied")
-    source.add_argument("--assigned", nargs="*", metavar="TAKE=SPLIT", help="the outcome, where it is known already")
+    parser.add_argument("--takes", type=Path, required=True, help="takes.tsv; the rule is applied")
     parser.add_argument("--seed", type=int, default=0, help="seed of the rule (default: 0)")
     parser.add_argument("--out", type=Path, required=True, help="split.tsv to write; one that exists is extended, its takes stay as they are")
     stage.execute(parser, run, argv)

@@ -140,6 +140,11 @@ class Study:
             takes = dataset_takes(Path(self.config.dataset or ""), exclude=self.config.exclude)
         return {take.name: take for take in sorted(takes, key=lambda take: take.name)}
 
+    @property
+    def takes_table(self) -> str:
+        """The takes.tsv that says which takes there are: that of the shoot, or the one that a download gets."""
+        return f"{self.dataset if self.config.dataset else self.shoot}/takes.tsv"
+
     @cached_property
     def take_of(self) -> dict[str, Take]:
         """The take of each performance."""

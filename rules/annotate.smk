@@ -155,7 +155,7 @@ rule quality:
 # split.tsv is updated, never deleted: what it once said of a take stays
 rule split:
     input:
-        takes=[] if study.simulated else (f"{study.shoot}/takes.tsv" if not study.config.dataset else []),
+        takes=study.takes_table,
         code=code("pipeline.split"),
     output:
         update(f"{ROOT}/annotations/split.tsv"),
@@ -169,6 +169,7 @@ rule split:
     resources:
         mem_mb=200,
     params:
-        split=[f"{name}={split}" for name, split in study.split.items()],
+        seed=study.config.seed,
+        options=flags(study.config.split),
     shell:
-        "python -m pipeline.split --assigned {params.split} --out {output:q} > {log:q} 2>&1"
+        "python -m pipeline.split --takes {input.takes:q} --seed {params.seed} --out {output:q} {params.options} > {log:q} 2>&1"

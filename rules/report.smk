@@ -106,6 +106,7 @@ if not study.config.dataset:
 
     rule report_sync:
         input:
+            takes=f"{study.dataset}/takes.tsv",
             sync=expand(f"{ROOT}/annotations/sync/{{take}}.json", take=study.takes),
             code=code("pipeline.report"),
         output:
@@ -132,8 +133,10 @@ if not study.config.dataset:
         threads: 1
         resources:
             mem_mb=300,
+        params:
+            sync=input_folder("sync"),
         shell:
-            "python -m pipeline.report sync --sync {input.sync:q} --out {output.table:q} --out-page {output.page:q} > {log:q} 2>&1"
+            "python -m pipeline.report sync --takes {input.takes:q} --sync {params.sync:q} --out {output.table:q} --out-page {output.page:q} > {log:q} 2>&1"
 
     rule report_body:
         input:
@@ -189,6 +192,7 @@ if not study.config.dataset:
 
     rule report_residuals:
         input:
+            takes=f"{study.dataset}/takes.tsv",
             fits=expand(f"{ROOT}/annotations/fit/{{name}}.json", name=study.performances),
             code=code("pipeline.report"),
         output:
@@ -208,8 +212,10 @@ if not study.config.dataset:
         threads: 1
         resources:
             mem_mb=400,
+        params:
+            fits=input_folder("fits"),
         shell:
-            "python -m pipeline.report residuals --fits {input.fits:q} --out {output:q} > {log:q} 2>&1"
+            "python -m pipeline.report residuals --takes {input.takes:q} --fits {params.fits:q} --out {output:q} > {log:q} 2>&1"
 
 
 if study.simulated:

@@ -4,6 +4,7 @@
 # plan.json is updated, never deleted: a shard keeps its takes, new takes make new shards
 rule shard_plan:
     input:
+        takes=study.takes_table,
         code=code("pipeline.shard_plan"),
     output:
         update(f"{ROOT}/shards/plan.json"),
@@ -17,10 +18,9 @@ rule shard_plan:
     resources:
         mem_mb=200,
     params:
-        takes=list(study.takes),
         options=flags(study.config.shards),
     shell:
-        "python -m pipeline.shards plan --takes {params.takes} --out {output:q} {params.options} > {log:q} 2>&1"
+        "python -m pipeline.shards plan --table {input.takes:q} --out {output:q} {params.options} > {log:q} 2>&1"
 
 
 rule shards:

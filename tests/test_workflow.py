@@ -1,11 +1,12 @@
 """The whole workflow on a two-take simulated shoot with tiny models: run, run again, edit a module, bad tables."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from workflow_project import planned, snakemake
+from workflow_project import make_project, planned, snakemake
 
 from pipeline.takes import TAKE_COLUMNS
 
@@ -106,3 +107,20 @@ def test_a_mistake_in_the_tables_is_one_line_and_exit_code_2(project, tmp_path, 
     assert result.returncode == 2
     assert result.stderr.strip().splitlines()[-1].startswith(f"error: {tmp_path / 'takes.tsv'}") and line in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_no_command_grows_with_the_number_of_takes(tmp_path):
+    """A command is one argument of the shell, which holds 128 KiB: 1,500 takes once were too many for a list of their files."""
+    longest = []
+    for num_takes in (24, 72):
+        project = make_project(tmp_path / str(num_takes), config=f"simulate: {{num_takes: {num_takes}}}\n")
+        result = snakemake(project, "-n", "-p", "all")
+        assert result.returncode == 0, result.stdout + result.stderr
+        rules: dict[str, int] = {}
+        for command in re.findall(r"python -m [^\n]*", result.stdout + result.stderr):
+            name = " ".join(command.split()[2:4])
+            rules[name] = max(rules.get(name, 0), len(command))
+        longest.append(rules)
+    few, many = longest
+    grown = {name for name, length in many.items() if length > few[name] + 200}
+    assert grown <= {"models.generate --runs"}, "held-out takes are named one by one, an eighth of all"

@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -63,7 +64,8 @@ def test_half_of_the_capture_is_refused(labels, streams, capsys):
 def test_sync_rows_say_what_lies_outside_the_window(captured, tmp_path):
     files = sorted((captured / "annotations" / "sync").glob("*.json"))
     out, page = tmp_path / "sync.csv", tmp_path / "sync.html"
-    call(["sync", "--sync", *files, "--out", out, "--out-page", page])
+    table = captured / "dataset" / "takes.tsv"
+    call(["sync", "--takes", table, "--sync", files[0].parent, "--out", out, "--out-page", page])
     with open(out, newline="") as f:
         rows = list(csv.DictReader(f))
     assert list(rows[0]) == report.SYNC_COLUMNS and len(rows) == 6 * len(files) == page.read_text().count("<tr><td>")
@@ -78,14 +80,14 @@ def test_sync_rows_say_what_lies_outside_the_window(captured, tmp_path):
 
 
 def test_residuals_are_drawn_and_fits_without_one_left_out(captured, tmp_path):
-    fits = sorted((captured / "annotations" / "fit").glob("*.json"))
-    out = tmp_path / "residuals.png"
-    call(["residuals", "--fits", *fits, "--out", out])
+    fits, table, out = tmp_path / "fits", captured / "dataset" / "takes.tsv", tmp_path / "residuals.png"
+    shutil.copytree(captured / "annotations" / "fit", fits)
+    call(["residuals", "--takes", table, "--fits", fits, "--out", out])
     first = out.read_bytes()
-    write_json(tmp_path / "weights.json", {"performance": "20260101_003_009", "source": "csv"})
-    call(["residuals", "--fits", *fits, tmp_path / "weights.json", "--out", out])
-    assert out.read_bytes() != first, "the title counts it"
-    call(["residuals", "--fits", tmp_path / "weights.json", "--out", out])
+    for i, path in enumerate(sorted(fits.glob("*.json"))):
+        write_json(path, {"performance": path.stem, "source": "csv"})
+        call(["residuals", "--takes", table, "--fits", fits, "--out", out])
+        assert i or out.read_bytes() != first, "the title counts it"
     assert height_of(out) > 200
 
 

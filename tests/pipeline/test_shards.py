@@ -14,8 +14,10 @@ from pipeline.clock import sample_of
 from pipeline.config import Shards
 from pipeline.errors import InputError
 from pipeline.features import read_wav, resample
+from pipeline.files import write_tsv
 from pipeline.shard_plan import extend, plan
 from pipeline.skeleton import forward_kinematics
+from pipeline.takes import TAKE_COLUMNS
 
 SPLITS = {"20260101_001": "train", "20260101_002": "test", "20260102_001": "train"}
 
@@ -373,5 +375,11 @@ def test_command_line_plan(tmp_path, capsys):
     shards.main(["plan", "--takes", "b", "a", "c", "--takes-per-shard", "2", "--out", str(out)])
     shards.main(["plan", "--takes", "0", "a", "--takes-per-shard", "2", "--out", str(out)])
     assert json.loads(out.read_text()) == [["a", "b"], ["c"], ["0"]]
+    rows = [
+        dict.fromkeys(TAKE_COLUMNS, "") | {"take": f"20260101_{s}", "date": "20260101", "scenario": s, "actor_a": "1", "actor_b": "2"} for s in "21"
+    ]
+    write_tsv(tmp_path / "takes.tsv", TAKE_COLUMNS, rows)
+    shards.main(["plan", "--table", str(tmp_path / "takes.tsv"), "--out", str(out)])
+    assert json.loads(out.read_text())[-1] == ["20260101_1", "20260101_2"]
     with pytest.raises(SystemExit):
         shards.main(["pack"])

@@ -9,8 +9,9 @@ the same numbers as memory-mapped .npy files, one a stream, as shards compressed
 webdataset tars with a window a sample. Then, in one process after the other, on warm files:
 
 windows     150 frames of body, root, face and mel at random, by plain slices, repeated in turns: medians and ratios to .npy
-loader      batches of 32 windows through torch's DataLoader with 0, 2 and 4 workers: models.data.Windows, a Dataset over the .npy
-            that does the same work, and webdataset with a shuffle buffer of 1,000 windows (it reads in order)
+loader      batches of 32 windows: models.data.loader with 0, 2 and 4 threads, and through torch's DataLoader with as many
+            processes the same Dataset (`shards, p`), one over the .npy that does the same work item by item, and webdataset
+            with a shuffle buffer of 1,000 windows (it reads in order)
 memory      of all processes of a loader after 200 batches, at each number of hours: private memory, and pages of the files
             that are mapped (the system takes those back when it needs them)
 size        bytes an hour of two people, and the seconds that the builder takes for it
@@ -210,16 +211,21 @@ def tar_loader(folder: Path, workers: int):
 
 
 def loader_of(kind: str, folder: Path, num_batches: int, workers: int):
-    """A DataLoader of batches of BATCH windows."""
+    """Batches of BATCH windows."""
+    from torch.utils.data import DataLoader
+
     from models import data
 
     if kind == "tar":
         return tar_loader(folder, workers)
+    order = {"seed": 0, "first_step": 0, "last_step": num_batches}
     if kind == "npy":
         windows = npy_windows(folder)
     else:
-        windows = data.Windows(open_shards(folder / kind), window=WINDOW, stride=STRIDE, streams=STREAMS, actors=["001", "002"])
-    return data.loader(windows, batch_size=BATCH, seed=0, first_step=0, last_step=num_batches, workers=workers)
+        windows = data.Windows(open_shards(folder / "shards"), window=WINDOW, stride=STRIDE, streams=STREAMS, actors=["001", "002"])
+    if kind == "shards":
+        return data.loader(windows, batch_size=BATCH, workers=workers, **order)
+    return DataLoader(windows, batch_sampler=data.Batches(len(windows), BATCH, **order), collate_fn=data.collate, num_workers=workers)
 
 
 def child(kind: str, folder: Path, workers: int, num_batches: int) -> None:
@@ -264,7 +270,7 @@ def in_a_process(kind: str, folder: Path, workers: int, num_batches: int) -> tup
 
 def measure_loaders(folder: Path, workers: list[int], num_repeats: int, num_batches: int) -> None:
     """Windows a second through DataLoaders, in turns."""
-    kinds = ["shards", "npy"]
+    kinds = ["shards", "shards, p", "npy"]
     try:
         import webdataset  # noqa: F401
     except ImportError:
@@ -278,7 +284,7 @@ def measure_loaders(folder: Path, workers: list[int], num_repeats: int, num_batc
                 rates[kind].append(in_a_process(kind, folder, count, num_batches)[0])
         for kind in kinds:
             ratio = np.median(np.array(rates["shards"]) / np.array(rates[kind]))
-            print(f"loader   {kind:8}{count} workers{np.median(rates[kind]):10.0f} windows a second   shards are {ratio:.2f} x as fast")
+            print(f"loader   {kind:10}{count} workers{np.median(rates[kind]):10.0f} windows a second   shards are {ratio:.2f} x as fast")
 
 
 def from_run(run: Path) -> None:

@@ -5,12 +5,14 @@ window by window, so memory does not grow with the dataset; the index holds one 
 """
 
 import logging
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from pipeline.errors import InputError
 from pipeline.pose import relative_root
@@ -164,11 +166,25 @@ def collate(items: dict[str, np.ndarray] | list[dict[str, np.ndarray]]) -> dict[
     return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in batch.items()}
 
 
-def loader(windows: Windows, *, batch_size: int, seed: int, first_step: int, last_step: int, workers: int = 0) -> DataLoader:
-    """Batches of the steps first_step .. last_step - 1, in order."""
+def loader(windows: Windows, *, batch_size: int, seed: int, first_step: int, last_step: int, workers: int = 0) -> Iterator[dict[str, torch.Tensor]]:
+    """Batches of the steps first_step .. last_step - 1, in order; `workers` threads read ahead.
+
+    Threads, not processes: rows are copied out of mapped files without Python's lock, and a process would have to hand
+    every batch over, which costs more than reading it (benchmarks/shards.py).
+    """
     batches = Batches(len(windows), batch_size, seed=seed, first_step=first_step, last_step=last_step)
-    own = torch.Generator().manual_seed(seed)  # a loader without one draws from the global generator
-    return DataLoader(windows, batch_sampler=batches, collate_fn=collate, num_workers=workers, generator=own, persistent_workers=False)
+    if not workers:
+        for numbers in batches:
+            yield collate(windows.__getitems__(numbers))
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future] = deque()
+        for numbers in batches:
+            waiting.append(pool.submit(windows.__getitems__, numbers))
+            if len(waiting) > 2 * workers:
+                yield collate(waiting.popleft().result())
+        while waiting:
+            yield collate(waiting.popleft().result())
 
 
 def speech_folder(shards: Path, given: Path | None) -> Path:

@@ -72,7 +72,7 @@ def optimise(state: State, engine, representation: Representation, windows: Wind
     log_every = max(1, options.steps // MAX_LOG_LINES)
     half = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=options.precision == "bfloat16")
     with open(live_log, "a") as lines:
-        for batch in stage.progress(batches, label=f"train {representation.model}", total=len(batches)):
+        for batch in stage.progress(batches, label=f"train {representation.model}", total=options.steps - state.step):
             seed = step_seed(options.seed, state.step)
             torch.manual_seed(seed)  # dropout
             generator = torch.Generator().manual_seed(seed)

@@ -331,7 +331,7 @@ class Training(Section):
     seed: int = Field(default=0, ge=0, description="seed of weights, windows and noise")
     device: str = Field(default="auto", description="torch device; auto takes a GPU where there is one")
     precision: Literal["float32", "bfloat16"] = Field(default="float32", description="type of the arithmetic in training; bfloat16 is faster on GPUs")
-    workers: int = Field(default=0, ge=0, description="processes that read windows; 0 reads in the training process")
+    workers: int = Field(default=0, ge=0, description="threads that read windows ahead; 0 reads between the steps")
 
 
 class FaceModel(Training):

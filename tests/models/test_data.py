@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+from torch.utils.data import DataLoader
 
 from models import data
 from pipeline.errors import InputError
@@ -81,8 +82,18 @@ def test_windows_travel_to_workers(shards):
 
 def test_loader_is_the_same_with_workers(shards):
     found = windows(shards, streams=("mel",))
-    batches = [list(data.loader(found, batch_size=3, seed=1, first_step=2, last_step=5, workers=workers)) for workers in (0, 1)]
-    assert all(np.array_equal(a["mel"], b["mel"]) for a, b in zip(*batches, strict=True))
+    alone, threads = (list(data.loader(found, batch_size=3, seed=1, first_step=2, last_step=15, workers=workers)) for workers in (0, 2))
+    sampler = data.Batches(len(found), 3, seed=1, first_step=2, last_step=15)
+    processes = list(DataLoader(found, batch_sampler=sampler, collate_fn=data.collate, num_workers=2))
+    for a, b, c in zip(alone, threads, processes, strict=True):
+        assert np.array_equal(a["mel"], b["mel"]) and np.array_equal(a["mel"], c["mel"])
+
+
+def test_a_fault_in_a_thread_reaches_the_trainer(shards, monkeypatch):
+    found = windows(shards, streams=("mel",))
+    monkeypatch.setattr(data, "_rows", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        list(data.loader(found, batch_size=3, seed=1, first_step=0, last_step=5, workers=2))
 
 
 def test_takes_that_are_too_short(shards, caplog):

@@ -229,6 +229,21 @@ class Study:
 
         return files
 
+    def check_named_files(self) -> None:
+        """InputError where files are missing that the config asks for; Snakemake would keep outputs of another config in silence."""
+        options, text = self.config.separation, self.config.transcripts.text
+        if text:
+            need = [f"{text}/{name}.txt" for name in self.performances]
+            _need_all(need, "transcripts.text", "write what the actor says, or leave transcripts.text out")
+        if options.method == "visualvoice" and not self.config.dataset:
+            if not options.checkpoints:
+                raise InputError(
+                    "config: separation.method visualvoice needs separation.checkpoints, the folder that python -m models.visualvoice convert writes"
+                )
+            stems = [f"{self.shoot}/{self.take_of[name].name}/{name}" for name in self.performances]
+            hint = "make it with python -m pipeline.mouth_crop, or choose another separation.method"
+            _need_all([f"{stem}.{kind}" for stem in stems for kind in ("mouth.npz", "face.npy")], "separation.method visualvoice", hint)
+
     @property
     def separation_files(self) -> list[str]:
         """What the separation method reads beside the take: the weights of its network, and the networks' code."""
@@ -394,6 +409,12 @@ class Study:
         return {f"shard-{i:03d}": group for i, group in enumerate(groups) if group}
 
 
+def _need_all(paths: list[str], key: str, hint: str) -> None:
+    missing = [path for path in paths if not Path(path).exists()]
+    if missing:
+        raise InputError(f"config: {key} needs {missing[0]}, which is not there{f' (and {len(missing) - 1} more)' if missing[1:] else ''}; {hint}")
+
+
 def _end(line: str) -> NoReturn:
     print(f"error: {line}", file=sys.stderr)
     sys.exit(2)
@@ -404,6 +425,7 @@ def open_study(values: dict) -> Study:
     try:
         study = Study(values)
         study.split, study.shards, study.lip_acc  # noqa: B018 - read now, so that mistakes in the tables show before any job starts
+        study.check_named_files()
         return study
     except InputError as error:
         _end(str(error))

@@ -63,3 +63,19 @@ def test_after_excluding_it_the_run_completes(project):
     assert not [path for path in (project / "out/dataset").rglob("*_002.*")], "streams of the excluded take stay in the dataset"
     told = status(project)
     assert told.returncode == 0 and "2 of 2 takes done, 0 failed" in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("key", "line"),
+    [
+        ("separation={method: visualvoice}", "separation.method visualvoice needs separation.checkpoints"),
+        (
+            "separation={method: visualvoice, checkpoints: vv}",
+            ".mouth.npz, which is not there (and ",
+        ),
+        ("transcripts={text: texts}", "transcripts.text needs texts/20260101_001_001.txt, which is not there (and "),
+    ],
+)
+def test_files_that_the_config_asks_for_are_missed_before_any_job(project, key, line):
+    result = snakemake(project, "all", "-n", "--config", "shoot=shoot", "root=out", key)
+    assert result.returncode == 2 and line in result.stderr

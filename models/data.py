@@ -44,28 +44,6 @@ def read_text(shard: Shard, start: int, stop: int) -> tuple[np.ndarray, np.ndarr
     return result, spoken
 
 
-def read(shard: Shard, span: TakeSpan, streams: tuple[str, ...], start: int, stop: int) -> dict[str, np.ndarray]:
-    """Streams of the frames start:stop of a take, as a batch's item has them.
-
-    `root` comes as `relative` (T, 2, 4), derived with the frame before the window, so that a window's first row is what
-    the same frame has in any other window. `text` brings `spoken`.
-    """
-    a, b = span.start_frame + start, span.start_frame + stop
-    item = {}
-    for name in streams:
-        if name == "root":
-            before = int(start > 0)
-            root = np.asarray(shard["root"][a - before : b], np.float64)
-            item["relative"] = np.stack([relative_root(root[:, k])[before:] for k in range(2)], 1).astype(np.float32)
-        elif name == "text":
-            item["text"], item["spoken"] = read_text(shard, a, b)
-        elif name == "speech":
-            item["speech"] = np.array(shard["speech"][a:b], np.float32)
-        else:
-            item[name] = np.array(shard[name][a:b])
-    return item
-
-
 def _rows(places: list[tuple[Shard, TakeSpan, int]], name: str, num_frames: int, *, before: int = 0) -> np.ndarray:
     """Rows (B, before + T, ...) of a stream from each place on, numbers as float32, and `before` rows ahead of it.
 
@@ -88,6 +66,25 @@ def _relative(places: list[tuple[Shard, TakeSpan, int]], num_frames: int) -> np.
         if start == 0:  # a take's first frame has no predecessor: it repeats the deltas of the second, as in `relative_root`
             row[:, :1, :3] = row[:, 1:2, :3]
     return np.moveaxis(relative, 1, 2).astype(np.float32)
+
+
+def read(places: list[tuple[Shard, TakeSpan, int]], streams: tuple[str, ...], num_frames: int) -> dict[str, np.ndarray]:
+    """Streams (B, T, ...) of windows of takes, each from the frame of its take that its place names: a batch, but for who acts.
+
+    `root` comes as `relative` (B, T, 2, 4), derived with the frame before the window, so that a window's first row is what
+    the same frame has in any other window. `text` brings `spoken`. Each row is copied once, from the file that is mapped
+    into the array of all windows.
+    """
+    batch: dict[str, np.ndarray] = {}
+    for name in streams:
+        if name == "root":
+            batch["relative"] = _relative(places, num_frames)
+        elif name == "text":
+            texts = [read_text(shard, span.start_frame + start, span.start_frame + start + num_frames) for shard, span, start in places]
+            batch["text"], batch["spoken"] = (np.stack(arrays) for arrays in zip(*texts, strict=True))
+        else:
+            batch[name] = _rows(places, name, num_frames)
+    return batch
 
 
 class Windows(Dataset):
@@ -121,17 +118,9 @@ class Windows(Dataset):
         return {name: array[0] for name, array in self.__getitems__([i]).items()}
 
     def __getitems__(self, numbers: list[int]) -> dict[str, np.ndarray]:
-        """A batch: each stream's rows are copied once, from the file that is mapped into the array of all windows."""
+        """A batch, with the numbers of its actors."""
         places = [self._place(i) for i in numbers]
-        batch: dict[str, np.ndarray] = {}
-        for name in self.streams:
-            if name == "root":
-                batch["relative"] = _relative(places, self.window)
-            elif name == "text":
-                texts = [read_text(shard, span.start_frame + start, span.start_frame + start + self.window) for shard, span, start in places]
-                batch["text"], batch["spoken"] = (np.stack(arrays) for arrays in zip(*texts, strict=True))
-            else:
-                batch[name] = _rows(places, name, self.window)
+        batch = read(places, self.streams, self.window)
         batch["actors"] = np.array([[self.actors.index(actor) for actor in (span.actor_a, span.actor_b)] for _, span, _ in places])
         return batch
 

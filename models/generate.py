@@ -91,7 +91,7 @@ def check_encoder(own: dict, need: dict, where: str) -> None:
 
 def scene_of(shard, span, streams: tuple[str, ...] = STREAMS) -> Scene:
     """The scene of a take in a shard; initial placement and skeletons are the real ones."""
-    batch = read(shard, span, streams, 0, span.stop_frame - span.start_frame)
+    batch = {name: array[0] for name, array in read([(shard, span, 0)], streams, span.stop_frame - span.start_frame).items()}
     start = np.asarray(shard["root"][span.start_frame], float)
     skeletons = [shard.skeleton(performance) for performance in span.performances]
     return Scene(span.take, span.performances, (span.actor_a, span.actor_b), batch, start, skeletons)

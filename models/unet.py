@@ -8,8 +8,6 @@ import torch
 from torch import Tensor, nn
 
 PUBLISHED_WIDTHS = (64, 128, 256, 512, 512, 512, 512, 512)
-FREQUENCY_FACTOR = 256
-"""Frequencies of the input are a multiple of this: eight halvings."""
 
 
 def _strided(inputs: int, outputs: int, time_stride: int) -> nn.Sequential:

@@ -20,7 +20,6 @@ FRAME_SECONDS = 0.01
 EARLY_SECONDS = 0.012
 """How early the frames of the model are: half a window of 25.6 ms. They are moved later by this much."""
 
-SILENCES = {"SIL", "+SPN+", "+NSN+"}
 VOWELS = {"AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW"}
 BILABIALS = {"P", "B", "M"}
 

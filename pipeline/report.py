@@ -23,7 +23,7 @@ import numpy as np
 
 from pipeline import report_body, report_face, report_take, stage
 from pipeline.errors import InputError
-from pipeline.files import read_json, whole
+from pipeline.files import read_json, whole, write_csv
 from pipeline.report_figure import pyplot, save
 from pipeline.sync_file import kinds_of
 from pipeline.takes import read_takes
@@ -117,10 +117,7 @@ def running_mean(values: np.ndarray, width: int) -> np.ndarray:
 def run_sync(*, takes: Path, sync: Path, out: Path, out_page: Path) -> None:
     """Write the table of all streams as CSV and as a page."""
     rows = [row for take in read_takes(takes) for row in sync_rows(read_json(sync / f"{take.name}.json"))]
-    with whole(out) as temporary, open(temporary, "w", newline="", encoding="utf-8") as f:
-        writer = csv.DictWriter(f, SYNC_COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(out, SYNC_COLUMNS, rows)
     with whole(out_page) as temporary:
         temporary.write_text(page("Sync of all streams", SYNC_COLUMNS, rows), encoding="utf-8")
 

@@ -24,6 +24,7 @@ from pipeline.config import Transcripts
 from pipeline.errors import InputError
 from pipeline.features import read_wav, resample
 from pipeline.files import write_json
+from pipeline.voice_quality import detect_speech
 
 log = logging.getLogger("interact")
 QUIET_DB = -60.0
@@ -96,8 +97,6 @@ def speech_activity(own: np.ndarray, other: np.ndarray | None, *, min_level_db: 
 
     own, other: audio (S,) at 16 kHz. The detector is Silero's, which faster-whisper carries. Levels are means of 50 ms.
     """
-    from faster_whisper.vad import VadOptions, get_speech_timestamps
-
     count = len(own) // HOP
 
     def power(audio: np.ndarray) -> np.ndarray:
@@ -107,9 +106,8 @@ def speech_activity(own: np.ndarray, other: np.ndarray | None, *, min_level_db: 
     speaks = np.zeros(count, bool)
     if not count:
         return speaks
-    options = VadOptions(threshold=0.35, min_silence_duration_ms=100, speech_pad_ms=60)
-    for span in get_speech_timestamps(np.asarray(own, np.float32), options):
-        speaks[span["start"] // HOP : span["end"] // HOP] = True
+    for start, end in detect_speech(own, threshold=0.35, min_speech_seconds=0.0, min_pause_seconds=0.1, pad_seconds=0.06):
+        speaks[round(start * AUDIO_RATE) // HOP : round(end * AUDIO_RATE) // HOP] = True
     here = power(own)
     speaks &= here > 10 ** (QUIET_DB / 10)
     return speaks if other is None else speaks & (here > power(other) * 10 ** (min_level_db / 10))

@@ -52,15 +52,23 @@ def clipped(audio: np.ndarray) -> np.ndarray:
     return result
 
 
-def detect_speech(audio: np.ndarray) -> Segments:
-    """Stretches in which somebody is heard to speak in audio (S,) float32 at 16 kHz."""
+def detect_speech(
+    audio: np.ndarray,
+    *,
+    threshold: float = 0.5,
+    min_speech_seconds: float = MIN_SPEECH_SECONDS,
+    min_pause_seconds: float = MIN_PAUSE_SECONDS,
+    pad_seconds: float = PAD_SECONDS,
+) -> Segments:
+    """Stretches in which somebody is heard to speak in audio (S,) float32 at 16 kHz; `threshold` is the detector's, in [0, 1]."""
     from faster_whisper.vad import get_speech_timestamps
 
     found = get_speech_timestamps(
         np.ascontiguousarray(audio, np.float32),
-        min_speech_duration_ms=int(1000 * MIN_SPEECH_SECONDS),
-        min_silence_duration_ms=int(1000 * MIN_PAUSE_SECONDS),
-        speech_pad_ms=int(1000 * PAD_SECONDS),
+        threshold=threshold,
+        min_speech_duration_ms=round(1000 * min_speech_seconds),
+        min_silence_duration_ms=round(1000 * min_pause_seconds),
+        speech_pad_ms=round(1000 * pad_seconds),
     )
     return [(segment["start"] / AUDIO_RATE, segment["end"] / AUDIO_RATE) for segment in found]
 

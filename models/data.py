@@ -5,6 +5,8 @@ window by window, so memory does not grow with the dataset; the index holds one 
 """
 
 import logging
+import math
+import weakref
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -44,46 +46,84 @@ def read_text(shard: Shard, start: int, stop: int) -> tuple[np.ndarray, np.ndarr
     return result, spoken
 
 
-def _rows(places: list[tuple[Shard, TakeSpan, int]], name: str, num_frames: int, *, before: int = 0) -> np.ndarray:
-    """Rows (B, before + T, ...) of a stream from each place on, numbers as float32, and `before` rows ahead of it.
+class Memory:
+    """Memory for arrays, used again once nothing refers to the array that had it, nor to any view or tensor of it.
 
-    Where a take has no row ahead, its first row stands in its place.
+    The system clears new memory page by page, which takes longer than copying a window into it (benchmarks/shards.py). What is
+    held is as much as was ever in use at one time.
     """
+
+    def __init__(self) -> None:
+        self._free: dict[int, list[memoryview]] = {}
+
+    def __reduce__(self):
+        return Memory, ()
+
+    def empty(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """An array whose values are arbitrary, as from numpy's function of that name."""
+        size = math.prod(shape) * dtype.itemsize
+        free = self._free.setdefault(size, [])
+        try:
+            memory = free.pop()
+        except IndexError:
+            memory = np.empty(size, np.uint8).data
+        flat = np.frombuffer(memory, np.uint8)  # no owner of its memory, so that views of it refer to it
+        weakref.finalize(flat, free.append, memory).atexit = False
+        return flat.view(dtype).reshape(shape)
+
+
+def _slice(shard: Shard, name: str, start: int, stop: int) -> torch.Tensor:
+    """Rows start .. stop - 1 of a stream, not copied where its file is mapped."""
+    return torch.from_numpy(shard[name][start:stop])
+
+
+def _join(pieces: list[torch.Tensor], out: np.ndarray) -> np.ndarray:
+    """`out` (B, T, ...), filled with pieces (T_i, ...) one after the other: one call, without Python's lock, for all of them."""
+    torch.cat(pieces, out=torch.from_numpy(out.reshape(-1, *out.shape[2:])))
+    return out
+
+
+def _rows(places: list[tuple[Shard, TakeSpan, int]], name: str, num_frames: int, memory: Memory) -> np.ndarray:
+    """Rows (B, T, ...) of a stream from each place on, numbers as float32."""
     first = places[0][0][name]
-    result = np.empty((len(places), before + num_frames, *first.shape[1:]), np.float32 if first.dtype.kind == "f" else first.dtype)
-    for out, (shard, span, start) in zip(result, places, strict=True):
-        a, ahead = span.start_frame + start, min(before, start)
-        out[before - ahead :] = shard[name][a - ahead : a + num_frames]
-        out[: before - ahead] = out[before - ahead]
-    return result
+    dtype = np.dtype(np.float32) if first.dtype.kind == "f" else first.dtype
+    starts = ((shard, span.start_frame + start) for shard, span, start in places)
+    pieces = [_slice(shard, name, a, a + num_frames) for shard, a in starts]
+    return _join(pieces, memory.empty((len(places), num_frames, *first.shape[1:]), dtype))
 
 
-def _relative(places: list[tuple[Shard, TakeSpan, int]], num_frames: int) -> np.ndarray:
-    """Relative roots (B, T, 2, 4) float32 of windows, derived with the frame before each window."""
-    root = np.moveaxis(_rows(places, "root", num_frames, before=1), 2, 1)
-    relative = relative_root(root)[:, :, 1:]
-    for row, (_, _, start) in zip(relative, places, strict=True):
-        if start == 0:  # a take's first frame has no predecessor: it repeats the deltas of the second, as in `relative_root`
-            row[:, :1, :3] = row[:, 1:2, :3]
-    return np.moveaxis(relative, 1, 2).astype(np.float32)
+def _relative(places: list[tuple[Shard, TakeSpan, int]], num_frames: int, memory: Memory) -> np.ndarray:
+    """Relative roots (B, T, 2, 4) float32 of windows, derived with the frame before each window; a take's first frame stands for that."""
+    pieces = []
+    for shard, span, start in places:
+        a = span.start_frame + start
+        before = a - 1 if start else a
+        pieces += [_slice(shard, "root", before, before + 1), _slice(shard, "root", a, a + num_frames)]
+    root = _join(pieces, memory.empty((len(places), 1 + num_frames, 2, 4), np.dtype(np.float32)))
+    relative = np.moveaxis(relative_root(np.moveaxis(root, 2, 1)), 1, 2)[:, 1:]
+    for rows, (_, _, start) in zip(relative, places, strict=True):
+        if not start:  # a take's first frame has no predecessor: it repeats the deltas of the second, as in `relative_root`
+            rows[:1, :, :3] = rows[1:2, :, :3]
+    return relative
 
 
-def read(places: list[tuple[Shard, TakeSpan, int]], streams: tuple[str, ...], num_frames: int) -> dict[str, np.ndarray]:
+def read(places: list[tuple[Shard, TakeSpan, int]], streams: tuple[str, ...], num_frames: int, memory: Memory | None = None) -> dict[str, np.ndarray]:
     """Streams (B, T, ...) of windows of takes, each from the frame of its take that its place names: a batch, but for who acts.
 
     `root` comes as `relative` (B, T, 2, 4), derived with the frame before the window, so that a window's first row is what
     the same frame has in any other window. `text` brings `spoken`. Each row is copied once, from the file that is mapped
-    into the array of all windows.
+    into the array of all windows, whose memory comes from `memory`.
     """
+    memory = memory or Memory()
     batch: dict[str, np.ndarray] = {}
     for name in streams:
         if name == "root":
-            batch["relative"] = _relative(places, num_frames)
+            batch["relative"] = _relative(places, num_frames, memory)
         elif name == "text":
             texts = [read_text(shard, span.start_frame + start, span.start_frame + start + num_frames) for shard, span, start in places]
             batch["text"], batch["spoken"] = (np.stack(arrays) for arrays in zip(*texts, strict=True))
         else:
-            batch[name] = _rows(places, name, num_frames)
+            batch[name] = _rows(places, name, num_frames, memory)
     return batch
 
 
@@ -95,6 +135,7 @@ class Windows(Dataset):
 
     def __init__(self, shards: list[Shard], *, window: int, stride: int, streams: tuple[str, ...], actors: list[str], split: str = "train"):
         self.takes, self.window, self.stride, self.streams, self.actors = takes_of(shards, split), window, stride, streams, actors
+        self.memory = Memory()
         lengths = np.array([span.stop_frame - span.start_frame for _, span in self.takes], np.int64)
         counts = np.maximum((lengths - window) // stride + 1, 0)
         self.ends = np.cumsum(counts)
@@ -120,7 +161,7 @@ class Windows(Dataset):
     def __getitems__(self, numbers: list[int]) -> dict[str, np.ndarray]:
         """A batch, with the numbers of its actors."""
         places = [self._place(i) for i in numbers]
-        batch = read(places, self.streams, self.window)
+        batch = read(places, self.streams, self.window, self.memory)
         batch["actors"] = np.array([[self.actors.index(actor) for actor in (span.actor_a, span.actor_b)] for _, span, _ in places])
         return batch
 

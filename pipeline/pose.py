@@ -57,18 +57,21 @@ def relative_root(root: np.ndarray) -> np.ndarray:
 
     The representation of Listen, Denoise, Action! (Alexanderson et al. 2023): with the heading h and Ry(h) the turn
     about y, (dx, dz)_t = Ry(h_t)^-1 (p_t - p_{t-1}), dh_t = h_t - h_{t-1} wrapped to [-pi, pi). Frame 0 has no
-    predecessor and repeats frame 1's deltas (zero where there is one frame).
+    predecessor and repeats frame 1's deltas (zero where there is one frame). float32 stays float32, which rounds the result by
+    less than the roots are rounded (1e-7 of a step), and costs half the time.
     """
-    root = np.asarray(root, float)
-    step = np.diff(root, axis=-2)
-    sine, cosine = np.sin(root[..., 1:, 3]), np.cos(root[..., 1:, 3])
-    result = np.zeros_like(root)
-    result[..., 1:, 0] = cosine * step[..., 0] - sine * step[..., 2]
-    result[..., 1:, 1] = sine * step[..., 0] + cosine * step[..., 2]
-    result[..., 1:, 2] = (step[..., 3] + np.pi) % (2 * np.pi) - np.pi
-    if root.shape[-2] > 1:
+    root = np.asarray(root)
+    dtype = np.float32 if root.dtype == np.float32 else np.float64
+    x, y, z, heading = np.ascontiguousarray(np.moveaxis(root, -1, 0), dtype)
+    dx, dz, turn = np.diff(x), np.diff(z), np.diff(heading)
+    sine, cosine = np.sin(heading[..., 1:]), np.cos(heading[..., 1:])
+    result = np.zeros((*x.shape, 4), dtype)
+    result[..., 1:, 0] = cosine * dx - sine * dz
+    result[..., 1:, 1] = sine * dx + cosine * dz
+    result[..., 1:, 2] = turn - 2 * np.pi * np.floor((turn + np.pi) / (2 * np.pi))  # several times faster than %
+    if x.shape[-1] > 1:
         result[..., 0, :3] = result[..., 1, :3]
-    result[..., 3] = root[..., 1]
+    result[..., 3] = y
     return result
 
 

@@ -154,7 +154,9 @@ class Shard:
         offset = dataset.id.get_offset()
         if dataset.chunks is not None or offset is None:
             return dataset
-        self._maps[name] = np.memmap(path, dataset.dtype, "r", offset, dataset.shape)
+        # mode c: the file is only read, what is written to the array stays in this process; torch takes no read-only memory.
+        # A plain array, since memmap's own slices cost more than small ones of the data
+        self._maps[name] = np.asarray(np.memmap(path, dataset.dtype, "c", offset, dataset.shape))
         return self._maps[name]
 
     @property

@@ -3,14 +3,16 @@
 import itertools
 import pickle
 
+import h5py
 import numpy as np
 import pytest
+import torch
 from torch.utils.data import DataLoader
 
 from models import data
 from pipeline.errors import InputError
 from pipeline.pose import relative_root
-from pipeline.shard_file import open_shards
+from pipeline.shard_file import STREAMS, open_shards
 
 BODY_STREAMS = ("body", "root", "mel", "action", "text")
 
@@ -58,6 +60,42 @@ def test_the_first_window_of_a_take_does_not_look_into_the_take_before(shards):
     found = windows(shards)
     item = found[(150 - 24) // 4 + 1]
     assert np.array_equal(item["relative"][0, :, :3], item["relative"][1, :, :3])
+
+
+def test_memory_is_used_again_only_when_nothing_refers_to_it():
+    memory = data.Memory()
+
+    def place_of_the_next() -> int:
+        return memory.empty((3, 4), np.dtype(np.int32)).ctypes.data
+
+    array = memory.empty((4, 3), np.dtype(np.float32))
+    place, users = array.ctypes.data, [torch.from_numpy(array)[1], array[2]]
+    del array
+    while users:
+        assert place_of_the_next() != place
+        users.pop()
+    assert memory.empty((5, 3), np.dtype(np.float32)).ctypes.data != place
+    assert place_of_the_next() == place
+
+
+def test_a_batch_that_is_kept_stays_as_it_is(shards):
+    found = windows(shards, streams=("mel", "root"))
+    kept = [(batch, {name: np.array(batch[name]) for name in batch}) for batch in data.loader(found, batch_size=3, seed=1, first_step=0, last_step=9)]
+    assert all(np.array_equal(batch[name], copy[name]) for batch, copy in kept for name in copy)
+
+
+def test_windows_of_compressed_shards_are_the_same(shards, tmp_path):
+    with h5py.File(shards / "shard-000.h5") as source, h5py.File(tmp_path / "shard-000.h5", "w") as target:
+        for key, value in source.attrs.items():
+            target.attrs[key] = value
+        for name in source:
+            if name in STREAMS:
+                target.create_dataset(name, data=source[name][()], compression="gzip", chunks=True)
+            else:
+                source.copy(name, target)
+    plain, packed = windows(shards), windows(tmp_path)
+    for name, values in plain.__getitems__([0, 7]).items():
+        assert np.array_equal(values, packed.__getitems__([0, 7])[name]), name
 
 
 def test_splits_are_kept_apart(shards):

@@ -35,3 +35,11 @@ def test_first_deltas_are_not_applied():
     start = np.array([1.0, 2.0, 3.0, 0.5])
     relative = np.array([[9.0, 9.0, 9.0, 2.0], [0.0, 0.0, 0.0, 2.0]])
     np.testing.assert_allclose(integrate_root(relative, start), [start, start])
+
+
+def test_float32_stays_and_is_as_exact_as_its_roots():
+    rng = np.random.default_rng(0)
+    root = np.cumsum(rng.normal(0, [2, 1, 2, 0.2], (500, 4)), 0).astype(np.float32)
+    relative = relative_root(root)
+    assert relative.dtype == np.float32
+    np.testing.assert_allclose(relative, relative_root(root.astype(float)), atol=2e-6 * np.abs(relative).max())

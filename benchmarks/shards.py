@@ -46,6 +46,7 @@ TAKE_FRAMES = 1800
 TAKES_PER_SHARD = 24
 WINDOW, STRIDE, BATCH = 150, 5, 32
 STREAMS = ("body", "root", "face", "mel")
+TEXT = "shard-000.text.h5"
 ANNOTATIONS = ("actions", "facing", "quality", "features", "text", "speech", "shards", "shard_index")
 
 
@@ -69,11 +70,11 @@ def write_sources(folder: Path, takes: list[str], rng: np.random.Generator) -> N
                 group = f.create_group(f"skeletons/{date}_{actor}_{scenario}")
                 group["offsets_cm"], group["ends_cm"] = np.zeros((len(names), 3)), np.full((len(names), 3), np.nan)
                 group.attrs["orders"] = ["zxy"] * len(names)
-        with h5py.File(folder / "features" / f"{take}.text.h5", "w") as f:
-            start = np.arange(0.0, TAKE_FRAMES / 30 - 1, 0.4)
-            f["text"] = rng.standard_normal((2 * len(start), 384), np.float32)
-            f["actor"] = np.repeat(np.arange(2, dtype=np.uint8), len(start))
-            f["start"], f["end"] = np.tile(start, 2), np.tile(start + 0.3, 2)
+        with h5py.File(folder / "features" / TEXT, "a") as f:
+            start, group = np.arange(0.0, TAKE_FRAMES / 30 - 1, 0.4), f.create_group(take)
+            group["text"] = rng.standard_normal((2 * len(start), 384), np.float32)
+            group["actor"] = np.repeat(np.arange(2, dtype=np.uint8), len(start))
+            group["start"], group["end"] = np.tile(start, 2), np.tile(start + 0.3, 2)
             f.attrs["model"], f.attrs["model_sha256"] = "none", ""
         for actor in ("001", "002"):
             name = f"{date}_{actor}_{scenario}.npy"
@@ -92,7 +93,7 @@ def make(folder: Path, hours: float) -> None:
     """
     takes = [f"20240101_{i + 1:03d}" for i in range(TAKES_PER_SHARD)]
     write_sources(folder, takes, np.random.default_rng(0))
-    parts = shards.sources(folder / "dataset", folder / "annotations", folder / "features", takes)
+    parts = shards.sources(folder / "dataset", folder / "annotations", folder / "features", takes, folder / "features" / TEXT)
     num_shards = max(1, round(hours * 3600 * 30 / TAKE_FRAMES / TAKES_PER_SHARD))
     for kind, compression in (("shards", "none"), ("gzip", "gzip")):
         first = folder / kind / "shard-000.h5"

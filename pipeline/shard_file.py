@@ -1,4 +1,4 @@
-"""The shard format, in the one module that owns it: HDF5 files of whole takes end to end on one time line, and their reader.
+"""The shard format, in the one module that owns it: HDF5 files of whole takes end to end on one time line, their reader, and sidecars.
 
 In: shard-*.h5. Out: Shard, whose datasets are arrays on disk until they are sliced.
 
@@ -9,7 +9,7 @@ audio (S, 2), the table `takes`, and `skeletons/{performance}`. docs/shards.md d
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import numpy as np
 
 from pipeline.clock import FPS
 from pipeline.errors import InputError
+from pipeline.files import whole
 from pipeline.pose import Skeleton
 
 FORMAT_VERSION = 1
@@ -63,9 +64,9 @@ def _span(row: tuple) -> TakeSpan:
     return TakeSpan(*values)
 
 
-def spans_json(takes: Sequence[TakeSpan]) -> str:
-    """Takes with their frames, as a sidecar keeps them to know its shard by."""
-    return json.dumps([[span.take, span.start_frame, span.stop_frame] for span in takes])
+def spans_json(spans: Sequence[tuple[str, int, int]]) -> str:
+    """Takes with their first frame and the frame after their last, as a sidecar keeps them to know its shard by."""
+    return json.dumps([list(span) for span in spans])
 
 
 class Shard:
@@ -126,13 +127,11 @@ class Shard:
             version, takes, names = f.attrs.get("sidecar_version"), f.attrs.get("takes"), list(f)
         except OSError as error:
             said = " ".join(str(error).split())
-            raise InputError(f"{path}: no whole sidecar ({said}); build it (python -m pipeline.sidecars build)") from None
+            raise InputError(f"{path}: no whole sidecar ({said}); write it (python -m pipeline.speech)") from None
         if version != SIDECAR_VERSION or len(names) != 1:
-            raise InputError(
-                f"{path}: sidecar version {version}, this code reads {SIDECAR_VERSION}; build it again (python -m pipeline.sidecars build)"
-            )
-        if takes != spans_json(self.takes):
-            raise InputError(f"{path}: its takes are not those of {self.path}; build it again (python -m pipeline.sidecars build)")
+            raise InputError(f"{path}: sidecar version {version}, this code reads {SIDECAR_VERSION}; write it again (python -m pipeline.speech)")
+        if takes != spans_json([(span.take, span.start_frame, span.stop_frame) for span in self.takes]):
+            raise InputError(f"{path}: its takes are not those of {self.path}; write it again (python -m pipeline.speech)")
         self._sidecars[names[0]] = path
         self._maps.pop(names[0], None)
         return names[0]
@@ -184,6 +183,26 @@ def _with_sidecars(path: Path, sidecars: list[Path]) -> Shard:
     for beside in sidecars:
         shard.attach(beside)
     return shard
+
+
+def write_sidecar(out: Path, stream: str, lengths: dict[str, int], features: Iterable[tuple[np.ndarray, dict]]) -> None:
+    """Write the features of takes end to end, one take in memory at a time.
+
+    lengths: frames of each take, in the shard's order; features: of each take the values (N, 2, E) float16 and what describes
+    the encoder.
+    """
+    import h5py
+
+    layout = {"libver": ("earliest", "v110"), "alignment_threshold": ALIGNMENT, "alignment_interval": ALIGNMENT}
+    ends = np.cumsum([0, *lengths.values()]).tolist()
+    with whole(out) as temporary, h5py.File(temporary, "w", **layout) as f:
+        for i, (values, described) in enumerate(features):
+            if not i:
+                f.create_dataset(stream, (ends[-1], *values.shape[1:]), "f2")
+                for key, value in (described | {"width": values.shape[2]}).items():
+                    f.attrs[key] = value
+            f[stream][ends[i] : ends[i + 1]] = values
+        f.attrs["sidecar_version"], f.attrs["takes"] = SIDECAR_VERSION, spans_json(list(zip(lengths, ends, ends[1:])))
 
 
 def shard_paths(folder: Path) -> list[Path]:

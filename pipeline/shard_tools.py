@@ -140,7 +140,7 @@ def _sidecar_faults(shard: Shard) -> list[str]:
             continue
         wrong = [i for i in range(0, len(data), BLOCK_FRAMES) if not np.isfinite(data[i : i + BLOCK_FRAMES]).all()]
         if wrong:
-            faults.append(f"{path}: values that are not finite after row {wrong[0]}; build it again (python -m pipeline.sidecars build)")
+            faults.append(f"{path}: values that are not finite after row {wrong[0]}; write it again (python -m pipeline.speech)")
     return faults
 
 

@@ -33,7 +33,7 @@ from pipeline.takes import Take, dataset_takes, read_takes
 
 @dataclass(frozen=True)
 class Sources:
-    """Files that one take's part of a shard is made of; two of each but features and text."""
+    """Files that one take's part of a shard is made of; two of each but features, and text, which is of all takes of the shard."""
 
     take: Take
     features: Path
@@ -55,8 +55,8 @@ class Sources:
         return result | {f"annotations/{path.parent.name}/{path.name}": path for path in (*self.actions, *self.facing)}
 
 
-def sources(dataset: Path, annotations: Path, features: Path, takes: list[str]) -> list[Sources]:
-    """The files of each take, in the order given; InputError names a take or a file that is missing."""
+def sources(dataset: Path, annotations: Path, features: Path, takes: list[str], text: Path) -> list[Sources]:
+    """The files of each take, in the order given; text: a file among the features. InputError names a take or a file that is missing."""
     known = {take.name: take for take in dataset_takes(dataset)}
     result = []
     for name in takes:
@@ -65,7 +65,7 @@ def sources(dataset: Path, annotations: Path, features: Path, takes: list[str]) 
         performances = known[name].performances
         folders = (dataset / "face_arkit", annotations / "actions", annotations / "facing")
         paths = [[folder / f"{performance}.npy" for performance in performances] for folder in folders]
-        result.append(Sources(known[name], features / f"{name}.h5", features / f"{name}.text.h5", *paths))
+        result.append(Sources(known[name], features / f"{name}.h5", text, *paths))
         for path in result[-1].files:
             if not path.exists():
                 raise InputError(f"take {name}: {path} is missing; run the stage that writes it")
@@ -94,8 +94,9 @@ def _load_take(source: Sources) -> dict[str, np.ndarray]:
         result = {name: f[name][()] for name in ("body", "root", "mel", "audio")}
     num_frames = len(result["body"])
     with h5py.File(source.text) as f:
-        result["text"] = f["text"][()]
-        result["text_index"] = text_frames(f["actor"][()], f["start"][()], f["end"][()], num_frames)
+        words = f[source.take.name]
+        result["text"] = words["text"][()]
+        result["text_index"] = text_frames(words["actor"][()], words["start"][()], words["end"][()], num_frames)
     result["face"] = _column(source.faces, num_frames, (len(arkit.NAMES),))
     result["action"] = _column(source.actions, num_frames, ())
     result["facing"] = _column(source.facing, num_frames, ())
@@ -117,11 +118,14 @@ def _header(parts: list[Sources]) -> tuple[dict, dict[str, tuple], list[tuple[in
     sizes = []
     for part in parts:
         with h5py.File(part.features) as f, h5py.File(part.text) as g:
+            if part.take.name not in g:
+                raise InputError(f"{part.text}: no words of take {part.take.name}; write it for all takes of the shard (python -m pipeline.text)")
+            words = g[part.take.name]
             own = {"joint_names": list(f.attrs["joint_names"]), "parents": f.attrs["parents"].tolist()}
             own |= {"mel_fft": int(f.attrs["mel_fft"]), "mel_fmax": float(f.attrs["mel_fmax"])}
             own |= {"text_model": g.attrs["model"], "text_model_sha256": g.attrs["model_sha256"]}
-            shapes = {name: h[name].shape[1:] for h, names in ((f, ("body", "root", "mel", "audio")), (g, ("text",))) for name in names}
-            sizes.append((f["body"].shape[0], f["audio"].shape[0], g["text"].shape[0]))
+            shapes = {name: h[name].shape[1:] for h, names in ((f, ("body", "root", "mel", "audio")), (words, ("text",))) for name in names}
+            sizes.append((f["body"].shape[0], f["audio"].shape[0], words["text"].shape[0]))
         if attributes and (own, shapes) != (attributes, rows):
             what = next(key for key, value in (own | shapes).items() if value != (attributes | rows)[key])
             first = parts[0].take.name
@@ -141,7 +145,8 @@ def _header(parts: list[Sources]) -> tuple[dict, dict[str, tuple], list[tuple[in
 
 def _source_table(parts: list[Sources]) -> np.ndarray:
     """The table `sources`: every input file by name, with its SHA-256."""
-    rows = [(name.encode(), sha256(path).encode()) for part in parts for name, path in part.named.items()]
+    named = {name: path for part in parts for name, path in part.named.items()}
+    rows = [(name.encode(), sha256(path).encode()) for name, path in named.items()]
     return np.array(rows, dtype=[("file", f"S{max(len(name) for name, _ in rows)}"), ("sha256", "S64")])
 
 
@@ -198,14 +203,24 @@ def build(parts: list[Sources], splits: list[str], out: Path, *, compression: st
         f["takes"], f["sources"] = _take_table(parts, splits, sizes), files
 
 
-def run_build(*, dataset: Path, annotations: Path, features: Path, takes: list[str], splits: list[str] | None, out: Path, options: Shards) -> None:
-    """Build one shard of the named takes; splits default to those of annotations/split.tsv."""
+def run_build(
+    *,
+    dataset: Path,
+    annotations: Path,
+    features: Path,
+    takes: list[str],
+    splits: list[str] | None,
+    out: Path,
+    options: Shards,
+    text: Path | None = None,
+) -> None:
+    """Build one shard of the named takes; splits default to those of annotations/split.tsv, text to {shard}.text.h5 among the features."""
     if splits is None:
         table = {row["take"]: row["split"] for row in read_tsv(annotations / "split.tsv")[1]}
         splits = [table.get(take, "") for take in takes]
     if len(splits) != len(takes) or not set(splits) <= {"train", "test"}:
         raise InputError(f"{out}: splits {' '.join(splits) or 'none'} for {len(takes)} takes; need train or test for each, in the order of --takes")
-    parts = sources(dataset, annotations, features, takes)
+    parts = sources(dataset, annotations, features, takes, text or features / f"{out.stem}.text.h5")
     build(parts, splits, out, compression=options.compression, chunk_frames=options.chunk_frames)
 
 
@@ -239,6 +254,7 @@ def main(argv: list[str] | None = None) -> None:
         parser, run = _command(name, Shards), run_build
         for folder in ("dataset", "annotations", "features"):
             parser.add_argument(f"--{folder}", type=Path, required=True, help=f"the {folder} folder")
+        parser.add_argument("--text", type=Path, help="words of the takes; default: <name of the shard>.text.h5 among the features")
         parser.add_argument("--takes", nargs="+", required=True, help="takes of this shard, in order")
         parser.add_argument("--splits", nargs="+", help="train or test of each take, in order; default: split.tsv among the annotations")
         parser.add_argument("--out", type=Path, required=True, help="shard to write")

@@ -20,8 +20,6 @@ PER_TAKE = {
     "dialogue": "annotations/dialogue/{}.json",
     "quality": "annotations/quality/{}.json",
     "features": "features/{}.h5",
-    "text": "features/{}.text.h5",
-    "speech": "features/{}.speech.h5",
 }
 PER_PERFORMANCE = {
     "release_in": "dataset/bvhs/{}.bvh",
@@ -69,14 +67,12 @@ class Step:
 
 
 def steps_of(study: Study, take: str) -> list[Step]:
-    """The jobs that take `take` to the shards, in order."""
+    """The jobs of `take` alone, which come before those of its shard, in order."""
     root = Path(study.root)
     names = study.takes[take].performances
     steps = []
     streams = ("release_in",) if study.config.dataset else CAPTURE
-    for name in (*streams, "actions", "facing", "transcripts", "dialogue", "sync_check", "quality", "features", "text", "speech"):
-        if name == "speech" and not study.speech_flag:
-            continue
+    for name in (*streams, "actions", "facing", "transcripts", "dialogue", "sync_check", "quality", "features"):
         pattern, subjects = (PER_TAKE[name], [take]) if name in PER_TAKE else (PER_PERFORMANCE[name], names)
         steps += [Step(name, root / pattern.format(subject), root / "logs" / name / f"{subject}.log") for subject in subjects]
     return steps
@@ -113,7 +109,9 @@ def report(study: Study) -> tuple[list[str], bool]:
     outputs = ({"release_takes": "dataset/takes.tsv"} if study.config.dataset else {"dataset": "dataset/dataset.json"}) | JOINT
     outputs |= {"lip_acc": "dataset/lip_acc/lip_acc_sentences.txt"} if lips else {}
     joint = [Step(name, Path(study.root, path), Path(study.root, "logs", f"{name}.log")) for name, path in outputs.items()]
-    lines.append("; ".join(f"{step.stage} {'done' if step.output.exists() else 'failed' if step.error else 'waits'}" for step in joint))
+    joint[1:1] = shard_steps(study)
+    stages = {name: [step for step in joint if step.stage == name] for name in dict.fromkeys(step.stage for step in joint)}
+    lines.append("; ".join(f"{name} {_joint_state(steps)}" for name, steps in stages.items()))
     lines += [f"{step.stage} failed: {step.error}" for step in joint if step.error]
     if study.config.dataset and failed:
         lines.append(f"to go on without {', '.join(failed)}: {_exclude(study, failed)}, then run again")
@@ -122,6 +120,26 @@ def report(study: Study) -> tuple[list[str], bool]:
         for name in names:
             lines.append(f"to go on without {name}: in {study.shoot}/{table} set its `exclude` to yes and write why under `reason`, then run again")
     return lines, any(state == "failed" for state, _ in [*takes.values(), *lips.values()]) or any(step.error for step in joint)
+
+
+def shard_steps(study: Study) -> list[Step]:
+    """The jobs of each shard, stage by stage."""
+    outputs = {"text": f"{study.root}/features/{{}}.text.h5", "speech": f"{study.speech_folder}/{{}}.h5", "shards": f"{study.root}/shards/{{}}.h5"}
+    if not study.speech_flag:
+        del outputs["speech"]
+    return [
+        Step(name, Path(pattern.format(shard)), Path(study.root, "logs", name, f"{shard}.log"))
+        for name, pattern in outputs.items()
+        for shard in study.shards
+    ]
+
+
+def _joint_state(steps: list[Step]) -> str:
+    """done, failed or waits, of a stage's jobs."""
+    if any(step.error for step in steps):
+        return "failed"
+    done = sum(step.output.exists() for step in steps)
+    return "done" if done == len(steps) else f"waits ({done} of {len(steps)} shards)" if len(steps) > 1 else "waits"
 
 
 def _exclude(study: Study, failed: list[str]) -> str:

@@ -157,6 +157,16 @@ def actor_of(performance: str) -> str:
     return actor
 
 
+def in_pairs(files: Sequence[Path], takes: Sequence[str]) -> dict[str, tuple[Path, Path]]:
+    """The two files of each take out of a list of them in the order of the takes; InputError where there are not two for each."""
+    if len(files) != 2 * len(takes):
+        found = ", ".join(path.name for path in files[:3])
+        raise InputError(f"got {len(files)} files ({found}, ...) for {len(takes)} takes, need two of each take, in the order of --takes")
+    if len(set(takes)) < len(takes):
+        raise InputError(f"take {next(take for take in takes if takes.count(take) > 1)} is named twice; name each take once")
+    return {take: (files[2 * i], files[2 * i + 1]) for i, take in enumerate(takes)}
+
+
 def _check_columns(path: Path, columns: list[str], needed: list[str]) -> None:
     unknown = [column for column in columns if column not in needed]
     missing = [column for column in needed if column not in columns]

@@ -1,7 +1,8 @@
-"""Words of a take as embeddings of a BERT, one row a word.
+"""Words of takes as embeddings of a BERT, one row a word.
 
-In: the transcripts of a take's two performances. Out: features/{take}.text.h5 with `text` (W, D), `actor` (W,) 0 or 1,
-`start` and `end` (W,) in seconds from frame 0, first actor first, each in order of time; attributes name the model.
+In: the transcripts of both performances of each take, as many takes as the shard that they go into, since loading the
+network takes longer than a take's words. Out: features/{shard}.text.h5, for each take a group with `text` (W, D), `actor`
+(W,) 0 or 1, `start` and `end` (W,) in seconds from frame 0, first actor first, each in order of time; attributes name the model.
 """
 
 from functools import lru_cache, partial
@@ -14,6 +15,7 @@ from pipeline.config import Text
 from pipeline.errors import InputError
 from pipeline.files import read_json, whole
 from pipeline.pretrained import load_network, model_folder, safetensors_of, weights_sha256
+from pipeline.takes import in_pairs
 
 OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert", "mpnet")
 """Networks whose first position number is that of the padding plus one."""
@@ -120,18 +122,20 @@ def read_words(path: Path) -> list[dict]:
     return words
 
 
-def run(*, transcripts: list[Path], out: Path, options: Text) -> None:
-    """Write the word embeddings of one take."""
+def run(*, transcripts: list[Path], takes: list[str], out: Path, options: Text) -> None:
+    """Write the word embeddings of takes."""
     import h5py
 
-    spoken = [read_words(path) for path in transcripts]
-    rows = [embed_words(words, model=options.model, max_pause_seconds=options.max_pause_seconds) for words in spoken]
+    spoken = {take: [read_words(path) for path in pair] for take, pair in in_pairs(transcripts, takes).items()}
     folder = model_folder("text", options.model)
     with whole(out) as temporary, h5py.File(temporary, "w", libver=("earliest", "v110")) as f:
-        f["text"] = np.concatenate(rows)
-        f["actor"] = np.repeat(np.arange(2, dtype=np.uint8), [len(words) for words in spoken])
-        for key in ("start", "end"):
-            f[key] = np.array([word[key] for words in spoken for word in words], float)
+        for take in stage.progress(takes, label=out.name):
+            rows = [embed_words(words, model=options.model, max_pause_seconds=options.max_pause_seconds) for words in spoken[take]]
+            group = f.create_group(take)
+            group["text"] = np.concatenate(rows)
+            group["actor"] = np.repeat(np.arange(2, dtype=np.uint8), [len(words) for words in spoken[take]])
+            for key in ("start", "end"):
+                group[key] = np.array([word[key] for words in spoken[take] for word in words], float)
         f.attrs["model"] = options.model
         f.attrs["model_sha256"] = weights_sha256(safetensors_of("text", folder))
 
@@ -139,7 +143,8 @@ def run(*, transcripts: list[Path], out: Path, options: Text) -> None:
 def main(argv: list[str] | None = None) -> None:
     """Command line."""
     parser = stage.parser(__doc__, section=Text)
-    parser.add_argument("--transcripts", type=Path, nargs=2, required=True, help="transcripts of the take's two performances, by actor")
+    parser.add_argument("--transcripts", type=Path, nargs="+", required=True, help="transcripts of each take's two performances, by actor")
+    parser.add_argument("--takes", nargs="+", required=True, help="names of the takes, in the same order")
     parser.add_argument("--out", type=Path, required=True, help="HDF5 file to write")
     stage.execute(parser, run, argv)
 

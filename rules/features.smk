@@ -1,4 +1,4 @@
-# What models see and hear, per take.
+# What models see and hear: per take, and per shard where a network has to be loaded for it.
 
 
 rule features:
@@ -25,43 +25,46 @@ rule features:
 
 rule text:
     input:
-        transcripts=study.both(f"{ROOT}/annotations/transcripts/{{performance}}.json"),
+        transcripts=study.of_shard(f"{ROOT}/annotations/transcripts/{{performance}}.json"),
         code=code("pipeline.text"),
     output:
-        f"{ROOT}/features/{{take}}.text.h5",
+        f"{ROOT}/features/{{shard}}.text.h5",
     log:
-        f"{ROOT}/logs/text/{{take}}.log",
+        f"{ROOT}/logs/text/{{shard}}.log",
     benchmark:
-        f"{ROOT}/timings/text/{{take}}.tsv"
+        f"{ROOT}/timings/text/{{shard}}.tsv"
     conda:
         "../environment.yml"
     threads: 1
     resources:
         mem_mb=1500,
     params:
+        takes=lambda wildcards: study.shards[wildcards.shard],
         options=flags(study.config.text),
     shell:
-        "python -m pipeline.text --transcripts {input.transcripts:q} --out {output:q} {params.options} > {log:q} 2>&1"
+        "python -m pipeline.text --transcripts {input.transcripts:q} --takes {params.takes} --out {output:q} {params.options} > {log:q} 2>&1"
 
 
+# the sidecar of a shard, made of what the shard is made of and not of the shard: labels that change leave it as it is
 rule speech:
     input:
-        wav=study.both(f"{study.dataset}/wav/{{performance}}.wav"),
-        bvh=study.both(f"{study.dataset}/bvhs/{{performance}}.bvh"),
+        wav=study.of_shard(f"{study.dataset}/wav/{{performance}}.wav"),
+        bvh=study.of_shard(f"{study.dataset}/bvhs/{{performance}}.bvh"),
         weights=study.speech_weights,
         code=code("pipeline.speech"),
     output:
-        f"{ROOT}/features/{{take}}.speech.h5",
+        f"{study.speech_folder}/{{shard}}.h5",
     log:
-        f"{ROOT}/logs/speech/{{take}}.log",
+        f"{ROOT}/logs/speech/{{shard}}.log",
     benchmark:
-        f"{ROOT}/timings/speech/{{take}}.tsv"
+        f"{ROOT}/timings/speech/{{shard}}.tsv"
     conda:
         "../environment.yml"
     threads: 1
     resources:
         mem_mb=1500,
     params:
+        takes=lambda wildcards: study.shards[wildcards.shard],
         options=flags(study.config.speech),
     shell:
-        "python -m pipeline.speech --wav {input.wav:q} --bvh {input.bvh:q} --out {output:q} {params.options} > {log:q} 2>&1"
+        "python -m pipeline.speech --wav {input.wav:q} --bvh {input.bvh:q} --takes {params.takes} --out {output:q} {params.options} > {log:q} 2>&1"

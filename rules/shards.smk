@@ -30,7 +30,7 @@ rule shards:
         facing=study.of_shard(f"{ROOT}/annotations/facing/{{performance}}.npy"),
         quality=study.of_shard(f"{ROOT}/annotations/quality/{{take}}.json"),
         features=study.of_shard(f"{ROOT}/features/{{take}}.h5"),
-        text=study.of_shard(f"{ROOT}/features/{{take}}.text.h5"),
+        text=f"{ROOT}/features/{{shard}}.text.h5",
         dataset=ancient(f"{study.dataset}/takes.tsv"),
         code=code("pipeline.shards"),
     output:
@@ -52,7 +52,7 @@ rule shards:
         splits=lambda wildcards: [study.split[name] for name in study.shards[wildcards.shard]],
         options=flags(study.config.shards),
     shell:
-        "python -m pipeline.shards build --dataset {params.dataset:q} --annotations {params.annotations:q} --features {params.features:q} --takes {params.takes} --splits {params.splits} --out {output:q} {params.options} > {log:q} 2>&1"
+        "python -m pipeline.shards build --dataset {params.dataset:q} --annotations {params.annotations:q} --features {params.features:q} --text {input.text:q} --takes {params.takes} --splits {params.splits} --out {output:q} {params.options} > {log:q} 2>&1"
 
 
 rule shard_index:
@@ -73,28 +73,6 @@ rule shard_index:
         mem_mb=800,
     shell:
         "python -m pipeline.shards index --shards {input.shards:q} --index {output.index:q} --stats {output.stats:q} > {log:q} 2>&1"
-
-
-rule speech_sidecar:
-    input:
-        shard=f"{ROOT}/shards/{{shard}}.h5",
-        features=study.of_shard(f"{ROOT}/features/{{take}}.speech.h5"),
-        code=code("pipeline.sidecars"),
-    output:
-        f"{study.speech_folder}/{{shard}}.h5",
-    log:
-        f"{ROOT}/logs/speech_sidecar/{{shard}}.log",
-    benchmark:
-        f"{ROOT}/timings/speech_sidecar/{{shard}}.tsv"
-    conda:
-        "../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=600,
-    params:
-        features=input_folder("features"),
-    shell:
-        "python -m pipeline.sidecars build --shard {input.shard:q} --features {params.features:q} --stream speech --out {output:q} > {log:q} 2>&1"
 
 
 rule speech_stats:

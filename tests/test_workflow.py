@@ -56,7 +56,7 @@ def test_an_edit_reruns_its_stage_and_what_follows(project):
     module.write_text(module.read_text() + "\n# a remark\n")
     rules = set(planned(project, "all"))
     assert {"facing", "shards", "shard_index", "train_face", "generate", "evaluate"} <= rules
-    assert rules.isdisjoint({"sync", "body", "blendshapes", "separation", "transcripts", "text", "features", "dataset"})
+    assert rules.isdisjoint({"sync", "body", "blendshapes", "separation", "transcripts", "text", "speech", "features", "dataset"})
     result = snakemake(project, "all")
     assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
     assert {path: path.read_bytes() for path in before} == before, "the same data and model code give the same weights"

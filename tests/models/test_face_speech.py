@@ -14,7 +14,7 @@ from models.data import attach_speech, speech_folder
 from pipeline import sidecars, speech
 from pipeline.config import Generate, Speech
 from pipeline.errors import InputError
-from pipeline.shard_file import open_shards
+from pipeline.shard_file import open_shards, write_sidecar
 
 SPEAKING = FACE.model_copy(update={"audio": "speech"})
 OPTIONS = Generate(num_samples=1, window_frames=48, overlap_frames=16, device="cpu")
@@ -22,20 +22,15 @@ SIZES = {"window_seconds": 6.0, "context_seconds": 1.0}
 NOTHING = dict.fromkeys("takes transcripts actions facing actors placement".split()) | {"name": "00000000_000", "options": OPTIONS}
 
 
-def write_sidecars(shards, features, model: str, name: str):
-    """Speech features of all takes, and their sidecars."""
-    import h5py
-
-    features.mkdir(parents=True)
+def write_sidecars(shards, model: str, name: str):
+    """Sidecars of all shards, of the voices that they hold."""
     for shard in open_shards(shards):
+        found = []
         for span in shard.takes:
             voices = [np.array(shard["audio"][span.start_sample : span.stop_sample, k]) for k in range(2)]
-            values, described = speech.encode(voices, span.stop_frame - span.start_frame, Speech(model=model, **SIZES))
-            with h5py.File(features / f"{span.take}.speech.h5", "w") as f:
-                f["speech"] = values
-                for key, value in described.items():
-                    f.attrs[key] = value
-        sidecars.build(shard=shard.path, features=features, stream="speech", out=shards / name / shard.path.name)
+            found.append(speech.encode(voices, span.stop_frame - span.start_frame, Speech(model=model, **SIZES)))
+        lengths = {span.take: span.stop_frame - span.start_frame for span in shard.takes}
+        write_sidecar(shards / name / shard.path.name, "speech", lengths, found)
     paths = sorted(shards.glob("shard-*.h5"))
     sidecars.stats(shards=paths, sidecars=[shards / name / path.name for path in paths], out=shards / name / "stats.json")
 
@@ -47,7 +42,7 @@ def made(tmp_path_factory):
     make_shards(folder / "shards")
     for name, width in (("one", 12), ("two", 16)):
         tiny_wav2vec(folder / name, hidden_size=width)
-        write_sidecars(folder / "shards", folder / f"features-{name}", str(folder / name), f"speech-{name}")
+        write_sidecars(folder / "shards", str(folder / name), f"speech-{name}")
     train.run(model="face", shards=folder / "shards", out=folder / "runs" / "face", options=SPEAKING, speech=folder / "shards" / "speech-one")
     return folder
 

@@ -13,13 +13,14 @@ def tiny(tmp_path_factory) -> Tiny:
     from pipeline.config import Features, Text
 
     made = make_tiny(tmp_path_factory.mktemp("tiny"), {"20260101_001": 61, "20260101_002": 40, "20260102_001": 50})
+    spoken: list[Path] = []
     for take in made.takes:
         date, scenario = take.split("_")
         names = [f"{date}_{actor}_{scenario}" for actor in ("001", "002")]
         bvh, wav = ([made.dataset / folder / f"{n}.{suffix}" for n in names] for folder, suffix in (("bvhs", "bvh"), ("wav", "wav")))
         features.run(bvh=bvh, wav=wav, out=made.features / f"{take}.h5", options=Features(num_mels=16))
-        spoken = [made.annotations / "transcripts" / f"{n}.json" for n in names]
-        text.run(transcripts=spoken, out=made.features / f"{take}.text.h5", options=Text())
+        spoken += [made.annotations / "transcripts" / f"{n}.json" for n in names]
+    text.run(transcripts=spoken, takes=list(made.takes), out=made.text, options=Text())
     return made
 
 

@@ -35,6 +35,7 @@ def make_shard(root: Path, data: Path) -> Path:
     """Annotations, features and the one shard of a dataset, by the stages; words are made up."""
     takes = dataset_takes(data)
     notes, made = root / "annotations", root / "features"
+    words: list[Path] = []
     sides = split.assign([take.row for take in takes], {}, test_share=33 / 241, seed=0)
     for take in takes:
         bvh, wav = ([data / kind / f"{name}.{end}" for name in take.performances] for kind, end in (("bvhs", "bvh"), ("wav", "wav")))
@@ -45,8 +46,9 @@ def make_shard(root: Path, data: Path) -> Path:
         for path in spoken:
             write_json(path, {"words": [{"word": path.stem[-1], "start": 0.2, "end": 0.5, "confidence": 1.0}]})
         features.run(bvh=bvh, wav=wav, out=made / f"{take.name}.h5", options=config.Features())
-        text.run(transcripts=spoken, out=made / f"{take.name}.text.h5", options=config.Text())
+        words += spoken
     out, names = root / "shards/shard-000.h5", [take.name for take in takes]
+    text.run(transcripts=words, takes=names, out=made / "shard-000.text.h5", options=config.Text())
     folders = {"dataset": data, "annotations": notes, "features": made}
     shards.run_build(**folders, takes=names, splits=[sides[name] for name in names], out=out, options=config.Shards())
     return out

@@ -24,7 +24,7 @@ SPLITS = {"20260101_001": "train", "20260101_002": "test", "20260102_001": "trai
 
 def build(tiny, out: Path, takes: list[str], **options) -> Path:
     folders = {"dataset": tiny.dataset, "annotations": tiny.annotations, "features": tiny.features}
-    shards.run_build(**folders, takes=takes, splits=[SPLITS[take] for take in takes], out=out, options=Shards(**options))
+    shards.run_build(**folders, takes=takes, splits=[SPLITS[take] for take in takes], out=out, text=tiny.text, options=Shards(**options))
     return out
 
 
@@ -74,8 +74,8 @@ def test_arrays_come_back(tiny, folder):
 def test_words_keep_their_rows(tiny, folder):
     shard = shard_file.Shard(folder / "shard-000.h5")
     span = shard.takes[1]
-    with h5py.File(tiny.features / f"{span.take}.text.h5") as f:
-        actor, start, text = f["actor"][()], f["start"][()], f["text"][()]
+    with h5py.File(tiny.text) as f:
+        actor, start, text = (f[span.take][name][()] for name in ("actor", "start", "text"))
     for row in range(len(text)):
         frame = span.start_frame + int(np.floor(start[row] * 30 + 0.5))
         found = shard["text_index"][frame, actor[row]]
@@ -298,7 +298,7 @@ def test_validate_finds_rows_that_are_not_those_of_the_source(tiny, copy):
 def test_validate_finds_statistics_of_another_split(tiny, copy):
     for name, splits in (("shard-000.h5", ["train", "train"]), ("shard-001.h5", ["train"])):
         takes = [take for take in SPLITS if (take < "20260102") == (name == "shard-000.h5")]
-        parts = shards.sources(tiny.dataset, tiny.annotations, tiny.features, takes)
+        parts = shards.sources(tiny.dataset, tiny.annotations, tiny.features, takes, tiny.text)
         shards.build(parts, splits, copy / name)
     found = "\n".join(faults(copy))
     assert "split is 'test', the shard says 'train'" in found
@@ -324,27 +324,40 @@ def test_statistics_need_a_train_take(tiny, tmp_path):
 def test_build_refuses_arrays_that_disagree(tiny, tmp_path):
     annotations = Path(shutil.copytree(tiny.annotations, tmp_path / "annotations"))
     np.save(annotations / "facing" / "20260101_002_001.npy", np.zeros(60, np.uint8))
-    parts = shards.sources(tiny.dataset, annotations, tiny.features, ["20260101_001"])
+    parts = shards.sources(tiny.dataset, annotations, tiny.features, ["20260101_001"], tiny.text)
     with pytest.raises(InputError, match=r"20260101_002_001.npy: got shape \(60,\), need \(61,\)"):
         shards.build(parts, ["train"], tmp_path / "a.h5")
     assert not (tmp_path / "a.h5").exists()
     (annotations / "facing" / "20260101_002_001.npy").unlink()
     with pytest.raises(InputError, match="is missing"):
-        shards.sources(tiny.dataset, annotations, tiny.features, ["20260101_001"])
+        shards.sources(tiny.dataset, annotations, tiny.features, ["20260101_001"], tiny.text)
 
 
 def test_a_take_may_have_no_words(tiny, tmp_path):
     features = Path(shutil.copytree(tiny.features, tmp_path / "features"))
-    with h5py.File(features / "20260101_001.text.h5", "r+") as f:
+    with h5py.File(features / tiny.text.name, "r+") as f:
+        words = f["20260101_001"]
         for name in ("text", "actor", "start", "end"):
-            values = f[name][:0]
-            del f[name]
-            f[name] = values
-    shards.build(shards.sources(tiny.dataset, tiny.annotations, features, ["20260101_001"]), ["train"], tmp_path / "shard-000.h5")
+            values = words[name][:0]
+            del words[name]
+            words[name] = values
+    shards.build(
+        shards.sources(tiny.dataset, tiny.annotations, features, ["20260101_001"], features / tiny.text.name), ["train"], tmp_path / "shard-000.h5"
+    )
     shard = shard_file.Shard(tmp_path / "shard-000.h5")
     assert len(shard["text"]) == 0 and (shard["text_index"][:] == -1).all()
     shard_index.run(shards=[shard.path], index=tmp_path / "index.parquet", stats=tmp_path / "stats.json")
     assert shard_tools.validate(tmp_path) == []
+
+
+def test_words_of_another_shard_are_refused(tiny, tmp_path):
+    with h5py.File(tiny.text) as source, h5py.File(tmp_path / "other.text.h5", "w") as target:
+        source.copy("20260101_001", target)
+        target.attrs.update(source.attrs)
+    parts = shards.sources(tiny.dataset, tiny.annotations, tiny.features, ["20260101_001", "20260101_002"], tmp_path / "other.text.h5")
+    with pytest.raises(InputError, match="other.text.h5: no words of take 20260101_002; write it for all takes of the shard"):
+        shards.build(parts, ["train", "test"], tmp_path / "a.h5")
+    assert not (tmp_path / "a.h5").exists()
 
 
 def test_build_refuses_nan(tiny, tmp_path):
@@ -353,7 +366,7 @@ def test_build_refuses_nan(tiny, tmp_path):
     face[5, 2] = np.nan
     np.save(dataset / "face_arkit" / "20260101_001_001.npy", face)
     with pytest.raises(InputError, match="face has 1 rows with NaN, the first is 5"):
-        shards.build(shards.sources(dataset, tiny.annotations, tiny.features, ["20260101_001"]), ["train"], tmp_path / "a.h5")
+        shards.build(shards.sources(dataset, tiny.annotations, tiny.features, ["20260101_001"], tiny.text), ["train"], tmp_path / "a.h5")
 
 
 @pytest.mark.parametrize("splits", [["train"], ["train", "val"]])

@@ -132,11 +132,12 @@ def write(path, spoken):
 def test_file_and_same_bytes(tmp_path):
     paths = [write(tmp_path / "a.json", words("hello there")), write(tmp_path / "b.json", words("yes", 1.0))]
     for name in ("one.h5", "two.h5"):
-        text.main(["--transcripts", *map(str, paths), "--out", str(tmp_path / name)])
+        text.main(["--transcripts", *map(str, paths), *map(str, paths[::-1]), "--takes", "one", "two", "--out", str(tmp_path / name)])
     assert (tmp_path / "one.h5").read_bytes() == (tmp_path / "two.h5").read_bytes()
     with h5py.File(tmp_path / "one.h5") as f:
-        assert f["text"].shape == (3, 384) and f["actor"][()].tolist() == [0, 0, 1]
-        np.testing.assert_allclose(f["start"], [0, 0.3, 1.0])
+        assert f["one/text"].shape == (3, 384) and f["one/actor"][()].tolist() == [0, 0, 1] and f["two/actor"][()].tolist() == [0, 1, 1]
+        np.testing.assert_allclose(f["one/start"], [0, 0.3, 1.0])
+        np.testing.assert_array_equal(f["one/text"][()], f["two/text"][()][[1, 2, 0]])
         assert f.attrs["model"] == "package" and len(f.attrs["model_sha256"]) == 64
 
 
@@ -151,7 +152,21 @@ def test_file_and_same_bytes(tmp_path):
 )
 def test_bad_transcripts(tmp_path, spoken, message):
     with pytest.raises(InputError, match=message):
-        text.run(transcripts=[write(tmp_path / "a.json", spoken)] * 2, out=tmp_path / "a.h5", options=Text())
+        text.run(transcripts=[write(tmp_path / "a.json", spoken)] * 2, takes=["20260101_001"], out=tmp_path / "a.h5", options=Text())
+    assert not (tmp_path / "a.h5").exists()
+
+
+@pytest.mark.parametrize(
+    "count, takes, message",
+    [
+        (3, ["a", "b"], r"got 3 files \(a.json, a.json, a.json, ...\) for 2 takes, need two of each"),
+        (4, ["a", "a"], "take a is named twice"),
+    ],
+)
+def test_transcripts_that_are_not_two_of_each_take(tmp_path, capsys, count, takes, message):
+    paths = [write(tmp_path / "a.json", [])] * count
+    with pytest.raises(InputError, match=message):
+        text.run(transcripts=paths, takes=takes, out=tmp_path / "a.h5", options=Text())
 
 
 def test_a_model_that_is_not_there(tmp_path):

@@ -43,6 +43,11 @@ class Tiny:
     features: Path
     takes: dict[str, int]
 
+    @property
+    def text(self) -> Path:
+        """The words of all takes, where they have been embedded."""
+        return self.features / "tiny.text.h5"
+
 
 def _performance(root: Path, name: str, num_frames: int, rng: np.random.Generator, scale: float) -> None:
     import soundfile

@@ -47,7 +47,7 @@ TAKES_PER_SHARD = 24
 WINDOW, STRIDE, BATCH = 150, 5, 32
 STREAMS = ("body", "root", "face", "mel")
 TEXT = "shard-000.text.h5"
-ANNOTATIONS = ("actions", "facing", "quality", "features", "text", "speech", "shards", "shard_index")
+ANNOTATIONS = ("actions", "facing", "sync_check", "quality", "features", "text", "speech", "shards", "shard_index")
 
 
 def write_sources(folder: Path, takes: list[str], rng: np.random.Generator) -> None:

@@ -11,6 +11,9 @@ face_weight_rms     ARKit weights against the true ones at each frame's true tim
 si_sdr_raw_db       the actor's microphone against the true voice, and
 si_sdr_db           the separated voice against it (scale-invariant SDR; Le Roux et al. 2019)
 action_accuracy     share of frames with the true label; the same for facing_accuracy
+contact_recall      share of the actor's true touches at whose time a contact of the same hand and part is found; absent without touches
+contact_start_ms    median |error| of where those begin, and contact_stop_ms of where they end
+contacts_other      contacts that are found where no touch is scripted: hands that meet by chance
 word_error          (substitutions + deletions + insertions) / true words, on lower-case words without punctuation
 word_start_ms       median |error| of the starts of words that were recognised
 words_in_silence    words of the transcript of which less than half lies in a true sentence of the actor
@@ -152,6 +155,29 @@ def transcript_scores(transcript: dict, record: dict, actor: str, start: float, 
     return scores | phoneme_scores(transcript, words, phonemes)
 
 
+def contact_scores(found: list[dict], touches: list[dict], actor: str, start: float, end: float) -> dict[str, float]:
+    """Measures of an actor's contacts (frames) against the true touches (seconds of day); the dataset shows `start` to `end`."""
+    keys = ("type", "of", "hand", "part")
+    own = [(*(contact[key] for key in keys), contact["start"] / 30, contact["stop"] / 30) for contact in found if contact["actor"] == actor]
+    errors, matched, missed = [], set(), 0
+    for touch in touches:
+        begin, stop = touch["start"] - start, touch["stop"] - start
+        if touch["actor"] != actor or begin < 0 or stop > end - start:
+            continue
+        hits = [c for c in own if c[:4] == tuple(touch[key] for key in keys) and c[4] < stop and begin < c[5]]
+        missed += not hits
+        if hits:
+            matched |= set(hits)
+            errors.append((abs(hits[0][4] - begin), abs(hits[-1][5] - stop)))
+    scores = {"contacts_other": float(len(set(own) - matched))}
+    if errors:
+        first, last = 1e3 * np.median(errors, axis=0)
+        scores |= {"contact_start_ms": float(first), "contact_stop_ms": float(last)}
+    if errors or missed:
+        scores["contact_recall"] = len(errors) / (len(errors) + missed)
+    return scores
+
+
 def _voices(shoot: Path, truth: Path, dataset: Path, take: Take, k: int, start: float, record: dict, num_samples: int) -> dict[str, float]:
     """Audio measures of one performance; the true voice has the microphone file's own start."""
     import soundfile
@@ -193,6 +219,7 @@ def score_performance(shoot: Path, truth: Path, dataset: Path, annotations: Path
         index = np.round((times - record["window"][0]) * 30).astype(int).clip(0, len(labels) - 1)
         scores[f"{kind.removesuffix('s')}_accuracy"] = float(np.mean(labels[index] == given))
     end = start + num_frames / 30
+    scores |= contact_scores(read_json(annotations / "contacts" / f"{take.name}.json")["contacts"], record["touches"], actor, start, end)
     transcript = read_json(annotations / "transcripts" / f"{name}.json")
     return scores | transcript_scores(transcript, record, actor, start, end)
 

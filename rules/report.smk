@@ -229,6 +229,7 @@ if study.simulated:
             sync=expand(f"{ROOT}/annotations/sync/{{take}}.json", take=study.takes),
             actions=expand(f"{ROOT}/annotations/actions/{{name}}.npy", name=study.performances),
             facing=expand(f"{ROOT}/annotations/facing/{{name}}.npy", name=study.performances),
+            contacts=expand(f"{ROOT}/annotations/contacts/{{take}}.json", take=study.takes),
             transcripts=expand(f"{ROOT}/annotations/transcripts/{{name}}.json", name=study.performances),
             code=code("pipeline.accuracy"),
         output:

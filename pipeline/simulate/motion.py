@@ -93,11 +93,11 @@ def _ankles(feet: Feet, figure: Figure) -> tuple[np.ndarray, np.ndarray]:
     return ball - rotations.rotate(rotation, toe), rotation
 
 
-def solve_leg(hip: np.ndarray, ankle: np.ndarray, ahead: np.ndarray, thigh: float, shin: float) -> tuple[np.ndarray, np.ndarray]:
+def solve_limb(hip: np.ndarray, ankle: np.ndarray, ahead: np.ndarray, thigh: float, shin: float) -> tuple[np.ndarray, np.ndarray]:
     """World rotations (N, 4) of thigh and shin that reach from hip (N, 3) to ankle (N, 3), the knee towards `ahead` (N, 3).
 
-    Law of cosines in the plane of hip, ankle and `ahead`; both bones point along -y of their own axes. An ankle beyond
-    reach is pointed at with a straight leg.
+    Law of cosines in the plane of hip, ankle and `ahead`; both bones point along -y of their own axes, which have the knee
+    ahead of them (+z). An ankle beyond reach is pointed at with a straight leg. Arms are solved alike (pipeline.simulate.touch).
     """
     way = ankle - hip
     length = np.linalg.norm(way, axis=-1, keepdims=True)
@@ -169,7 +169,7 @@ def _legs(pose: _Pose, positions: np.ndarray, rotation: np.ndarray, feet: Feet, 
         hip = positions + rotations.rotate(rotation, figure.offsets_cm[figure.index[side + "UpLeg"]])
         knee_way = heading + 0.6 * wrap(feet.heading[:, k] - heading)
         ahead = np.stack([np.sin(knee_way), np.zeros_like(knee_way), np.cos(knee_way)], -1)
-        thigh, shin = solve_leg(hip, ankles[:, k], ahead, figure.thigh_cm, figure.shin_cm)
+        thigh, shin = solve_limb(hip, ankles[:, k], ahead, figure.thigh_cm, figure.shin_cm)
         for name, parent, world in (("UpLeg", rotation, thigh), ("Leg", thigh, shin), ("Foot", shin, soles[:, k])):
             pose.local[:, figure.index[side + name]] = rotations.multiply(rotations.inverse(parent), world)
         pose.set(side + "ToeBase", ("x", -feet.heel[:, k]))
@@ -231,6 +231,7 @@ def _arms(pose: _Pose, script: Script, manner: Manner, feet: Feet, times: np.nda
     swing = 0.008 * _smooth(stride, 10)
     moving = _smooth(np.clip(script.speed_at(times) / 100.0, 0, 1), 20)
     raised, beats = _hands_up(manner, times)
+    raised = raised * (1 - script.meeting_at(times))[:, None]  # whose hands are raised between the two would hit the other's
     breath = np.sin(2 * np.pi * manner.breath_hertz * times + manner.breath_phase)
     for k, (side, s) in enumerate(SIDES):
         up = raised[:, k] * (1 - 0.4 * moving)

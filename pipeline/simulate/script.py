@@ -1,18 +1,21 @@
 """What two bodies do: where each stands, walks, turns, sits down and gets up, and when.
 
 In: a time span and a random generator. Out: two scripts that can be asked for place, heading, posture and action at any
-time. Each actor keeps to one half of the floor, so that the two are never closer than 0.8 m and stay inside 5 m x 5 m.
-Lengths in cm, headings in radians (0 looks along +z, pi/2 along +x), times in seconds.
+time. Each actor keeps to one half of the floor, so that the two are never closer than 0.8 m, 0.5 m where they meet, and stay
+inside 5 m x 5 m. Lengths in cm, headings in radians (0 looks along +z, pi/2 along +x), times in seconds.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from pipeline.simulate.noise import ease
+from pipeline.simulate.noise import bump, ease
 
 SIT, WALK, STAND = 0, 1, 2
 NEAR_CM, FAR_CM, WIDE_CM = 62.0, 140.0, 160.0  # an actor's goals: distance from the middle line, and along it
+MEETING_CM = 30.0  # distance from the middle line where two meet
+MEETING_S = (2.4, 3.6)
 CHAIR_CM = 150.0  # distance of the feet of a seated actor from the middle line
 WALKING_CM_PER_S = 10.0
 RAMP_S = 0.6  # time to reach full speed and to stop
@@ -26,7 +29,8 @@ class Script:
     """One actor's plan.
 
     place (2,) x and z, heading, seated: how it begins; turns (start, stop, change of heading), walks (start, stop, change
-    of place (2,)), postures (start, stop, +1 down or -1 up), strolls (start, stop): when the feet move.
+    of place (2,)), postures (start, stop, +1 down or -1 up), strolls (start, stop): when the feet move, meetings (start,
+    stop): when both stand before each other, an arm's length apart.
     """
 
     place: np.ndarray
@@ -36,6 +40,7 @@ class Script:
     walks: list[tuple[float, float, np.ndarray]] = field(default_factory=list)
     postures: list[tuple[float, float, float]] = field(default_factory=list)
     strolls: list[tuple[float, float]] = field(default_factory=list)
+    meetings: list[tuple[float, float]] = field(default_factory=list)
 
     def place_at(self, times: np.ndarray) -> np.ndarray:
         """x and z (N, 2) in cm."""
@@ -51,6 +56,11 @@ class Script:
         """How far the actor is down on the chair (N,): 0 standing, 1 seated."""
         times = np.asarray(times, float)
         return float(self.seated) + sum((d * ease((times - a) / (b - a)) for a, b, d in self.postures), np.zeros(len(times)))
+
+    def meeting_at(self, times: np.ndarray) -> np.ndarray:
+        """1 while the two stand before each other, 0 a second before and after (N,)."""
+        times = np.asarray(times, float)
+        return sum((bump(times, a - 1.0, a, b, b + 1.0) for a, b in self.meetings), np.zeros(len(times)))
 
     def speed_at(self, times: np.ndarray) -> np.ndarray:
         """Speed over ground (N,) in cm/s."""
@@ -163,6 +173,25 @@ class _Stage:
         partner = self.actors[1 - k].script
         return float(direction(partner.place_at(np.array([time]))[0] - place))
 
+    def meet(self) -> None:
+        """Both walk to the middle line, wait for each other and stay a while."""
+        begin = max(actor.clock for actor in self.actors)
+        along = self.rng.uniform(-WIDE_CM, WIDE_CM) / 2
+        for k, actor in enumerate(self.actors):
+            actor.clock = begin
+            if actor.seated:
+                actor.posture(-1.0)
+                actor.clock += 0.3
+            looks = float(direction(self.spot(1 - k, 100, along) - self.spot(k, MEETING_CM, along)))
+            actor.walk(self.spot(k, MEETING_CM, along), lambda time, looks=looks: looks, self.rng.uniform(95, 118))
+        arrived = max(actor.clock for actor in self.actors)
+        for actor in self.actors:
+            actor.clock = arrived
+        until = arrived + self.rng.uniform(*MEETING_S)
+        for actor in self.actors:
+            actor.script.meetings.append((arrived, until))
+            actor.clock = until
+
     def act(self, k: int) -> None:
         """Plan actor k's next action."""
         actor, rng = self.actors[k], self.rng
@@ -192,11 +221,15 @@ class _Stage:
             actor.finish(begin, actor.turn(ahead + (aside if away else offset), begin))
 
 
-def plan_scripts(start: float, stop: float, rng: np.random.Generator) -> list[Script]:
-    """Scripts of both actors that cover `start` to `stop` seconds."""
-    stage = _Stage(start, rng)
+def plan_scripts(start: float, stop: float, rng: np.random.Generator, *, meetings: Sequence[float] = ()) -> list[Script]:
+    """Scripts of both actors that cover `start` to `stop` seconds; meetings: when the two set out to meet, in order."""
+    stage, waiting = _Stage(start, rng), list(meetings)
     for actor in stage.actors:
         actor.clock -= rng.uniform(0, 2.0)  # not everybody begins with a pause of full length
     while (k := min(range(2), key=lambda i: stage.actors[i].clock)) is not None and stage.actors[k].clock < stop:
-        stage.act(k)
+        if waiting and stage.actors[k].clock >= waiting[0]:
+            waiting.pop(0)
+            stage.meet()
+        else:
+            stage.act(k)
     return [actor.script for actor in stage.actors]

@@ -25,13 +25,15 @@ from pipeline.simulate.motion import animate, plan_manner
 from pipeline.simulate.recording import BODY_RATE, FACE_RATE
 from pipeline.simulate.script import Script, direction, plan_scripts, wrap
 from pipeline.simulate.speech import RATE, Utterance, speak
+from pipeline.simulate.touch import Touch, plan_touches, reach
 from pipeline.timecode import format_timecode
 
 FPS = 30
 MARGINS_S = (0.3, 1.5)  # how long before the scene a recorder starts, and how long after it stops
 SHARED_MARGIN_S = 0.95  # what the shortest margins of six streams add to the window, on average
 FACING_RAD = np.pi / 4
-DRIFT_DRAWS, JITTER_DRAWS = 1, 2  # generators of their own, so that clocks change nothing else
+DRIFT_DRAWS, JITTER_DRAWS, TOUCH_DRAWS = 1, 2, 3  # generators of their own, so that clocks and touches change nothing else
+MEETING_PAUSE_S = (25.0, 50.0)
 RATES = {"body": BODY_RATE, "face": FACE_RATE, "audio": RATE}
 
 
@@ -138,9 +140,6 @@ def _said(turns: list[Turn]) -> tuple[list[dict], list[dict], list[dict]]:
     words: list[dict] = []
     said, phonemes = [], []
     for turn in turns:
-        phonemes += [
-            {"phoneme": p.ipa, "start": turn.start + p.start, "end": turn.start + p.end, "word": len(words) + p.word} for p in turn.utterance.phonemes
-        ]
         times = turn.utterance.word_times()
         for p in turn.utterance.phonemes:
             start = _closed_from(turn.utterance, p.start) if p.ipa[0] in "ptk" and p is not turn.utterance.phonemes[0] else p.start
@@ -162,15 +161,24 @@ def _row(take: str, seed: int) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Scene:
-    """What happens in a take: streams, each actor's own turns, scripts and motions, and the generators still to be used."""
+    """What happens in a take: streams, each actor's own turns, scripts and motions, touches, and the generators still to be used."""
 
     streams: Streams
     turns: list[list[Turn]]
     scripts: list[Script]
     motions: list[Motion]
+    touches: list[Touch]
     mic_rng: np.random.Generator
     face_rngs: list[np.random.Generator]
     mesh_rngs: list[np.random.Generator]
+
+
+def _meetings(start: float, stop: float, rng: np.random.Generator) -> list[float]:
+    """When the two set out to meet, seconds of day."""
+    times = [start + rng.uniform(0.1, 0.4) * min(stop - start, MEETING_PAUSE_S[0])]
+    while times[-1] < stop:
+        times.append(times[-1] + rng.uniform(*MEETING_PAUSE_S))
+    return times
 
 
 def play(row: dict[str, str], *, seed: int, options: config.Simulate) -> Scene:
@@ -189,8 +197,12 @@ def play(row: dict[str, str], *, seed: int, options: config.Simulate) -> Scene:
     both = place(utterances, start, stop, talk_rng)
     turns = [[turn for turn in both if turn.actor == k] for k in range(2)]
     outside = MARGINS_S[1] + 0.5
-    scripts = plan_scripts(start - outside, stop + outside, script_rng)
-    return Scene(streams, turns, scripts, _bodies(scripts, turns, actors, streams, own[:2]), mic_rng, own[2:4], own[4:6])
+    touch_rng = np.random.default_rng([seed, int(row["date"]), int(row["scenario"]), TOUCH_DRAWS])
+    scripts = plan_scripts(start - outside, stop + outside, script_rng, meetings=_meetings(start, stop, touch_rng))
+    touches = plan_touches(scripts, start, stop, touch_rng)
+    starts = [stream["body"] for stream in streams.start]
+    motions, touches = reach(_bodies(scripts, turns, actors, streams, own[:2]), [Figure(actor) for actor in actors], starts, touches)
+    return Scene(streams, turns, scripts, motions, touches, mic_rng, own[2:4], own[4:6])
 
 
 def _record_sound(scene: Scene, options: config.Simulate) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -234,6 +246,9 @@ def run(*, take: str, out: Path, truth: Path, seed: int, options: config.Simulat
     faces = facing(scene.motions, [start["body"] for start in streams.start], times)
     record: dict[str, Any] = {"window": list(window), "start": dict(zip(actors, streams.start, strict=True))}
     record |= {"rate": {}, "words": {}, "said": {}, "phonemes": {}}
+    record["touches"] = [
+        vars(touch) | {"type": f"hand-{touch.kind.lower()}", "actor": actors[touch.actor], "of": actors[touch.of]} for touch in scene.touches
+    ]
     for k, (actor, (mic, clean)) in enumerate(zip(actors, _record_sound(scene, options), strict=True)):
         name = f"{row['date']}_{actor}_{row['scenario']}"
         folder, apart, start = out / take, truth / take, streams.start[k]

@@ -28,6 +28,21 @@ def test_lag_is_how_far_the_signal_is_behind(lag):
     assert accuracy.lag_seconds(signal, reference, 48_000) == lag / 48_000
 
 
+def contact(actor, start, stop, *, of="002", hand="LeftHand", part="RightElbow"):
+    return {"type": "hand-elbow", "actor": actor, "of": of, "hand": hand, "part": part, "start": start, "stop": stop}
+
+
+def test_contacts_are_matched_by_hand_part_and_time():
+    touches = [contact("001", 101.0, 102.0), contact("001", 103.0, 104.0), contact("001", 99.5, 100.5), contact("002", 105.0, 106.0)]
+    found = [contact("001", 27, 45), contact("001", 48, 63), contact("001", 90, 120, hand="RightHand"), contact("001", 200, 210)]
+    scores = accuracy.contact_scores(found, touches, "001", 100.0, 110.0)
+    assert scores["contact_recall"] == 0.5, "the third touch began before the dataset, the fourth is the other actor's"
+    assert scores["contact_start_ms"] == pytest.approx(100) and scores["contact_stop_ms"] == pytest.approx(100)
+    assert scores["contacts_other"] == 2
+    assert accuracy.contact_scores([], touches, "003", 100.0, 110.0) == {"contacts_other": 0}
+    assert accuracy.contact_scores([], touches, "002", 100.0, 110.0) == {"contacts_other": 0, "contact_recall": 0}
+
+
 def words(text, *, start=0.0, step=0.5):
     return [{"word": word, "start": start + step * i, "end": start + step * i + 0.3} for i, word in enumerate(text.split())]
 
@@ -93,6 +108,8 @@ def scored(shoot, captured, tmp_path):
                 (notes / kind).mkdir(parents=True, exist_ok=True)
                 np.save(notes / kind / f"{name}.npy", labels)
             write_json(notes / "transcripts" / f"{name}.json", {"words": [w | {"confidence": 0.9} for w in words("hello there", start=0.75)]})
+        record["touches"] = [contact(ACTORS[0], about["start_seconds"] + 1, about["start_seconds"] + 2)]
+        write_json(notes / "contacts" / f"{take}.json", {"contacts": [contact(ACTORS[0], 30, 66)]})
         write_json(truth / take / "truth.json", record)
     out = tmp_path / "results" / "accuracy.csv"
     return ["--shoot", shoot.folder, "--truth", truth, "--dataset", captured / "dataset", "--annotations", notes, "--out", out], out
@@ -126,6 +143,7 @@ def test_scores_are_those_of_what_happened(scored):
             assert values["start_error_ms"] == pytest.approx(-2, abs=1e-3) and values["audio_lag_ms"] == 0
             assert values["body_error_cm"] < 1e-3 and values["body_error_deg"] < 1e-2 and values["face_weight_rms"] < 1e-4
             assert values["si_sdr_db"] > values["si_sdr_raw_db"] + 2 > 10
+            assert k or values["contact_recall"] == 1 and values["contact_stop_ms"] == pytest.approx(200)
             assert values["action_accuracy"] == values["facing_accuracy"] == pytest.approx(1 - 0.1 * k, abs=0.02)
             assert values["word_error"] == pytest.approx(1 / 3, abs=1e-5) and values["word_start_ms"] == pytest.approx(50, abs=1e-3)
     pairs = [value for (take, _, measure), value in scores.items() if measure == "si_sdr_db" and take != "mean"]

@@ -6,7 +6,7 @@ import pytest
 from pipeline import bvh, skeleton
 from pipeline.joints import RELEASE_JOINTS, RELEASE_PARENTS
 from pipeline.simulate.figure import Figure
-from pipeline.simulate.motion import FPS, _at_most, animate, plan_manner, solve_leg
+from pipeline.simulate.motion import FPS, _at_most, animate, plan_manner, solve_limb
 from pipeline.simulate.script import SIT, STAND, WALK, Script, plan_scripts
 from pipeline.simulate.steps import evaluate_feet, plan_steps
 
@@ -140,7 +140,7 @@ def test_leg_reaches_the_ankle():
     rng = np.random.default_rng(0)
     hip = np.array([0, 85.0, 0]) + rng.uniform(-3, 3, (50, 3))
     ankle = np.array([0, 15.0, 5.0]) + rng.uniform(-14, 10, (50, 3))
-    thigh, shin = solve_leg(hip, ankle, np.repeat([[0, 0, 1.0]], 50, 0), 45.0, 44.0)
+    thigh, shin = solve_limb(hip, ankle, np.repeat([[0, 0, 1.0]], 50, 0), 45.0, 44.0)
     knee = hip + skeleton.rotations.rotate(thigh, np.array([0, -45.0, 0]))
     assert np.abs(knee + skeleton.rotations.rotate(shin, np.array([0, -44.0, 0])) - ankle).max() < 1e-9
 

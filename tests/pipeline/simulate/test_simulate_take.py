@@ -83,6 +83,13 @@ def test_mesh_is_the_rig_times_the_truth(shoot):
             assert f["vertices"].dtype == np.float32 and f.attrs["timecode_rate"] == 60 and f.attrs["units"] == "cm"
 
 
+def test_phonemes_follow_each_other_once(truth):
+    for actor in ("001", "002"):
+        phonemes, words = truth["phonemes"][actor], truth["words"][actor]
+        assert [p["word"] for p in phonemes] == sorted(p["word"] for p in phonemes) and phonemes[-1]["word"] == len(words) - 1
+        assert all(a["end"] <= b["end"] and a["start"] < b["start"] for a, b in zip(phonemes, phonemes[1:]))
+
+
 def test_clocks_agree_with_the_truth(shoot, truth):
     codes = json.loads((shoot / "shoot" / TAKE / "timecode.json").read_text())
     starts, stops = [], []

@@ -6,9 +6,11 @@ one label a frame: 0 sit, 1 walk, 2 stand.
 The rule, with lengths in the actor's own legs (thigh plus shin). A person sits when the hips are low above the lower foot, knees and
 hips are bent, sinking down has come to rest, and at some time of that stretch something else than the feet carried the body: its
 centre of mass lay beside the feet (who crouches keeps it above them). Hips as low as the feet sit on the floor. A person walks when,
-not sitting, the hips travel over the ground and the feet take steps (one moves while the other rests, which a jump or a sway does not
-do), and stands otherwise: sitting down, getting up, shifting and turning on the spot are standing. Borders have hysteresis, and
-stretches that are too short join their longer neighbour. All thresholds are in the config, with their reasons.
+not sitting, the hips travel over the ground and the feet take steps: one moves while the other rests, which a jump or a sway does not
+do, the hips go along, and the foot lands about as high as it stood, or both feet rise in turn as on stairs, which a climber's do
+not. A walk lasts from the first foot's lift until the body is over the last one planted. Who does neither stands: sitting down,
+getting up, shifting, climbing and turning on the spot are standing. Borders have hysteresis, and stretches that are too short join
+their longer neighbour. All thresholds are in the config, with their reasons.
 """
 
 from dataclasses import dataclass
@@ -171,8 +173,52 @@ def sitting(body: Posture, fps: float, options: Actions) -> np.ndarray:
     return hysteresis(rests & still & (floor | (aside > options.sit_off_balance)), rests)
 
 
+@dataclass(frozen=True)
+class Step:
+    """A swing of one foot beside the other at rest, frames start to before stop: way and rise of the foot and way of the hips, in legs."""
+
+    side: int
+    start: int
+    stop: int
+    way: float
+    rise: float
+    hips_way: float
+
+
+def swings(body: Posture, hips: np.ndarray, steady: np.ndarray, fps: float, options: Actions) -> list[Step]:
+    """Swings of both feet, by time: the foot overtakes the hips (T, 3), whose speed is `steady` (T,), while the other rests."""
+    middles = body.feet.mean(2)
+    speeds = [ground_speed(middles[:, side], fps, options.foot_seconds) for side in (0, 1)]
+    found = []
+    for side in (0, 1):
+        clear = (speeds[1 - side] < options.step_rest * steady) & (speeds[side] > options.step_swing * steady)
+        for start, stop in stretches(clear):
+            if stop - start < options.swing_seconds * fps:
+                clear[start:stop] = False  # both feet land, one a little later
+        # a foot that is lifted or set down does not overtake the hips yet, or any more
+        for start, stop in stretches(hysteresis(clear, (speeds[side] > options.foot_speed) & (speeds[side] > speeds[1 - side]))):
+            last = min(stop, len(hips) - 1)
+            foot, own = middles[last, side] - middles[start, side], hips[last] - hips[start]
+            way, hips_way = (float(np.hypot(*way[[0, 2]])) for way in (foot, own))
+            found.append(Step(side, int(start), int(stop), way, float(foot[1]), hips_way))
+    return sorted(found, key=lambda step: step.start)
+
+
+def steps_over_ground(found: list[Step], fps: float, options: Actions) -> list[Step]:
+    """The swings that go somewhere and do not climb, but for stairs, where both feet rise or fall in turn."""
+    going = [step for step in found if step.way >= options.step_way and abs(step.rise) <= options.stairs_slope * step.way]
+    steep = [abs(step.rise) > options.step_slope * step.way for step in going]
+
+    def stairs(i: int, j: int) -> bool:
+        one, other = going[i], going[j]
+        near = abs(one.start - other.start) <= 2 * options.step_seconds * fps
+        return near and steep[j] and one.side != other.side and one.rise * other.rise > 0
+
+    return [step for i, step in enumerate(going) if not steep[i] or any(stairs(i, j) for j in (i - 1, i + 1) if 0 <= j < len(going))]
+
+
 def walking(body: Posture, fps: float, options: Actions) -> np.ndarray:
-    """Bool (T,): the hips travel, at least as far as a step, and the feet step."""
+    """Bool (T,): the hips travel, at least as far as a step, and the feet step; from the first foot's lift until the body is over the last."""
     hips = smooth(body.hips, max(1, round(options.posture_seconds * fps)))
     steady = ground_speed(hips, fps, options.walk_seconds)
     quick = ground_speed(hips, fps, options.posture_seconds) > options.walk_edge_speed
@@ -181,18 +227,35 @@ def walking(body: Posture, fps: float, options: Actions) -> np.ndarray:
     half = round(options.walk_seconds * fps / 2)
     inside = ~near(np.pad(~travels, half, constant_values=True), half)[half : half + len(travels)]
     travels = hysteresis(travels & quick, quick) | inside
-    feet = np.sort([ground_speed(body.feet[:, side].mean(1), fps, options.foot_seconds) for side in (0, 1)], axis=0)
-    step = (feet[0] < options.step_rest * steady) & (feet[1] > options.step_swing * steady)
-    for start, stop in stretches(step):
-        if stop - start < options.swing_seconds * fps:
-            step[start:stop] = False  # both feet land, one a little later
+    steps = steps_over_ground(swings(body, hips, steady, fps, options), fps, options)
+    step = np.zeros(len(hips), bool)
+    for one in steps:  # in a walk the hips go along with the feet
+        step[one.start : one.stop] |= one.hips_way >= options.step_share * one.way
     walks = travels & near(step, round(options.step_seconds * fps))
+    lead = round(options.step_lead_seconds * fps)
+    for start, stop in stretches(walks):
+        own = [one for one in steps if one.start < stop and start < one.stop]
+        if not any(one.way >= options.walk_step for one in own):
+            walks[start:stop] = False
+            continue
+        if start:  # who walks when the recording begins has begun before it
+            first = next((one for one in own if one.hips_way >= options.step_share * one.way), own[0]).start
+            walks[start:first] = False
+            walks[max(first, start - lead) : start] = True
+        walks[_arrival(body, own[-1], stop, options) : stop] = False
     paths = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(hips[:, [0, 2]], axis=0), axis=1))])
     for start, stop in stretches(walks):
         way, turn = paths[stop - 1] - paths[start], np.abs(body.heading[stop - 1] - body.heading[start])
         if way < max(options.walk_way, options.walk_radius * turn):
             walks[start:stop] = False
     return walks
+
+
+def _arrival(body: Posture, step: Step, stop: int, options: Actions) -> int:
+    """The frame, up to `stop`, from which on the hips are over the foot that a step has planted."""
+    away = (body.hips[step.stop : stop] - body.feet[step.stop : stop, step.side].mean(1))[:, [0, 2]]
+    there = np.flatnonzero(np.linalg.norm(away, axis=1) < options.walk_arrival)
+    return step.stop + int(there[0]) if len(there) else stop
 
 
 def label_actions(motion: Motion, options: Actions | None = None) -> np.ndarray:

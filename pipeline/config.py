@@ -192,12 +192,16 @@ class Actions(Section):
         default=0.12, gt=0, description="speed over posture_seconds at which a walk begins and ends, leg lengths per second: half of walk_speed"
     )
     walk_way: float = Field(default=0.2, ge=0, description="shortest way of a walk, leg lengths: less than half a step is a shift of weight")
+    walk_step: float = Field(
+        default=0.55, ge=0, description="way of a foot that a walk has at least once, leg lengths: feet that shift for balance or a grip go less"
+    )
     walk_radius: float = Field(
         default=0.25,
         ge=0,
         description="smallest radius on which a person walks, leg lengths: steps that turn the hips on a smaller one turn on the spot",
     )
     foot_seconds: float = Field(default=0.1, gt=0, description="window of the feet's speeds, seconds: a third of a quick swing")
+    foot_speed: float = Field(default=0.15, gt=0, description="a foot that is faster is off the ground, leg lengths per second")
     step_seconds: float = Field(default=0.6, ge=0, description="a step this close makes travelling hips a walk, seconds: a slow step's length")
     step_rest: float = Field(
         default=0.5, gt=0, description="speed of a resting foot at most, of that of the hips: feet roll, and captured ones slide"
@@ -205,6 +209,22 @@ class Actions(Section):
     step_swing: float = Field(default=1.3, gt=0, description="speed of a stepping foot at least, of that of the hips: it overtakes them")
     swing_seconds: float = Field(
         default=0.15, ge=0, description="shortest swing of a foot that is a step, seconds: half of a quick one; landings of a jump are shorter"
+    )
+    step_way: float = Field(default=0.2, ge=0, description="shortest way of a foot that is a step, leg lengths: less is a shuffle")
+    step_share: float = Field(
+        default=0.18, ge=0, description="way of the hips in a step at least, of the foot's: 0.25 to 0.5 in walking, less where the body stays"
+    )
+    step_slope: float = Field(
+        default=0.4, ge=0, description="rise or fall of a step at most, of its way: what uneven ground takes; steeper ones climb or are of stairs"
+    )
+    stairs_slope: float = Field(
+        default=0.8, ge=0, description="the same of stairs (0.6), where both feet rise or fall in turn; of ladders it is more than 1"
+    )
+    step_lead_seconds: float = Field(
+        default=0.04, ge=0, description="a walk begins at most this long before the hips travel, where a foot is in the air already, seconds"
+    )
+    walk_arrival: float = Field(
+        default=0.2, gt=0, description="a walk ends when the hips are this close, over the ground, to the foot that was planted last, leg lengths"
     )
     min_seconds: float = Field(default=0.4, ge=0, description="shortest stretch of an action; shorter ones join their neighbours, seconds")
 

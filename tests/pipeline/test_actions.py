@@ -1,11 +1,12 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from tiny_dataset import body
 
 from pipeline import actions, rotations
-from pipeline.actions import SIT, STAND, WALK, beside, hysteresis, join_short, label_actions, posture, stretches
+from pipeline.actions import SIT, STAND, WALK, Step, beside, hysteresis, join_short, label_actions, posture, steps_over_ground, stretches
 from pipeline.bvh import Motion, load_bvh, save_bvh
 from pipeline.config import Actions
 from pipeline.errors import InputError
@@ -178,9 +179,45 @@ def test_real_walks_begin_and_end_where_the_eye_saw_it(real_data, name, fps):
         assert np.abs(ends - seen).max() <= 5
 
 
+CLIMBER_WALKS = [(0, 80), (371, 440), (560, 606), (829, 913), (1093, 1128)]
+"""Walking stretches of tests/recordings/cmu_01_03.bvh, set by eye as those above and before the labels were looked at.
+
+0: in the air, the first foot; the T-pose of frame 0 counts to it. 80: the right foot is on its way to the ladder's rung and the body stops.
+371: the right foot leaves for the first step away from the ladder, 440: the left foot closes below the bar. 560: after a turn on the spot the right
+foot leaves, 606: before the ladder again, as at 80. 829: down again, the right foot leaves; 913: the left foot closes below the bar. Two small
+steps back from 938 to 964 take a run-up on the bar: standing. 1093: the left foot leaves; the recording ends in the walk.
+"""
+
+
+@pytest.mark.parametrize("rate", [1.0, 0.8, 1.25])
+def test_real_walks_begin_and_end_between_climbing_and_swinging(rate):
+    motion = load_bvh(Path(__file__).parents[1] / "recordings" / "cmu_01_03.bvh")
+    labels = label_actions(replace(motion, fps=rate * motion.fps))
+    found = stretches(labels == WALK)
+    assert len(found) == len(CLIMBER_WALKS) and not (labels == SIT).any()
+    assert np.abs(found - CLIMBER_WALKS).max() <= (5 if rate == 1 else 8)
+
+
+@pytest.mark.parametrize("slope, walks", [(0.0, True), (0.3, True), (0.6, True), (-0.6, True), (1.2, False), (-1.2, False)])
+def test_stairs_are_walked_and_ladders_climbed(slope, walks):
+    seconds = np.arange(300) / 30
+    motion = stepping(body(300), (seconds > 3) & (seconds < 7))
+    # this body takes its resting foot along upwards, so that a swing has half of the slope of the hips
+    motion.positions_cm[:, 0, 1] += 2 * slope * (motion.positions_cm[:, 0, 2] - motion.positions_cm[0, 0, 2])
+    assert (label_actions(motion)[120:180] == WALK).all() == walks and (label_actions(motion) == WALK).any() == walks
+
+
+def test_one_steep_step_is_none():
+    flat, up = Step(0, 0, 10, 1.0, 0.1, 0.4), Step(1, 12, 22, 0.6, 0.3, 0.2)
+    higher, ladder, later = Step(0, 24, 34, 0.6, 0.3, 0.2), Step(0, 24, 34, 0.5, 0.5, 0.2), Step(0, 99, 109, 0.6, 0.3, 0.2)
+    down, shuffle = Step(0, 24, 34, 0.6, -0.3, 0.2), Step(0, 24, 34, 0.1, 0.0, 0.1)
+    for second, kept in ((higher, [flat, up, higher]), (ladder, [flat]), (later, [flat]), (down, [flat]), (shuffle, [flat])):
+        assert steps_over_ground([flat, up, second], 30.0, Actions()) == kept
+
+
 def test_without_the_smallest_radius_a_real_turn_on_the_spot_is_a_walk(real_data):
     motion = load_bvh(real_data / "bvh" / "cmu_01_01.bvh", unit="in/0.45")
-    found = stretches(label_actions(motion, Actions(walk_radius=0.0)) == WALK) / 4
+    found = stretches(label_actions(motion, Actions(walk_radius=0.0, walk_step=0.3)) == WALK) / 4
     assert len(found) == 2  # and nothing of the ten jumps
     assert np.abs(found - [(260, 297), (489, 520)]).max() <= 10
 

@@ -114,7 +114,7 @@ KINDS = {
         "scenarios.db: label: scenario 2: got relationship_id 99, need an id of relationships",
     ),
     "genders the wrong way": (
-        lambda f: sql(f, "actors.db", "UPDATE sessions SET male_id = female_id, female_id = male_id"),
+        lambda f: sql(f, "actors.db", "UPDATE sessions SET male_id = female_id, female_id = male_id WHERE rowid = 1"),
         "actors.db: gender: session 20231101: got male_id 5 (female) and female_id 3 (male), need each in its column",
     ),
     "another rate": (
@@ -201,7 +201,9 @@ def test_a_take_without_its_session_is_a_fault(folder, statement, text):
     assert faults(folder) == [f"bvhs/20231101_003_{n}.bvh: session: take 20231101_{n}: {text}" for n in ("001", "002")]
 
 
-def test_many_kinds_in_one_folder_are_told_line_by_line(folder, capsys):
+def test_many_kinds_in_a_folder_of_the_releases_size_are_told_line_by_line(tmp_path, capsys):
+    folder = tmp_path / "interact"
+    assert len(make_release(folder, num_takes=241, seconds=1.0)) == 241 and len(list(folder.glob("bvhs/*.bvh"))) == 482
     kinds = [
         "missing voice", "face of another width", "NaN in a body", "unreadable face", "no table", "unknown scenario", "genders the wrong way",
         "a name that is none", "no head", "no sentence", "a lip performance without voice", "unknown relationship",

@@ -35,7 +35,8 @@ LIP = {
     "lip_blendshapes": "dataset/lip_acc/face_arkit/{}.npy",
     "lip_separation": "dataset/lip_acc/wav/{}.wav",
 }
-"""Stages of one performance of a lip-accurate set, which `lip_acc` joins."""
+"""Stages of one performance of a shoot's lip-accurate set, which `lip_acc` joins, as it does the one of a download's."""
+LIP_IN = {"lip_in": "dataset/lip_acc/face_arkit/{}.npy"}
 JOINT = {
     "shard_index": "shards/index.parquet",
     **{f"train_{run}": f"runs/{run}/model.safetensors" for run in ("face", "body_lower", "body_upper")},
@@ -80,8 +81,8 @@ def steps_of(study: Study, take: str) -> list[Step]:
 
 def lip_steps(study: Study, performance: str) -> list[Step]:
     """The jobs of one performance of the lip-accurate set, in order."""
-    root = Path(study.root)
-    return [Step(name, root / pattern.format(performance), root / "logs" / name / f"{performance}.log") for name, pattern in LIP.items()]
+    root, stages = Path(study.root), LIP_IN if study.config.dataset else LIP
+    return [Step(name, root / pattern.format(performance), root / "logs" / name / f"{performance}.log") for name, pattern in stages.items()]
 
 
 def state_of(steps: list[Step]) -> tuple[str, str]:
@@ -113,9 +114,9 @@ def report(study: Study) -> tuple[list[str], bool]:
     stages = {name: [step for step in joint if step.stage == name] for name in dict.fromkeys(step.stage for step in joint)}
     lines.append("; ".join(f"{name} {_joint_state(steps)}" for name, steps in stages.items()))
     lines += [f"{step.stage} failed: {step.error}" for step in joint if step.error]
-    if study.config.dataset and failed:
-        lines.append(f"to go on without {', '.join(failed)}: {_exclude(study, failed)}, then run again")
-        failed = []
+    if study.config.dataset and failed + lips_failed:
+        lines.append(f"to go on without {', '.join(failed + lips_failed)}: {_exclude(study, failed + lips_failed)}, then run again")
+        failed = lips_failed = []
     for names, table in ((failed, "takes.tsv"), (lips_failed, "lip_acc/lip_acc.tsv")):
         for name in names:
             lines.append(f"to go on without {name}: in {study.shoot}/{table} set its `exclude` to yes and write why under `reason`, then run again")

@@ -271,6 +271,35 @@ def shoot_lip_acc(folder: Path) -> dict[str, LipRow]:
     return read_lip_acc(folder / "lip_acc" / "lip_acc.tsv", actors=read_actors(folder / "actors.tsv"))
 
 
+def download_lip_acc(folder: Path, *, exclude: Sequence[str] = ()) -> dict[str, LipRow]:
+    """The lip-accurate set of a download by performance, in name order, from its files and lip_acc_sentences.txt; empty without a folder.
+
+    InputError names a performance that lacks its face, its voice or its sentence.
+    """
+    root = Path(folder) / "lip_acc"
+    if not root.is_dir():
+        return {}
+    faces, voices = ({path.stem for part in parts for path in (root / part).glob("*.*")} for parts in (("face_arkit", "face_ict"), ("wav",)))
+    try:
+        sentences = (root / "lip_acc_sentences.txt").read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{root / 'lip_acc_sentences.txt'}: cannot be read ({error}), need a sentence a line; download it again") from None
+    found = {}
+    for name in sorted((faces | voices) - set(exclude)):
+        lacks = "a face" if name not in faces else "a voice" if name not in voices else ""
+        if not lacks and not is_performance(name):
+            lacks = "a name like <date>_<actor>_<scenario>"
+        date, actor, scenario = name.split("_") if not lacks else ("", "", "")
+        number = int(scenario) if scenario.isdigit() else 0
+        if not lacks and not (0 < number <= len(sentences) and sentences[number - 1].strip()):
+            lacks = "a sentence in lip_acc_sentences.txt"
+        if lacks:
+            raise InputError(f"{root}: {name} lacks {lacks}; download it again, or add {name} to exclude in the config")
+        sentence = sentences[number - 1].strip()
+        found[name] = LipRow.model_construct(date=date, actor=actor, scenario=str(number), sentence=sentence, exclude="", reason="")
+    return found
+
+
 def dataset_takes(folder: Path, *, exclude: Sequence[str] = ()) -> list[Take]:
     """Takes of a dataset folder: its takes.tsv where it has one, else its BVH files and SQLite tables (the public release).
 

@@ -22,7 +22,7 @@ from pipeline.files import read_json, read_tsv
 from pipeline.ict import is_ict_rig
 from pipeline.pretrained import PACKAGES
 from pipeline.simulate import plan as simulate_plan
-from pipeline.takes import LipRow, Take, actor_of, dataset_takes, in_order, shoot_lip_acc, shoot_takes
+from pipeline.takes import LipRow, Take, actor_of, dataset_takes, download_lip_acc, in_order, shoot_lip_acc, shoot_takes
 
 InputFunction = Callable[..., str | list[str]]
 SEEING = ("lips", "visualvoice")
@@ -137,7 +137,7 @@ class Study:
         elif self.config.shoot:
             takes = shoot_takes(Path(self.shoot))
         else:
-            takes = dataset_takes(Path(self.config.dataset or ""), exclude=self.config.exclude)
+            takes = dataset_takes(Path(self.config.dataset or ""), exclude=self.excluded(lips=False))
         return {take.name: take for take in sorted(takes, key=lambda take: take.name)}
 
     @property
@@ -153,7 +153,14 @@ class Study:
     @cached_property
     def lip_acc(self) -> dict[str, LipRow]:
         """The lip-accurate set by performance, in name order; empty where there is none."""
+        if self.config.dataset:
+            return download_lip_acc(Path(self.config.dataset), exclude=self.excluded(lips=True))
         return shoot_lip_acc(Path(self.shoot)) if self.config.shoot else {}
+
+    def excluded(self, *, lips: bool) -> list[str]:
+        """What the config excludes of a download: names of its lip-accurate set, or all others."""
+        there = {path.stem for path in Path(self.config.dataset or "", "lip_acc").glob("*/*.*")}
+        return [name for name in self.config.exclude if (name in there) == lips]
 
     @cached_property
     def performances(self) -> list[str]:
@@ -278,6 +285,17 @@ class Study:
             return next((path for path in found if Path(path).exists()), found[0])
 
         return lambda wildcards: [file(name) for name in (wildcards.performance, self.partner(wildcards.performance))]
+
+    def lip_download(self, kind: str) -> InputFunction:
+        """Input function: the download's file of {performance} of its lip-accurate set. Kind wav, or face: ARKit, else ICT weights."""
+
+        def file(wildcards) -> str:
+            folders = ["wav"] if kind == "wav" else ["face_arkit", "face_ict"]
+            end = "wav" if kind == "wav" else "npy"
+            found = [f"{self.config.dataset}/lip_acc/{folder}/{wildcards.performance}.{end}" for folder in folders]
+            return next((path for path in found if Path(path).exists()), found[0])
+
+        return file
 
     @cached_property
     def genders(self) -> list[str]:

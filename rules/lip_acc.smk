@@ -1,7 +1,56 @@
-# The lip-accurate set of a shoot that has one: one actor reads sentences alone, each through the stages of a take.
+# The lip-accurate set of a shoot or download that has one: one actor reads sentences alone, each through the stages of a take.
 
 
-if study.lip_acc:
+if study.lip_acc and study.config.dataset:
+
+    rule lip_in:
+        input:
+            face=study.lip_download("face"),
+            wav=study.lip_download("wav"),
+            code=code("pipeline.release_lip"),
+        output:
+            face=f"{ROOT}/dataset/lip_acc/face_arkit/{{performance}}.npy",
+            wav=f"{ROOT}/dataset/lip_acc/wav/{{performance}}.wav",
+            report=f"{ROOT}/annotations/lip_acc/release_in/{{performance}}.json",
+        log:
+            f"{ROOT}/logs/lip_in/{{performance}}.log",
+        benchmark:
+            f"{ROOT}/timings/lip_in/{{performance}}.tsv"
+        conda:
+            "../environment.yml"
+        threads: 1
+        resources:
+            mem_mb=400,
+        params:
+            options=flags(study.config.release_in),
+        shell:
+            "python -m pipeline.release_lip --face {input.face:q} --wav {input.wav:q} --out-face {output.face:q} --out-wav {output.wav:q} --out-report {output.report:q} {params.options} > {log:q} 2>&1"
+
+    rule lip_acc:
+        input:
+            sentences=f"{study.config.dataset}/lip_acc/lip_acc_sentences.txt",
+            face=expand(f"{ROOT}/dataset/lip_acc/face_arkit/{{performance}}.npy", performance=study.lip_acc),
+            wav=expand(f"{ROOT}/dataset/lip_acc/wav/{{performance}}.wav", performance=study.lip_acc),
+            code=code("pipeline.lip_acc"),
+        output:
+            f"{ROOT}/dataset/lip_acc/lip_acc_sentences.txt",
+        log:
+            f"{ROOT}/logs/lip_acc.log",
+        benchmark:
+            f"{ROOT}/timings/lip_acc.tsv"
+        conda:
+            "../environment.yml"
+        threads: 1
+        resources:
+            mem_mb=200,
+        params:
+            download=input_folder("sentences", levels=2),
+            exclude=study.excluded(lips=True),
+            out=subpath(output[0], parent=True),
+        shell:
+            "python -m pipeline.lip_acc --download {params.download:q} --exclude {params.exclude:q} --out {params.out:q} > {log:q} 2>&1"
+
+elif study.lip_acc:
 
     use rule sync as lip_sync with:
         input:

@@ -48,7 +48,7 @@ if study.config.dataset:
         params:
             dataset=lambda wildcards: study.config.dataset,
             takes=list(study.takes),
-            exclude=study.config.exclude,
+            exclude=study.excluded(lips=False),
         shell:
             "python -m pipeline.release_takes --dataset {params.dataset:q} --takes {params.takes} --exclude {params.exclude:q} --actors {input.genders:q} --out {output.takes:q} --out-actors {output.genders:q} > {log:q} 2>&1"
 

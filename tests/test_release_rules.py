@@ -57,6 +57,35 @@ def test_a_download_is_taken_in_and_stays_as_it_is(project):
     assert planned(project, *targets, *config(root="taken")) == []
 
 
+def test_the_lip_accurate_set_of_a_download_is_taken_in(project):
+    before = sums(project / "interact")
+    options = config(root="lips", exclude="[20231201_006_2]")
+    jobs = Counter(planned(project, "all", *options))
+    assert jobs["lip_in"] == 2 and jobs["lip_acc"] == 1
+    result = snakemake(project, "lip_acc", *options)
+    assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
+    made = project / "lips/dataset/lip_acc"
+    names = sorted(str(path.relative_to(made)) for path in made.rglob("*.*"))
+    both = ("20231201_006_1", "20231201_006_3")
+    assert names == [*(f"face_arkit/{name}.npy" for name in both), "lip_acc_sentences.txt", *(f"wav/{name}.wav" for name in both)]
+    assert (made / "lip_acc_sentences.txt").read_text() == "Sentence 1.\n\nSentence 3.\n"
+    assert sums(project / "interact") == before and planned(project, "lip_acc", *options) == []
+
+
+def test_a_bad_performance_of_the_lip_accurate_set_is_named_and_can_be_left_out(project, tmp_path):
+    download = shutil.copytree(project / "interact", tmp_path / "interact")
+    (download / "lip_acc/wav/20231201_006_2.wav").write_bytes(b"no voice")
+    options = config(download, tmp_path / "out")
+    assert snakemake(project, "lip_acc", "--keep-going", *options).returncode == 1
+    told = subprocess.run([sys.executable, "-m", "pipeline.status", *options], cwd=project, capture_output=True, text=True)
+    assert told.returncode == 1 and f"20231201_006_2  failed at lip_in: {download}/lip_acc/wav/20231201_006_2.wav: cannot be read" in told.stdout
+    assert "to go on without 20231201_006_2: set exclude: [20231201_006_2] in the config, then run again" in told.stdout
+    (download / "lip_acc/wav/20231201_006_2.wav").unlink()
+    result = snakemake(project, "-n", "lip_acc", *options)
+    line = f"error: {download}/lip_acc: 20231201_006_2 lacks a voice; download it again, or add 20231201_006_2 to exclude in the config"
+    assert result.returncode == 2 and line in result.stdout + result.stderr
+
+
 def test_a_release_is_planned_after_the_dataset_of_a_shoot(project):
     make_shoot(project / "shoot", num_takes=2)
     jobs = Counter(planned(project, "release", "--config", "shoot=shoot", "root=mine"))

@@ -228,9 +228,10 @@ def walking(body: Posture, fps: float, options: Actions) -> np.ndarray:
     inside = ~near(np.pad(~travels, half, constant_values=True), half)[half : half + len(travels)]
     travels = hysteresis(travels & quick, quick) | inside
     steps = steps_over_ground(swings(body, hips, steady, fps, options), fps, options)
+    carrying = [one for one in steps if one.hips_way >= options.step_share * one.way]  # in a walk the hips go along with the feet
     step = np.zeros(len(hips), bool)
-    for one in steps:  # in a walk the hips go along with the feet
-        step[one.start : one.stop] |= one.hips_way >= options.step_share * one.way
+    for one in carrying:
+        step[one.start : one.stop] = True
     walks = travels & near(step, round(options.step_seconds * fps))
     lead = round(options.step_lead_seconds * fps)
     for start, stop in stretches(walks):
@@ -239,7 +240,7 @@ def walking(body: Posture, fps: float, options: Actions) -> np.ndarray:
             walks[start:stop] = False
             continue
         if start:  # who walks when the recording begins has begun before it
-            first = next((one for one in own if one.hips_way >= options.step_share * one.way), own[0]).start
+            first = next((one.start for one in own if one in carrying), own[0].start)
             walks[start:first] = False
             walks[max(first, start - lead) : start] = True
         walks[_arrival(body, own[-1], stop, options) : stop] = False

@@ -31,6 +31,7 @@ ELBOW_WAY = {"Head": (0.8, -0.6, 0.2), "Shoulder": (0.5, -0.8, 0.3), "Elbow": (0
 """Where the elbow of a reaching arm goes, in the chest's axes; x away from the body."""
 LEANS = {"Head": 0.30, "Shoulder": 0.26, "Elbow": 0.36, "Hand": 0.08}
 """How far the trunk leans towards the partner, radians; who is touched leans only to shake hands."""
+WRIST_SHARE = 0.9  # how straight the wrist is while the hand lies still: never without any movement
 NEAR_CM = 1.0
 MISS_CM = 0.5  # what is further away is out of reach
 
@@ -169,7 +170,8 @@ def _reach(room: _Room, touch: Touch, k: int, side: str) -> tuple[float, float] 
     arm, forearm = (rotations.multiply(bone, half_turn) for bone in solve_limb(shoulder, palm, elbow, float(upper), float(lower)))
     room.turn(k, f"{side}Arm", frames, rotations.multiply(rotations.inverse(turned[:, figure.index[f"{side}Shoulder"]]), arm), weight)
     room.turn(k, f"{side}ForeArm", frames, rotations.multiply(rotations.inverse(arm), forearm), weight)
-    room.turn(k, f"{side}Hand", frames, np.broadcast_to([0.0, 0.0, 0.0, 1.0], arm.shape), weight)
+    straight = np.broadcast_to([0.0, 0.0, 0.0, 1.0], arm.shape)
+    room.turn(k, f"{side}Hand", frames, straight, WRIST_SHARE * weight)
     points, turned = room.pose(k, times)
     hand = figure.index[f"{side}Hand"]
     found = points[:, hand] + rotations.rotate(turned[:, hand], half_hand)

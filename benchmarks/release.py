@@ -3,8 +3,9 @@
     python benchmarks/release.py --takes 241 --cores 2 [--rig rig.npz] [--fps 120] [--keep DIR]
 
 Prints seconds of each step, and whether the download's files have the checksums that they had before. 241 takes of 2 s are about
-3,300 jobs of about a second each, nearly all of it the start of an interpreter: three quarters of an hour on two cores. `--in-process` runs the same commands, as
-Snakemake's dry run prints them, in as many processes as there are cores; then Snakemake itself, which must find nothing left to do.
+3,300 jobs of about a second each, nearly all of it the start of an interpreter: three quarters of an hour on two cores.
+`--in-process` runs the same commands, as Snakemake's dry run prints them, in as many processes as there are cores; then Snakemake
+itself, which must find nothing left to do.
 """
 
 import argparse

@@ -31,6 +31,8 @@ ELBOW_WAY = {"Head": (0.8, -0.6, 0.2), "Shoulder": (0.5, -0.8, 0.3), "Elbow": (0
 """Where the elbow of a reaching arm goes, in the chest's axes; x away from the body."""
 LEANS = {"Head": 0.30, "Shoulder": 0.26, "Elbow": 0.36, "Hand": 0.08}
 """How far the trunk leans towards the partner, radians; who is touched leans only to shake hands."""
+FORWARD = 0.7
+"""How far an arm comes forward whose elbow the other hand takes, radians: else that hand would pass through the trunk."""
 WRIST_SHARE = 0.9  # how straight the wrist is while the hand lies still: never without any movement
 NEAR_CM = 1.0
 MISS_CM = 0.5  # what is further away is out of reach
@@ -179,6 +181,14 @@ def _reach(room: _Room, touch: Touch, k: int, side: str) -> tuple[float, float] 
     return float(there[0]), float(there[-1])
 
 
+def _offer(room: _Room, touch: Touch) -> None:
+    """Bring the arm forward whose elbow the other hand takes."""
+    k, frames = touch.actor, room.frames(touch.actor, touch)
+    forward = FORWARD * bump(room.times(k, frames), touch.start - REACH_S, touch.start, touch.stop, touch.stop + REACH_S)
+    part = room.motions[k].rotations[frames, room.figures[k].index[touch.part.replace("Elbow", "Arm")]]
+    part[:] = rotations.multiply(rotations.about("x", -forward), part)
+
+
 def _lean(room: _Room, touch: Touch, k: int) -> None:
     """Bend actor k's trunk forward during a touch of the partner."""
     frames = room.frames(k, touch)
@@ -199,6 +209,8 @@ def reach(
         if touch.of != touch.actor:
             for k in {touch.actor, touch.of} if touch.kind == "Hand" else {touch.actor}:
                 _lean(room, touch, k)
+        elif touch.kind == "Elbow":
+            _offer(room, touch)
         spans = [span for k, side in touch.hands if (span := _reach(room, touch, k, side))]
         if len(spans) == len(touch.hands):
             done.append(replace(touch, start=max(start for start, _ in spans), stop=min(stop for _, stop in spans)))

@@ -103,6 +103,18 @@ def test_the_palm_lies_on_the_head(scene):
     assert np.ptp(seen, axis=0).max() < 0.2 and 7 < seen[0, 0] < 11, "it moves with the head, beside the left cheek"
 
 
+def test_the_hand_on_an_elbow_passes_in_front_of_the_trunk(scene):
+    touch = own(scene, "Elbow")
+    motions, _ = touched(scene, touch)
+    index = scene.figures[0].index
+    points, turned = forward_kinematics(motions[0].frames(slice(int(touch.start * FPS) + 1, int(touch.stop * FPS))))
+    for name in ("LeftForeArm", "LeftHand"):
+        ahead = rotations.rotate(rotations.inverse(turned[:, index["Spine1"]]), points[:, index[name]] - points[:, index["Spine1"]])
+        assert abs(ahead[:, 0]).max() > 14 or ahead[:, 2].min() > 12, f"{name} beside the trunk or before it"
+    middle = (points[:, index["LeftForeArm"]] + points[:, index["LeftHand"]]) / 2
+    assert rotations.rotate(rotations.inverse(turned[:, index["Spine1"]]), middle - points[:, index["Spine1"]])[:, 2].min() > 12
+
+
 def test_what_is_out_of_reach_is_no_touch(scene):
     far = replace(of_partner(scene, "Shoulder"), start=1.0, stop=2.0)  # before the two have met
     motions, done = touched(scene, far)

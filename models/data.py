@@ -222,7 +222,9 @@ def speech_folder(shards: Path, given: Path | None) -> Path:
     found = sorted(path for path in Path(shards).glob("speech-*") if path.is_dir())
     if given is None and len(found) != 1:
         names = ", ".join(path.name for path in found) or "none"
-        raise InputError(f"{shards}: got {names} for speech sidecars; name one with --speech, or write them (python -m pipeline.sidecars)")
+        raise InputError(
+            f"{shards}: got {names} for speech sidecars; name one with --speech, or write them (python -m pipeline.speech, pipeline.sidecars)"
+        )
     return Path(given or found[0])
 
 

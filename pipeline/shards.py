@@ -72,6 +72,17 @@ def sources(dataset: Path, annotations: Path, features: Path, takes: list[str], 
     return result
 
 
+def _open(path: Path):
+    """A file of features, opened for reading; InputError where it is no whole HDF5 file."""
+    import h5py
+
+    try:
+        return h5py.File(path)
+    except OSError as error:
+        said = " ".join(str(error).split())
+        raise InputError(f"{path}: no whole HDF5 file ({said}); remove it and run the stage that writes it") from None
+
+
 def _column(paths: list[Path], num_frames: int, width: tuple[int, ...]) -> np.ndarray:
     """The two actors' arrays of a stream as (N, 2, ...); InputError for another shape or values that are not finite."""
     arrays = []
@@ -88,12 +99,10 @@ def _column(paths: list[Path], num_frames: int, width: tuple[int, ...]) -> np.nd
 
 def _load_take(source: Sources) -> dict[str, np.ndarray]:
     """Every dataset of one take, `text_index` counted from the take's own first word."""
-    import h5py
-
-    with h5py.File(source.features) as f:
+    with _open(source.features) as f:
         result = {name: f[name][()] for name in ("body", "root", "mel", "audio")}
     num_frames = len(result["body"])
-    with h5py.File(source.text) as f:
+    with _open(source.text) as f:
         words = f[source.take.name]
         result["text"] = words["text"][()]
         result["text_index"] = text_frames(words["actor"][()], words["start"][()], words["end"][()], num_frames)
@@ -111,13 +120,11 @@ def _load_take(source: Sources) -> dict[str, np.ndarray]:
 
 def _header(parts: list[Sources]) -> tuple[dict, dict[str, tuple], list[tuple[int, int, int]]]:
     """Root attributes, shape of a row by dataset, and frames, samples and words of each take; all takes must agree."""
-    import h5py
-
     attributes: dict[str, Any] = {}
     rows: dict[str, tuple] = {}
     sizes = []
     for part in parts:
-        with h5py.File(part.features) as f, h5py.File(part.text) as g:
+        with _open(part.features) as f, _open(part.text) as g:
             if part.take.name not in g:
                 raise InputError(f"{part.text}: no words of take {part.take.name}; write it for all takes of the shard (python -m pipeline.text)")
             words = g[part.take.name]
@@ -195,7 +202,7 @@ def build(parts: list[Sources], splits: list[str], out: Path, *, compression: st
             for name, array in arrays.items():
                 f[name][at[name] : at[name] + len(array)] = array
                 at[name] += len(array)
-            with h5py.File(part.features) as source:
+            with _open(part.features) as source:
                 for performance in part.take.performances:
                     if f"skeletons/{performance}" not in source:
                         raise InputError(f"{part.features}: no skeleton of {performance}; write it again with the performances in actor order")

@@ -284,19 +284,25 @@ def download_lip_acc(folder: Path, *, exclude: Sequence[str] = ()) -> dict[str, 
         sentences = (root / "lip_acc_sentences.txt").read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{root / 'lip_acc_sentences.txt'}: cannot be read ({error}), need a sentence a line; download it again") from None
+
+    def lacks(name: str) -> str:
+        if name not in faces:
+            return "a face"
+        if name not in voices:
+            return "a voice"
+        if not is_performance(name):
+            return "a name like <date>_<actor>_<scenario>"
+        number = name.rpartition("_")[2]
+        there = number.isdigit() and 0 < int(number) <= len(sentences) and sentences[int(number) - 1].strip()
+        return "" if there else "a sentence in lip_acc_sentences.txt"
+
     found = {}
     for name in sorted((faces | voices) - set(exclude)):
-        lacks = "a face" if name not in faces else "a voice" if name not in voices else ""
-        if not lacks and not is_performance(name):
-            lacks = "a name like <date>_<actor>_<scenario>"
-        date, actor, scenario = name.split("_") if not lacks else ("", "", "")
-        number = int(scenario) if scenario.isdigit() else 0
-        if not lacks and not (0 < number <= len(sentences) and sentences[number - 1].strip()):
-            lacks = "a sentence in lip_acc_sentences.txt"
-        if lacks:
-            raise InputError(f"{root}: {name} lacks {lacks}; download it again, or add {name} to exclude in the config")
-        sentence = sentences[number - 1].strip()
-        found[name] = LipRow.model_construct(date=date, actor=actor, scenario=str(number), sentence=sentence, exclude="", reason="")
+        if what := lacks(name):
+            raise InputError(f"{root}: {name} lacks {what}; download it again, or add {name} to exclude in the config")
+        date, actor, number = name.split("_")
+        sentence = sentences[int(number) - 1].strip()
+        found[name] = LipRow.model_construct(date=date, actor=actor, scenario=str(int(number)), sentence=sentence, exclude="", reason="")
     return found
 
 

@@ -277,25 +277,12 @@ class Study:
 
         Kind bvh, wav, or face: the ARKit weights, the ICT weights where those are missing.
         """
-
-        def file(name: str) -> str:
-            if kind != "face":
-                return f"{self.config.dataset}/{'bvhs' if kind == 'bvh' else kind}/{name}.{kind}"
-            found = [f"{self.config.dataset}/{folder}/{name}.npy" for folder in ("face_arkit", "face_ict")]
-            return next((path for path in found if Path(path).exists()), found[0])
-
-        return lambda wildcards: [file(name) for name in (wildcards.performance, self.partner(wildcards.performance))]
+        folder = self.config.dataset or ""
+        return lambda wildcards: [_downloaded(folder, name, kind) for name in (wildcards.performance, self.partner(wildcards.performance))]
 
     def lip_download(self, kind: str) -> InputFunction:
-        """Input function: the download's file of {performance} of its lip-accurate set. Kind wav, or face: ARKit, else ICT weights."""
-
-        def file(wildcards) -> str:
-            folders = ["wav"] if kind == "wav" else ["face_arkit", "face_ict"]
-            end = "wav" if kind == "wav" else "npy"
-            found = [f"{self.config.dataset}/lip_acc/{folder}/{wildcards.performance}.{end}" for folder in folders]
-            return next((path for path in found if Path(path).exists()), found[0])
-
-        return file
+        """Input function: the file of {performance} of the download's lip-accurate set, kind wav or face as for `download`."""
+        return lambda wildcards: _downloaded(f"{self.config.dataset}/lip_acc", wildcards.performance, kind)
 
     @cached_property
     def genders(self) -> list[str]:
@@ -425,6 +412,14 @@ class Study:
         frozen = read_json(path) if path.exists() else []
         groups = shard_plan.plan(list(self.takes), frozen, self.config.shards.takes_per_shard)
         return {f"shard-{i:03d}": group for i, group in enumerate(groups) if group}
+
+
+def _downloaded(folder: str, name: str, kind: str) -> str:
+    """A performance's file in a folder of the public release's layout: kind bvh, wav, or face, whichever weights are there."""
+    if kind != "face":
+        return f"{folder}/{'bvhs' if kind == 'bvh' else kind}/{name}.{kind}"
+    found = [f"{folder}/{part}/{name}.npy" for part in ("face_arkit", "face_ict")]
+    return next((path for path in found if Path(path).exists()), found[0])
 
 
 def _need_all(paths: list[str], key: str, hint: str) -> None:

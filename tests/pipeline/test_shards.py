@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pytest
 import soundfile
+from commands import refused
 
 from pipeline import shard_file, shard_index, shard_tools, shards
 from pipeline.bvh import load_bvh
@@ -348,6 +349,15 @@ def test_a_take_may_have_no_words(tiny, tmp_path):
     assert len(shard["text"]) == 0 and (shard["text_index"][:] == -1).all()
     shard_index.run(shards=[shard.path], index=tmp_path / "index.parquet", stats=tmp_path / "stats.json")
     assert shard_tools.validate(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["20260101_001.h5", "tiny.text.h5"])
+def test_features_that_are_cut_short_are_named(tiny, tmp_path, capsys, name):
+    features = Path(shutil.copytree(tiny.features, tmp_path / "features"))
+    (features / name).write_bytes((features / name).read_bytes()[:3000])
+    flags = ["--dataset", tiny.dataset, "--annotations", tiny.annotations, "--features", features, "--text", features / tiny.text.name]
+    flags += ["--takes", "20260101_001", "--splits", "train", "--out", tmp_path / "a.h5"]
+    refused(shards.main, ["build", *flags], capsys, f"{features / name}: no whole HDF5 file", outputs=[tmp_path / "a.h5"])
 
 
 def test_words_of_another_shard_are_refused(tiny, tmp_path):

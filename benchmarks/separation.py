@@ -33,7 +33,7 @@ from scipy.signal import oaconvolve
 from pipeline import audio, config
 from pipeline.accuracy import si_sdr
 from pipeline.features import read_wav
-from pipeline.files import read_json
+from pipeline.reading import read_json
 from pipeline.separation import METHODS, OUT_RATE, separate
 from pipeline.simulate import plan, take
 

@@ -17,7 +17,7 @@ import numpy as np
 from pipeline import sync
 from pipeline.accuracy import sync_errors
 from pipeline.config import Simulate, Sync
-from pipeline.files import read_json
+from pipeline.reading import read_json
 from pipeline.simulate import plan, take
 
 OPTIONS = {"num_vertices": 200, "drift_ppm": 100.0, "jitter_ms": 0.3, "drop_rate": 0.02, "midnight": True, "ltc": True}

@@ -23,8 +23,8 @@ import soundfile
 from pipeline import separation, sync, transcripts
 from pipeline.accuracy import normalise_words, phoneme_kind, phoneme_pairs, words_in_silence
 from pipeline.config import Separation, Simulate, Sync, Transcripts
-from pipeline.files import read_json
 from pipeline.forced_alignment import align
+from pipeline.reading import read_json
 from pipeline.simulate import plan, take
 
 ONSETS = {"aew_a0001": 0.165, "aew_a0002": 0.178, "aew_a0003": 0.135, "axb_a0004": 0.19, "axb_a0005": 0.192, "axb_a0006": 0.2}

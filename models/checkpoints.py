@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from pipeline.files import read_json, whole, write_json
+from pipeline.files import whole, write_json
+from pipeline.reading import read_json
 
 
 class State:

@@ -230,7 +230,7 @@ def speech_folder(shards: Path, given: Path | None) -> Path:
 
 def attach_speech(shards: list[Shard], folder: Path) -> dict:
     """Attach the sidecars of a folder to their shards and give its stats.json; InputError where they are of different encoders."""
-    from pipeline.files import read_json
+    from pipeline.reading import read_json
 
     stats = read_json(folder / "stats.json")
     for shard in shards:
@@ -244,7 +244,7 @@ def attach_speech(shards: list[Shard], folder: Path) -> dict:
 
 def shards_of(folder: Path) -> tuple[list[Shard], dict]:
     """Shards of a folder and its stats.json; InputError where its channels do not fit the shards."""
-    from pipeline.files import read_json
+    from pipeline.reading import read_json
 
     shards, stats = open_shards(folder), read_json(Path(folder) / "stats.json")
     for name, stream in (("body", "body"), ("face", "face"), ("mel", "mel"), ("text", "text")):

@@ -22,7 +22,8 @@ from models.generate import sample_folder
 from pipeline import config, pose, stage
 from pipeline.bvh import load_bvh
 from pipeline.errors import InputError
-from pipeline.files import read_json, whole
+from pipeline.files import whole
+from pipeline.reading import read_json
 from pipeline.rig_file import Rig, load_rig, regions
 from pipeline.shard_file import Shard, TakeSpan
 

@@ -22,8 +22,8 @@ from models.face import FaceDenoiser
 from models.representation import Representation
 from pipeline import config
 from pipeline.errors import InputError
-from pipeline.files import read_json
 from pipeline.pose import Skeleton
+from pipeline.reading import read_json
 
 FORMAT_VERSION = 1
 Options = config.FaceModel | config.BodyModel

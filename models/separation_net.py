@@ -18,8 +18,8 @@ from models.signals import average, low_band, replace_low_band
 from models.unet import UNet
 from pipeline import arkit, stft
 from pipeline.errors import InputError
-from pipeline.files import read_json
 from pipeline.leak import estimate_response, leak_of
+from pipeline.reading import read_json
 from pipeline.separation_mask import FLOOR, estimate_coupling, frequency_bands, separate_mask
 
 FORMAT_VERSION = 1

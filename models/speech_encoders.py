@@ -25,8 +25,8 @@ import torch
 from models.ctranslate2_file import read_variables
 from pipeline.clock import AUDIO_RATE, FPS, linear
 from pipeline.errors import InputError
-from pipeline.files import read_json
 from pipeline.pretrained import load_network, model_folder, safetensors_of, weights_sha256
+from pipeline.reading import read_json
 
 TENTH = AUDIO_RATE // 10
 WHISPER_SECONDS = 30

@@ -30,8 +30,9 @@ import numpy as np
 
 from pipeline import audio, stage
 from pipeline.bvh import load_bvh
-from pipeline.files import read_json, whole
+from pipeline.files import whole
 from pipeline.forced_alignment import BILABIALS, VOWELS
+from pipeline.reading import read_json
 from pipeline.rotations import slerp
 from pipeline.separation import OUT_RATE
 from pipeline.takes import Take, read_takes

@@ -19,9 +19,10 @@ import numpy as np
 from pipeline import stage
 from pipeline.contacts import TYPES
 from pipeline.errors import InputError
-from pipeline.files import read_json, write_csv
+from pipeline.files import write_csv
 from pipeline.meta_groups import take_groups, tell_unlisted
 from pipeline.performance_groups import genders_of, group_order
+from pipeline.reading import read_json
 from pipeline.takes import Take, dataset_takes
 
 log = logging.getLogger("interact")

@@ -15,7 +15,8 @@ import numpy as np
 
 from pipeline import arkit, bvh, ict, obj, stage
 from pipeline.errors import InputError
-from pipeline.files import read_json, sha256, whole, write_json, write_tsv
+from pipeline.files import sha256, whole, write_json, write_tsv
+from pipeline.reading import read_json
 from pipeline.rig_file import load_rig
 from pipeline.takes import TAKE_COLUMNS, Take, actor_of, read_actors, shoot_lip_acc, shoot_takes
 

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from pipeline import bvh, stage
 from pipeline.errors import InputError
-from pipeline.files import read_json, write_csv
+from pipeline.files import write_csv
 from pipeline.joints import bare
 from pipeline.meta_groups import KINDS, OTHER, meta_group, spelling
+from pipeline.reading import read_json
 from pipeline.takes import Take, dataset_takes
 
 FINGER = re.compile(r"finger|thumb|index|pinky|little|ring|(^|hand)[ _.-]*middle", re.IGNORECASE)

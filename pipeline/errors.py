@@ -1,4 +1,7 @@
-"""The one error that is the user's to mend."""
+"""The one error that is the user's to mend, and how a line calls those that are not."""
+
+FAILED = "the program itself failed"
+"""What the line of a fault says that no stage foresaw; `make status` tells it from a bad input by these words."""
 
 
 class InputError(Exception):

@@ -24,8 +24,8 @@ import numpy as np
 
 from pipeline import arkit
 from pipeline.errors import InputError
-from pipeline.files import read_json
 from pipeline.obj import read_vertices
+from pipeline.reading import read_json
 from pipeline.streams import OBJ_TIMECODES
 from pipeline.timecode import exact_rate, label_day, parse_timecode, unwrap_days
 

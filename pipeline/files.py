@@ -7,12 +7,14 @@ import json
 import logging
 import os
 import platform
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.errors import InputError
+from pipeline.reading import open_plain, read_bytes
 
 
 def need_file(path: Path) -> None:
@@ -22,6 +24,9 @@ def need_file(path: Path) -> None:
     blocked = next((parent for parent in path.parents if parent.exists() and not parent.is_dir()), None)
     if blocked:
         raise InputError(f"{path}: {blocked} is a file, need a folder there; correct the command")
+
+
+log = logging.getLogger("interact")
 
 
 @contextmanager
@@ -101,59 +106,128 @@ def write_json(path: Path, value) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def read_json(path: Path):
-    """Parse a JSON file; an unreadable one is an InputError that names it."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+MOST_CELL = 100_000
+"""Characters of a cell: a scene's description has some thousand."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a cell begins with that a spreadsheet takes for a formula."""
+
+
+def one_line(text: str) -> str:
+    """A text of elsewhere as a cell can hold it: every run of white space and control characters is one space, none at the ends."""
+    return " ".join(_CONTROL.sub(" ", text).split())
+
+
+def fault_of_cell(text: str) -> str | None:
+    """What keeps a text from being a cell of a table, None where nothing does."""
+    if len(text) > MOST_CELL:
+        return f"{len(text):,} characters, need at most {MOST_CELL:,}"
+    if found := _CONTROL.search(text):
+        return f"the control character {found[0]!r} after {text[: found.start()][-20:]!r}, need text on one line"
+    return None
+
+
+def write_tsv(path: Path, columns: list[str], rows: list[dict[str, str]]) -> None:
+    """Write a table of texts with a header row by the one rule for tables: tab separated, UTF-8, no quoting (docs/shoot.md).
+
+    InputError names row and column of a text that such a table cannot hold.
+    """
+    lines = ["\t".join(columns)]
+    for number, row in enumerate(rows, 2):
+        if row.keys() != set(columns):
+            raise ValueError(f"{path}, row {number}: columns {', '.join(row)}, need {', '.join(columns)}")
+        for column in columns:
+            if fault := fault_of_cell(row[column]):
+                raise InputError(f"{path}, row {number}, column {column}: got {fault}; correct it where it comes from")
+        lines.append("\t".join(row[column] for column in columns))
+    with whole(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="")
+
+
+def _plain_cell(value: object) -> object:
+    """A value of a CSV; a text that a spreadsheet would run as a formula gets an apostrophe before it, as spreadsheets do."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) and not is_number(value) else value
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a number as Python reads it."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except (FileNotFoundError, IsADirectoryError):
-        raise InputError(f"{path}: no such file; check the path") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid JSON ({error}); mend or replace the file") from None
-
-
-def write_tsv(path: Path, columns: list[str], rows: list[dict]) -> None:
-    """Write a table of strings with a header row, tab separated."""
-    with whole(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as f:
-        writer = csv.DictWriter(f, columns, delimiter="\t", lineterminator="\n", extrasaction="raise")
-        writer.writeheader()
-        writer.writerows(rows)
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def write_csv(path: Path, columns: list[str], rows: list[dict]) -> None:
-    """Write a table of strings with a header row, comma separated, as results have it."""
+    """Write a table with a header row, comma separated and quoted where needed, as results have it. What a row lacks is empty."""
     with whole(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as f:
-        writer = csv.DictWriter(f, columns, lineterminator="\n", extrasaction="raise")
+        writer = csv.DictWriter(f, columns, lineterminator="\n", extrasaction="raise", restval="")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({column: _plain_cell(value) for column, value in row.items()} for row in rows)
+
+
+def _table_text(path: Path) -> str:
+    """Text of a table in UTF-8, or in UTF-16 with a byte order mark as spreadsheets write `Unicode text`."""
+    content = read_bytes(path)
+    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise InputError(
+            f"{path}, line {line}: byte {content[error.start]:#04x} is no {encoding.removesuffix('-sig').upper()}; save it again as UTF-8 text"
+        ) from None
+
+
+def _header(path: Path, line: str) -> list[str]:
+    """Names of the columns; InputError where something else than tabs separates them, or one stands twice."""
+    columns = line.split("\t")
+    other = next((name for mark, name in ((";", "semicolons"), (",", "commas"), ("|", "bars")) if mark in line), None)
+    if len(columns) == 1 and other:
+        raise InputError(f"{path}: columns are separated by {other}, need tabs; save the table again as tab-separated text")
+    twice = sorted({column for column in columns if columns.count(column) > 1})
+    if twice:
+        raise InputError(f"{path}: column {', '.join(map(repr, twice))} stands twice; remove one")
+    return columns
 
 
 def read_tsv(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Header and rows of a tab-separated table; a row of another width is an InputError."""
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as f:
-            lines = list(csv.reader(f, delimiter="\t"))
-    except (FileNotFoundError, IsADirectoryError):
-        raise InputError(f"{path}: no such file; check the path") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: not a tab-separated table in UTF-8 ({error}); save it again as UTF-8 text") from None
+    """Header and rows of a table by the one rule for tables: tab separated, UTF-8, no quoting, a row a line (docs/shoot.md).
+
+    Every line is a row and every character of a cell is text, quotation marks too. Lines end with LF or CR LF, or all with
+    CR. Cells that are missing at the end of a row are empty. InputError names line and column of a cell that no table holds,
+    and the line of a row that is too long or of an empty one between rows.
+    """
+    text = _table_text(path).replace("\r\n", "\n")
+    if "\n" not in text:
+        text = text.replace("\r", "\n")
+    lines = text.split("\n")
+    while lines and not lines[-1].strip("\t"):
+        lines.pop()
     if not lines:
         raise InputError(f"{path}: empty file, need a header row")
-    columns, rows = lines[0], []
-    if len(set(columns)) != len(columns):
-        twice = sorted({column for column in columns if columns.count(column) > 1})
-        raise InputError(f"{path}: column {', '.join(twice)} stands twice; remove one")
-    for number, cells in enumerate(lines[1:], 2):
+    columns, rows = _header(path, lines[0]), []
+    for number, line in enumerate(lines[1:], 2):
+        cells = line.split("\t")
         if not any(cells):
-            if any(map(any, lines[number:])):
-                raise InputError(f"{path}, line {number}: empty row between rows; remove it")
-            break
+            raise InputError(f"{path}, line {number}: empty row between rows; remove it")
         if len(cells) > len(columns):
-            raise InputError(f"{path}, line {number}: got {len(cells)} cells, need {len(columns)}; columns are separated by one tab")
+            if any(cells[len(columns) :]):
+                raise InputError(f"{path}, line {number}: got {len(cells)} cells, need {len(columns)}; columns are separated by one tab")
+            del cells[len(columns) :]  # a spreadsheet's empty columns
+        for column, cell in zip(columns, cells):
+            if fault := fault_of_cell(cell):
+                raise InputError(f"{path}, line {number}, column {column}: got {fault}; correct the cell")
+            if len(cell) > 2 and cell[0] == cell[-1] == '"' and ('""' in cell[1:-1] or "," in cell):
+                log.warning(
+                    "%s, line %d, column %s: the quotation marks around the cell are taken as text; if a spreadsheet added them, remove them",
+                    path, number, column,
+                )  # fmt: skip
         rows.append(dict(zip(columns, cells + [""] * (len(columns) - len(cells)))))
     return columns, rows
 
 
 def sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, read in blocks."""
-    with open(path, "rb") as f:
+    with open_plain(path) as f:
         return hashlib.file_digest(f, "sha256").hexdigest()

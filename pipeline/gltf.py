@@ -16,7 +16,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.files import read_json
+from pipeline.reading import read_json
 
 COMPONENTS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}

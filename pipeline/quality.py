@@ -19,7 +19,8 @@ from pipeline.bvh import load_bvh
 from pipeline.clock import AUDIO_RATE, FPS, sample_of
 from pipeline.errors import InputError
 from pipeline.features import read_wav, resample
-from pipeline.files import read_json, write_json
+from pipeline.files import write_json
+from pipeline.reading import read_json
 
 MAX_WAV_SECONDS = 0.1
 MAX_MENDED_SHARE = 0.01

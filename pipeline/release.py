@@ -20,7 +20,8 @@ from typing import Any
 from pipeline import stage
 from pipeline.config import ReleaseIn
 from pipeline.errors import InputError
-from pipeline.files import give_name, read_json, read_tsv, sha256, whole, write_tsv
+from pipeline.files import give_name, read_tsv, sha256, whole, write_tsv
+from pipeline.reading import read_json
 from pipeline.release_check import SUMS, inspect, quiet
 from pipeline.takes import TAKE_COLUMNS, Take, dataset_takes, read_only
 

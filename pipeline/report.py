@@ -23,7 +23,8 @@ import numpy as np
 
 from pipeline import report_body, report_face, report_take, stage
 from pipeline.errors import InputError
-from pipeline.files import read_json, whole, write_csv
+from pipeline.files import whole, write_csv
+from pipeline.reading import read_json
 from pipeline.report_figure import pyplot, save
 from pipeline.sync_file import kinds_of
 from pipeline.takes import read_takes

@@ -14,8 +14,8 @@ from pipeline import rotations
 from pipeline.body_quality import KINDS
 from pipeline.bvh import Motion, load_bvh
 from pipeline.errors import InputError
-from pipeline.files import read_json
 from pipeline.joints import SIDES
+from pipeline.reading import read_json
 from pipeline.report_figure import pyplot, save
 from pipeline.skeleton import forward_kinematics, heading
 

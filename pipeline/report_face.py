@@ -13,7 +13,7 @@ import numpy as np
 from pipeline import faces, stabilise
 from pipeline.blendshape_fit import BlendshapeFit
 from pipeline.errors import InputError
-from pipeline.files import read_json
+from pipeline.reading import read_json
 from pipeline.report_figure import pyplot, save
 from pipeline.rig_file import Rig, load_rig
 from pipeline.strips import COLOURS, draw_face

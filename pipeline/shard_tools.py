@@ -11,8 +11,9 @@ from pipeline import arkit
 from pipeline.bvh import save_bvh
 from pipeline.clock import AUDIO_RATE, FPS, sample_of
 from pipeline.errors import InputError
-from pipeline.files import read_json, sha256, whole
+from pipeline.files import sha256, whole
 from pipeline.pose import decode
+from pipeline.reading import read_json
 from pipeline.shard_file import STREAMS, Shard, TakeSpan, shard_paths
 from pipeline.shard_index import read_index, statistics
 from pipeline.takes import dataset_takes

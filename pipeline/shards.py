@@ -25,7 +25,8 @@ from pipeline import arkit, shard_index, shard_tools, stage
 from pipeline.clock import AUDIO_RATE, FPS, sample_of
 from pipeline.config import Shards
 from pipeline.errors import InputError
-from pipeline.files import read_json, read_tsv, sha256, whole, write_json
+from pipeline.files import read_tsv, sha256, whole, write_json
+from pipeline.reading import read_json
 from pipeline.shard_file import ALIGNMENT, FORMAT_VERSION, STREAMS, TAKE_FIELDS, UNITS, text_frames
 from pipeline.shard_plan import extend
 from pipeline.takes import Take, dataset_takes, read_takes

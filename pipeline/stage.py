@@ -5,16 +5,21 @@ of one section of the config, each a flag of the same name: `--block-frames 64`.
 """
 
 import argparse
+import contextlib
 import json
 import logging
 import os
+import stat
 import sys
+import tempfile
+import traceback
 import typing
 from collections.abc import Callable, Iterable, Iterator, Sized
 
 from pydantic import BaseModel, ValidationError
 
-from pipeline.errors import InputError
+from pipeline.errors import FAILED, InputError
+from pipeline.reading import line_of
 
 log = logging.getLogger("interact")
 
@@ -43,12 +48,15 @@ def _value(text: str, annotation):
         return text
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return text
 
 
 def execute(arguments: argparse.ArgumentParser, run: Callable, argv: list[str] | None = None) -> None:
-    """Parse `argv`, call `run` with the paths and the validated options, and turn InputError into one line and exit 2."""
+    """Parse `argv` and call `run` with the paths and the validated options; whatever goes wrong ends in one line.
+
+    Exit code 2 for what the user can mend, 1 for a fault that nothing here foresaw: its traceback goes to the log.
+    """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     values = vars(arguments.parse_args(argv))
     section = values.pop("_section")
@@ -67,11 +75,63 @@ def execute(arguments: argparse.ArgumentParser, run: Callable, argv: list[str] |
     except BrokenPipeError:  # whoever read our output has seen enough, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        if error.filename is None:  # not of a file that has a name
+            sys.exit(_fault(arguments.prog, error))
+        sys.exit(_report(f"{error.filename!s:.300}: {error.strerror}; check the path, who may read and write there, and the room on the disk"))
+    except MemoryError as error:
+        sys.exit(_fault(arguments.prog, error, hint="give the job more memory, or the stage a smaller input"))
+    except Exception as error:  # the net under all stages: what is caught here belongs into an InputError or is a bug
+        sys.exit(_fault(arguments.prog, error))
+
+
+def _fault(command: str, error: Exception, *, hint: str = "report it with that traceback") -> int:
+    """Print a fault of the program in one line, and its traceback into the log, or where there is none into a file of its own."""
+    text = traceback.format_exc()
+    place = "above"
+    if _is_file(sys.stderr):  # a log
+        print(text, file=sys.stderr)
+    else:
+        with tempfile.NamedTemporaryFile("w", prefix="interact-", suffix=".log", delete=False, encoding="utf-8", errors="replace") as f:
+            f.write(text)
+        place = f"in {f.name}"
+    print(f"error: {command}: {FAILED}: {type(error).__name__} ({line_of(error)}), traceback {place}; {hint}", file=sys.stderr)
+    return 1
+
+
+def _is_file(stream: typing.TextIO) -> bool:
+    try:
+        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except (OSError, ValueError):  # no stream of the system's
+        return False
 
 
 def _report(line: str) -> int:
     print(f"error: {line}", file=sys.stderr)
     return 2
+
+
+class _Kept(logging.Handler):
+    """Keeps the text of warnings."""
+
+    def __init__(self, kept: list[str]):
+        super().__init__(logging.WARNING)
+        self.kept = kept
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.kept.append(" ".join(record.getMessage().split()))
+
+
+@contextlib.contextmanager
+def warnings_kept() -> Iterator[list[str]]:
+    """The list into which every warning goes that is logged inside the `with`, in order, for a stage's report."""
+    kept: list[str] = []
+    handler = _Kept(kept)
+    log.addHandler(handler)
+    try:
+        yield kept
+    finally:
+        log.removeHandler(handler)
 
 
 def progress(items: Iterable, *, label: str, total: int | None = None) -> Iterator:

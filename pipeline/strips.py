@@ -13,7 +13,8 @@ import numpy as np
 from pipeline import stage
 from pipeline.bvh import Motion, load_bvh
 from pipeline.errors import InputError
-from pipeline.files import read_json, whole
+from pipeline.files import whole
+from pipeline.reading import read_json
 from pipeline.rig_file import Rig, load_rig
 from pipeline.skeleton import forward_kinematics
 

@@ -23,7 +23,8 @@ import numpy as np
 from pipeline import audio, bvh, config, faces, ltc, stage
 from pipeline.clock_model import STANDARD_RATES, fit_clock, largest_step
 from pipeline.errors import InputError
-from pipeline.files import need_file, read_json, sha256, write_json
+from pipeline.files import need_file, sha256, write_json
+from pipeline.reading import read_json
 from pipeline.report_figure import need_png
 from pipeline.sync_file import KINDS, kinds_of
 from pipeline.timecode import DAY, day_seconds, label_day, near, parse_timecode

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
-from pipeline.files import read_json
+from pipeline.reading import read_json
 from pipeline.takes import actor_of
 
 KINDS = ("body", "face", "audio")

@@ -13,8 +13,9 @@ import numpy as np
 from pipeline import stage
 from pipeline.config import Text
 from pipeline.errors import InputError
-from pipeline.files import read_json, whole
+from pipeline.files import whole
 from pipeline.pretrained import load_network, model_folder, safetensors_of, weights_sha256
+from pipeline.reading import read_json
 from pipeline.takes import in_pairs
 
 OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert", "mpnet")

@@ -18,9 +18,10 @@ from pydantic import BaseModel
 
 from pipeline import config, shard_plan, split, stage, streams
 from pipeline.errors import InputError
-from pipeline.files import read_json, read_tsv
+from pipeline.files import read_tsv
 from pipeline.ict import is_ict_rig
 from pipeline.pretrained import PACKAGES
+from pipeline.reading import read_json
 from pipeline.simulate import plan as simulate_plan
 from pipeline.takes import LipRow, Take, actor_of, dataset_takes, download_lip_acc, in_order, shoot_lip_acc, shoot_takes
 

@@ -19,7 +19,7 @@ from commands import refused
 from tiny_shoot import AUDIO_RATE
 
 from pipeline import arkit, blendshapes, body, dataset, separation, sync
-from pipeline.files import read_json
+from pipeline.reading import read_json
 from pipeline.timecode import format_timecode, parse_timecode
 from pipeline.workflow import open_study
 
@@ -431,7 +431,7 @@ KINDS = {
     ),
     # timecode.json
     "timecode: missing": ("sync", lambda c: c.timecode.unlink(), [TAKE, "no timecode.json"]),
-    "timecode: broken": ("sync", lambda c: cut(c.timecode, 0.5), ["timecode.json: not valid JSON"]),
+    "timecode: broken": ("sync", lambda c: cut(c.timecode, 0.5), ["timecode.json: not a readable JSON"]),
     "timecode: no actor": (
         "sync",
         lambda c: edit_json(c.timecode, lambda v: v["body"].pop("002")),
@@ -521,7 +521,7 @@ KINDS = {
     "rig: not an archive": ("blendshapes", lambda c: c.rig.write_bytes(b"rig"), ["002.npz: not a readable .npz"]),
     # the sync JSON
     "sync: missing": ("body", lambda c: c.sync.unlink(), [f"{TAKE}.json: no such file"]),
-    "sync: broken": ("blendshapes", lambda c: cut(c.sync, 0.5), [f"{TAKE}.json: not valid JSON"]),
+    "sync: broken": ("blendshapes", lambda c: cut(c.sync, 0.5), [f"{TAKE}.json: not a readable JSON"]),
     "sync: of another take": (
         "body",
         lambda c: edit_json(c.sync, lambda v: [p.update(actor=f"1{p['actor']}") for p in v["performances"]]),

@@ -7,7 +7,8 @@ from commands import refused
 from tiny_shoot import ACTORS, AUDIO_RATE
 
 from pipeline import accuracy
-from pipeline.files import read_json, write_json
+from pipeline.files import write_json
+from pipeline.reading import read_json
 
 
 def test_si_sdr_does_not_see_the_level():
@@ -163,6 +164,6 @@ def test_bad_input_stops_with_one_line(scored, capsys):
     arguments, out = scored
     truth = arguments[3] / "20260101_002" / "truth.json"
     truth.write_bytes(b"\xe9\xff garbage")
-    refused(accuracy.main, arguments, capsys, "truth.json: not valid JSON", outputs=[out])
+    refused(accuracy.main, arguments, capsys, "truth.json: not a readable JSON", outputs=[out])
     truth.unlink()
     refused(accuracy.main, arguments, capsys, "truth.json: no such file", outputs=[out])

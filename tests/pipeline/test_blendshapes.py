@@ -9,7 +9,7 @@ from tiny_shoot import ACTORS, write_mesh
 from pipeline import arkit, blendshapes, config
 from pipeline.blendshapes import fit_blendshapes
 from pipeline.errors import InputError
-from pipeline.files import read_json
+from pipeline.reading import read_json
 from pipeline.timecode import format_timecode, parse_timecode
 
 NAME = "20260101_001_001"

@@ -10,8 +10,8 @@ from tiny_shoot import ACTORS, BONES, Truth, make_motion
 from pipeline import actions, body, facing, rotations
 from pipeline.bvh import load_bvh, save_bvh
 from pipeline.errors import InputError
-from pipeline.files import read_json
 from pipeline.joints import RELEASE_JOINTS, RELEASE_PARENTS
+from pipeline.reading import read_json
 from pipeline.skeleton import forward_kinematics, hips_frame
 
 NAME = "20260101_001_001"

@@ -9,7 +9,7 @@ from pipeline.bvh import Motion, save_bvh
 from pipeline.config import Contacts
 from pipeline.contacts import HAND_LENGTH, RADII, TYPES, body_of, find_contacts, segment_distance
 from pipeline.errors import InputError
-from pipeline.files import read_json
+from pipeline.reading import read_json
 from pipeline.simulate.figure import Figure
 from pipeline.skeleton import forward_kinematics, keep_joints
 

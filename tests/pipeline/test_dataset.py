@@ -8,7 +8,8 @@ from tiny_shoot import BONES
 
 from pipeline import arkit, dataset
 from pipeline.errors import InputError
-from pipeline.files import read_json, sha256
+from pipeline.files import sha256
+from pipeline.reading import read_json
 from pipeline.takes import Take, dataset_takes, shoot_takes
 
 TABLES = ["takes.tsv", "scenarios.db", "actors.db", "dataset.json", "rigs/001.npz", "rigs/002.npz"]
@@ -132,7 +133,7 @@ def other_joints(raw, arguments, data):
         (twice, ["takes.tsv, row 4: take 20260101_001 stands twice"]),
         (replace("actors.tsv", "002\tfemale\n", ""), ["row 2: actor 002 is not in actors.tsv"]),
         (lambda raw, a, d: (raw / "takes.tsv").unlink(), ["takes.tsv: no such file"]),
-        (lambda raw, a, d: (raw / "takes.tsv").write_bytes(b"\xe9\xff\xfe garbage"), ["takes.tsv: not a tab-separated table in UTF-8"]),
+        (lambda raw, a, d: (raw / "takes.tsv").write_bytes(b"\xe9\xff\xfe garbage"), ["takes.tsv, line 1: byte 0xe9 is no UTF-8"]),
         (lambda raw, a, d: (a[3] / "20260101_002.json").unlink(), ["20260101_002.json: no such file"]),
         (lambda raw, a, d: (d / "bvhs" / "20260101_002_002.bvh").unlink(), ["20260101_002_002.bvh: no such file"]),
         (other_joints, ["20260101_002_002.bvh: joints differ from 20260101_001_001.bvh: RightForeArm, RightWing"]),

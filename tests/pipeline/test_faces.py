@@ -257,7 +257,7 @@ def test_bad_obj_files_are_named(tmp_path, text, message):
     ("change", "message"),
     [
         (lambda about, codes: about.unlink(), "stream.json: no such file; write it"),
-        (lambda about, codes: about.write_text("{"), "stream.json: not valid JSON"),
+        (lambda about, codes: about.write_text("{"), "stream.json: not a readable JSON"),
         (lambda about, codes: about.write_text("[]"), "stream.json: no units"),
         (lambda about, codes: about.write_text('{"units": "feet", "timecode_rate": 60}'), "units 'feet', need one of cm, m, mm"),
         (lambda about, codes: about.write_text('{"units": "cm"}'), "stream.json: no timecode_rate"),

@@ -1,13 +1,15 @@
 import hashlib
 import logging
 import os
+import random
 import subprocess
 import sys
 
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.files import alone_in, read_json, read_tsv, sha256, whole, write_json, write_tsv
+from pipeline.files import alone_in, one_line, read_tsv, sha256, whole, write_csv, write_json, write_tsv
+from pipeline.reading import read_json
 
 
 def test_whole_makes_folders_and_keeps_the_suffix(tmp_path):
@@ -58,7 +60,7 @@ def test_json_round_trip_is_sorted_and_refuses_nan(tmp_path):
 @pytest.mark.parametrize("content", [b"{", b"", b"\xff\xfe\x00garbage", b"[1, 2"])
 def test_bad_json_is_named(tmp_path, content):
     (tmp_path / "x.json").write_bytes(content)
-    with pytest.raises(InputError, match="x.json: not valid JSON") as error:
+    with pytest.raises(InputError, match="x.json: not a readable JSON") as error:
         read_json(tmp_path / "x.json")
     assert "\n" not in str(error.value)
 
@@ -80,15 +82,68 @@ def test_tsv_of_a_spreadsheet(tmp_path):
     assert read_tsv(tmp_path / "x.tsv") == (["a", "b"], [{"a": "1", "b": "2"}, {"a": "3", "b": ""}])
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_tsv_in_the_encodings_of_spreadsheets(tmp_path, encoding, end):
+    (tmp_path / "x.tsv").write_bytes(end.join(["a\tb", "1\tété", "2\t", ""]).encode(encoding))
+    assert read_tsv(tmp_path / "x.tsv") == (["a", "b"], [{"a": "1", "b": "été"}, {"a": "2", "b": ""}])
+
+
+def test_quotation_marks_are_text_and_swallow_no_row(tmp_path):
+    cells = ['"I quit, she says', '"No!" he cries', '"', '""', 'a "b"', "x"]
+    (tmp_path / "x.tsv").write_text("a\tb\n" + "".join(f"{i}\t{cell}\n" for i, cell in enumerate(cells)))
+    assert [row["b"] for row in read_tsv(tmp_path / "x.tsv")[1]] == cells
+
+
+def test_quotation_marks_of_a_spreadsheet_are_told(tmp_path, caplog):
+    (tmp_path / "x.tsv").write_text('a\tb\n1\t"Lord, but I am glad"\n2\t"she said ""no"""\n3\t"plain"\n')
+    assert [row["b"] for row in read_tsv(tmp_path / "x.tsv")[1]] == ['"Lord, but I am glad"', '"she said ""no"""', '"plain"']
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 2 and "line 2, column b" in told[0] and "line 3, column b" in told[1]
+
+
+@pytest.mark.parametrize("text", ["a\tb", "a\nb", "a\rb", "\x00", "\x85", "\u2029", "x" * 100_001])
+def test_a_text_that_no_table_holds_is_refused_by_the_writer(tmp_path, text):
+    with pytest.raises(InputError, match=r"x\.tsv, row 2, column a: got"):
+        write_tsv(tmp_path / "x.tsv", ["a"], [{"a": text}])
+    assert not list(tmp_path.iterdir())
+    cell = one_line(text)[:100_000]
+    write_tsv(tmp_path / "x.tsv", ["a", "b"], [{"a": cell, "b": "1"}])
+    assert read_tsv(tmp_path / "x.tsv")[1] == [{"a": cell, "b": "1"}]
+
+
+def test_every_cell_comes_back(tmp_path):
+    rng = random.Random(0)
+    letters = "a\"',;|\\=+-@ \u00e9\u4e2d\U0001f600\ufeff#"
+    rows = [{"a": str(i), "b": "".join(rng.choices(letters, k=rng.randrange(12)))} for i in range(500)]
+    write_tsv(tmp_path / "x.tsv", ["a", "b"], rows)
+    assert read_tsv(tmp_path / "x.tsv") == (["a", "b"], rows)
+
+
+def test_formulas_of_a_spreadsheet_are_text_in_results(tmp_path):
+    rows = [{"a": text} for text in ("=1+1", "+cmd", "-rm", "@sum", "-1.5", "x", "+3")] + [{"a": -2.5}, {}]
+    write_csv(tmp_path / "x.csv", ["a"], rows)
+    assert (tmp_path / "x.csv").read_text().splitlines() == ["a", "'=1+1", "'+cmd", "'-rm", "'@sum", "-1.5", "x", "+3", "-2.5", '""']
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"", "empty file"),
         (b"a\tb\n1\t2\t3\n", "line 2: got 3 cells, need 2"),
         (b"a\tb\n1\t2\n\n3\t4\n", "line 3: empty row between rows"),
-        (b"a\ta\n1\t2\n", "column a stands twice"),
+        (b"a\ta\n1\t2\n", "column 'a' stands twice"),
         (b"a\tb\n\xe9\t2\n", "UTF-8"),
-        (os.urandom(64) + b"\xff\xff", "UTF-8"),
+        (bytes(range(64, 128)) + b"\xff\xff", "line 1: byte 0xff is no UTF-8"),
+        (b"a\tb\n1\t2\n3\tJos\xe9\n", "line 3: byte 0xe9 is no UTF-8"),
+        ("a\tb\n".encode("utf-16")[:-1], "is no UTF-16"),
+        (b"a;b\n1;2\n", "columns are separated by semicolons, need tabs"),
+        (b"a,b\n1,2\n", "columns are separated by commas, need tabs"),
+        (b"a\tb\n1\t2\r3\n", "line 2, column b: got the control character '\\r' after '2'"),
+        (b"a\tb\n1\t2\x003\n", "line 2, column b: got the control character '\\x00'"),
+        (b"a\tb\n1\t\x1b[31m\n", "line 2, column b: got the control character '\\x1b'"),
+        ("a\tb\n1\tx\u2028y\n".encode(), "line 2, column b: got the control character '\\u2028'"),
+        (b"a\tb\n1\t" + b"x" * 100_001 + b"\n", "line 2, column b: got 100,001 characters, need at most 100,000"),
     ],
 )
 def test_bad_tables_are_named(tmp_path, content, message):

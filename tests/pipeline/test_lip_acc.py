@@ -12,7 +12,8 @@ from tiny_shoot import AUDIO_RATE, make_lip_acc
 from pipeline import blendshapes, body, lip_acc, report, separation, sync
 from pipeline.config import Blendshapes, Separation, Sync
 from pipeline.errors import InputError
-from pipeline.files import read_json, write_json, write_tsv
+from pipeline.files import write_json, write_tsv
+from pipeline.reading import read_json
 from pipeline.report_take import STREAMS, draw_streams
 from pipeline.sync_file import read_sync, stream_of
 from pipeline.takes import ACTOR_COLUMNS, shoot_lip_acc

@@ -8,8 +8,9 @@ from tiny_release import make_release
 
 from pipeline import ict, release_in, rotations
 from pipeline.bvh import load_bvh, save_bvh
-from pipeline.files import read_json, sha256
+from pipeline.files import sha256
 from pipeline.pose import encode
+from pipeline.reading import read_json
 from pipeline.skeleton import forward_kinematics
 
 NAMES = ("20231101_003_001", "20231101_005_001")

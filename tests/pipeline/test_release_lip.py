@@ -5,7 +5,7 @@ from commands import refused
 from tiny_release import make_release
 
 from pipeline import ict, release_lip
-from pipeline.files import read_json
+from pipeline.reading import read_json
 from pipeline.takes import download_lip_acc
 
 NAME = "20231201_006_1"

@@ -8,7 +8,8 @@ from commands import refused
 from tiny_shoot import ACTORS
 
 from pipeline import report, report_dag, report_take
-from pipeline.files import read_json, write_json
+from pipeline.files import write_json
+from pipeline.reading import read_json
 
 TAKE = "20260101_001"
 NAMES = [f"20260101_{actor}_001" for actor in ACTORS]

@@ -6,7 +6,8 @@ from test_body_quality import FPS, standing, turned
 from pipeline import report, report_body
 from pipeline.body_quality import inspect, summary
 from pipeline.bvh import save_bvh
-from pipeline.files import read_json, write_json
+from pipeline.files import write_json
+from pipeline.reading import read_json
 
 NAMES = ["20260101_001_001", "20260101_002_001"]
 

@@ -4,7 +4,8 @@ import pytest
 
 from pipeline import report_face
 from pipeline.errors import InputError
-from pipeline.files import read_json, write_json
+from pipeline.files import write_json
+from pipeline.reading import read_json
 
 NAMES = ("20260101_001_001", "20260101_002_001")
 

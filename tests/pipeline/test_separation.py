@@ -13,7 +13,7 @@ from pipeline import separation, workflow
 from pipeline.accuracy import si_sdr
 from pipeline.config import Separation
 from pipeline.errors import InputError
-from pipeline.files import read_json
+from pipeline.reading import read_json
 from pipeline.separation import separate
 
 

@@ -9,7 +9,7 @@ from commands import refused
 from pipeline import shards, sidecars
 from pipeline.config import Shards
 from pipeline.errors import InputError
-from pipeline.files import read_json
+from pipeline.reading import read_json
 from pipeline.shard_file import Shard, write_sidecar
 
 WIDTH = 5

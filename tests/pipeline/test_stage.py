@@ -1,3 +1,4 @@
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -56,7 +57,7 @@ def test_unknown_flag_exits_with_2(capsys):
     assert stop.value.code == 2 and "unrecognized arguments: --blocks" in capsys.readouterr().err
 
 
-def test_input_error_is_one_line_and_others_are_not_hidden(capsys):
+def test_input_error_is_one_line(capsys):
     def main(argv):
         def run(**values):
             raise InputError("take 1: bad; mend it")
@@ -65,11 +66,64 @@ def test_input_error_is_one_line_and_others_are_not_hidden(capsys):
 
     assert refused(main, [], capsys) == "error: take 1: bad; mend it"
 
-    def run(**values):
-        raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError):
-        stage.execute(stage.parser("Doc."), run, [])
+SCRIPT = """
+import os, sys
+from pipeline import stage
+
+def run():
+    {}
+
+stage.execute(stage.parser("Doc."), run, [])
+"""
+
+
+def ended(body: str, log: Path | None = None) -> tuple[int, str]:
+    """Exit code and what a stage says whose work is `body`; into `log` where there is one, as a rule does."""
+    command = [sys.executable, "-c", SCRIPT.format(body)]
+    if log is None:
+        done = subprocess.run(command, capture_output=True, text=True)
+        return done.returncode, done.stderr
+    with open(log, "w") as f:
+        return subprocess.run(command, stderr=f).returncode, log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "message"),
+    [
+        ("{}['a']", 1, "the program itself failed: KeyError ('a'), traceback "),
+        ("1 / 0", 1, "the program itself failed: ZeroDivisionError (division by zero), traceback "),
+        ("raise MemoryError", 1, "give the job more memory"),
+        ("(lambda f: f(f))(lambda f: f(f))", 1, "RecursionError"),
+        ("open('gone/x', 'w')", 2, "gone/x: No such file or directory; check the path"),
+        ("open('x' * 300)", 2, "xxx: File name too long"),
+    ],
+)
+def test_what_no_stage_foresaw_is_one_line_and_its_traceback_is_kept(tmp_path, body, code, message):
+    rc, said = ended(body)
+    assert rc == code and said.count("\n") == 1 and said.startswith("error: ") and message in said
+    rc, said = ended(body, tmp_path / "log")
+    *above, last = said.splitlines()
+    assert rc == code and last.startswith("error: ") and message in last
+    assert bool(above) == (code == 1), "the log has the traceback of a fault, and nothing beside the line of an input"
+    if code == 1:
+        assert above[0].startswith("Traceback") and "traceback above" in last
+
+
+def test_the_traceback_of_a_fault_lies_where_the_line_says():
+    _, said = ended("{}['a']")
+    place = Path(said.partition("traceback in ")[2].partition(";")[0])
+    assert "KeyError: 'a'" in place.read_text()
+    place.unlink()
+
+
+def test_warnings_are_kept_for_reports():
+    log = logging.getLogger("interact")
+    with stage.warnings_kept() as kept:
+        log.warning("take %s:\n late", "1")
+        log.info("no warning")
+    log.warning("later")
+    assert kept == ["take 1: late"]
 
 
 def test_help_shows_flags_defaults_and_percent_signs(capsys):

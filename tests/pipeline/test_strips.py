@@ -6,7 +6,8 @@ from commands import refused
 from tiny_shoot import ACTORS
 
 from pipeline import strips
-from pipeline.files import read_json, write_json
+from pipeline.files import write_json
+from pipeline.reading import read_json
 from pipeline.report_figure import pyplot
 from pipeline.rig_file import Rig
 
@@ -69,7 +70,7 @@ def test_bad_input_stops_with_one_line(work, capsys, tmp_path):
     out = work[-1]
     refused(strips.main, [*work, "--generated", tmp_path / "nowhere"], capsys, "20260101_001_001.bvh: no such file", outputs=[out])
     (tmp_path / "20260101_002_001.json").write_text("{")
-    refused(strips.main, work, capsys, "20260101_002_001.json: not valid JSON", outputs=[out])
+    refused(strips.main, work, capsys, "20260101_002_001.json: not a readable JSON", outputs=[out])
     write_json(tmp_path / "20260101_002_001.json", {"words": []})
     np.save(tmp_path / "20260101_002_001.facing.npy", np.ones(3, np.uint8))
     refused(strips.main, work, capsys, "20260101_002_001.facing.npy: another number of labels than", outputs=[out])

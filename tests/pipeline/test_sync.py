@@ -11,7 +11,7 @@ from tiny_shoot import write_bwf, write_mesh
 from pipeline import blendshapes, sync
 from pipeline.arkit import NAMES_52
 from pipeline.errors import InputError
-from pipeline.files import read_json
+from pipeline.reading import read_json
 from pipeline.simulate.ltc import encode_ltc
 from pipeline.timecode import day_seconds, format_timecode
 
@@ -107,10 +107,10 @@ def backwards(take):
     ("spoil", "needles"),
     [
         (lambda t: (t / "timecode.json").unlink(), [TAKE, "no timecode.json", "write the start and rate"]),
-        (lambda t: (t / "timecode.json").write_text("{"), ["timecode.json: not valid JSON"]),
+        (lambda t: (t / "timecode.json").write_text("{"), ["timecode.json: not a readable JSON"]),
         (lambda t: (t / "timecode.json").write_text("[1]"), ["timecode.json has no 'body'"]),
         (lambda t: (t / "timecode.json").write_text('{"body": null}'), ["has no 'body'"]),
-        (lambda t: (t / "timecode.json").write_bytes(b"\xff\xfe\xe9"), ["timecode.json: not valid JSON"]),
+        (lambda t: (t / "timecode.json").write_bytes(b"\xff\xfe\xe9"), ["timecode.json: not a readable JSON"]),
         (lambda t: edit_json(t, lambda v: v["body"].pop("002")), [TAKE, "actor 002", "timecode.json has no start and rate"]),
         (lambda t: edit_json(t, lambda v: v["body"].update({"002": "10:00:00:00"})), ["actor 002", "no start and rate"]),
         (lambda t: edit_json(t, lambda v: v["body"]["002"].pop("start")), ["actor 002", "no start and rate"]),

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline import sync
 from pipeline.config import Simulate, Sync
-from pipeline.files import read_json
+from pipeline.reading import read_json
 from pipeline.rig_file import Rig, save_rig
 from pipeline.simulate import plan, take
 from pipeline.simulate.head import make_head

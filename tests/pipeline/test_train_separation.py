@@ -10,7 +10,8 @@ import soundfile
 from commands import refused
 
 from pipeline import separation, train_separation, workflow
-from pipeline.files import read_json, write_json
+from pipeline.files import write_json
+from pipeline.reading import read_json
 
 TINY = ["--steps", "2", "--batch-size", "1", "--width", "4", "--widest", "4", "--lip-width", "4"]
 REPOSITORY = Path(__file__).resolve().parents[2]

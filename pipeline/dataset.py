@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import arkit, bvh, ict, obj, stage
+from pipeline import arkit, bvh, ict, obj, ownership, stage
 from pipeline.errors import InputError
 from pipeline.files import sha256, whole, write_json, write_tsv
 from pipeline.reading import read_json
@@ -93,15 +93,6 @@ def common_joints(paths: list[Path]) -> list[str]:
     return first
 
 
-def remove_strangers(dataset: Path, performances: set[str], *, table: str = "takes.tsv") -> None:
-    """Remove streams of performances that are not in the table: of takes that were excluded after part of them was captured."""
-    for folder in ("bvhs", "face_arkit", "face_ict", "wav"):
-        for path in sorted((dataset / folder).glob("*")):
-            if path.stem not in performances:
-                log.warning("%s: not in %s, removed", path, table)
-                path.unlink()
-
-
 def write_face_ict(folder: Path, performances: Iterable[str]) -> None:
     """face_ict/<performance>.npy (N, 55) beside face_arkit, of performances whose rig has the ICT kit's topology."""
     for name in performances:
@@ -110,11 +101,12 @@ def write_face_ict(folder: Path, performances: Iterable[str]) -> None:
 
 
 def run(*, shoot: Path, sync: Path, out: Path) -> None:
-    """Write the tables, rigs and dataset.json of a dataset whose streams are in place."""
+    """Write the tables, rigs and dataset.json of a dataset whose streams are in place; the reports of the capture stages lie beside `sync`."""
+    ownership.need_own(out, ("dataset.json", "takes.tsv"))
     takes, genders = shoot_takes(shoot), read_actors(shoot / "actors.tsv")
     synced = {take.name: read_json(sync / f"{take.name}.json") for take in takes}
     actors = sorted({actor for take in takes for actor in take.actors})
-    remove_strangers(out, {name for take in takes for name in take.performances})
+    ownership.remove_recorded(out, sync.parent, [name for take in takes for name in take.performances], table="takes.tsv")
     joints = common_joints([out / "bvhs" / f"{name}.bvh" for take in takes for name in take.performances])
     write_scenarios(out / "scenarios.db", takes)
     write_actors(out / "actors.db", takes, genders, {row.actor for row in shoot_lip_acc(shoot).values()})
@@ -147,6 +139,7 @@ def run(*, shoot: Path, sync: Path, out: Path) -> None:
         "takes": {take.name: {"start_seconds": synced[take.name]["start_seconds"], "frames": synced[take.name]["frames"]} for take in takes},
     }
     write_json(out / "dataset.json", value)
+    ownership.write_mark(out)
     log.info("dataset of %d takes, %d actors, %d joints in %s", len(takes), len(actors), len(joints), out)
 
 

@@ -9,8 +9,8 @@ import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pipeline import stage
-from pipeline.dataset import remove_strangers, write_face_ict
+from pipeline import ownership, stage
+from pipeline.dataset import write_face_ict
 from pipeline.errors import InputError
 from pipeline.files import whole
 from pipeline.ict import is_ict_rig
@@ -25,15 +25,15 @@ def sentence_lines(rows: Iterable[LipRow]) -> list[str]:
     return [sentences.get(number, "") for number in range(1, max(sentences) + 1)]
 
 
-def run(*, shoot: Path | None = None, download: Path | None = None, exclude: Sequence[str] = (), out: Path) -> None:
-    """Write the sentences of a lip-accurate set whose streams are in place, and remove streams that are not of it."""
+def run(*, shoot: Path | None = None, download: Path | None = None, exclude: Sequence[str] = (), reports: Path, out: Path) -> None:
+    """Write the sentences of a lip-accurate set whose streams are in place, and remove streams that are not of it any more."""
     source = shoot or download
     if source is None or (shoot and download):
         raise InputError("lip_acc: got neither or both of --shoot and --download, need one; name the folder that the streams come from")
     rows = shoot_lip_acc(source) if shoot else download_lip_acc(source, exclude=exclude)
     if not rows:
         raise InputError(f"{source / 'lip_acc'}: no such folder, need the recordings of a lip-accurate set; check the path")
-    remove_strangers(out, set(rows), table="lip_acc.tsv" if shoot else "the download's lip_acc")
+    ownership.remove_recorded(out, reports, rows, table="lip_acc.tsv" if shoot else "the download's lip_acc")
     if shoot:
         write_face_ict(out, [name for name, row in rows.items() if is_ict_rig(shoot / "rigs" / f"{row.actor}.npz")])
     with whole(out / "lip_acc_sentences.txt") as temporary:
@@ -47,6 +47,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--shoot", type=Path, help="folder of the shoot")
     parser.add_argument("--download", type=Path, help="folder of the download, instead of a shoot")
     parser.add_argument("--exclude", nargs="*", default=[], help="performances of the download that are left out")
+    parser.add_argument("--reports", type=Path, required=True, help="folder of the reports of the stages that wrote the streams")
     parser.add_argument("--out", type=Path, required=True, help="folder of the set in the dataset, with its streams in place")
     stage.execute(parser, run, argv)
 

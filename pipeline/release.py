@@ -17,7 +17,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from pipeline import stage
+from pipeline import ownership, stage
 from pipeline.config import ReleaseIn
 from pipeline.errors import InputError
 from pipeline.files import give_name, read_tsv, sha256, whole, write_tsv
@@ -57,8 +57,7 @@ def place(source: Path, target: Path) -> None:
 
 def files_of(dataset: Path) -> list[Path]:
     """Files of a dataset that go into its release as they are, relative to it."""
-    found = [path for part in PARTS for path in (dataset / part).rglob("*") if path.is_file()]
-    found = [path.relative_to(dataset) for path in found]
+    found = [path.relative_to(dataset) for path in files_in(dataset)]
     return sorted(path for path in [*found, *map(Path, TABLES)] if not path.name.startswith("."))
 
 
@@ -68,6 +67,32 @@ def with_split(takes: list[Take], split: Path) -> list[dict[str, str]]:
     if missing := [take.name for take in takes if known.get(take.name) not in ("train", "test")]:
         raise InputError(f"{split}: no train or test for take {missing[0]}, need one for each take; run the stage split again")
     return [take.row | {"split": known[take.name]} for take in takes]
+
+
+def clear(out: Path, names: list[Path]) -> None:
+    """Make a folder ready for a release of the files `names`: what an earlier release put there besides is removed.
+
+    The mark beside the folder lists what is put there, before it is, so that a killed writer's files are known. InputError
+    for a folder that holds anything else, and then nothing is removed.
+    """
+    mark = ownership.read_mark(out, beside=True)
+    if mark is None and (found := ownership.first_file(out)):
+        raise InputError(
+            f"{out}: holds {found.name}, and no mark beside it says that this pipeline wrote it; move it away, or give another folder as --out"
+        )
+    written = set((mark or {}).get("files", ()))
+    old = [path for path in files_in(out) if path.relative_to(out) not in names]
+    if odd := [path for path in old if str(path.relative_to(out)) not in written]:
+        raise InputError(f"{odd[0]}: is not in the dataset, and no release put it there ({len(odd)} such files); move it away")
+    for path in old:
+        log.warning("%s: not in the dataset, removed", path)
+        path.unlink()
+    ownership.write_mark(out, beside=True, files=sorted(map(str, names)))
+
+
+def files_in(folder: Path) -> list[Path]:
+    """Files in the folders that a release has."""
+    return sorted(path for part in PARTS for path in (folder / part).rglob("*") if path.is_file())
 
 
 def _subjects(path: Path) -> dict[str, str]:
@@ -127,12 +152,9 @@ def run_write(*, dataset: Path, split: Path, consent: Path | None, out: Path, op
     """Write a release of a dataset, check it, and at last write its checksums; InputError lists what is wrong with it."""
     about, rows = read_json(dataset / "dataset.json"), with_split(dataset_takes(dataset), split)
     names = files_of(dataset)
+    clear(out, names)
     for name in names:
         place(dataset / name, out / name)
-    for path in sorted(path for part in PARTS for path in (out / part).rglob("*") if path.is_file()):
-        if path.relative_to(out) not in names:
-            log.warning("%s: not in the dataset, removed", path)
-            path.unlink()
     write_tsv(out / "takes.tsv", TAKE_COLUMNS, rows)
     lips = len(list((dataset / "lip_acc" / "wav").glob("*.wav")))
     text = consent.read_text(encoding="utf-8").strip() if consent else ""

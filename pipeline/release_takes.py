@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from pipeline import stage
-from pipeline.dataset import remove_strangers
+from pipeline import ownership, stage
 from pipeline.errors import InputError
 from pipeline.files import give_name, write_tsv
 from pipeline.takes import TAKE_COLUMNS, dataset_takes
@@ -22,14 +21,17 @@ def _link(target: Path, name: Path) -> None:
     name.symlink_to(target)
 
 
-def run(*, dataset: Path, takes: list[str], exclude: list[str], out: Path, actors: Sequence[Path] = (), out_actors: Sequence[Path] = ()) -> None:
+def run(
+    *, dataset: Path, takes: list[str], exclude: list[str], reports: Path, out: Path, actors: Sequence[Path] = (), out_actors: Sequence[Path] = ()
+) -> None:
     """Write the rows of a download's takes, which must be `takes`, and link its table of actors."""
     if len(actors) != len(out_actors):
         raise InputError(f"release_takes: {len(actors)} --actors and {len(out_actors)} --out-actors, need one of both or none; correct the command")
     found = dataset_takes(dataset, exclude=exclude)
     if odd := sorted({take.name for take in found} ^ set(takes)):
         raise InputError(f"{dataset}: take {odd[0]} came or went meanwhile; run again")
-    remove_strangers(out.parent, {name for take in found for name in take.performances})
+    performances = [name for take in found for name in take.performances]
+    ownership.remove_recorded(out.parent, reports, performances, table="the download, or excluded")
     for path, link in zip(actors, out_actors, strict=True):
         give_name(link, partial(_link, path.resolve()))
     write_tsv(out, TAKE_COLUMNS, [take.row for take in found])
@@ -42,6 +44,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--dataset", type=Path, required=True, help="the download")
     parser.add_argument("--takes", nargs="+", required=True, help="all takes that are read")
     parser.add_argument("--exclude", nargs="*", default=[], help="takes that are left out, and files of bvhs that are no performance")
+    parser.add_argument("--reports", type=Path, required=True, help="folder of the reports of the stage that took the streams in")
     parser.add_argument("--out", type=Path, required=True, help="takes.tsv to write")
     parser.add_argument("--actors", nargs="*", type=Path, default=[], help="the download's actors.db, if it has one")
     parser.add_argument("--out-actors", nargs="*", type=Path, default=[], help="link to write for it")

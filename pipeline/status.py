@@ -11,7 +11,8 @@ from pathlib import Path
 import yaml
 
 from pipeline import stage
-from pipeline.errors import InputError
+from pipeline.errors import FAILED, InputError
+from pipeline.reading import line_of, read_text
 from pipeline.workflow import Study
 
 PER_TAKE = {
@@ -47,6 +48,10 @@ JOINT = {
 CAPTURE = ("sync", "body", "blendshapes", "separation")
 
 
+WARNING = "WARNING "
+"""What a warning begins with in a log."""
+
+
 @dataclass(frozen=True)
 class Step:
     """One job of a take: its stage, output and log."""
@@ -60,11 +65,19 @@ class Step:
         """Why the job failed, by its log; None when its output is there or it has not run."""
         if self.output.exists() or not self.log.exists():
             return None
-        lines = self.log.read_text(errors="replace").strip().splitlines()
+        lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         for line in reversed(lines):
             if line.startswith("error: ") or ": error: " in line:
                 return line.partition("error: ")[2]
         return lines[-1] if lines and "Error" in lines[-1] else None
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the job's log warns of, in order."""
+        if not self.log.exists():
+            return []
+        text = self.log.read_text(encoding="utf-8", errors="replace")
+        return [line.removeprefix(WARNING) for line in text.splitlines() if line.startswith(WARNING)]
 
 
 def steps_of(study: Study, take: str) -> list[Step]:
@@ -96,31 +109,79 @@ def state_of(steps: list[Step]) -> tuple[str, str]:
     return "done", "done"
 
 
-def report(study: Study) -> tuple[list[str], bool]:
-    """Lines to print, and whether a take, a performance of the lip-accurate set or a stage that joins them has failed."""
-    takes = {take: state_of(steps_of(study, take)) for take in study.takes}
+def joint_steps(study: Study) -> list[Step]:
+    """The jobs that join takes, in order."""
+    outputs = ({"release_takes": "dataset/takes.tsv"} if study.config.dataset else {"dataset": "dataset/dataset.json"}) | JOINT
+    outputs |= {"lip_acc": "dataset/lip_acc/lip_acc_sentences.txt"} if study.lip_acc else {}
+    joint = [Step(name, Path(study.root, path), Path(study.root, "logs", f"{name}.log")) for name, path in outputs.items()]
+    joint[1:1] = shard_steps(study)
+    return joint
+
+
+def all_steps(study: Study) -> dict[str, list[Step]]:
+    """Every job that status knows by the take or performance that it is of, those that join takes by their stage."""
+    steps = {take: steps_of(study, take) for take in study.takes} | {name: lip_steps(study, name) for name in study.lip_acc}
+    for step in joint_steps(study):
+        steps.setdefault(step.stage, []).append(step)
+    return steps
+
+
+def warnings_since(study: Study, started: float) -> list[str]:
+    """`<take or stage>, <stage>: <warning>` of every warning in logs that were written at `started`, seconds since 1970, or later."""
+    found = []
+    for subject, steps in all_steps(study).items():
+        for step in steps:
+            if step.log.exists() and step.log.stat().st_mtime >= started:
+                found += [f"{subject if subject == step.stage else f'{subject}, {step.stage}'}: {text}" for text in step.warnings]
+    return found
+
+
+def _counted(words: str, steps: list[Step]) -> str:
+    """Words on jobs, with how many warnings their logs have."""
+    count = sum(len(step.warnings) for step in steps)
+    return f"{words}, {count} warning{'s' if count > 1 else ''}" if count else words
+
+
+def report(study: Study, *, warnings: bool = False) -> tuple[list[str], bool]:
+    """Lines to print, with the texts of `warnings` where asked, and whether a take, a lip performance or a stage that joins them failed."""
+    steps = {take: steps_of(study, take) for take in study.takes}
+    takes = {take: state_of(jobs) for take, jobs in steps.items()}
     lips = {name: state_of(lip_steps(study, name)) for name in study.lip_acc}
     failed, lips_failed = ([name for name, (state, _) in found.items() if state == "failed"] for found in (takes, lips))
-    lines = [f"{take}  {words}" for take, (_, words) in takes.items()]
+    lines = [f"{take}  {_counted(words, steps[take])}" for take, (_, words) in takes.items()]
     lines.append(f"{sum(state == 'done' for state, _ in takes.values())} of {len(takes)} takes done, {len(failed)} failed")
     if lips:
         lines += [f"{name}  {lips[name][1]}" for name in lips_failed]
         done = sum(state == "done" for state, _ in lips.values())
         lines.append(f"{done} of {len(lips)} performances of the lip-accurate set done, {len(lips_failed)} failed")
-    outputs = ({"release_takes": "dataset/takes.tsv"} if study.config.dataset else {"dataset": "dataset/dataset.json"}) | JOINT
-    outputs |= {"lip_acc": "dataset/lip_acc/lip_acc_sentences.txt"} if lips else {}
-    joint = [Step(name, Path(study.root, path), Path(study.root, "logs", f"{name}.log")) for name, path in outputs.items()]
-    joint[1:1] = shard_steps(study)
+    joint = joint_steps(study)
     stages = {name: [step for step in joint if step.stage == name] for name in dict.fromkeys(step.stage for step in joint)}
-    lines.append("; ".join(f"{name} {_joint_state(steps)}" for name, steps in stages.items()))
+    lines.append("; ".join(f"{name} {_counted(_joint_state(jobs), jobs)}" for name, jobs in stages.items()))
     lines += [f"{step.stage} failed: {step.error}" for step in joint if step.error]
-    if study.config.dataset and failed + lips_failed:
-        lines.append(f"to go on without {', '.join(failed + lips_failed)}: {_exclude(study, failed + lips_failed)}, then run again")
-        failed = lips_failed = []
-    for names, table in ((failed, "takes.tsv"), (lips_failed, "lip_acc/lip_acc.tsv")):
+    lines += _ways_on(study, takes, lips)
+    found = warnings_since(study, 0.0)
+    if found and warnings:
+        lines += [f"{len(found)} warnings:", *(f"  {line}" for line in found)]
+    elif found:
+        lines.append(f"{len(found)} warnings in the logs; to read them: python -m pipeline.status --warnings, with the same --config")
+    return lines, any(state == "failed" for state, _ in [*takes.values(), *lips.values()]) or any(step.error for step in joint)
+
+
+def _ways_on(study: Study, takes: dict[str, tuple[str, str]], lips: dict[str, tuple[str, str]]) -> list[str]:
+    """How the rest goes on without the takes and performances whose input is bad; where the program failed, that it is to be reported."""
+    lines = []
+    failed: list[list[str]] = []
+    for found in (takes, lips):
+        broken = [name for name, (state, words) in found.items() if state == "failed" and FAILED in words]
+        lines += [f"{name}: nothing is known to be wrong with its files; report the traceback in its log under {study.root}/logs" for name in broken]
+        failed.append([name for name, (state, _) in found.items() if state == "failed" and name not in broken])
+    of_takes, of_lips = failed
+    if study.config.dataset:
+        return lines + [f"to go on without {', '.join(names)}: {_exclude(study, names)}, then run again" for names in [of_takes + of_lips] if names]
+    for names, table in ((of_takes, "takes.tsv"), (of_lips, "lip_acc/lip_acc.tsv")):
         for name in names:
             lines.append(f"to go on without {name}: in {study.shoot}/{table} set its `exclude` to yes and write why under `reason`, then run again")
-    return lines, any(state == "failed" for state, _ in [*takes.values(), *lips.values()]) or any(step.error for step in joint)
+    return lines
 
 
 def shard_steps(study: Study) -> list[Step]:
@@ -148,16 +209,16 @@ def _exclude(study: Study, failed: list[str]) -> str:
     return f"set exclude: [{', '.join([*study.config.exclude, *failed])}] in the config"
 
 
-def run(*, configfile: Path, config: list[str]) -> None:
+def run(*, configfile: Path, config: list[str], warnings: bool = False) -> None:
     """Print the report; exit with 1 when a take, a performance of the lip-accurate set or a stage that joins them has failed."""
     try:
-        values = yaml.safe_load(configfile.read_text()) or {}
-    except FileNotFoundError:
-        raise InputError(f"{configfile}: no such file; check the path") from None
+        values = yaml.safe_load(read_text(configfile)) or {}
+    except yaml.YAMLError as error:
+        raise InputError(f"{configfile}: not valid YAML ({line_of(error)}); correct it") from None
     for pair in config:
         key, _, value = pair.partition("=")
         values[key] = yaml.safe_load(value)
-    lines, failed = report(Study(values))
+    lines, failed = report(Study(values), warnings=warnings)
     print("\n".join(lines))
     if failed:
         sys.exit(1)
@@ -168,6 +229,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = stage.parser(__doc__)
     parser.add_argument("--configfile", type=Path, default=Path("config.yaml"), help="the config of the run (default: config.yaml)")
     parser.add_argument("--config", nargs="*", default=[], metavar="KEY=VALUE", help="keys given to snakemake --config, such as shoot=... root=...")
+    parser.add_argument("--warnings", action="store_true", help="print every warning in the logs, not only how many there are")
     stage.execute(parser, run, argv)
 
 

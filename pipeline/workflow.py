@@ -6,6 +6,7 @@ Light: nothing heavier than pydantic is imported here.
 import ast
 import hashlib
 import json
+import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable
@@ -16,11 +17,12 @@ from typing import NoReturn
 
 from pydantic import BaseModel
 
-from pipeline import config, shard_plan, split, stage, streams
+from pipeline import config, ownership, shard_plan, split, stage, streams
 from pipeline.errors import InputError
 from pipeline.files import read_tsv
 from pipeline.ict import is_ict_rig
 from pipeline.pretrained import PACKAGES
+from pipeline.raw_inputs import RawInputs
 from pipeline.reading import read_json
 from pipeline.simulate import plan as simulate_plan
 from pipeline.takes import LipRow, Take, actor_of, dataset_takes, download_lip_acc, in_order, shoot_lip_acc, shoot_takes
@@ -29,6 +31,8 @@ InputFunction = Callable[..., str | list[str]]
 SEEING = ("lips", "visualvoice")
 """Separation methods that see faces: pipeline.separation_neural."""
 PATHS = ("root", "shoot", "dataset", "rig")
+WRITTEN = ("annotations", "features", "shards", "runs", "results", "logs", "timings")
+"""Folders under root that a study writes, whatever its dataset comes from."""
 REPOSITORY = Path(__file__).resolve().parents[1]
 CANNOT_CHANGE_RESULTS = {"pipeline.errors", "pipeline.stage", "pipeline.config", "pipeline.workflow"}
 """Modules that are no input of any rule: errors, the command line, and the config, whose values reach rules as flags."""
@@ -72,6 +76,14 @@ def code(module: str) -> list[str]:
     return sorted(str(path.relative_to(REPOSITORY)) for path in {*seen.values(), *tables} if path.name != "__init__.py")
 
 
+@cache
+def _content(path: str) -> str | None:
+    """Digest of a file of the repository, by its path within it; None for any other."""
+    file = REPOSITORY / path
+    inside = not path.startswith("/") and path.split("/")[0] in ("pipeline", "models") and file.is_file()
+    return hashlib.sha256(file.read_bytes()).hexdigest() if inside else None
+
+
 def flags(section: BaseModel, *, without: tuple[str, ...] = ()) -> str:
     """A section of the config as the flags of its stage. Defaults are written out, so that a new default reruns the stage."""
     words = []
@@ -97,6 +109,7 @@ class Study:
 
     def __init__(self, values: dict):
         self.config = config.parse(values)
+        _check_paths(self.config)
         # a slash more or less is no other file
         self.config = self.config.model_copy(update={key: value.rstrip("/") for key in PATHS if (value := getattr(self.config, key))})
         self.root = self.config.root
@@ -114,20 +127,53 @@ class Study:
         self.simulated = not (self.config.shoot or self.config.dataset)
         self.shoot = self.config.shoot or f"{self.root}/shoot"
         self.dataset = f"{self.root}/dataset"
-        self._keep_out_of_the_download()
+        if self.config.exclude and not self.config.dataset:
+            raise InputError("config: exclude is for a download; write yes under exclude in the takes.tsv of a shoot")
+        self.inputs = RawInputs(Path(self.root, ".interact", "inputs.json"), self._recorded)
 
-    def _keep_out_of_the_download(self) -> None:
-        """InputError where root lies in the download, or holds a dataset that was captured, or takes are excluded that no download has."""
+    @cached_property
+    def claim(self) -> ownership.Claim:
+        """What this study writes and what it reads from, for the check of whose folders these are."""
+        folders = ["dataset", *WRITTEN]
         if not self.config.dataset:
-            if self.config.exclude:
-                raise InputError("config: exclude is for a download; write yes under exclude in the takes.tsv of a shoot")
-            return
-        if Path(self.root).resolve().is_relative_to(Path(self.config.dataset).resolve()) or (
-            Path(self.dataset).resolve() == Path(self.config.dataset).resolve()
-        ):
-            raise InputError(f"config: root {self.root} would write into the download {self.config.dataset}; set another root")
-        if Path(self.dataset, "dataset.json").exists():
-            raise InputError(f"config: {self.dataset} was captured from a shoot; set another root for the download {self.config.dataset}")
+            folders.append("release")
+        if self.simulated:
+            folders += ["shoot", "truth"]
+        inputs = {key: Path(value) for key in ("shoot", "dataset") if (value := getattr(self.config, key))}
+        return ownership.Claim(
+            root=Path(self.root),
+            folders=tuple(folders),
+            inputs=inputs,
+            source=next((str(path.resolve()) for path in inputs.values()), "simulated"),
+            takes=frozenset(self.takes),
+            performances=frozenset(self.performances) | frozenset(self.lip_acc),
+        )
+
+    def reads(self, wildcards, **given) -> str:
+        """Params function of every rule: what tells its code and its raw inputs from others, whatever their times say.
+
+        Snakemake looks for changes only of params whose functions do not name `input`: hence `given`.
+        """
+        found = [_content(path) or (self.inputs.stamp(path) if self._is_raw(path) else None) for path in given["input"]]
+        return hashlib.sha256(json.dumps([entry for entry in found if entry]).encode()).hexdigest()[:16]
+
+    def _is_raw(self, path: str) -> bool:
+        """Whether a file comes from outside: no rule makes it."""
+        return not any(path.startswith(f"{self.root}/{name}/") for name in self.claim.folders)
+
+    def _recorded(self, path: str) -> str | None:
+        """What sync recorded of the content of a take's stream."""
+        take = self.takes.get(Path(path).parent.name)
+        report = Path(self.root, "annotations", "sync", f"{take.name}.json") if take and not self.config.dataset else None
+        if report is None or not report.exists():
+            return None
+        try:
+            performances = read_json(report, kind=dict)["performances"]
+            kind = {".bvh": "body", ".wav": "audio"}.get(Path(path).suffix, "face")
+            record = next(p[kind] for p in performances if p["actor"] == actor_of(Path(path).name.partition(".")[0]))
+        except (InputError, KeyError, TypeError, StopIteration):  # a report of another form says nothing
+            return None
+        return next((f"{key}:{record[key]}" for key in ("sha256", "fingerprint") if isinstance(record.get(key), str)), None)
 
     @cached_property
     def takes(self) -> dict[str, Take]:
@@ -423,6 +469,18 @@ def _downloaded(folder: str, name: str, kind: str) -> str:
     return next((path for path in found if Path(path).exists()), found[0])
 
 
+def _check_paths(parsed: config.Config) -> None:
+    """InputError for a path in the config, or of the repository, that Snakemake would not take as it is written."""
+    if "{" in str(REPOSITORY) or "}" in str(REPOSITORY):
+        raise InputError(f"{REPOSITORY}: braces in this path stand for wildcards in Snakemake; move or rename the folder of the repository")
+    for section in (parsed, parsed.body, parsed.separation, parsed.transcripts):
+        for name, value in section:
+            if isinstance(value, str) and (odd := re.search(r"[{}\x00-\x1f\x7f]", value)):
+                raise InputError(
+                    f"config: {name} {value!r} has {odd[0]!r}, which stands for a wildcard or ends a line in Snakemake; rename the folder or file"
+                )
+
+
 def _need_all(paths: list[str], key: str, hint: str) -> None:
     missing = [path for path in paths if not Path(path).exists()]
     if missing:
@@ -440,6 +498,8 @@ def open_study(values: dict) -> Study:
         study = Study(values)
         study.split, study.shards, study.lip_acc  # noqa: B018 - read now, so that mistakes in the tables show before any job starts
         study.check_named_files()
+        ownership.check(study.claim)
+        study.claim.notes.clear()  # they are said when the run begins
         return study
     except InputError as error:
         _end(str(error))

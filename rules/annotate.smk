@@ -17,6 +17,7 @@ rule actions:
     resources:
         mem_mb=600,
     params:
+        reads=study.reads,
         options=flags(study.config.actions),
     shell:
         "python -m pipeline.actions --bvh {input.bvh:q} --out {output:q} {params.options} > {log:q} 2>&1"
@@ -38,6 +39,7 @@ rule facing:
     resources:
         mem_mb=600,
     params:
+        reads=study.reads,
         options=flags(study.config.facing),
     shell:
         "python -m pipeline.facing --bvh {input.bvh:q} --out {output:q} {params.options} > {log:q} 2>&1"
@@ -59,6 +61,7 @@ rule contacts:
     resources:
         mem_mb=800,
     params:
+        reads=study.reads,
         options=flags(study.config.contacts),
     shell:
         "python -m pipeline.contacts --bvh {input.bvh:q} --out {output:q} {params.options} > {log:q} 2>&1"
@@ -81,6 +84,7 @@ rule transcripts:
     resources:
         mem_mb=1500,
     params:
+        reads=study.reads,
         options=flags(study.config.transcripts),
     shell:
         "python -m pipeline.transcripts --wav {input.wav:q} --out {output:q} {params.options} > {log:q} 2>&1"
@@ -102,6 +106,7 @@ rule dialogue:
     resources:
         mem_mb=200,
     params:
+        reads=study.reads,
         options=flags(study.config.dialogue),
     shell:
         "python -m pipeline.dialogue --transcripts {input.transcripts:q} --out {output:q} {params.options} > {log:q} 2>&1"
@@ -124,6 +129,7 @@ rule sync_check:
     resources:
         mem_mb=800,
     params:
+        reads=study.reads,
         options=flags(study.config.sync_check),
     shell:
         "python -m pipeline.sync_check --face {input.face:q} --wav {input.wav:q} --out {output:q} {params.options} > {log:q} 2>&1"
@@ -148,6 +154,8 @@ rule quality:
     threads: 1
     resources:
         mem_mb=600,
+    params:
+        reads=study.reads,
     shell:
         "python -m pipeline.quality --bvh {input.bvh:q} --face {input.face:q} --wav {input.wav:q} --parts {input.parts:q} {input.sync_check:q} --out {output:q} > {log:q} 2>&1"
 
@@ -169,6 +177,7 @@ rule split:
     resources:
         mem_mb=200,
     params:
+        reads=study.reads,
         seed=study.config.seed,
         options=flags(study.config.split),
     shell:

@@ -24,6 +24,7 @@ if not study.config.dataset:
         resources:
             mem_mb=400,
         params:
+            reads=study.reads,
             actors=lambda wildcards: study.takes[wildcards.take].actors,
             options=flags(study.config.sync),
         shell:
@@ -48,6 +49,7 @@ if not study.config.dataset:
         resources:
             mem_mb=1200,
         params:
+            reads=study.reads,
             options=flags(study.config.body),
         shell:
             "python -m pipeline.body --bvh {input.bvh:q} --sync {input.sync:q} --performance {wildcards.performance} --out {output.bvh:q} --out-report {output.report:q} {params.options} > {log:q} 2>&1"
@@ -73,6 +75,7 @@ if not study.config.dataset:
         resources:
             mem_mb=800,
         params:
+            reads=study.reads,
             options=flags(study.config.blendshapes),
         shell:
             "python -m pipeline.blendshapes --face {input.face:q} --rig {input.rig:q} --sync {input.sync:q} --performance {wildcards.performance} --out {output.weights:q} --out-pose {output.pose:q} --out-report {output.report:q} --threads {threads} {params.options} > {log:q} 2>&1"
@@ -99,6 +102,7 @@ if not study.config.dataset:
         resources:
             mem_mb=1200,
         params:
+            reads=study.reads,
             options=flags(study.config.separation),
         shell:
             "python -m pipeline.separation --wav {input.wav:q} --face {input.face:q} --mouth {input.mouth:q} --picture {input.picture:q} --sync {input.sync:q} --performance {wildcards.performance} --out {output.wav:q} --out-report {output.report:q} {params.options} > {log:q} 2>&1"
@@ -128,6 +132,7 @@ if not study.config.dataset:
         resources:
             mem_mb=400,
         params:
+            reads=study.reads,
             shoot=input_folder("tables"),
             sync=input_folder("sync"),
             out=subpath(output[0], parent=True),

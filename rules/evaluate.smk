@@ -25,6 +25,7 @@ rule generate:
     resources:
         mem_mb=3000,
     params:
+        reads=study.reads,
         runs=input_folder("models", levels=2),
         shards=input_folder("shards"),
         out=subpath(output[0], parent=True),
@@ -66,6 +67,7 @@ rule evaluate:
     resources:
         mem_mb=2000,
     params:
+        reads=study.reads,
         shards=input_folder("shards"),
         generated=input_folder("generated"),
         rigs=study.rig_source,

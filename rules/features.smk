@@ -18,6 +18,7 @@ rule features:
     resources:
         mem_mb=800,
     params:
+        reads=study.reads,
         options=flags(study.config.features),
     shell:
         "python -m pipeline.features --bvh {input.bvh:q} --wav {input.wav:q} --out {output:q} {params.options} > {log:q} 2>&1"
@@ -39,6 +40,7 @@ rule text:
     resources:
         mem_mb=1500,
     params:
+        reads=study.reads,
         takes=lambda wildcards: study.shards[wildcards.shard],
         options=flags(study.config.text),
     shell:
@@ -64,6 +66,7 @@ rule speech:
     resources:
         mem_mb=1500,
     params:
+        reads=study.reads,
         takes=lambda wildcards: study.shards[wildcards.shard],
         options=flags(study.config.speech),
     shell:

@@ -22,6 +22,7 @@ if study.lip_acc and study.config.dataset:
         resources:
             mem_mb=400,
         params:
+            reads=study.reads,
             options=flags(study.config.release_in),
         shell:
             "python -m pipeline.release_lip --face {input.face:q} --wav {input.wav:q} --out-face {output.face:q} --out-wav {output.wav:q} --out-report {output.report:q} {params.options} > {log:q} 2>&1"
@@ -44,11 +45,13 @@ if study.lip_acc and study.config.dataset:
         resources:
             mem_mb=200,
         params:
+            reads=study.reads,
             download=input_folder("sentences", levels=2),
             exclude=study.excluded(lips=True),
+            reports=f"{ROOT}/annotations/lip_acc",
             out=subpath(output[0], parent=True),
         shell:
-            "python -m pipeline.lip_acc --download {params.download:q} --exclude {params.exclude:q} --out {params.out:q} > {log:q} 2>&1"
+            "python -m pipeline.lip_acc --download {params.download:q} --exclude {params.exclude:q} --reports {params.reports:q} --out {params.out:q} > {log:q} 2>&1"
 
 elif study.lip_acc:
 
@@ -122,7 +125,9 @@ elif study.lip_acc:
         resources:
             mem_mb=200,
         params:
+            reads=study.reads,
             shoot=input_folder("tables"),
+            reports=f"{ROOT}/annotations/lip_acc",
             out=subpath(output[0], parent=True),
         shell:
-            "python -m pipeline.lip_acc --shoot {params.shoot:q} --out {params.out:q} > {log:q} 2>&1"
+            "python -m pipeline.lip_acc --shoot {params.shoot:q} --reports {params.reports:q} --out {params.out:q} > {log:q} 2>&1"

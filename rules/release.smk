@@ -24,6 +24,7 @@ if study.config.dataset:
         resources:
             mem_mb=800,
         params:
+            reads=study.reads,
             options=flags(study.config.release_in),
         shell:
             "python -m pipeline.release_in --bvh {input.bvh:q} --face {input.face:q} --wav {input.wav:q} --out-bvh {output.bvh:q} --out-face {output.face:q} --out-wav {output.wav:q} --out-report {output.report:q} {params.options} > {log:q} 2>&1"
@@ -46,11 +47,13 @@ if study.config.dataset:
         resources:
             mem_mb=200,
         params:
+            reads=study.reads,
             dataset=lambda wildcards: study.config.dataset,
             takes=list(study.takes),
             exclude=study.excluded(lips=False),
+            reports=f"{ROOT}/annotations",
         shell:
-            "python -m pipeline.release_takes --dataset {params.dataset:q} --takes {params.takes} --exclude {params.exclude:q} --actors {input.genders:q} --out {output.takes:q} --out-actors {output.genders:q} > {log:q} 2>&1"
+            "python -m pipeline.release_takes --dataset {params.dataset:q} --takes {params.takes} --exclude {params.exclude:q} --reports {params.reports:q} --actors {input.genders:q} --out {output.takes:q} --out-actors {output.genders:q} > {log:q} 2>&1"
 
     if study.templates:
 
@@ -70,6 +73,8 @@ if study.config.dataset:
             threads: 1
             resources:
                 mem_mb=800,
+            params:
+                reads=study.reads,
             shell:
                 "python -m pipeline.release_rig --rig {input.rig:q} --template {input.template:q} --out {output:q} > {log:q} 2>&1"
 
@@ -96,6 +101,7 @@ else:
         resources:
             mem_mb=800,
         params:
+            reads=study.reads,
             dataset=input_folder("dataset"),
             out=subpath(output[0], parent=True),
             consent=lambda wildcards, input: ["--consent", *input.consent] if input.consent else [],

@@ -41,6 +41,7 @@ rule strips:
     resources:
         mem_mb=800,
     params:
+        reads=study.reads,
         generated=lambda wildcards: f"--generated {shlex.quote(ROOT)}/results/generated" if wildcards.take in study.test_takes else "",
     shell:
         "python -m pipeline.strips --bvh {input.bvh:q} --face {input.face:q} --rig {input.rigs:q} --actions {input.actions:q} --facing {input.facing:q} --transcripts {input.transcripts:q} {params.generated} --out {output:q} > {log:q} 2>&1"
@@ -72,6 +73,8 @@ rule report_take:
     threads: 1
     resources:
         mem_mb=1000,
+    params:
+        reads=study.reads,
     shell:
         "python -m pipeline.report take --sync {input.sync:q} --microphones {input.microphones:q} --voices {input.voices:q} --actions {input.actions:q} --facing {input.facing:q} --transcripts {input.transcripts:q} --out {output:q} > {log:q} 2>&1"
 
@@ -97,6 +100,7 @@ rule report_losses:
     resources:
         mem_mb=400,
     params:
+        reads=study.reads,
         runs=input_folder("models", levels=2),
     shell:
         "python -m pipeline.report losses --runs {params.runs:q} --out {output:q} > {log:q} 2>&1"
@@ -134,6 +138,7 @@ if not study.config.dataset:
         resources:
             mem_mb=300,
         params:
+            reads=study.reads,
             sync=input_folder("sync"),
         shell:
             "python -m pipeline.report sync --takes {input.takes:q} --sync {params.sync:q} --out {output.table:q} --out-page {output.page:q} > {log:q} 2>&1"
@@ -160,6 +165,8 @@ if not study.config.dataset:
         threads: 1
         resources:
             mem_mb=1000,
+        params:
+            reads=study.reads,
         shell:
             "python -m pipeline.report body --bvh {input.bvh:q} --reports {input.reports:q} --out {output:q} > {log:q} 2>&1"
 
@@ -187,6 +194,8 @@ if not study.config.dataset:
         threads: 1
         resources:
             mem_mb=1500,
+        params:
+            reads=study.reads,
         shell:
             "python -m pipeline.report face --face {input.face:q} --rig {input.rig:q} --reports {input.reports:q} --out {output:q} > {log:q} 2>&1"
 
@@ -213,6 +222,7 @@ if not study.config.dataset:
         resources:
             mem_mb=400,
         params:
+            reads=study.reads,
             fits=input_folder("fits"),
         shell:
             "python -m pipeline.report residuals --takes {input.takes:q} --fits {params.fits:q} --out {output:q} > {log:q} 2>&1"
@@ -250,6 +260,7 @@ if study.simulated:
         resources:
             mem_mb=800,
         params:
+            reads=study.reads,
             shoot=input_folder("shoot"),
             truth=input_folder("truth", levels=2),
             dataset=input_folder("dataset"),
@@ -278,5 +289,7 @@ if study.simulated:
         threads: 1
         resources:
             mem_mb=300,
+        params:
+            reads=study.reads,
         shell:
             "python -m pipeline.report accuracy --table {input.table:q} --out {output:q} > {log:q} 2>&1"

@@ -23,6 +23,7 @@ if not study.config.dataset:
         resources:
             mem_mb=3000,
         params:
+            reads=study.reads,
             run=subpath(output[0], parent=True),
             options=flags(study.config.separation_model),
         shell:

@@ -18,6 +18,7 @@ rule shard_plan:
     resources:
         mem_mb=200,
     params:
+        reads=study.reads,
         options=flags(study.config.shards),
     shell:
         "python -m pipeline.shards plan --table {input.takes:q} --out {output:q} {params.options} > {log:q} 2>&1"
@@ -45,6 +46,7 @@ rule shards:
     resources:
         mem_mb=1000,
     params:
+        reads=study.reads,
         dataset=input_folder("face", levels=2),
         annotations=input_folder("actions", levels=2),
         features=input_folder("features"),
@@ -71,6 +73,8 @@ rule shard_index:
     threads: 1
     resources:
         mem_mb=800,
+    params:
+        reads=study.reads,
     shell:
         "python -m pipeline.shards index --shards {input.shards:q} --index {output.index:q} --stats {output.stats:q} > {log:q} 2>&1"
 
@@ -91,5 +95,7 @@ rule speech_stats:
     threads: 1
     resources:
         mem_mb=600,
+    params:
+        reads=study.reads,
     shell:
         "python -m pipeline.sidecars stats --shards {input.shards:q} --sidecars {input.sidecars:q} --out {output:q} > {log:q} 2>&1"

@@ -19,6 +19,7 @@ if study.simulated:
         resources:
             mem_mb=400,
         params:
+            reads=study.reads,
             shoot=subpath(output[0], parent=True),
             seed=study.config.seed,
             options=flags(study.config.simulate),
@@ -68,6 +69,7 @@ if study.simulated:
             resources:
                 mem_mb=800,
             params:
+                reads=study.reads,
                 shoot=subpath(output[0], ancestor=2),
                 truth=subpath(output.truth, ancestor=2),
                 seed=study.config.seed,

@@ -36,6 +36,7 @@ rule face_variance:
     resources:
         mem_mb=800,
     params:
+        reads=study.reads,
         dataset=input_folder("face", levels=2),
         annotations=input_folder("facing", levels=2),
         rigs=study.rig_source,
@@ -69,6 +70,7 @@ rule dataset_row:
     resources:
         mem_mb=200,
     params:
+        reads=study.reads,
         dataset=input_folder("bvh", levels=2),
         transcripts=input_folder("transcripts"),
     shell:
@@ -105,6 +107,7 @@ rule scenario_counts:
     resources:
         mem_mb=400,
     params:
+        reads=study.reads,
         dataset=input_folder("bvh", levels=2),
     shell:
         "python -m pipeline.scenario_counts --dataset {params.dataset:q} --out {output.table:q} --out-picture {output.picture:q} > {log:q} 2>&1"
@@ -140,6 +143,7 @@ rule spatial:
     resources:
         mem_mb=800,
     params:
+        reads=study.reads,
         dataset=input_folder("bvh", levels=2),
     shell:
         "python -m pipeline.spatial --dataset {params.dataset:q} --out {output.table:q} --out-picture {output.picture:q} > {log:q} 2>&1"
@@ -182,6 +186,7 @@ rule body_entropy:
     resources:
         mem_mb=800,
     params:
+        reads=study.reads,
         dataset=input_folder("bvh", levels=2),
     shell:
         "python -m pipeline.body_entropy --dataset {params.dataset:q} --out {output.table:q} --out-joints {output.joints:q} --out-picture {output.picture:q} > {log:q} 2>&1"
@@ -210,6 +215,7 @@ rule contact_table:
     resources:
         mem_mb=200,
     params:
+        reads=study.reads,
         dataset=input_folder("tables"),
         contacts=input_folder("contacts"),
     shell:

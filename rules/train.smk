@@ -20,6 +20,7 @@ rule train_face:
     resources:
         mem_mb=3000,
     params:
+        reads=study.reads,
         shards=input_folder("shards"),
         speech=study.speech_flag,
         run=subpath(output[0], parent=True),
@@ -45,6 +46,7 @@ rule train_body_lower:
     resources:
         mem_mb=3000,
     params:
+        reads=study.reads,
         shards=input_folder("shards"),
         run=subpath(output[0], parent=True),
         options=flags(study.config.body_model),
@@ -69,6 +71,7 @@ rule train_body_upper:
     resources:
         mem_mb=3000,
     params:
+        reads=study.reads,
         shards=input_folder("shards"),
         run=subpath(output[0], parent=True),
         options=flags(study.config.body_model),

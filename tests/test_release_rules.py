@@ -14,7 +14,7 @@ from tiny_release import heads, make_release  # noqa: E402
 from tiny_shoot import make_rig, make_shoot  # noqa: E402
 from workflow_project import make_project, planned, snakemake  # noqa: E402
 
-from pipeline import arkit, ict  # noqa: E402
+from pipeline import arkit, ict, ownership  # noqa: E402
 from pipeline.errors import InputError  # noqa: E402
 from pipeline.files import sha256  # noqa: E402
 from pipeline.rig_file import Rig, load_rig, regions, save_rig  # noqa: E402
@@ -113,10 +113,11 @@ def test_status_names_a_bad_take_and_how_to_go_on_without_it(project, tmp_path):
 @pytest.mark.parametrize(
     ("values", "line"),
     [
-        ({"root": "interact/out"}, "root interact/out would write into the download interact; set another root"),
-        ({"root": "interact"}, "would write into the download"),
-        ({"root": "mine", "dataset": "mine/dataset"}, "would write into the download"),
-        ({"root": "caught"}, "caught/dataset was captured from a shoot; set another root"),
+        ({"root": "interact/out"}, "root interact/out lies in dataset interact, in which nothing is written; set another root"),
+        ({"root": "interact"}, "root interact lies in dataset interact"),
+        ({"root": "linked/out"}, "root linked/out lies in dataset interact"),
+        ({"root": "mine", "dataset": "mine/dataset"}, "dataset mine/dataset and mine/dataset, where the pipeline writes, are one"),
+        ({"root": "caught"}, "caught/dataset holds dataset.json, which this pipeline has not written"),
         ({"exclude": ["20231101_01"]}, "exclude: '20231101_01' is no take of interact; did you mean 20231101_001?"),
         ({"exclude": TAKES}, "no take is left, 3 are there and excluded"),
         ({"dataset": None, "rig": None, "exclude": TAKES}, "exclude is for a download"),
@@ -124,11 +125,13 @@ def test_status_names_a_bad_take_and_how_to_go_on_without_it(project, tmp_path):
 )
 def test_what_would_harm_a_download_is_refused(project, monkeypatch, values, line):
     monkeypatch.chdir(project)
-    (project / "mine/dataset/rigs").mkdir(parents=True, exist_ok=True)
+    if not (project / "mine/dataset").exists():
+        shutil.copytree(project / "interact", project / "mine/dataset")
+        (project / "linked").symlink_to("interact")
     (project / "caught/dataset").mkdir(parents=True, exist_ok=True)
     (project / "caught/dataset/dataset.json").write_text("{}")
     with pytest.raises(InputError, match=line.replace("?", r"\?")):
-        Study({"dataset": "interact", "rig": "rig.npz", "root": "out"} | values).takes  # noqa: B018
+        ownership.check(Study({"dataset": "interact", "rig": "rig.npz", "root": "out"} | values).claim)
 
 
 @pytest.fixture(scope="module")

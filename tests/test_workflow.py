@@ -22,7 +22,7 @@ def project(finished) -> Path:
 def test_everything_is_there(project):
     data = project / "data"
     (sidecars,) = (data / "shards").glob("speech-*")
-    assert {p.name for p in (data / "shards").iterdir()} == {"plan.json", "shard-000.h5", "index.parquet", "stats.json", sidecars.name}
+    assert {p.name for p in (data / "shards").glob("[!.]*")} == {"plan.json", "shard-000.h5", "index.parquet", "stats.json", sidecars.name}
     assert {p.name for p in sidecars.iterdir()} == {"shard-000.h5", "stats.json"}
     table = (data / "results" / "table.csv").read_text().splitlines()
     assert len(table) >= 5 and not any("nan" in line.lower() for line in table)

@@ -6,7 +6,7 @@ import pytest
 from commands import refused
 from tiny_shoot import BONES
 
-from pipeline import arkit, dataset
+from pipeline import arkit, dataset, ownership
 from pipeline.errors import InputError
 from pipeline.files import sha256
 from pipeline.reading import read_json
@@ -31,7 +31,7 @@ def test_the_folder_is_that_of_the_release(captured):
     found = sorted(str(path.relative_to(captured / "dataset")) for path in (captured / "dataset").rglob("*") if path.is_file())
     names = [f"20260101_{actor}_{scenario}" for actor in ("001", "002") for scenario in ("001", "002")]
     streams = [f"{folder}/{name}.{kind}" for folder, kind in (("bvhs", "bvh"), ("face_arkit", "npy"), ("wav", "wav")) for name in names]
-    assert found == sorted([*streams, *TABLES])
+    assert found == sorted([*streams, *TABLES, ownership.MARK])
 
 
 def test_scenarios_db(captured):
@@ -85,7 +85,7 @@ def work(shoot, captured, tmp_path):
         shutil.copy(shoot.folder / name, raw / name)
     shutil.copytree(shoot.folder / "rigs", raw / "rigs")
     shutil.copytree(captured / "dataset" / "bvhs", data / "bvhs")
-    sync = shutil.copytree(captured / "annotations" / "sync", tmp_path / "sync")
+    sync = shutil.copytree(captured / "annotations", tmp_path / "annotations") / "sync"
     return raw, ["--shoot", raw, "--sync", sync, "--out", data], data
 
 

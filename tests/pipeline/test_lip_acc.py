@@ -43,7 +43,7 @@ def made(recorded, tmp_path_factory) -> Path:
         blendshapes.run(face=face, rig=shoot / "rigs" / "003.npz", sync=synced, performance=name, **weights, options=Blendshapes())
         voice = {"out": [data / "wav" / f"{name}.wav"], "out_report": [notes / "separation" / f"{name}.json"]}
         separation.run(wav=[wav], sync=synced, performance=[name], **voice, options=Separation())
-    lip_acc.run(shoot=shoot, out=data)
+    lip_acc.run(shoot=shoot, reports=notes, out=data)
     return root
 
 
@@ -81,17 +81,29 @@ def test_line_n_is_the_sentence_of_scenario_n(made):
     assert text == "She had your dark suit.\n\nDon’t ask me to carry an oily rag.\n", "2 is not there, 4 is excluded"
 
 
-def test_streams_of_excluded_performances_are_removed(recorded, made, tmp_path):
+def test_streams_of_excluded_performances_are_removed_if_they_were_written_here(recorded, made, tmp_path, capsys):
     data = shutil.copytree(made / "dataset" / "lip_acc", tmp_path / "lip_acc")
     kept = sorted(path.relative_to(data) for path in data.rglob("*.*"))
     for path in (data / "face_arkit" / "20260102_003_4.npy", data / "wav" / "20260102_003_4.wav"):
         path.write_bytes(b"")
-    lip_acc.main(["--shoot", str(recorded.folder), "--out", str(data)])
+    notes = shutil.copytree(made / "annotations" / "lip_acc", tmp_path / "reports")
+    arguments = ["--shoot", recorded.folder, "--reports", notes, "--out", data]
+    refused(lip_acc.main, arguments, capsys, "20260102_003_4.npy: its performance is not in lip_acc.tsv", "(2 such files); move it away")
+    assert len(list(data.rglob("*_4.*"))) == 2, "nobody says that the pipeline wrote them"
+    for kind in ("fit", "separation"):
+        (notes / kind / "20260102_003_4.json").write_text("{}")
+    lip_acc.main([str(word) for word in arguments])
     assert sorted(path.relative_to(data) for path in data.rglob("*.*")) == kept
 
 
 def test_a_shoot_without_the_set_is_refused(tmp_path, capsys):
-    refused(lip_acc.main, ["--shoot", tmp_path, "--out", tmp_path / "out"], capsys, "lip_acc: no such folder", outputs=[tmp_path / "out"])
+    refused(
+        lip_acc.main,
+        ["--shoot", tmp_path, "--reports", tmp_path, "--out", tmp_path / "out"],
+        capsys,
+        "lip_acc: no such folder",
+        outputs=[tmp_path / "out"],
+    )
 
 
 def test_tables_and_pictures_show_the_streams_that_there_are(made):

@@ -7,7 +7,7 @@ from commands import refused
 from tiny_release import make_release
 from tiny_shoot import make_lip_acc
 
-from pipeline import actions, config, dataset, facing, features, lip_acc, release, release_in, release_takes, shards, split, text
+from pipeline import actions, config, dataset, facing, features, lip_acc, ownership, release, release_in, release_takes, shards, split, text
 from pipeline.files import read_tsv, sha256, write_json
 from pipeline.release_check import inspect
 from pipeline.takes import dataset_genders, dataset_takes
@@ -66,7 +66,9 @@ def take_in(download: Path, root: Path) -> Path:
             outs = {f"out_{kind}": root / "dataset" / paths[0].relative_to(download) for kind, paths in files.items()}
             release_in.run(**files, **outs, out_report=root / "annotations/release_in" / f"{name[0]}.json", options=config.ReleaseIn())
     genders = {"actors": [download / "actors.db"], "out_actors": [root / "dataset/actors.db"]}
-    release_takes.run(dataset=download, takes=[take.name for take in takes], exclude=[], out=root / "dataset/takes.tsv", **genders)
+    release_takes.run(
+        dataset=download, takes=[take.name for take in takes], exclude=[], reports=root / "annotations", out=root / "dataset/takes.tsv", **genders
+    )
     assert dataset_genders(root / "dataset") == dataset_genders(download)
     return root / "dataset"
 
@@ -85,7 +87,7 @@ def test_a_release_without_our_own_tables_gives_the_same_shards(root, tmp_path):
 
 def test_a_release_is_whole_and_passes_its_check(root):
     found = {str(path.relative_to(root / "release")) for path in (root / "release").rglob("*") if path.is_file()}
-    data = {str(path.relative_to(root / "dataset")) for path in (root / "dataset").rglob("*") if path.is_file()}
+    data = {str(path.relative_to(root / "dataset")) for path in (root / "dataset").rglob("[!.]*") if path.is_file()}
     assert found == data | {"README.md", "SHA256SUMS"}
     assert [str(finding) for finding in inspect(root / "release", config.ReleaseIn()) if finding.kind] == []
     sums = dict(line.split("  ")[::-1] for line in (root / "release/SHA256SUMS").read_text().splitlines())
@@ -113,13 +115,29 @@ def test_a_release_without_a_consent_file_says_so(root, tmp_path):
     assert "## Consent\n\nnot stated\n" in (tmp_path / "release/README.md").read_text()
 
 
-def test_a_second_release_has_the_same_bytes_and_no_strangers(root, tmp_path):
-    arguments = ["write", "--dataset", str(root / "dataset"), "--split", str(root / "annotations/split.tsv"), "--out", str(tmp_path / "release")]
-    release.main(arguments)
-    before = {path: path.read_bytes() for path in (tmp_path / "release").rglob("*") if path.is_file()}
-    (tmp_path / "release/wav/20250101_001_001.wav").write_bytes(b"left from a take that was excluded")
-    release.main(arguments)
-    assert {path: path.read_bytes() for path in (tmp_path / "release").rglob("*") if path.is_file()} == before
+def test_a_second_release_has_the_same_bytes_and_nothing_of_takes_that_are_gone(root, tmp_path, capsys):
+    out = tmp_path / "release"
+    arguments = ["write", "--dataset", root / "dataset", "--split", root / "annotations/split.tsv", "--out", out]
+    release.main(list(map(str, arguments)))
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    extra = out / "wav/20250101_001_001.wav"
+    extra.write_bytes(b"of another hand, or of a take that is excluded now")
+    refused(release.main, arguments, capsys, f"{extra.name}: is not in the dataset, and no release put it there")
+    assert extra.exists()
+    listed = ownership.read_mark(out, beside=True)["files"]
+    ownership.write_mark(out, beside=True, files=[*listed, str(extra.relative_to(out))])
+    release.main(list(map(str, arguments)))
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("name", ["README.md", "SHA256SUMS", "wav/20260101_001_001.wav", "notes.txt"])
+def test_nothing_is_written_into_a_folder_of_another_hand(root, tmp_path, capsys, name):
+    out = tmp_path / "interact"
+    (out / name).parent.mkdir(parents=True)
+    (out / name).write_text("mine")
+    arguments = ["write", "--dataset", root / "dataset", "--split", root / "annotations/split.tsv", "--out", out]
+    refused(release.main, arguments, capsys, "no mark beside it says that this pipeline wrote it")
+    assert [path for path in out.rglob("*") if path.is_file()] == [out / name] and (out / name).read_text() == "mine"
 
 
 def test_a_release_does_not_change_the_dataset(root, tmp_path):
@@ -153,8 +171,9 @@ def test_the_reader_of_the_lip_accurate_set_is_an_actor_of_the_release(shoot, ca
         for kind, end in (("face_arkit", "npy"), ("wav", "wav")):
             (data / "lip_acc" / kind).mkdir(parents=True, exist_ok=True)
             shutil.copy(data / kind / f"20260101_001_001.{end}", data / "lip_acc" / kind / f"{name}.{end}")
+    ownership.write_mark(data)
     dataset.run(shoot=folder, sync=captured / "annotations/sync", out=data)
-    lip_acc.run(shoot=folder, out=data / "lip_acc")
+    lip_acc.run(shoot=folder, reports=tmp_path, out=data / "lip_acc")
     release.main(["write", "--dataset", str(data), "--split", str(write_split(tmp_path, data)), "--out", str(tmp_path / "release")])
     card = (tmp_path / "release/README.md").read_text()
     assert "| subjects | 3: 1 female, 2 male |" in card and "2 sentences" in card
@@ -166,14 +185,18 @@ def test_takes_of_a_download_are_left_out_by_name(tmp_path, capsys):
     (tmp_path / "interact/bvhs/notes.bvh").write_text("")
     next((tmp_path / "interact/bvhs").glob("*_003.bvh")).unlink()
     out = tmp_path / "out/takes.tsv"
-    arguments = ["--dataset", tmp_path / "interact", "--out", out, "--takes", *names[:2]]
+    arguments = ["--dataset", tmp_path / "interact", "--reports", tmp_path / "reports", "--out", out, "--takes", *names[:2]]
     refused(release_takes.main, arguments, capsys, f"take {names[2]} has 1 performances", f"add {names[2]} to exclude", outputs=[out])
     refused(release_takes.main, [*arguments, "--exclude", names[2]], capsys, "notes.bvh: name is not", "add notes to exclude", outputs=[out])
     refused(
         release_takes.main, [*arguments, "--exclude", names[2], "notes", "20231101_00"], capsys, "exclude: '20231101_00' is no take", "did you mean"
     )
     (tmp_path / "out/wav").mkdir(parents=True)
-    (tmp_path / "out/wav" / f"{names[2][:8]}_003_003.wav").write_bytes(b"left")
+    left = tmp_path / "out/wav" / f"{names[2][:8]}_003_003.wav"
+    left.write_bytes(b"left")
+    refused(release_takes.main, [*arguments, "--exclude", names[2], "notes"], capsys, f"{left.name}: its performance is not in the download")
+    (tmp_path / "reports/release_in").mkdir(parents=True)
+    (tmp_path / "reports/release_in" / f"{left.stem}.json").write_text("{}")
     release_takes.main([str(word) for word in [*arguments, "--exclude", names[2], "notes"]])
     assert [row["take"] for row in read_tsv(out)[1]] == names[:2] and not list((tmp_path / "out/wav").iterdir())
 

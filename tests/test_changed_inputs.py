@@ -1,0 +1,136 @@
+"""A raw input that changes is noticed whatever its time says, and one that is only touched is not."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from workflow_project import make_project, planned, snakemake
+
+sys.path.insert(0, str(Path(__file__).parent / "pipeline"))
+from tiny_shoot import make_shoot  # noqa: E402
+
+CONFIG = ["--config", "shoot=shoot", "root=out"]
+TARGETS = ["out/dataset/dataset.json", "out/annotations/split.tsv", "out/shards/plan.json"]
+TAKE = "shoot/20260101_001"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    """A project whose two-take shoot has been captured."""
+    folder = make_project(tmp_path_factory.mktemp("changed"))
+    make_shoot(folder / "shoot", seconds=4.0)
+    for path in (folder / "shoot").rglob("*"):
+        os.utime(path, (1.7e9, 1.7e9))
+    result = snakemake(folder, *TARGETS, *CONFIG)
+    assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
+    assert planned(folder, *TARGETS, *CONFIG) == []
+    return folder
+
+
+@pytest.fixture
+def copy(project, tmp_path) -> Path:
+    """A copy of it that keeps every time, Snakemake's records too."""
+    return shutil.copytree(project, tmp_path / "interact")
+
+
+def rules(folder: Path) -> set[str]:
+    return set(planned(folder, *TARGETS, *CONFIG))
+
+
+def replace(path: Path, content: bytes, when: float = 1.6e9) -> None:
+    """Replace a file as `cp -p` and `rsync -a` do: its time is that of the file it comes from."""
+    assert path.read_bytes() != content
+    path.write_bytes(content)
+    os.utime(path, (when, when))
+
+
+def flipped(path: Path) -> bytes:
+    """Other content of the same size."""
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 300] = content[middle : middle + 300][::-1]
+    return bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [
+        (f"{TAKE}/20260101_001_001.wav", {"sync", "separation"}),
+        (f"{TAKE}/20260101_002_001.bvh", {"sync", "body"}),
+        (f"{TAKE}/20260101_002_001.mesh.h5", {"sync", "blendshapes"}),
+        ("shoot/rigs/001.npz", {"blendshapes", "dataset"}),
+    ],
+)
+def test_a_file_of_the_same_size_from_before(copy, name, least):
+    replace(copy / name, flipped(copy / name))
+    assert least <= rules(copy)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "least"),
+    [
+        (f"{TAKE}/timecode.json", "120", "120.0", {"sync"}),
+        ("shoot/takes.tsv", "scene 1", "another", {"dataset", "split", "shard_plan"}),
+        ("shoot/actors.tsv", "male", "woman", {"dataset"}),
+        ("pipeline/split.py", "first = ", "first=  ", {"split"}),
+    ],
+)
+def test_a_text_from_before(copy, name, old, new, least):
+    content = (copy / name).read_bytes()
+    assert old.encode() in content
+    replace(copy / name, content.replace(old.encode(), new.encode(), 1))
+    assert least <= rules(copy)
+
+
+def test_touching_what_is_there_reruns_nothing(copy):
+    for path in (copy / "shoot").rglob("*"):
+        path.touch()
+    assert rules(copy) == set()
+    result = snakemake(copy, *TARGETS, *CONFIG)
+    assert result.returncode == 0 and "Nothing to be done" in result.stdout + result.stderr
+    for path in (copy / "shoot").rglob("*"):
+        os.utime(path, (1.65e9, 1.65e9))
+    assert rules(copy) == set()
+
+
+def test_a_replaced_recording_is_used_and_its_checksum_recorded(copy):
+    path = copy / f"{TAKE}/20260101_001_001.wav"
+    before = (copy / "out/dataset/wav/20260101_001_001.wav").read_bytes()
+    replace(path, flipped(path))
+    result = snakemake(copy, *TARGETS, *CONFIG)
+    assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
+    sums = (copy / "out/dataset/dataset.json").read_text()
+    digest = subprocess.run(["sha256sum", path], capture_output=True, text=True).stdout.split()[0]
+    assert digest in sums and (copy / "out/dataset/wav/20260101_001_001.wav").read_bytes() != before
+    assert rules(copy) == set()
+
+
+def test_a_lost_record_of_inputs_reruns_nothing(copy):
+    for content in ("", "[", "[1]", '{"shoot/takes.tsv": 3}'):
+        (copy / "out/.interact/inputs.json").write_text(content)
+        assert rules(copy) == set()
+
+
+def test_two_runs_in_one_root_exclude_each_other(copy, tmp_path):
+    other = make_project(tmp_path / "second")
+    script = (
+        "import sys; from pipeline.run_hooks import Run; from pipeline.workflow import open_study\n"
+        "run = Run(open_study({'shoot': sys.argv[1], 'root': sys.argv[2]})); run.begin(); print('held', flush=True); sys.stdin.read()\n"
+    )
+    command = [sys.executable, "-c", script, str(copy / "shoot"), str(copy / "out")]
+    with subprocess.Popen(command, cwd=other, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        (copy / "out/annotations/split.tsv").unlink()
+        before = time.monotonic()
+        result = snakemake(copy, *TARGETS, *CONFIG)
+        said = result.stdout + result.stderr
+        assert result.returncode == 2 and time.monotonic() - before < 60
+        assert f"error: config: another run works in root out (process {holder.pid} on " in said and "Traceback" not in said
+        assert not (copy / "out/annotations/split.tsv").exists()
+        holder.communicate()
+    result = snakemake(copy, *TARGETS, *CONFIG)
+    assert result.returncode == 0, (result.stdout + result.stderr)[-2000:]

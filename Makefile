@@ -25,5 +25,6 @@ $(VENV)/test.stamp: $(VENV)/run.stamp
 clean: ## remove the environment; output under data/ stays
 	rm -rf $(VENV)
 
-status: $(VENV)/run.stamp ## which takes are done, which failed where and why
+status: ## which takes are done, which failed where and why; installs nothing
+	@test -x $(BIN)/python || { echo "no environment in $(VENV) yet: make run makes it and runs the default; with another one, python -m pipeline.status" >&2; exit 2; }
 	@$(BIN)/python -m pipeline.status $(if $(CONFIG),--config $(CONFIG))

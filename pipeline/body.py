@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import body_quality, clock, config, rotations, stage
-from pipeline.bvh import Motion, first_frame_is_reference, load_bvh, save_bvh
+from pipeline.bvh import Motion, first_frame_is_reference, save_bvh
 from pipeline.errors import InputError
 from pipeline.files import write_json
-from pipeline.joint_map import joint_map_file, load_joint_map, missing_joints, rename_joints
+from pipeline.joint_map import load_body, missing_joints
 from pipeline.joints import RELEASE_JOINTS, SIDES
 from pipeline.skeleton import keep_joints
 from pipeline.sync_file import read_sync, stream_of
@@ -116,12 +116,7 @@ def run(*, bvh: Path, sync: Path, performance: str, out: Path, out_report: Path,
     take = read_sync(sync)
     where = f"take {take['take']}, actor {actor_of(performance)}: {bvh.name}"
     stream = stream_of(take, performance, "body", where=where)
-    motion = load_bvh(bvh, unit=None if options.unit == "auto" else options.unit)
-    if options.joint_map:
-        try:
-            motion = rename_joints(motion, load_joint_map(joint_map_file(options.joint_map)))
-        except InputError as error:
-            raise InputError(f"{where}: {error}") from None
+    motion = load_body(bvh, options, where=where)
     seconds = stream["start"] + np.arange(motion.num_frames) / stream["rate"]
     times = clock.frame_times(take["start_seconds"], take["frames"], take["fps"])
     motion, reference = without_reference(motion)

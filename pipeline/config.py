@@ -76,7 +76,9 @@ class Body(Section):
         default=None, description="joints of the dataset, in order; null takes the release's 60 where a file has them all, else the file's own"
     )
     joint_map: str | None = Field(
-        default=None, description="table of joint names (theirs, ours) for another skeleton: mixamo, or a path; null takes the names as they are"
+        default=None,
+        description="joint names of another skeleton: one of pipeline/joint_maps (mixamo, cmu, xsens, ...), or a table of theirs and ours; "
+        "null takes the names as they are",
     )
     max_gap_seconds: float = Field(default=0.1, ge=0, description="longest run of NaN rows that is interpolated, seconds")
     mend_flicker: bool = Field(default=True, description="replace spikes of a single frame by the middle of the frames beside them")

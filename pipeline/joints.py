@@ -1,9 +1,26 @@
 """Joint names: those of the public release, how exporters spell them, and which of a file's joints is which.
 
 In: names of joints as a file has them. Out: canonical names, the release's, with the index of the joint that each means.
+
+Light: this module is imported while the Snakefile is read.
 """
 
 import re
+from pathlib import Path
+
+JOINT_MAPS = Path(__file__).parent / "joint_maps"
+"""Folder of the joint maps that come with the software."""
+
+
+def shipped_joint_maps() -> list[str]:
+    """Names of the joint maps that come with the software."""
+    return sorted(path.stem for path in JOINT_MAPS.glob("*.tsv"))
+
+
+def joint_map_file(name: str) -> Path:
+    """The file that `name` means: a map that comes with the software (`mixamo`), else a path."""
+    return JOINT_MAPS / f"{name}.tsv" if name in shipped_joint_maps() else Path(name)
+
 
 _FINGERS = [f"{finger}{i}" for finger in ("Middle", "Ring", "Pinky", "Index", "Thumb") for i in ("", 1, 2, 3)]
 _HAND = [name for name in _FINGERS if name not in ("Middle", "Thumb")]
@@ -50,7 +67,7 @@ _SPELLINGS = {
 }
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """A joint name without prefix, separators and case: `mixamorig:Left_UpLeg` -> `leftupleg`."""
     return name.split(":")[-1].replace("_", "").replace("-", "").replace(" ", "").replace(".", "").lower()
 
@@ -64,7 +81,7 @@ def _prefixes(names: list[str]) -> list[str]:
 def _usual_spellings() -> dict[str, str]:
     result = {}
     for canonical, spellings in _SPELLINGS.items():
-        plain = [_plain(s) for s in spellings.split()]
+        plain = [plain_name(s) for s in spellings.split()]
         if canonical in ("Hips", "Spine", "Neck", "Head"):
             result.update({p: canonical for p in plain})
             continue
@@ -75,7 +92,7 @@ def _usual_spellings() -> dict[str, str]:
     return result
 
 
-_EXACT = {_plain(name): name for name in RELEASE_JOINTS}
+_EXACT = {plain_name(name): name for name in RELEASE_JOINTS}
 _USUAL = _usual_spellings()
 
 
@@ -91,7 +108,7 @@ def bare(names: list[str]) -> list[str]:
 
 def _resolved(names: list[str]) -> dict[str, int]:
     """Index of each joint whose bare name means one of the release's, by the release's name."""
-    plain = [_plain(name) for name in names]
+    plain = [plain_name(name) for name in names]
     found: dict[str, int] = {}
     for table in (_EXACT, _USUAL):
         for j, name in enumerate(plain):

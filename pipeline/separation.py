@@ -114,11 +114,11 @@ def _separate_seeing(
     neural = importlib.import_module("pipeline.separation_neural")
     if options.method == "lips":
         if options.weights is None:
-            raise InputError("separation: method lips needs --weights, a model.safetensors of train_separation; train it, or correct the command")
+            raise InputError("separation.method lips needs separation.weights, a model.safetensors of train_separation; train it")
         return neural.separate_lips(mics, OUT_RATE, face=face, weights=Path(options.weights), frames=take["frames"])
     if options.checkpoints is None:
         raise InputError(
-            "separation: method visualvoice needs separation.checkpoints, a folder of VisualVoice's weights; "
+            "separation.method visualvoice needs separation.checkpoints, a folder of VisualVoice's weights; "
             "make it with python -m models.visualvoice convert"
         )
     skip = [take["start_seconds"] - p["face"]["start"] for p in take["performances"]]

@@ -7,18 +7,22 @@ import numpy as np
 from pipeline import rotations
 from pipeline.bvh import Motion
 from pipeline.errors import InputError
+from pipeline.joint_map import fitting_hint
 from pipeline.joints import aliases
 
 
 def require(motion: Motion, wanted: list[str], where: str = "skeleton") -> list[int]:
-    """Indices of canonical joints; InputError names those that the skeleton lacks."""
+    """Indices of canonical joints; InputError names those that the skeleton lacks, and the shipped joint map that would bring them."""
     found = motion.aliases()
     missing = [name for name in wanted if name not in found]
     if missing:
-        raise InputError(
-            f"{where}: joints not found: {', '.join(missing)} among {', '.join(motion.names[:8])}, ...; rename them to the release's names"
-        )
+        raise InputError(f"{where}: {_not_found(missing, motion.names)}")
     return [found[name] for name in wanted]
+
+
+def _not_found(missing: list[str], names: list[str]) -> str:
+    hint = fitting_hint(names) or "name them in body.joint_map, a table of theirs and ours"
+    return f"joints not found: {', '.join(missing)} among {', '.join(names[:8])}, ...; {hint}"
 
 
 def forward_kinematics(motion: Motion) -> tuple[np.ndarray, np.ndarray]:
@@ -50,7 +54,7 @@ def hips_frame(names: list[str], offsets_cm: np.ndarray) -> np.ndarray:
     found = aliases(names)
     missing = [name for name in ("LeftUpLeg", "RightUpLeg", "Spine") if name not in found]
     if missing:
-        raise InputError(f"skeleton: joints not found: {', '.join(missing)} among {', '.join(names[:8])}, ...; rename them to the release's names")
+        raise InputError(f"skeleton: {_not_found(missing, names)}")
     left = offsets_cm[found["LeftUpLeg"]] - offsets_cm[found["RightUpLeg"]]
     if np.linalg.norm(left) < 1e-6 and "LHipJoint" in found:
         left = offsets_cm[found["LHipJoint"]] - offsets_cm[found["RHipJoint"]]

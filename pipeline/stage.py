@@ -1,7 +1,11 @@
 """What every stage's command line shares: options from its config section, log lines, errors in one line.
 
 A stage is a module with `run(..., options)` on paths and a `main` that calls `execute`. Its options are the fields
-of one section of the config, each a flag of the same name: `--block-frames 64`.
+of one section of the config, each a flag of the same name: `--block-frames 64`. It may share fields of other sections, such as
+`body.joint_map`, and takes its files by themselves or after a flag.
+
+Messages name an option by its key of the config, `body.joint_map`. `execute` says it as the called command spells it,
+`--joint-map`; in a job of the workflow the key stays, since the config is where it is set there.
 """
 
 import argparse
@@ -9,12 +13,15 @@ import contextlib
 import json
 import logging
 import os
+import re
 import stat
 import sys
 import tempfile
 import traceback
 import typing
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from functools import cache
+from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
@@ -23,23 +30,95 @@ from pipeline.reading import line_of
 
 log = logging.getLogger("interact")
 
+IN_WORKFLOW = "INTERACT_WORKFLOW"
+"""Variable of the environment that the Snakefile sets for its jobs."""
+COMMANDS = {
+    "simulate": "pipeline.simulate.take",
+    "separation_model": "pipeline.train_separation",
+    "face_model": "models.train",
+    "body_model": "models.train",
+    "generate": "models.generate",
+    "evaluate": "models.evaluate",
+}
+"""Whose flags the keys of a section are, where it is not `pipeline.<section>`."""
+
 
 def flag(name: str) -> str:
     """The command-line spelling of a field: block_frames -> --block-frames."""
     return "--" + name.replace("_", "-")
 
 
-def parser(doc: str, *, section: type[BaseModel] | None = None) -> argparse.ArgumentParser:
-    """A parser whose help is the module's docstring, with one flag per field of the stage's config section."""
+def _described(field) -> str:
+    shown = json.dumps(field.get_default(call_default_factory=True), default=str)
+    return f"{field.description or ''} (default: {shown})".replace("%", "%%")
+
+
+def parser(
+    doc: str, *, section: type[BaseModel] | None = None, shared: Mapping[type[BaseModel], tuple[str, ...]] | None = None
+) -> argparse.ArgumentParser:
+    """A parser whose help is the module's docstring, with one flag per field of the stage's config section.
+
+    `shared` are fields of other sections that the stage has flags for as well: `run` gets each such section under its name.
+    """
     result = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    result.set_defaults(_section=section)
-    if section:
-        group = result.add_argument_group("options (one section of config.yaml)")
-        for name, field in section.model_fields.items():
-            shown = json.dumps(field.get_default(call_default_factory=True), default=str)
-            text = f"{field.description or ''} (default: {shown})".replace("%", "%%")
-            group.add_argument(flag(name), dest=f"_option_{name}", metavar="VALUE", default=None, help=text)
+    shared = dict(shared or {})
+    result.set_defaults(_section=section, _shared=shared, _files=())
+    groups = [(section, tuple(section.model_fields), "options (one section of config.yaml)", "_option")] if section else []
+    groups += [(other, names, f"options (of section {_name_of(other)})", f"_shared_{_name_of(other)}") for other, names in shared.items()]
+    for model, names, title, prefix in groups:
+        group = result.add_argument_group(title)
+        for name in names:
+            text = _described(model.model_fields[name])
+            group.add_argument(flag(name), dest=f"{prefix}_{name}", metavar="VALUE", default=None, help=text)
     return result
+
+
+def add_files(arguments: argparse.ArgumentParser, name: str, *, help: str, nargs: str | int | None = None) -> None:
+    """The files that a stage works on, which `run` gets as `name`: written by themselves, or after `--name` as rules have it.
+
+    One file where `nargs` is None, else a list. `execute` refuses a command without them.
+    """
+    arguments.add_argument(f"_file_{name}", nargs="*", type=Path, metavar="FILE", help=f"{help}; also after {flag(name)}")
+    arguments.add_argument(flag(name), dest=name, nargs=None if nargs is None else "+", type=Path, default=None, help=argparse.SUPPRESS)
+    arguments.set_defaults(_files=(*(arguments.get_default("_files") or ()), (name, nargs, help)))
+
+
+@cache
+def _sections() -> dict[str, type[BaseModel]]:
+    """Sections of the config by name."""
+    from pipeline.config import Config  # which the modules of errors and doors do not need
+
+    found = {name: field.annotation for name, field in Config.model_fields.items()}
+    return {name: kind for name, kind in found.items() if isinstance(kind, type) and issubclass(kind, BaseModel)}
+
+
+def _name_of(section: type[BaseModel]) -> str:
+    return next((name for name, kind in _sections().items() if kind is section), section.__name__.lower())
+
+
+@cache
+def _key_pattern() -> re.Pattern[str]:
+    keys = (f"{name}\\.(?:{'|'.join(kind.model_fields)})" for name, kind in _sections().items())
+    return re.compile(rf"(?<![\w./-])(?:{'|'.join(keys)})(?![\w/]|\.\w)")
+
+
+def as_called(text: str, arguments: argparse.ArgumentParser) -> str:
+    """A message with keys of the config as the called command spells them: `body.joint_map` -> `--joint-map`.
+
+    A key that the command has no flag for is named with the command that has it. In a job of the workflow, keys stay.
+    """
+    if os.environ.get(IN_WORKFLOW):
+        return text
+    section, shared = arguments.get_default("_section"), arguments.get_default("_shared") or {}
+
+    def spelt(match: re.Match[str]) -> str:
+        name, field = match[0].split(".")
+        kind = _sections()[name]
+        if kind is section or field in shared.get(kind, ()):
+            return flag(field)
+        return f"{flag(field)} of python -m {COMMANDS.get(name, f'pipeline.{name}')}"
+
+    return _key_pattern().sub(spelt, text)
 
 
 def _value(text: str, annotation):
@@ -59,19 +138,35 @@ def execute(arguments: argparse.ArgumentParser, run: Callable, argv: list[str] |
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     values = vars(arguments.parse_args(argv))
-    section = values.pop("_section")
-    given = {k.removeprefix("_option_"): values.pop(k) for k in list(values) if k.startswith("_option_")}
+    section, shared, files = (values.pop(name) for name in ("_section", "_shared", "_files"))
+
+    def options_of(model: type[BaseModel], prefix: str) -> BaseModel:
+        given = {key.removeprefix(prefix): values.pop(key) for key in list(values) if key.startswith(prefix)}
+        return model(**{key: _value(text, model.model_fields[key].annotation) for key, text in given.items() if text is not None})
+
+    def spell(record: logging.LogRecord) -> bool:
+        record.msg, record.args = as_called(record.getMessage(), arguments), ()
+        return True
+
+    log.addFilter(spell)
     try:
+        for name, nargs, what in files:
+            bare, after_flag = values.pop(f"_file_{name}"), values[name]
+            found = [*bare, *(after_flag if isinstance(after_flag, list) else [after_flag] if after_flag else [])]
+            if not found or (nargs is None and len(found) > 1) or (isinstance(nargs, int) and len(found) != nargs):
+                raise InputError(f"{arguments.prog}: got {len(found)} files, need {what}; correct the command")
+            values[name] = found[0] if nargs is None else found
         if section:
-            fields = {k: _value(v, section.model_fields[k].annotation) for k, v in given.items() if v is not None}
-            values["options"] = section(**fields)
+            values["options"] = options_of(section, "_option_")
+        for other in shared:
+            values[_name_of(other)] = options_of(other, f"_shared_{_name_of(other)}_")
         run(**values)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         sys.exit(_report(f"option {flag(name)}: got {first['input']!r}: {first['msg']}"))
     except InputError as error:
-        sys.exit(_report(str(error)))
+        sys.exit(_report(as_called(str(error), arguments)))
     except BrokenPipeError:  # whoever read our output has seen enough, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
@@ -83,6 +178,8 @@ def execute(arguments: argparse.ArgumentParser, run: Callable, argv: list[str] |
         sys.exit(_fault(arguments.prog, error, hint="give the job more memory, or the stage a smaller input"))
     except Exception as error:  # the net under all stages: what is caught here belongs into an InputError or is a bug
         sys.exit(_fault(arguments.prog, error))
+    finally:
+        log.removeFilter(spell)
 
 
 def _fault(command: str, error: Exception, *, hint: str = "report it with that traceback") -> int:

@@ -21,6 +21,7 @@ from pipeline import config, ownership, shard_plan, split, stage, streams
 from pipeline.errors import InputError
 from pipeline.files import read_tsv
 from pipeline.ict import is_ict_rig
+from pipeline.joints import joint_map_file, shipped_joint_maps
 from pipeline.pretrained import PACKAGES
 from pipeline.raw_inputs import RawInputs
 from pipeline.reading import read_json
@@ -241,6 +242,15 @@ class Study:
         """Path of a raw stream of a performance: kind bvh, wav, or face (the form that is there, else .mesh.h5)."""
         return streams.raw_file(f"{self.shoot}/{self.take_of[performance].name}/{performance}", kind)
 
+    @property
+    def joint_map(self) -> list[str]:
+        """The table of joint names that `body` reads: one that comes with the software, or the user's; none where names are taken as they are."""
+        name = self.config.body.joint_map
+        if not name:
+            return []
+        file = joint_map_file(name)
+        return [str(file.relative_to(REPOSITORY) if file.is_relative_to(REPOSITORY) else file)]
+
     def beside_face(self, wildcards) -> list[str]:
         """Input function: what is read along with the raw faces of {take}, or with that of {performance}: timecodes and descriptions."""
         names = [wildcards.performance] if hasattr(wildcards, "performance") else self._take(wildcards).performances
@@ -286,6 +296,8 @@ class Study:
     def check_named_files(self) -> None:
         """InputError where files are missing that the config asks for; Snakemake would keep outputs of another config in silence."""
         options, text = self.config.separation, self.config.transcripts.text
+        if not self.config.dataset:
+            _need_all(self.joint_map, "body.joint_map", f"name a table of joint names, or one that comes with it: {', '.join(shipped_joint_maps())}")
         if text:
             need = [f"{text}/{name}.txt" for name in self.performances]
             _need_all(need, "transcripts.text", "write what the actor says, or leave transcripts.text out")

@@ -34,7 +34,7 @@ if not study.config.dataset:
         input:
             bvh=study.own_raw("bvh"),
             sync=study.of_take(f"{ROOT}/annotations/sync/{{take}}.json"),
-            joint_map=[name] if (name := study.config.body.joint_map) and name.endswith(".tsv") else [],
+            joint_map=study.joint_map,
             code=code("pipeline.body"),
         output:
             bvh=f"{ROOT}/dataset/bvhs/{{performance}}.bvh",

@@ -1,6 +1,7 @@
 """The checkers pass, and the three lists of requirements agree. A checker that is not installed is skipped."""
 
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -80,3 +81,12 @@ def test_constraints_are_sorted_and_name_each_package_once():
     assert comment.startswith("#")
     assert lines == sorted(lines, key=str.lower)
     assert len(pins()) == len(lines)
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="no make")
+def test_make_status_installs_nothing():
+    command = ["make", "status", "VENV=no/environment"]
+    told = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+    assert told.returncode != 0 and "make run makes it" in told.stderr and not (REPOSITORY / "no").exists()
+    planned = subprocess.run([*command, "--dry-run", "CONFIG=root=x"], cwd=REPOSITORY, capture_output=True, text=True, timeout=60).stdout
+    assert "pipeline.status --config root=x" in planned and "pip install" not in planned

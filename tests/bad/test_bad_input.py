@@ -410,7 +410,7 @@ KINDS = {
     "wav: clipped": (
         "separation",
         lambda c: edit_wav(c, lambda x: np.clip(30 * x, -1, 1)),
-        [TAKE, "actor 002", f"{NAME}.wav is clipped in ", "s into the take, need at most 2 %", "separation.max_clipped_share"],
+        [TAKE, "actor 002", f"{NAME}.wav is clipped in ", "s into the take, need at most 2 %", "raise --max-clipped-share"],
     ),
     "wav: cut off": ("sync", lambda c: cut(c.path(".wav"), 0.2), [TAKE, "streams do not overlap", "002 audio ends"]),
     "wav: cut off after sync": ("separation", lambda c: cut(c.path(".wav"), 0.5), [f"{NAME}.wav: the recording is", "sync the take again"]),

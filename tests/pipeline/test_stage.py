@@ -1,4 +1,5 @@
 import logging
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -65,6 +66,63 @@ def test_input_error_is_one_line(capsys):
         stage.execute(stage.parser("Doc."), run, argv)
 
     assert refused(main, [], capsys) == "error: take 1: bad; mend it"
+
+
+def said(capsys, message: str, *argv: str) -> str:
+    """What a stage of the section `separation`, with the joint map of `body`, prints that warns of `message` and then stops with it."""
+    capsys.readouterr()
+
+    def main(argv):
+        def run(*, options, body):
+            assert isinstance(options, config.Separation) and isinstance(body, config.Body)
+            logging.getLogger("interact").warning("%s", message)
+            raise InputError(message)
+
+        stage.execute(stage.parser("Doc.", section=config.Separation, shared={config.Body: ("joint_map",)}), run, argv)
+
+    return refused(main, argv, capsys).removeprefix("error: ")
+
+
+MESSAGE = "separation.method lips at x/separation.method/body.unit needs body.joint_map, body.joints, face_model.steps; see body.json"
+
+
+def test_messages_name_the_flags_of_the_called_command(capsys, caplog):
+    spelt = (
+        "--method lips at x/separation.method/body.unit needs --joint-map, --joints of python -m pipeline.body, "
+        "--steps of python -m models.train; see body.json"
+    )
+    assert said(capsys, MESSAGE, "--joint-map", "mixamo") == spelt
+    assert caplog.messages == [spelt]
+    logging.getLogger("interact").warning(MESSAGE)
+    assert caplog.messages[-1] == MESSAGE, "as soon as the stage has ended, nothing is changed"
+
+
+def test_messages_name_keys_of_the_config_in_the_workflow(capsys, caplog, monkeypatch):
+    monkeypatch.setenv(stage.IN_WORKFLOW, "1")
+    assert said(capsys, MESSAGE) == MESSAGE and caplog.messages == [MESSAGE]
+
+
+def test_the_workflow_says_that_its_jobs_are_in_it():
+    snakefile = (Path(__file__).resolve().parents[2] / "workflow" / "Snakefile").read_text()
+    assert re.search(r"shell\.prefix\([^)]*export \{IN_WORKFLOW\}=1", snakefile)
+
+
+def test_files_stand_by_themselves_or_after_their_flag(capsys):
+    def main(argv):
+        received = {}
+        parser = stage.parser("Doc.")
+        stage.add_files(parser, "bvh", nargs=many, help="bodies (.bvh)")
+        stage.execute(parser, lambda **values: received.update(values), argv)
+        return received["bvh"]
+
+    for count in ("+", 2):
+        many = count
+        assert main(["--bvh", "a", "b"]) == main(["a", "b"]) == main(["a", "--bvh", "b"]) == [Path("a"), Path("b")]
+        refused(main, [], capsys, "got 0 files, need bodies (.bvh); correct the command")
+    refused(main, ["a"], capsys, "got 1 files, need bodies")
+    many = None
+    assert main(["--bvh", "a"]) == main(["a"]) == Path("a")
+    refused(main, ["a", "b"], capsys, "got 2 files, need bodies")
 
 
 SCRIPT = """

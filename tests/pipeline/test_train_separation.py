@@ -64,11 +64,11 @@ def test_a_trained_network_separates_the_take_and_says_so(take, weights, tmp_pat
 
 def test_what_a_method_needs_to_see_is_named_where_it_is_missing(take, weights, tmp_path, capsys):
     out = tmp_path / "out"
-    refused(separation.main, separated(take, out, "--method", "lips"), capsys, "method lips needs --weights", outputs=[out])
+    refused(separation.main, separated(take, out, "--method", "lips"), capsys, "--method lips needs --weights", outputs=[out])
     refused(separation.main, separated(take, out, "--method", "lips", "--weights", weights), capsys, "0 --face, method lips needs", outputs=[out])
     absent = ["--method", "lips", "--weights", tmp_path / "no.safetensors", "--face", *files(take, ".npy")]
     refused(separation.main, separated(take, out, *absent), capsys, "no.safetensors", "snakemake train_separation", outputs=[out])
-    refused(separation.main, separated(take, out, "--method", "visualvoice"), capsys, "needs separation.checkpoints", outputs=[out])
+    refused(separation.main, separated(take, out, "--method", "visualvoice"), capsys, "--method visualvoice needs --checkpoints", outputs=[out])
     seen = ["--method", "visualvoice", "--checkpoints", tmp_path, "--mouth", "a.npz", "b.npz", "--picture", "a.npy", "b.npy"]
     refused(separation.main, separated(take, out, *seen), capsys, "lacks lipreading_best.safetensors", "facial_best.pth", outputs=[out])
 

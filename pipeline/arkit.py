@@ -3,6 +3,8 @@
 Every face array and shard of this project has its columns in `NAMES` order.
 """
 
+from collections import Counter
+
 from pipeline.errors import InputError
 
 NAMES_52 = tuple(
@@ -22,10 +24,13 @@ NAMES = NAMES_52[:51]
 def rig_order(names: list[str], where: str) -> list[int]:
     """Index in `names` of each ARKit shape in `NAMES`; names are matched without regard to case.
 
-    Raises InputError that lists the shapes that are missing.
+    Raises InputError that lists the shapes that are missing, or stand twice.
     """
     index = {name.lower(): i for i, name in enumerate(names)}
     missing = [name for name in NAMES if name.lower() not in index]
     if missing:
         raise InputError(f"{where}: {len(missing)} of the 51 ARKit shapes are missing: {', '.join(missing)}; add them to the rig")
+    counts = Counter(name.lower() for name in names)
+    if twice := [name for name in NAMES if counts[name.lower()] > 1]:
+        raise InputError(f"{where}: {', '.join(twice)} stands twice, need each ARKit shape once; remove one")
     return [index[name.lower()] for name in NAMES]

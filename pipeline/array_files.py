@@ -140,6 +140,40 @@ def _fault_of_hdf5(f: Any) -> str | None:
     return f.visititems_links(look)
 
 
+def plain_value(value: Any) -> Any:
+    """A value of HDF5 as Python has it: text of fixed or variable length, numbers, and lists of them; one element is itself.
+
+    C, Fortran, MATLAB and Julia write text as bytes of fixed length, padded with NUL or spaces, and single values as arrays
+    of one element. None is an empty value.
+    """
+    if isinstance(value, (bytes, np.bytes_)):
+        return bytes(value).rstrip(b"\0 ").decode("utf-8")
+    if isinstance(value, np.ndarray):
+        return plain_value(value.reshape(-1)[0]) if value.size == 1 else [plain_value(part) for part in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    return value if isinstance(value, (str, int, float, bool)) else None
+
+
+MOST_ATTRIBUTE = 1_000_000
+"""Elements of an attribute: joint names are some hundred."""
+
+
+def attribute(holder: Any, name: str, default: Any = None) -> Any:
+    """An attribute of a file, group or dataset of HDF5 by `plain_value`; the default where there is none or it is empty."""
+    if name not in holder.attrs:
+        return default
+    if (size := holder.attrs.get_id(name).get_space().get_simple_extent_npoints()) > MOST_ATTRIBUTE:
+        raise InputError(f"{holder.file.filename}: attribute {name!r:.60} has {size:,} elements, need at most {MOST_ATTRIBUTE:,}; write it again")
+    value = plain_value(holder.attrs[name])
+    return default if value is None else value
+
+
+def attributes(holder: Any) -> dict[str, Any]:
+    """All attributes of a file, group or dataset of HDF5 by name, as `attribute` gives them."""
+    return {str(name): attribute(holder, name) for name in holder.attrs}
+
+
 @contextlib.contextmanager
 def open_hdf5(path: Path, *, need: str = "HDF5 file", fix: str = "copy or export it again") -> Iterator[Any]:
     """An HDF5 file opened to read; InputError where it is none, leads to other files, or lacks what is asked of it inside the `with`.

@@ -7,6 +7,7 @@ warned about and refused is listed in docs/bvh.md.
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from pipeline import rotations
 from pipeline.errors import InputError
 from pipeline.files import whole
 from pipeline.joints import aliases
+from pipeline.reading import MEBIBYTE, open_plain, read_bytes
 
 log = logging.getLogger("interact")
 
@@ -35,6 +37,12 @@ REFERENCE_DEG = 1.0
 """A joint turned by less counts as not turned, when a reference pose is looked for."""
 JUMP_DEG = 5.0
 """Mean turn of a joint between a reference pose and the movement, at least."""
+MOST_BYTES = 16384 * MEBIBYTE
+"""Bytes of a file: an hour of 75 joints at 120 frames per second has 1 GB."""
+MOST_HEAD_BYTES = 16 * MEBIBYTE
+"""Bytes of a HIERARCHY block: 75 joints have 20 kB."""
+MOST_JOINTS = 5_000
+"""Joints of a skeleton: one with fingers and a face has some hundred."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +118,7 @@ class _File:
         return self.data[-1:].isspace()
 
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _NOT_A_NUMBER = re.compile(r"[+-]?(nan(\(\w*\))?|1\.#(IND|QNAN|SNAN)\d*)", re.ASCII | re.IGNORECASE)  # as C libraries print it
 LARGEST = 1e6
 """Largest size of a value, cm or degrees or whatever the unit: nothing that was recorded lies beyond it."""
@@ -162,6 +170,8 @@ def _hierarchy(text: str, path: Path) -> list[_Joint]:
                 fail(number, line, "one end site in a joint")
             pending_end = True
         elif key == "{" and pending:
+            if len(joints) == MOST_JOINTS:
+                raise InputError(f"{path}, line {number}: more than {MOST_JOINTS:,} joints, which no body has; export the skeleton alone")
             joints.append(pending)
             stack.append(len(joints) - 1)
             pending = None
@@ -196,7 +206,7 @@ def _hierarchy(text: str, path: Path) -> list[_Joint]:
         raise InputError(f"{path}: the HIERARCHY block ends inside a joint or has none; export the file again")
     names = [joint.name for joint in joints]
     if len(set(names)) != len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
+        twice = sorted(name for name, count in Counter(names).items() if count > 1)[:12]
         raise InputError(f"{path}: joint names stand twice: {', '.join(twice)}; rename them")
     return joints
 
@@ -315,31 +325,18 @@ def count_frames(path: Path) -> int:
 
 
 def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise _unreadable(path, error) from None
-
-
-def _unreadable(path: Path, error: OSError) -> InputError:
-    """What to say where the system does not give a file."""
-    if isinstance(error, FileNotFoundError):
-        return InputError(f"{path}: no such file; check the path")
-    if isinstance(error, IsADirectoryError):
-        return InputError(f"{path}: a folder, need a BVH file; check the path")
-    return InputError(f"{path}: cannot be read ({error.strerror}); check the file and who may read it")
+    return read_bytes(path, most=MOST_BYTES)
 
 
 def _head(path: Path) -> bytes:
     """The file's bytes up to its frame time and a little beyond."""
-    try:
-        with open(path, "rb") as f:
-            head = b""
-            while not re.search(rb"frame[ \t]*time[^\r\n]*[\r\n]", head, re.IGNORECASE) and (more := f.read(65536)):
-                head += more
-            return head
-    except OSError as error:
-        raise _unreadable(path, error) from None
+    with open_plain(path, most=MOST_BYTES) as f:
+        head, wanted = b"", 65536
+        while not re.search(rb"[\r\n][ \t]*frame[ \t]*time[^\r\n]*[\r\n]", head, re.IGNORECASE) and len(head) <= MOST_HEAD_BYTES:
+            if not (more := f.read(wanted)):
+                break
+            head, wanted = head + more, len(head) + wanted  # as much again, so that a long head is not searched often
+        return head
 
 
 def _split(data: bytes, path: Path) -> _File:
@@ -349,6 +346,8 @@ def _split(data: bytes, path: Path) -> _File:
     motion = re.search(rb"^[ \t]*MOTION[ \t]*$", data, re.MULTILINE | re.IGNORECASE)  # not the name of a joint
     if not motion or not data.removeprefix(b"\xef\xbb\xbf").lstrip()[:9].upper() == b"HIERARCHY":
         raise InputError(f"{path}: got no HIERARCHY and MOTION blocks, need a BVH file; export the file again")
+    if motion.start() > MOST_HEAD_BYTES:
+        raise InputError(f"{path}: the HIERARCHY block has {motion.start():,} bytes, need at most {MOST_HEAD_BYTES:,}; export the skeleton alone")
     try:
         head = data[: motion.start()].decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -363,7 +362,7 @@ def _split(data: bytes, path: Path) -> _File:
             text, place, line = data[place:end].decode("utf-8", "replace").strip(), end + 1, line + 1
         name, _, value = text.partition(":")
         values[key] = value.strip()
-        number = _number(values[key])
+        number = _number(values[key]) if key == "Frame Time" else 0.0
         whole_number = key == "Frame Time" or re.fullmatch(r"\d{1,9}", values[key], re.ASCII)
         if "".join(name.split()).lower() != key.replace(" ", "").lower() or number is None or not number >= 0 or not whole_number:
             raise InputError(f"{path}, line {line}: got {text[:60]!r}, need '{key}: <number>'; export the file again")
@@ -558,7 +557,7 @@ def save_bvh(path: Path, motion: Motion) -> None:
     def number(values) -> str:
         return " ".join(f"{value:.6f}" for value in values)
 
-    def joint(j: int, depth: int) -> None:
+    def opened(j: int, depth: int) -> None:
         pad = "\t" * depth
         channels = [f"{axis}position" for axis in "XYZ"] if j in motion.free else []
         if channels:
@@ -573,14 +572,19 @@ def save_bvh(path: Path, motion: Motion) -> None:
                 f"{pad}\tCHANNELS {len(channels)} {' '.join(channels)}",
             ]
         )
-        for child in children.get(j, []):
-            joint(child, depth + 1)
         if j not in children:
             end = motion.ends_cm.get(j, np.zeros(3))
             lines.extend([f"{pad}\tEnd Site", pad + "\t{", f"{pad}\t\tOFFSET {number(end)}", pad + "\t}"])
-        lines.append(pad + "}")
 
-    joint(children[-1][0], 0)
+    waiting = [(children[-1][0], 0, False)]
+    while waiting:  # not by recursion, which a long chain of joints would exhaust
+        j, depth, done = waiting.pop()
+        if done:
+            lines.append("\t" * depth + "}")
+            continue
+        opened(j, depth)
+        waiting.append((j, depth, True))
+        waiting += [(child, depth + 1, False) for child in reversed(children.get(j, []))]
     lines += ["MOTION", f"Frames: {motion.num_frames}", f"Frame Time: {1 / motion.fps:.10f}"]
     table = np.concatenate(columns, 1)
     with whole(path) as temporary, open(temporary, "w", newline="\n") as f:

@@ -23,9 +23,10 @@ from typing import Any
 import numpy as np
 
 from pipeline import arkit
+from pipeline.array_files import attribute, open_hdf5, plain_value, read_npy
 from pipeline.errors import InputError
 from pipeline.obj import read_vertices
-from pipeline.reading import read_json
+from pipeline.reading import MEBIBYTE, open_text, plain, read_json, read_text, reading
 from pipeline.streams import OBJ_TIMECODES
 from pipeline.timecode import exact_rate, label_day, parse_timecode, unwrap_days
 
@@ -33,6 +34,13 @@ log = logging.getLogger("interact")
 UNITS_CM = {"cm": 1.0, "m": 100.0, "mm": 0.1}
 LIVE_LINK_RATE = 60
 """What Live Link Face counts at by default, whatever its frames per second."""
+MOST_FRAMES = 10_000_000
+"""Frames of a stream: 46 hours at 60 frames per second."""
+MOST_VERTICES = 5_000_000
+"""Vertices of a frame: a scan of a head has some hundred thousand."""
+MOST_CSV_BYTES = 4096 * MEBIBYTE
+"""Bytes of a recording of Live Link Face: an hour has 100 MB."""
+COPY = "copy or export it again"
 FORMS = ".mesh.h5, Live Link .csv, .npy or a folder of .obj"
 
 
@@ -103,18 +111,13 @@ def blocks(stream: FaceStream, first: int, stop: int, *, block_frames: int) -> I
             yield np.stack([_same_topology(stream.files[i], *need) for i in range(begin, end)]) * unit
     elif stream.path.suffix == ".npy":
         for begin, end in ranges:  # a mapping of its own for each block: pages that were read do not pile up
-            yield _map(stream.path)[begin:end].astype(np.float32) * unit
+            yield read_npy(stream.path, mapped=True, fix=COPY)[begin:end].astype(np.float32) * unit
     else:
-        import h5py
-
-        begin, end = first, first
-        try:
-            with h5py.File(stream.path, "r") as f:
-                for begin, end in ranges:
+        with open_hdf5(stream.path) as f:
+            for begin, end in ranges:
+                with reading(Path(f"{stream.path}, frames {begin} to {end - 1}"), "mesh"):
                     block = f["vertices"][begin:end].astype(np.float32, copy=False)
-                    yield block if unit == 1 else block * unit
-        except OSError as error:
-            raise InputError(f"{stream.path}, frames {begin} to {end - 1}: cannot be read ({_line(error)}); copy or export it again") from None
+                yield block if unit == 1 else block * unit
 
 
 def live_link_weights(path: Path) -> np.ndarray:
@@ -127,7 +130,7 @@ def live_link_weights(path: Path) -> np.ndarray:
             values.extend([float(row[i]) for i in columns])
         except ValueError:
             i = next(i for i in columns if not _is_number(row[i]))
-            raise InputError(f"{path}, line {line}: got {row[i]!r} for {header[i]}, need a number; export the recording again") from None
+            raise InputError(f"{path}, line {line}: got {row[i]!r:.60} for {header[i]}, need a number; export the recording again") from None
     return np.array(values).reshape(-1, len(columns))
 
 
@@ -139,24 +142,17 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())
-
-
 def _rate(value: Any, name: str, path: Path) -> float:
     """A rate in frames per second, as it stands in a file."""
-    try:
-        rate = float("nan" if isinstance(value, (bool, bytes, str)) else value)
-    except (TypeError, ValueError):
-        rate = float("nan")
+    rate = float("nan") if isinstance(value, bool) or not isinstance(value, (int, float)) else value
     if not 0 < rate < 1e4:
-        raise InputError(f"{path}: {name} {value!r}, need frames per second, such as 60; correct it")
+        raise InputError(f"{path}: {name} {value!r:.60}, need frames per second, such as 60; correct it")
     return rate
 
 
 def _unit(name: Any, path: Path) -> float:
     if not isinstance(name, str) or name not in UNITS_CM:
-        raise InputError(f"{path}: units {name!r}, need one of {', '.join(UNITS_CM)}; correct it")
+        raise InputError(f"{path}: units {name!r:.60}, need one of {', '.join(UNITS_CM)}; correct it")
     return UNITS_CM[name]
 
 
@@ -181,24 +177,33 @@ def _seconds(codes: list[str], rate: float, path: Path) -> tuple[np.ndarray, flo
 def _check_count(num_frames: int, path: Path) -> None:
     if num_frames < 2:
         raise InputError(f"{path}: {num_frames} frames, need at least 2; check the recording")
+    if num_frames > MOST_FRAMES:
+        raise InputError(f"{path}: {num_frames:,} frames, need at most {MOST_FRAMES:,}; cut the recording")
+
+
+def _check_vertices(num_vertices: int, path: Path) -> None:
+    if num_vertices > MOST_VERTICES:
+        raise InputError(f"{path}: {num_vertices:,} vertices a frame, need at most {MOST_VERTICES:,}; export a mesh with fewer")
 
 
 def _open_hdf5(path: Path, rate: float | None) -> tuple[FaceStream, float | None]:
     import h5py
 
-    try:
-        with h5py.File(path, "r") as f:
-            if not isinstance(f.get("vertices"), h5py.Dataset):
-                raise InputError(f"{path}: no dataset 'vertices', need vertices (N,V,3) and timecode (N); export the stream again")
-            shape, kind, attributes = f["vertices"].shape, f["vertices"].dtype.kind, dict(f.attrs)
-            codes = None
-            if isinstance(f.get("timecode"), h5py.Dataset):
-                codes = [code.decode() if isinstance(code, bytes) else str(code) for code in np.atleast_1d(f["timecode"][()])]
-    except (OSError, RuntimeError, KeyError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a readable HDF5 file ({_line(error)}); copy or export it again") from None
+    with open_hdf5(path) as f:
+        if not isinstance(f.get("vertices"), h5py.Dataset):
+            raise InputError(f"{path}: no dataset 'vertices', need vertices (N,V,3) and timecode (N); export the stream again")
+        shape, kind = f["vertices"].shape, f["vertices"].dtype.kind
+        given = {key: attribute(f, key) for key in ("units", "timecode_rate", "rate")}
+        attributes = {key: value for key, value in given.items() if value is not None}
+        codes = None
+        if isinstance(f.get("timecode"), h5py.Dataset):
+            if f["timecode"].size > MOST_FRAMES:
+                raise InputError(f"{path}: {f['timecode'].size:,} timecodes, need at most {MOST_FRAMES:,}; export the stream again")
+            codes = [str(plain_value(code)) for code in np.atleast_1d(f["timecode"][()])]
     if len(shape) != 3 or shape[2] != 3 or shape[1] == 0 or kind != "f" or len(codes or ()) not in (0, shape[0]):
         dtype = "" if kind == "f" else " that are no floats"
         raise InputError(f"{path}: vertices {shape}{dtype} and {len(codes or ())} timecodes, need (N,V,3) and N; export the stream again")
+    _check_vertices(shape[1], path)
     unit = _unit(attributes.get("units", "cm"), path)
     if codes:
         if "timecode_rate" not in attributes:
@@ -225,23 +230,20 @@ def _describe(path: Path) -> dict:
     for key in value:
         if key not in keys:
             near = difflib.get_close_matches(key, keys, n=1, cutoff=0.5)
-            raise InputError(f"{path}: unknown key {key!r}{f'; did you mean {near[0]!r}?' if near else f', need {example}; remove it'}")
+            raise InputError(f"{path}: unknown key {key!r:.60}{f'; did you mean {near[0]!r}?' if near else f', need {example}; remove it'}")
     _unit(value["units"], path)
     return value
 
 
 def _read_timecodes(path: Path) -> list[tuple[int | None, str]]:
     """Rows of a timecode file: (number of the frame or None, timecode). A first row without a digit is a heading."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not UTF-8 text ({_line(error)}); write one timecode a line") from None
+    lines = read_text(path, fix="write one timecode a line").splitlines()
     rows: list[tuple[int | None, str]] = []
     for number, line in enumerate(lines, 1):
         cells = [cell.strip().strip('"') for cell in re.split(r"[,\t]", line.strip())]
         if cells == [""] or (not rows and not re.search(r"\d", line)):
             continue
-        if len(cells) > 2 or (len(cells) == 2 and not cells[0].isdecimal()) or (rows and (rows[0][0] is None) != (len(cells) == 1)):
+        if len(cells) > 2 or (len(cells) == 2 and not re.fullmatch(r"[0-9]{1,12}", cells[0])) or (rows and (rows[0][0] is None) != (len(cells) == 1)):
             raise InputError(f"{path}, line {number}: got {line[:40]!r}, need a timecode, or number,timecode, as in the lines before; correct it")
         rows.append((int(cells[0]) if len(cells) == 2 else None, cells[-1]))
     return rows
@@ -273,18 +275,11 @@ def _times(path: Path, about: Path, timecode: Path | None, numbers: np.ndarray, 
     return _seconds(codes, _rate(value["timecode_rate"], "timecode_rate", about), timecode)
 
 
-def _map(path: Path) -> np.ndarray:
-    """A NumPy file as a read-only mapping: nothing is read yet."""
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: not a readable .npy ({_line(error)}); copy or export it again") from None
-
-
 def _open_array(path: Path, rate: float | None) -> tuple[FaceStream, float | None]:
-    array = _map(path)
+    array = read_npy(path, mapped=True, fix=COPY)
     if array.ndim != 3 or array.shape[2] != 3 or array.shape[1] == 0 or array.dtype.kind != "f" or array.dtype.itemsize not in (4, 8):
         raise InputError(f"{path}: {array.dtype} {array.shape}, need vertices (N,V,3) as float32 or float64; export the stream again")
+    _check_vertices(array.shape[1], path)
     about, timecode = path.with_suffix(".stream.json"), path.with_suffix(".timecode.txt")
     seconds, day = _times(path, about, timecode if timecode.exists() else None, np.arange(len(array)), rate)
     value = _describe(about)
@@ -296,7 +291,7 @@ def _open_obj(folder: Path, rate: float | None) -> tuple[FaceStream, float | Non
         raise InputError(f"{folder}: no such folder; record or export the face as {FORMS}")
     found: dict[int, Path] = {}
     for path in sorted(folder.glob("*.obj")):
-        match = re.search(r"(\d+)\.obj$", path.name)
+        match = re.search(r"(?<![0-9])([0-9]{1,12})\.obj$", path.name)
         if path.name.startswith("."):
             continue
         if not match:
@@ -341,14 +336,15 @@ def _live_link(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as f:
-            reader = csv.reader(f)
-            for row in reader:
-                if any(cell.strip() for cell in row):
-                    yield reader.line_num, row
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: not a CSV in UTF-8 ({_line(error)}); export the recording again") from None
+    plain(path, most=MOST_CSV_BYTES)
+    with open_text(path, "CSV in UTF-8", fix="export the recording again") as f:
+        reader, before = csv.reader(f, strict=True), 0
+        for row in reader:
+            if reader.line_num > before + 1:  # a quotation mark that opens a cell would swallow the frames behind it
+                raise InputError(f"{path}, line {before + 1}: a quotation mark joins it to line {reader.line_num}; export the recording again")
+            before = reader.line_num
+            if any(cell.strip() for cell in row):
+                yield reader.line_num, row
 
 
 def _complete(path: Path, rows: Iterator[tuple[int, list[str]]], num_columns: int) -> Iterator[tuple[int, list[str]]]:

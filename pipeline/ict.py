@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.arkit import NAMES as ARKIT_NAMES
 from pipeline.errors import InputError
+from pipeline.reading import plain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +36,8 @@ NAMES = tuple(
     noseSneer_R""".split()
 )
 """The 55 expressions of `face_ict`, in the order of its columns."""
+MOST_HEADER = 4096
+"""Bytes of the header of an .npy."""
 JOINED = ("browInnerUp", "cheekPuff")
 """Shapes that ARKit has once and ICT for each side."""
 ONLY_ICT = ("cheekRaiser_L", "cheekRaiser_R")
@@ -82,9 +85,10 @@ def _check(weights: "np.ndarray", count: int, what: str) -> None:
 def is_ict_rig(path: Path) -> bool:
     """Whether a rig (.npz) has the topology of the kit, by the header of its `neutral`; False where the file cannot be read."""
     try:
+        plain(path)
         with zipfile.ZipFile(path) as archive, archive.open("neutral.npy") as f:
             version = f.read(8)[6]
             length = int.from_bytes(f.read(2 if version == 1 else 4), "little")
-            return tuple(ast.literal_eval(f.read(length).decode("latin-1").strip())["shape"]) == (NUM_VERTICES, 3)
-    except (OSError, KeyError, IndexError, ValueError, SyntaxError, TypeError, zipfile.BadZipFile):
+            return length <= MOST_HEADER and tuple(ast.literal_eval(f.read(length).decode("latin-1").strip())["shape"]) == (NUM_VERTICES, 3)
+    except Exception:  # bytes from elsewhere, whatever they make of the parsers
         return False  # the stage that reads the rig says what is wrong with it

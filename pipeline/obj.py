@@ -14,6 +14,10 @@ import numpy as np
 
 from pipeline.errors import InputError
 from pipeline.files import whole
+from pipeline.reading import MEBIBYTE, read_bytes
+
+MOST_OBJ_BYTES = 1024 * MEBIBYTE
+"""Bytes of an OBJ file: ten million vertices."""
 
 
 @dataclass(frozen=True)
@@ -112,10 +116,7 @@ def write_obj(path: Path, vertices: np.ndarray, faces: np.ndarray) -> None:
 
 
 def _read(path: Path) -> _Lines:
-    try:
-        data = Path(path).read_bytes() + b"\n"
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({' '.join(str(error).split())}); copy or export it again") from None
+    data = read_bytes(path, most=MOST_OBJ_BYTES) + b"\n"
     raw = np.frombuffer(data, np.uint8)
     ends = np.flatnonzero(raw == 10)
     starts = np.concatenate([[0], ends[:-1] + 1])
@@ -153,4 +154,4 @@ def _is_number(word: bytes) -> bool:
         float(word)
     except ValueError:
         return False
-    return True
+    return b"_" not in word  # which Python reads, as it stands in its own numbers

@@ -4,8 +4,6 @@
 `region_<name>` (n,) of vertex indices for each of REGIONS.
 """
 
-import zipfile
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pipeline import arkit
+from pipeline.array_files import open_npz, plain_value
 from pipeline.errors import InputError
 from pipeline.files import whole
 
@@ -44,25 +43,26 @@ class Rig:
 def load_rig(path: Path) -> Rig:
     """Read `rigs/<actor>.npz`; shapes may stand in any order, further ones (tongueOut) are left out."""
     path = Path(path)
-    try:
-        with np.load(path, allow_pickle=False) as z:
-            missing = [name for name in ("neutral", "names", "deltas", "faces") if name not in z]
-            if missing:
-                raise InputError(f"{path}: no array {', '.join(missing)}, need neutral, names, deltas, faces; build the rig again")
-            neutral, names, deltas, faces = z["neutral"], z["names"].tolist(), z["deltas"], z["faces"]
-            stored = {name: z[f"region_{name}"] for name in REGIONS if f"region_{name}" in z}
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; every actor needs a rig") from None
-    except (OSError, EOFError, ValueError, TypeError, zlib.error, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not a readable .npz ({error}); copy or build it again") from None
+    if not path.exists():
+        raise InputError(f"{path}: no such file; every actor needs a rig")
+    with open_npz(path, fix="copy or build it again") as z:
+        missing = [name for name in ("neutral", "names", "deltas", "faces") if name not in z]
+        if missing:
+            raise InputError(f"{path}: no array {', '.join(missing)}, need neutral, names, deltas, faces; build the rig again")
+        neutral, names, deltas, faces = z["neutral"], [str(plain_value(name)) for name in z["names"].reshape(-1)], z["deltas"], z["faces"]
+        stored = {name: z[f"region_{name}"] for name in REGIONS if f"region_{name}" in z}
     if neutral.ndim != 2 or neutral.shape[1] != 3 or deltas.shape != (len(names), *neutral.shape):
         raise InputError(f"{path}: neutral {neutral.shape}, deltas {deltas.shape}, {len(names)} names; need (V,3), (K,V,3), K; build the rig again")
+    if neutral.dtype.kind not in "fiu" or deltas.dtype.kind not in "fiu" or faces.dtype.kind not in "iu" or (faces.size and faces.ndim != 2):
+        raise InputError(f"{path}: neutral {neutral.dtype}, deltas {deltas.dtype}, faces {faces.dtype} {faces.shape}; need numbers and (F,3 or 4)")
+    with np.errstate(over="ignore"):  # what is too large for the type becomes infinite
+        neutral, deltas = neutral.astype(np.float32), deltas.astype(np.float32)
     if not (np.isfinite(neutral).all() and np.isfinite(deltas).all()):
         raise InputError(f"{path}: NaN or infinite vertices; build the rig again")
     for name, vertices in stored.items():
         if vertices.dtype.kind not in "iu" or vertices.ndim != 1 or (vertices.size and not 0 <= vertices.min() <= vertices.max() < len(neutral)):
             raise InputError(f"{path}: region_{name} is no list of vertices 0 to {len(neutral) - 1}; build the rig again")
-    return Rig(neutral.astype(np.float32), deltas[arkit.rig_order(names, str(path))].astype(np.float32), faces, stored)
+    return Rig(neutral, deltas[arkit.rig_order(names, str(path))], faces, stored)
 
 
 def save_rig(path: Path, rig: Rig) -> None:

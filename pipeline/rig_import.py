@@ -9,14 +9,13 @@ Readers leave lengths in the file's unit and names as they are found; `import_ri
 
 import logging
 import re
-import zipfile
-import zlib
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from pipeline import arkit, rig_names
+from pipeline.array_files import open_npz, plain_value
 from pipeline.errors import InputError
 from pipeline.faces import UNITS_CM
 from pipeline.gltf import Morphs, read_gltf
@@ -132,13 +131,19 @@ def join_meshes(meshes: list[Morphs], choice: str | None, source: Path) -> Shape
             raise InputError(f"{source}: no mesh {choice!r} with morph targets, need one of {', '.join(labels)}; correct --mesh")
     names: list[str] = []
     rows: list[list[int]] = []
+    first_of: dict[tuple[str, str], list[int]] = {}  # shapes by what they mean, or by their name where it means nothing
     for mesh in meshes:
         rows.append([])
+        used: set[int] = set()
         for name in mesh.names:
-            same = [i for i, other in enumerate(names) if i not in rows[-1] and (other == name or _same_shape(other, name))]
-            if not same:
+            known = first_of.setdefault(rig_names.arkit_name(name) or ("", name), [])
+            same = next((i for i in known if i not in used), None)
+            if same is None:
                 names.append(name)
-            rows[-1].append(same[0] if same else len(names) - 1)
+                same = len(names) - 1
+                known.append(same)
+            rows[-1].append(same)
+            used.add(same)
     starts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes)])
     deltas = np.zeros((len(names), starts[-1], 3))
     for mesh, own, start in zip(meshes, rows, starts):
@@ -149,21 +154,14 @@ def join_meshes(meshes: list[Morphs], choice: str | None, source: Path) -> Shape
     return Shapes(np.concatenate([mesh.vertices for mesh in meshes]), names, deltas, faces)
 
 
-def _same_shape(one: str, other: str) -> bool:
-    meaning = rig_names.arkit_name(one)
-    return meaning is not None and meaning == rig_names.arkit_name(other)
-
-
 def read_arrays(path: Path) -> Shapes:
     """An .npz with neutral, names, deltas and faces; a fourth corner of -1 is a triangle among quads."""
-    try:
-        with np.load(path, allow_pickle=False) as z:
-            missing = [name for name in ("neutral", "names", "deltas", "faces") if name not in z]
-            if missing:
-                raise InputError(f"{path}: no array {', '.join(missing)}, need neutral, names, deltas, faces; write it again")
-            neutral, names, deltas, faces = z["neutral"], z["names"], z["deltas"], z["faces"]
-    except (OSError, EOFError, ValueError, TypeError, zlib.error, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not a readable .npz ({' '.join(str(error).split())}); copy or write it again") from None
+    with open_npz(path, fix="copy or write it again") as z:
+        missing = [name for name in ("neutral", "names", "deltas", "faces") if name not in z]
+        if missing:
+            raise InputError(f"{path}: no array {', '.join(missing)}, need neutral, names, deltas, faces; write it again")
+        neutral, names, deltas, faces = z["neutral"], z["names"], z["deltas"], z["faces"]
+    names = np.array([plain_value(name) for name in names.reshape(-1)]) if names.dtype.kind == "S" else names
     if names.ndim != 1 or names.dtype.kind != "U" or neutral.ndim != 2 or neutral.shape[1] != 3 or deltas.shape != (len(names), *neutral.shape):
         got = f"neutral {neutral.shape}, deltas {deltas.shape}, names {names.dtype} {names.shape}"
         raise InputError(f"{path}: {got}; need (V,3), (K,V,3) and K names as text; write it again")

@@ -65,9 +65,15 @@ def spellings() -> dict[str, tuple[str, str]]:
     return result
 
 
+MOST_NAME = 200
+"""Characters of a name that may mean a shape."""
+
+
 def arkit_name(found: str) -> tuple[str, str] | None:
     """The ARKit name that a found name means, and which half of it, as in `spellings`; None where it means none."""
     known = spellings()
+    if len(found) > MOST_NAME:
+        return None
     words = [word.lower() for word in re.split(r"[\W_]+", found) if word]
     for first in range(len(words)):
         if "".join(words[first:]) in known:

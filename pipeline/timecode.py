@@ -18,7 +18,7 @@ import numpy as np
 from pipeline.errors import InputError
 
 DAY = 86_400.0
-_PATTERN = re.compile(r"^\s*([0-9]{1,2}):([0-9]{2}):([0-9]{2})([:;])([0-9]{1,3}(?:\.[0-9]+)?)\s*$")
+_PATTERN = re.compile(r"^\s*([0-9]{1,2}):([0-9]{2}):([0-9]{2})([:;])([0-9]{1,3}(?:\.[0-9]{1,18})?)\s*$")
 _DROP_NOMINALS = (30, 60, 120)
 
 
@@ -39,7 +39,7 @@ def _dropped_per_minute(rate: Fraction, drop_frame: bool, text: str) -> int:
         return 0
     if rate != Fraction(nominal * 1000, 1001) or nominal not in _DROP_NOMINALS:
         raise InputError(
-            f"timecode {text!r}: drop-frame counting at {float(rate):g} fps; it exists at 29.97, 59.94 and 119.88 only, correct the rate"
+            f"timecode {text!r:.60}: drop-frame counting at {float(rate):g} fps; it exists at 29.97, 59.94 and 119.88 only, correct the rate"
         )
     return nominal // 15
 
@@ -91,16 +91,16 @@ def parse_timecode(text: str, rate: float, drop_frame: bool | None = None) -> fl
     """
     match = _PATTERN.match(text)
     if not match:
-        raise InputError(f"timecode {text!r}: need HH:MM:SS:FF, such as 13:13:04:31 or 13:13:04:31.652; correct it")
+        raise InputError(f"timecode {text!r:.60}: need HH:MM:SS:FF, such as 13:13:04:31 or 13:13:04:31.652; correct it")
     hours, minutes, seconds = (int(group) for group in match.groups()[:3])
     frames = Fraction(match.group(5))
     fps = exact_rate(rate)
     nominal = round(fps)
     if hours > 23 or minutes > 59 or seconds > 59 or frames >= nominal:
-        raise InputError(f"timecode {text!r}: hours, minutes, seconds or frames out of range at {rate:g} fps; correct it or its rate")
+        raise InputError(f"timecode {text!r:.60}: hours, minutes, seconds or frames out of range at {rate:g} fps; correct it or its rate")
     dropped = _dropped_per_minute(fps, match.group(4) == ";" if drop_frame is None else drop_frame, text)
     if dropped and minutes % 10 and seconds == 0 and frames < dropped:
-        raise InputError(f"timecode {text!r}: drop-frame counting skips this frame; correct it")
+        raise InputError(f"timecode {text!r:.60}: drop-frame counting skips this frame; correct it")
     return float(frame_number(hours, minutes, seconds, frames, nominal=nominal, dropped=dropped) / fps)
 
 

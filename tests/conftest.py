@@ -19,6 +19,15 @@ def real_data() -> Path:
     return path
 
 
+@pytest.fixture
+def field() -> Path:
+    """Folder of small files as other programs write them, or skip where there is none."""
+    path = Path(os.environ.get("INTERACT_FIELD_DATA", ROOT.parent / "shared" / "field"))
+    if not path.is_dir():
+        pytest.skip(f"no files of other programs at {path}; set INTERACT_FIELD_DATA to run this test")
+    return path
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> tuple[Path, float]:
     """A project with tiny models whose `all` ran through undisturbed, and the seconds that it took."""

@@ -215,8 +215,8 @@ def first_rows(f, rows: int) -> None:
 KINDS = {
     # body
     "bvh: missing": ("sync", lambda c: c.path(".bvh").unlink(), [f"{NAME}.bvh: no such file"]),
-    "bvh: a folder": ("sync", lambda c: (c.path(".bvh").unlink(), c.path(".bvh").mkdir()), [f"{NAME}.bvh: a folder, need a BVH file"]),
-    "bvh: a folder after sync": ("body", lambda c: (c.path(".bvh").unlink(), c.path(".bvh").mkdir()), [f"{NAME}.bvh: a folder, need a BVH file"]),
+    "bvh: a folder": ("sync", lambda c: (c.path(".bvh").unlink(), c.path(".bvh").mkdir()), [f"{NAME}.bvh: is a folder, need a file"]),
+    "bvh: a folder after sync": ("body", lambda c: (c.path(".bvh").unlink(), c.path(".bvh").mkdir()), [f"{NAME}.bvh: is a folder, need a file"]),
     "bvh: another kind of file": ("sync", lambda c: c.path(".bvh").write_bytes(b"Kaydara FBX Binary  \0"), [f"{NAME}.bvh", "need a BVH file"]),
     "bvh: no MOTION": ("sync", lambda c: swap(c.path(".bvh"), "MOTION", "NOTION"), [f"{NAME}.bvh", "no HIERARCHY and MOTION"]),
     "bvh: frame time 0": (
@@ -255,7 +255,7 @@ KINDS = {
     "face: missing": ("sync", lambda c: c.path(".mesh.h5").unlink(), [f"{NAME}.mesh.h5: no such file"]),
     "face: damaged": ("sync", lambda c: damaged(c.path(".mesh.h5"), 0, 0.3), [f"{NAME}.mesh.h5: not a readable HDF5"]),
     "face: cut off": ("sync", lambda c: cut(c.path(".mesh.h5"), 0.6), [f"{NAME}.mesh.h5: not a readable HDF5"]),
-    "face: damaged vertices": ("blendshapes", compressed_and_damaged, [f"{NAME}.mesh.h5, frames ", "cannot be read"]),
+    "face: damaged vertices": ("blendshapes", compressed_and_damaged, [f"{NAME}.mesh.h5, frames ", "not a readable mesh"]),
     "face: no vertices": ("sync", lambda c: edit_mesh(c, lambda f: f.__delitem__("vertices")), [f"{NAME}.mesh.h5: no dataset 'vertices'"]),
     "face: vertices flat": (
         "sync",
@@ -351,7 +351,11 @@ KINDS = {
         [f"{NAME}.mesh.h5: its timecode_rate is 60, timecode.json says 30"],
     ),
     "face csv: header only": ("sync", lambda c: live_link(c, lambda t: t.split("\n")[0]), [f"{NAME}.csv: 0 frames, need at least 2"]),
-    "face csv: UTF-16": ("sync", lambda c: (live_link(c, str), c.path(".csv").write_text("Timecode", "utf-16")), [f"{NAME}.csv: not a CSV in UTF-8"]),
+    "face csv: UTF-16": (
+        "sync",
+        lambda c: (live_link(c, str), c.path(".csv").write_text("Timecode", "utf-16")),
+        [f"{NAME}.csv: not a readable CSV in UTF-8"],
+    ),
     "face npy: no description": (
         "sync",
         lambda c: (array_face(c, np.zeros((104, 120, 3)), {}), c.path(".stream.json").unlink()),

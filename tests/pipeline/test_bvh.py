@@ -1,4 +1,6 @@
 import logging
+import os
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -348,6 +350,48 @@ def test_reference_poses_of_real_bodies(real_data, name):
     assert first_frame_is_reference(motion) == (name == "cmu_01_01")
     assert first_frame_is_reference(motion.frames(slice(0, None, 4))) == (name == "cmu_01_01"), "at 30 fps"
     assert not any(first_frame_is_reference(motion.frames(slice(start, None))) for start in range(1, 1500, 150))
+
+
+def deep(num_joints: int) -> str:
+    """A body that is one chain of joints, not indented."""
+    opened = "".join(f"{'JOINT' if j else 'ROOT'} j{j}\n{{\nOFFSET 0 1 0\nCHANNELS 3 Zrotation Xrotation Yrotation\n" for j in range(num_joints))
+    row = " ".join(["1"] * 3 * num_joints)
+    return f"HIERARCHY\n{opened}End Site\n{{\nOFFSET 0 1 0\n}}\n}}" + "\n}" * (num_joints - 1) + f"\nMOTION\nFrames: 1\nFrame Time: 0.01\n{row}\n"
+
+
+def test_a_long_chain_of_joints_is_read_and_written(tmp_path):
+    motion = load_bvh(write(tmp_path, deep(1_500)), unit="cm")
+    save_bvh(tmp_path / "y.bvh", motion)
+    again = load_bvh(tmp_path / "y.bvh", unit="cm")
+    assert again.names == motion.names and again.parents.tolist() == list(range(-1, 1_499)) and same(motion, again) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (deep(20_000), "x.bvh, line 20003: more than 5,000 joints"),
+        ("HIERARCHY\n" + " " * (16 << 20) + "\nMOTION\n", "the HIERARCHY block has 16,7"),
+        ("HIERARCHY\n" + "frametime" * 2_000_000, "got no HIERARCHY and MOTION blocks"),
+        (deep(2).replace("1 1 1 1 1 1", "1 1 1 1 1 " + "1" * 1_000_000 + "x"), "line 19: got '1111"),
+        (deep(2).replace("Frames: 1", "Frames: 999999999"), "'Frames: 999999999' but 1 rows follow"),
+        (deep(2).replace("Frames: 1", f"Frames: {10**12}"), "got 'Frames: 1000000000000', need 'Frames: <number>'"),
+    ],
+    ids=["joints", "head", "frametime", "digits", "frames", "more frames"],
+)
+def test_what_no_body_has_is_refused_at_once(tmp_path, content, message):
+    path, begin = write(tmp_path, content), time.process_time()
+    for read in (load_bvh, read_header) if "rows follow" not in message and "1111" not in message else (load_bvh,):
+        with pytest.raises(InputError) as error:
+            read(path)
+        assert message in str(error.value) or (read is read_header and "x.bvh" in str(error.value))
+    assert time.process_time() - begin < 5
+
+
+def test_a_pipe_in_place_of_a_body_is_named(tmp_path):
+    os.mkfifo(tmp_path / "x.bvh")
+    for read in (load_bvh, read_header, read_names, count_frames):
+        with pytest.raises(InputError, match="x.bvh: is a pipe or device"):
+            read(tmp_path / "x.bvh")
 
 
 def test_missing_file_is_named(tmp_path):

@@ -46,6 +46,54 @@ def test_units_of_vertices(tmp_path, unit, size):
     assert block.dtype == np.float32 and np.allclose(block, size)
 
 
+@pytest.mark.parametrize("units", ["cm", np.bytes_(b"cm"), np.bytes_(b"cm\0\0"), np.bytes_(b"cm  "), np.array([b"cm"]), np.array(["cm"], object)])
+@pytest.mark.parametrize("rate", [60, 60.0, np.int16(60), np.float32(60), np.array([60]), np.array([[60.0]])])
+def test_attributes_as_other_languages_write_them(tmp_path, units, rate):
+    vertices = np.random.default_rng(0).normal(size=(20, 7, 3)).astype(np.float32)
+    with h5py.File(tmp_path / "x.mesh.h5", "w") as f:
+        f["vertices"] = vertices
+        f["timecode"] = np.array([[format_timecode(36_000 + i / 30, 60).encode()] for i in range(20)], "S16")
+        f.attrs["units"] = np.array(units, h5py.string_dtype()) if np.asarray(units).dtype == object else units
+        f.attrs["timecode_rate"] = rate
+    stream = faces.open_face(tmp_path / "x.mesh.h5")
+    assert (stream.unit_cm, len(stream.seconds), stream.num_vertices) == (1.0, 20, 7)
+    assert np.array_equal(next(faces.blocks(stream, 0, 20, block_frames=64)), vertices)
+
+
+def test_the_fields_mesh_is_read(field):
+    stream = faces.open_face(field / "h5-units-bytes" / "x.mesh.h5")
+    assert (stream.unit_cm, len(stream.seconds), stream.num_vertices) == (1.0, 20, 7)
+
+
+@pytest.mark.parametrize("rate", [np.array([60, 30]), np.array([], float), "60", h5py.Empty("f4"), np.bytes_(b"60"), True, np.nan, np.array(60 + 1j)])
+def test_attributes_that_are_no_rate(tmp_path, rate):
+    write_mesh(tmp_path / "x.mesh.h5", np.ones((10, 5, 3)), CODES)
+    edit(tmp_path / "x.mesh.h5", lambda f: f.attrs.__setitem__("timecode_rate", rate))
+    with pytest.raises(InputError, match="x.mesh.h5: (attribute timecode_rate|no attribute timecode_rate)"):
+        faces.open_face(tmp_path / "x.mesh.h5")
+
+
+def test_vertices_are_not_read_from_other_files(tmp_path):
+    """Neither by a link, nor by external storage, nor by a virtual dataset; and no more of them than the file holds."""
+    write_mesh(tmp_path / "other.mesh.h5", np.ones((10, 5, 3)), CODES)
+    layout = h5py.VirtualLayout((10, 5, 3), "f4")
+    layout[:] = h5py.VirtualSource(tmp_path / "other.mesh.h5", "vertices", (10, 5, 3))
+
+    def replaced(make):
+        write_mesh(tmp_path / "x.mesh.h5", np.ones((10, 5, 3)), CODES)
+        edit(tmp_path / "x.mesh.h5", lambda f: (f.__delitem__("vertices"), make(f)))
+        with pytest.raises(InputError) as error:
+            faces.open_face(tmp_path / "x.mesh.h5")
+        return str(error.value)
+
+    assert "is a link into another file" in replaced(lambda f: f.__setitem__("vertices", h5py.ExternalLink("other.mesh.h5", "vertices")))
+    outside = [(str(tmp_path / "other.mesh.h5"), 0, 600)]
+    assert "lie in another file" in replaced(lambda f: f.create_dataset("vertices", (10, 5, 3), "f4", external=outside))
+    assert "lie in another file" in replaced(lambda f: f.create_virtual_dataset("vertices", layout))
+    assert "1,000,000,000,000 rows" in replaced(lambda f: f.create_dataset("vertices", (10**12, 5, 3), "f4", chunks=(64, 5, 3)))
+    assert "claims" in replaced(lambda f: f.create_dataset("vertices", (10, 10**9, 3), "f4", chunks=(1, 1024, 3)))
+
+
 def test_unknown_unit_is_named(tmp_path):
     write_mesh(tmp_path / "x.mesh.h5", np.ones((10, 5, 3)), CODES, units="feet")
     with pytest.raises(InputError, match="units 'feet', need one of cm, m, mm"):
@@ -105,12 +153,16 @@ def test_live_link_weights(tmp_path):
     ("change", "message"),
     [
         (lambda text: "", "first column is not Timecode"),
-        (lambda text: "\udcff\udcfe" + text, "not a CSV in UTF-8"),
+        (lambda text: "\udcff\udcfe" + text, "not a readable CSV in UTF-8"),
         (lambda text: text.replace("Timecode", "Time"), "first column is not Timecode"),
         (lambda text: text.split("\n")[0], "0 frames, need at least 2"),
         (lambda text: text.replace("JawOpen", "Jaw"), "jawOpen"),
         (lambda text: text.replace("3.07,", "open,"), "line 5: got 'open' for EyeBlinkRight, need a number"),
         (lambda text: text.replace(CODES[4], "later"), "timecode 'later'"),
+        (lambda text: text.replace(CODES[4], CODES[4] + "." + "1" * 5000), "timecode"),
+        (lambda text: text.replace("3.07,", '"3.07,').replace("5.07,", '5.07",'), "line 5: a quotation mark joins it to line 7"),
+        (lambda text: text.replace("3.07,", '"3.07,'), "not a readable CSV in UTF-8"),
+        (lambda text: text.replace("HeadYaw", "JawOpen"), "jawOpen stands twice"),
     ],
 )
 def test_bad_recordings_are_named(tmp_path, change, message):
@@ -260,6 +312,8 @@ def test_bad_obj_files_are_named(tmp_path, text, message):
         (lambda about, codes: about.write_text("{"), "stream.json: not a readable JSON"),
         (lambda about, codes: about.write_text("[]"), "stream.json: no units"),
         (lambda about, codes: about.write_text('{"units": "feet", "timecode_rate": 60}'), "units 'feet', need one of cm, m, mm"),
+        (lambda about, codes: about.write_text('{"units": "cm", "timecode_rate": 1' + "0" * 400 + "}"), "need frames per second"),
+        (lambda about, codes: codes.write_text(f"{'7' * 5000},{CODES[0]}\n8,{CODES[1]}"), "timecode.txt, line 1: got '7777"),
         (lambda about, codes: about.write_text('{"units": "cm"}'), "stream.json: no timecode_rate"),
         (lambda about, codes: about.write_text('{"units": "cm", "timecode_rate": "60"}'), "timecode_rate '60', need frames per second"),
         (
@@ -272,7 +326,7 @@ def test_bad_obj_files_are_named(tmp_path, text, message):
         (lambda about, codes: codes.write_text("\n".join([*CODES[:9], CODES[3]])), "timecode.txt, frame 9: timecode"),
         (lambda about, codes: codes.write_text("\n".join([CODES[0], f"7,{CODES[1]}"])), "timecode.txt, line 2: got '7,"),
         (lambda about, codes: codes.write_text(f"7,{CODES[0]}\n7,{CODES[1]}"), "remove the number that stands twice"),
-        (lambda about, codes: codes.write_bytes(b"\xff\xfe\xe9"), "timecode.txt: not UTF-8 text"),
+        (lambda about, codes: codes.write_bytes(b"\xff\xfe\xe9"), "timecode.txt: not a readable text in UTF-8"),
     ],
 )
 def test_bad_descriptions_are_named(tmp_path, form, change, message):

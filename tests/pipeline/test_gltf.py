@@ -1,5 +1,6 @@
 import base64
 import json
+import os
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from rig_files import TRIANGLES, Gltf, head
 
 from pipeline.errors import InputError
 from pipeline.gltf import Morphs, read_gltf
+from pipeline.rig_import import import_rig
 
 NEUTRAL, DELTAS = head()
 NEUTRAL, DELTAS, NAMES = NEUTRAL / 100, DELTAS[:2] / 100, ["jawOpen", "smirk"]
@@ -159,11 +161,11 @@ def first_primitive(gltf):
     ("change", "message"),
     [
         (lambda g: g.json["asset"].update(version="1.0"), "glTF version 1.0, need 2"),
-        (lambda g: g.json.pop("asset"), "not a valid glTF 2.0 file"),
-        (lambda g: g.json.pop("accessors"), "not a valid glTF 2.0 file"),
-        (lambda g: g.json["nodes"][0].update(mesh=7), "not a valid glTF 2.0 file"),
-        (lambda g: (g.json["nodes"][0].update(children=[0]), g.json.update(scenes=[{"nodes": [0]}])), "not a valid glTF 2.0 file"),
-        (lambda g: g.json["accessors"][0].update(componentType=5130), "not a valid glTF 2.0 file"),
+        (lambda g: g.json.pop("asset"), "not a readable glTF 2.0 file"),
+        (lambda g: g.json.pop("accessors"), "not a readable glTF 2.0 file"),
+        (lambda g: g.json["nodes"][0].update(mesh=7), "not a readable glTF 2.0 file"),
+        (lambda g: (g.json["nodes"][0].update(children=[0]), g.json.update(scenes=[{"nodes": [0]}])), "not a readable glTF 2.0 file"),
+        (lambda g: g.json["accessors"][0].update(componentType=5130), "not a readable glTF 2.0 file"),
         (lambda g: g.json["accessors"][0].update(type="VEC2"), "accessor 0 holds VEC2, need 3"),
         (lambda g: g.json.update(extensionsRequired=["KHR_draco_mesh_compression"]), "compressed (KHR_draco_mesh_compression)"),
         (lambda g: first_primitive(g).update(extensions={"KHR_draco_mesh_compression": {}}), "without compression"),
@@ -183,8 +185,17 @@ def first_primitive(gltf):
             lambda g: first_primitive(g)["attributes"].update(POSITION=g.accessor(np.full((64, 3), np.nan, "<f4"))),
             "NaN or infinite numbers in accessor",
         ),
-        (lambda g: g.json["nodes"][0].update(translation=[0, np.nan, 0]), "node 'Head node' stands nowhere"),
-        (lambda g: g.json["nodes"][0].update(skin=0), "not a valid glTF 2.0 file"),
+        (lambda g: g.json["nodes"][0].update(translation=[0, np.nan, 0]), "NaN is no number in JSON"),
+        (lambda g: g.json["nodes"][0].update(translation=[0, 10**400, 0]), "not a readable glTF 2.0 file"),
+        (lambda g: g.json["nodes"][0].update(matrix=[1e999] * 16), "Infinity is no number in JSON"),
+        (lambda g: g.json["meshes"][0]["extras"].update(targetNames="ab"), "targetNames are no list"),
+        (lambda g: first_primitive(g).update(targets=[{}] * 20_000), "mesh 'Head': 20,000 morph targets, need at most 4,000"),
+        (lambda g: g.json["nodes"].extend([{}] * 100_000), "100,001 nodes, need at most 100,000"),
+        (lambda g: g.json["accessors"][0].update(count=10**12), "has 1000000000000 elements, need 0 to"),
+        (lambda g: g.json["accessors"][0].update(count=-1), "has -1 elements, need 0 to"),
+        (lambda g: (g.json["accessors"][0].update(count=20_000_000), g.json["accessors"][0].pop("bufferView")), "20,000,000 elements without values"),
+        (lambda g: g.json["bufferViews"][0].update(byteStride=-12), "bufferView 0 lies before its buffer"),
+        (lambda g: g.json["nodes"][0].update(skin=0), "not a readable glTF 2.0 file"),
     ],
 )
 def test_bad_gltf_files_are_named(tmp_path, change, message):
@@ -204,7 +215,7 @@ def test_bad_gltf_files_are_named(tmp_path, change, message):
         (lambda data: data[:-100], "cut off"),
         (lambda data: data[:8] + (len(data) - 100).to_bytes(4, "little") + data[12:-100], "cut off, a chunk of"),
         (lambda data: data[:8] + (12).to_bytes(4, "little") + data[12:], "no JSON chunk"),
-        (lambda data: data[:20] + b"!" + data[21:], "not a valid glTF 2.0 file"),
+        (lambda data: data[:20] + b"!" + data[21:], "not a readable JSON"),
     ],
 )
 def test_bad_glb_bytes_are_named(tmp_path, change, message):
@@ -218,7 +229,7 @@ def test_bad_glb_bytes_are_named(tmp_path, change, message):
 @pytest.mark.parametrize(
     ("buffer", "message"),
     [
-        ({"uri": "there.bin"}, "there.bin cannot be read; copy it along"),
+        ({"uri": "there.bin"}, "there.bin: no such file; check the path); copy it along"),
         ({"uri": "short.bin"}, "buffer 0 has 3 bytes of"),
         ({"uri": "data:application/octet-stream;base64,AA="}, "buffer 0 is not base64"),
         ({"uri": "data:text/plain,AA"}, "need base64"),
@@ -234,11 +245,69 @@ def test_bad_buffers_are_named(tmp_path, buffer, message):
     assert message in str(error.value) and "x.gltf" in str(error.value) and "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "../secret.bin",
+        "%2e%2e/secret.bin",
+        "sub/../../secret.bin",
+        "{}/secret.bin",
+        "file://{}/secret.bin",
+        "http://localhost:1/secret.bin",
+        "link.bin",
+    ],
+)
+def test_buffers_elsewhere_are_not_read(tmp_path, uri):
+    gltf = small()
+    (tmp_path / "secret.bin").write_bytes(gltf.binary)
+    (tmp_path / "x" / "sub").mkdir(parents=True)
+    (tmp_path / "x" / "link.bin").symlink_to(tmp_path / "secret.bin")
+    gltf.json["buffers"] = [{"byteLength": len(gltf.binary), "uri": uri.format(tmp_path)}]
+    with pytest.raises(InputError, match="x.gltf: its buffer .*(lies elsewhere, need a file beside it|leads to .*outside)"):
+        read_gltf(gltf.save(tmp_path / "x" / "x.gltf"))
+
+
+def test_a_pipe_in_place_of_a_file_is_named(tmp_path):
+    gltf = small()
+    gltf.json["buffers"] = [{"byteLength": len(gltf.binary), "uri": "pipe.bin"}]
+    for name in ("pipe.bin", "pipe.glb", "pipe.gltf"):
+        os.mkfifo(tmp_path / name)
+    for path in (gltf.save(tmp_path / "x.gltf"), tmp_path / "pipe.glb", tmp_path / "pipe.gltf"):
+        with pytest.raises(InputError, match="is a pipe or device"):
+            read_gltf(path)
+
+
+@pytest.mark.parametrize("times", [2, 3])
+def test_names_that_stand_once_for_each_primitive(tmp_path, times):
+    gltf = Gltf()
+    half = [gltf.primitive(NEUTRAL, DELTAS), gltf.primitive(NEUTRAL, DELTAS)]
+    gltf.mesh(half, NAMES * times)
+    assert only(gltf, tmp_path).names == NAMES
+    gltf = Gltf()
+    gltf.mesh([gltf.primitive(NEUTRAL, DELTAS)], [*NAMES, *NAMES[::-1]])
+    with pytest.raises(InputError, match="4 targetNames, need 2"):
+        only(gltf, tmp_path)
+
+
+def test_the_fields_head_has_its_shapes(field):
+    rig = import_rig(field / "gltf-names-repeated" / "head.gltf")
+    assert len(rig.deltas) == 51 and (np.abs(rig.deltas).max((1, 2)) > 0).all()
+
+
+def test_many_nodes_of_one_mesh_do_not_multiply_it(tmp_path):
+    gltf = small()
+    gltf.json["nodes"] += [{"mesh": 0}] * 1_000
+    with pytest.raises(InputError, match="more than 100,000 numbers"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("pipeline.gltf.MOST_NUMBERS", 100_000)
+            read_gltf(gltf.save(tmp_path / "x.glb"))
+
+
 def test_unreadable_gltf_files_are_named(tmp_path):
-    with pytest.raises(InputError, match="x.glb: cannot be read"):
+    with pytest.raises(InputError, match="x.glb: no such file"):
         read_gltf(tmp_path / "x.glb")
     with pytest.raises(InputError, match="x.gltf: no such file"):
         read_gltf(tmp_path / "x.gltf")
     (tmp_path / "y.gltf").write_text(json.dumps([]))
-    with pytest.raises(InputError, match="y.gltf: not a valid glTF"):
+    with pytest.raises(InputError, match="y.gltf: got a list, need an object"):
         read_gltf(tmp_path / "y.gltf")

@@ -50,7 +50,7 @@ def test_bad_face_lines_are_named(tmp_path, line):
 
 
 def test_missing_obj_files_are_named(tmp_path):
-    with pytest.raises(InputError, match="1.obj: cannot be read"):
+    with pytest.raises(InputError, match="1.obj: no such file"):
         read_obj(tmp_path / "1.obj")
 
 

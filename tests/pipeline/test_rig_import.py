@@ -188,7 +188,7 @@ def test_triangles_among_quads_make_triangles(tmp_path):
         ({"deltas": DELTAS[:50]}, "deltas (50, 64, 3)"),
         ({"names": np.arange(51)}, "names int64 (51,); need"),
         ({"neutral": np.full((64, 3), np.inf)}, "NaN or infinite"),
-        ({"deltas": DELTAS.astype(complex)}, "deltas complex128; need numbers"),
+        ({"deltas": DELTAS.astype(complex)}, "values of type complex128, need numbers"),
         ({"faces": np.array([[0, 1, 64]])}, "faces name vertices 0 to 64, need 0 to 63"),
         ({"faces": np.array([[0, -1, 2, 3]])}, "faces name vertices -1 to 3"),
         ({"faces": np.array([[0, -2, 2, -1]])}, "faces name vertices -2 to 2"),

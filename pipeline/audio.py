@@ -2,18 +2,17 @@
 
 In: RIFF, RF64 and BW64 files (also WAVE_FORMAT_EXTENSIBLE, also beyond 4 GB) with 16, 24 or 32 bit integer or 32 or 64
 bit float samples, one channel or one of several, at any rate. Out: float32 samples, full scale at 1, and the start in
-seconds since midnight. The chunks are walked here, so that a file of any size or length, whole or cut off, has one
-reader; only the samples that are asked for are read.
+seconds since midnight. A file of any size or length, whole or cut off, has one reader (its chunks: pipeline.wav_chunks); only the
+samples that are asked for are read.
 
 Rules: the start is the `bext` chunk's TimeReference (EBU Tech 3285); where iXML has a time stamp too, the two must agree
-to a millisecond, and a TimeReference of 0, which editors write that know no time, gives way to iXML with a warning. An
-iXML chunk that cannot be read is not used, with a warning.
-A data chunk that claims 0 or more bytes than the file has (the recorder lost power) has the whole samples that are
-there, with a warning. NaN and infinite samples are errors. Float samples beyond 1 are kept, not clipped, up to
-LOUDEST.
+to a millisecond, and a TimeReference of 0, which editors write that know no time, gives way to iXML with a warning (and to a
+start in timecode.json: pipeline.sync). An iXML chunk that cannot be read is not used, with a warning. NaN and infinite samples are
+errors. Float samples beyond 1 are kept, not clipped, up to LOUDEST.
 """
 
 import logging
+import os
 import re
 import struct
 from collections.abc import Iterator
@@ -23,7 +22,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from pipeline import wav_chunks
 from pipeline.errors import InputError
+from pipeline.reading import open_plain, reading
 from pipeline.timecode import day_seconds, ixml_speed
 
 log = logging.getLogger("interact")
@@ -40,10 +41,7 @@ WHOLE = 1e-5
 DELAY_TAPS = 128
 LEAD = 2048
 """Samples before and after a span that the filters see."""
-LARGEST_CHUNK = 1 << 24
 _CONTAINERS = {(1, 2): "<i2", (1, 3): "u1", (1, 4): "<i4", (3, 4): "<f4", (3, 8): "<f8"}
-_KNOWN = {b"bext", b"iXML", b"LIST", b"JUNK", b"fact", b"axml", b"cue ", b"_PMX", b"id3 ", b"FLLR", b"elm1", b"regn", b"umid", b"PAD "}
-"""Chunks that tell an empty data chunk from one whose length was never written: one of them follows it."""
 
 
 @dataclass(frozen=True)
@@ -70,18 +68,17 @@ class AudioStream:
         """Bytes of one sample of one channel."""
         return 3 if self.container == "u1" else int(self.container[-1])
 
+    @property
+    def tells_no_time(self) -> bool:
+        """Whether the start is a TimeReference of 0, as editors write that know no time: what else tells one goes before it."""
+        return self.source == "bext" and self.start_seconds == 0
+
 
 def open_audio(path: Path, *, channel: int | None = None) -> AudioStream:
     """Format, length and start of one channel (from 1) of a recording; only a file of one channel needs none named."""
     path = Path(path)
-    try:
-        size = path.stat().st_size
-        with open(path, "rb") as f:
-            chunks = _walk(f, size, path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; add the recording of the actor's microphone") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
+    with open_plain(path) as f, reading(path, "WAV", fix="export it again as WAV"):
+        chunks = wav_chunks.walk(f, os.fstat(f.fileno()).st_size, path)
     rate, num_channels, container, width = _format(chunks["fmt "], path)
     if channel is None and num_channels > 1:
         raise InputError(
@@ -201,38 +198,6 @@ def _decoded(stream: AudioStream, content: bytes, first: int) -> np.ndarray:
         what = "not finite" if not np.isfinite(x[bad[0]]) else f"{x[bad[0]]:g}, full scale is 1"
         raise InputError(f"{stream.path}, second {i / stream.rate:.4f} (sample {i}): got a sample that is {what}; export the recording again")
     return x.astype(np.float32)
-
-
-def _walk(f, size: int, path: Path) -> dict[str, Any]:
-    """Chunks that matter: `fmt `, `bext` and `iXML` as bytes, `data` as offset and length in bytes, of which all are there."""
-    head = f.read(12)
-    if len(head) < 12 or head[:4] not in (b"RIFF", b"RF64", b"BW64") or head[8:] != b"WAVE":
-        raise InputError(f"{path}: not a readable WAV (it begins with {head[:4]!r}, need RIFF, RF64 or BW64); export it again as WAV")
-    chunks: dict[str, Any] = {}
-    data_size = None
-    while len(header := f.read(8)) == 8:
-        name, length = header[:4], struct.unpack("<I", header[4:])[0]
-        at = f.tell()
-        if name == b"ds64":
-            content = f.read(min(length, LARGEST_CHUNK))
-            data_size = struct.unpack("<Q", content[8:16])[0] if len(content) >= 16 else None
-        elif name == b"data" and "data" not in chunks:
-            if length == 0xFFFFFFFF and data_size:
-                length = data_size
-            following = f.read(4)
-            unfinished = length == 0 and size > at and following not in _KNOWN or length == 0xFFFFFFFF and not data_size
-            if unfinished or at + length > size:
-                claim = "an unfinished header" if unfinished else f"a header of {length} bytes of samples"
-                log.warning("%s: %s, %d are there and are taken; the recording was cut off", path, claim, size - at)
-                length = size - at
-            chunks["data"] = (at, length)
-        elif name in (b"fmt ", b"bext", b"iXML") and name.decode() not in chunks:
-            chunks[name.decode()] = f.read(min(length, LARGEST_CHUNK))
-        f.seek(at + length + length % 2)
-    for name, what in (("fmt ", "format"), ("data", "samples")):
-        if name not in chunks:
-            raise InputError(f"{path}: not a readable WAV (no {what}: the chunk {name!r} is missing); export it again")
-    return chunks
 
 
 def _format(content: bytes, path: Path) -> tuple[int, int, str, int]:

@@ -174,7 +174,8 @@ def face_stream(path: Path, entry: dict | None = None, where: str = "face", *, m
 def audio_stream(path: Path, where: str, entry: dict | None = None, *, max_step_frames: float = config.Sync().max_step_frames) -> dict:
     """Start and rate of a WAV: LTC in a channel or file that its entry names, else bext or iXML, else the entry's start.
 
-    LTC shows the recorder's true rate on the timecode's clock; a start alone does not. start is None where nothing tells it.
+    A TimeReference of 0, as editors write that know no time, gives way to the entry's start as it does to iXML's. LTC shows
+    the recorder's true rate on the timecode's clock; a start alone does not. start is None where nothing tells it.
     """
     entry = entry or {}
     stream = audio.open_audio(path, channel=entry.get("channel"))
@@ -189,7 +190,7 @@ def audio_stream(path: Path, where: str, entry: dict | None = None, *, max_step_
         step, at = largest_step(frames.index, heard, 1 / frames.fps)
         _check_step(step, at, heard, frames.fps, f"{path.name}: LTC", max_step_frames)
         ltc_day = day_seconds(frames.fps, drop_frame=frames.drop_frame)
-        if stream.start_seconds is not None:
+        if stream.start_seconds is not None and not stream.tells_no_time:
             _compare(where, f"{stream.source} of {path.name}", stream.start_seconds, "LTC", start, ltc_day)
         _compare(where, "start under audio in timecode.json", _time(entry, "start", FPS, "audio")[0], "LTC", start, ltc_day)
         more |= {"nominal_rate": float(stream.rate), "drift_ppm": (rate / stream.rate - 1) * 1e6, "residual_ms": 1000 * residual}
@@ -197,16 +198,21 @@ def audio_stream(path: Path, where: str, entry: dict | None = None, *, max_step_
         more["day_seconds"] = ltc_day
         return _stream(start, start + count / rate, rate, f"LTC at {frames.fps:.4g} fps", **more)
     begin, day = stream.start_seconds, stream.day_seconds
+    given, given_day = _time(entry, "start", FPS, "audio")
+    source = stream.source
+    if given and stream.tells_no_time:
+        log.warning("%s: TimeReference of %s is 0; start under audio in timecode.json says %.3f s, which is taken", where, path.name, given)
+        begin = source = None
     if begin is None:
-        begin, day = _time(entry, "start", FPS, "audio")
+        begin, day = given, given_day
     elif day is None and (base := _rate(entry, "timecode_rate", "audio")):
         day = day_seconds(base, drop_frame=bool(entry.get("drop_frame")))
-    if begin is not None and stream.source:
-        _compare(where, "start under audio in timecode.json", _time(entry, "start", FPS, "audio")[0], stream.source, begin, day or DAY)
+    if begin is not None and source:
+        _compare(where, "start under audio in timecode.json", given, source, begin, day or DAY)
     if begin is None:
         return _stream(None, count / rate, rate, "none", **more)
     more["day_seconds"] = day
-    return _stream(begin, begin + count / rate, rate, stream.source or "start", **more)
+    return _stream(begin, begin + count / rate, rate, source or "start", **more)
 
 
 def _compare(where: str, what: str, given: float | None, known_by: str, start: float, day: float) -> None:

@@ -157,9 +157,10 @@ class IxmlSpeed:
 
 def _ixml_rate(text: str | None) -> Fraction | None:
     """TIMECODE_RATE as a fraction (`30000/1001`, as the specification asks) or decimal (`29.97`); None for any other spelling."""
+    if not re.fullmatch(r"\s*[0-9]{1,9}(?:/[0-9]{1,9}|\.[0-9]{1,9})?\s*", text or ""):
+        return None
     try:
-        rate = Fraction(text or "")
-        return exact_rate(rate)
+        return exact_rate(Fraction(text or ""))
     except (ValueError, ZeroDivisionError, InputError):
         return None
 

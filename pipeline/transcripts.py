@@ -172,7 +172,7 @@ def align_words(words: list[dict], audio: np.ndarray) -> tuple[list[dict], int]:
     Each utterance is looked for in its own stretch of `audio` (S,) at 16 kHz, half-way to its neighbours at most. One that
     cannot be aligned keeps its times and gets no phonemes.
     """
-    result, failed = [dict(word) for word in words], 0
+    result, failed, seconds = [dict(word) for word in words], 0, len(audio) / AUDIO_RATE
     for part in utterances(words):
         start = max(words[part[0]]["start"] - MARGIN_SECONDS, 0.0)
         stop = words[part[-1]]["end"] + MARGIN_SECONDS
@@ -186,8 +186,9 @@ def align_words(words: list[dict], audio: np.ndarray) -> tuple[list[dict], int]:
         for i, place in zip(part, found, strict=True):
             if place:
                 shift = first / AUDIO_RATE
-                result[i]["start"], result[i]["end"] = place.start + shift, place.end + shift
-                result[i]["phonemes"] = [(name, a + shift, b + shift) for name, a, b in place.phonemes]
+                # the model's last frame may end behind the file
+                result[i]["start"], result[i]["end"] = (min(time + shift, seconds) for time in (place.start, place.end))
+                result[i]["phonemes"] = [(name, min(a + shift, seconds), min(b + shift, seconds)) for name, a, b in place.phonemes]
                 result[i]["score"] = place.score
     return result, failed
 
@@ -231,7 +232,11 @@ def snap_starts(words: list[dict], audio: np.ndarray) -> list[dict]:
         phonemes = word.get("phonemes")
         if phonemes and (not result or word["start"] - result[-1]["end"] >= 0.1):
             before = max(int((word["start"] - 0.3) * AUDIO_RATE), 0) // HOP
-            first, stop, last = (int(t * AUDIO_RATE / HOP) for t in (word["start"], phonemes[0][2], word["end"]))
+            ends = (int(t * AUDIO_RATE / HOP) for t in (word["start"], phonemes[0][2], word["end"]))
+            first, stop, last = (min(end, len(audio) // HOP) for end in ends)  # the file may end within a word, and within 10 ms
+            if last <= before:
+                result.append(word)
+                continue
             power = audio[before * HOP : last * HOP].astype(float).reshape(-1, HOP) ** 2
             level = 10 * np.log10(np.maximum(power.mean(1), 1e-12))
             floor = np.percentile(level[: max(first - before, 1)], 20)

@@ -178,6 +178,8 @@ def crosstalk(signals: Sequence[np.ndarray], segments: Sequence[Segments], k: in
     if seconds(others) < MIN_ALONE_SECONDS:
         return {"leak_db": None, "sir_db": None}
     here, there = (_steps(signal, others) for signal in (signals[k], signals[1 - k]))
+    if not len(here):  # the other speaks alone in pieces shorter than a step only
+        return {"leak_db": None, "sir_db": None}
     loud = there >= np.median(there)
     leak = float(np.median(10 * np.log10(np.maximum(here[loud], 1e-12) / np.maximum(there[loud], 1e-12))))
     voice = decibels(_power(signals[k], own)) if seconds(own) >= MIN_ALONE_SECONDS else None

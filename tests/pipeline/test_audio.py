@@ -1,3 +1,4 @@
+import os
 import struct
 
 import numpy as np
@@ -164,7 +165,8 @@ def test_the_start_is_that_of_bext_checked_by_ixml(tmp_path, caplog, chunks, sec
         (lambda p: p.write_bytes(b"RIFF\0\0\0\0WAVEfmt \x04\0\0\0abcd"), "no samples: the chunk"),
         (lambda p: p.write_bytes(b"RIFF\0\0\0\0WAVEfmt \x04\0\0\0abcddata\0\0\0\0"), "its format has 4 bytes"),
         (lambda p: None, "x.wav: no such file"),
-        (lambda p: p.mkdir(), "x.wav: cannot be read"),
+        (lambda p: p.mkdir(), "x.wav: is a folder"),
+        (lambda p: os.mkfifo(p), "x.wav: is a pipe or device"),
     ],
 )
 def test_bad_recordings_are_named(tmp_path, make, message):

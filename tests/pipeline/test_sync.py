@@ -468,3 +468,20 @@ def test_ltc_that_was_set_while_it_recorded_is_refused(tmp_path, caplog):
     assert "was its clock set" in caplog.text
     soundfile.write(tmp_path / "x.wav", np.stack([0 * first, first], 1), 48_000)
     assert sync.audio_stream(tmp_path / "x.wav", "take 7", {"channel": 1, "ltc": 2})["step_frames"] == pytest.approx(0, abs=0.01)
+
+
+def test_a_time_reference_of_0_gives_way_to_whatever_tells_a_time(tmp_path, caplog):
+    """Editors write 0 that know no time; the same rule holds for iXML (test_audio.py) and for timecode.json."""
+    write_bwf(tmp_path / "x.wav", np.zeros(48_000), 48_000, 0.0)
+    found = sync.audio_stream(tmp_path / "x.wav", "take 7", {"start": "13:13:11:15"})
+    assert (found["start"], found["source"]) == (47_591.5, "start")
+    assert [record.getMessage() for record in caplog.records] == [
+        "take 7: TimeReference of x.wav is 0; start under audio in timecode.json says 47591.500 s, which is taken"
+    ]
+    caplog.clear()
+    for entry in ({"start": "00:00:00:00"}, {}):
+        found = sync.audio_stream(tmp_path / "x.wav", "take 7", entry)
+        assert (found["start"], found["source"]) == (0.0, "bext") and not caplog.text
+    write_bwf(tmp_path / "x.wav", np.zeros(48_000), 48_000, 1.0)
+    assert sync.audio_stream(tmp_path / "x.wav", "take 7", {"start": "13:13:11:15"})["start"] == 1.0
+    assert "bext 1.000 s, which is taken" in caplog.text

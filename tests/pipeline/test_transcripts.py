@@ -129,6 +129,29 @@ def test_starts_wait_for_sound_and_ends_for_silence():
     assert spoken_share(word("w", 1.4, 1.6), activity) == pytest.approx(0.5, abs=0.06) and spoken_share(word("w", 9, 10), activity) == 0
 
 
+@pytest.mark.parametrize("extra", [0, 1, 79, 80, 159])
+def test_a_file_may_end_within_a_word_and_within_10_ms(extra):
+    """Every step on words and samples takes a file of any length, and words that reach to its end or beyond it."""
+    audio = tone((0, 4, 1e-4), (1.0, 3.0, 0.1), seconds=3.0)[: 2 * RATE + 160 * 7 + extra]
+    seconds = len(audio) / RATE
+    for end in (seconds - 0.001, seconds, seconds + 0.009, seconds + 0.5):
+        words = [aligned(0.9, 1.2, 1.9), aligned(2.05, 2.06, end), aligned(seconds + 0.005, seconds + 0.2)]
+        activity = speech_activity(audio, audio[:-200], min_level_db=6.0)
+        found = clip_ends(snap_starts(trim(words, audio), audio), activity)
+        for entry in as_record(found, seconds)["words"]:
+            assert 0 <= entry["start"] < entry["end"] <= round(seconds, 3)
+        assert [spoken_share(word, activity) for word in words][2] == 0
+
+
+def test_a_word_that_the_end_of_the_file_cuts_ends_with_it(talk, tmp_path):
+    audio, rate = soundfile.read(talk[0])
+    speaks = np.flatnonzero(np.abs(audio) > 0.05)
+    for stop in (speaks[len(speaks) // 3], speaks[len(speaks) // 2] + 33, speaks[-1] - 700):
+        soundfile.write(tmp_path / "cut.wav", audio[:stop], rate, subtype="PCM_24")
+        (record,) = records([tmp_path / "cut.wav"], Transcripts())
+        assert record["words"] and all(entry["end"] <= stop / rate + 5e-4 for entry in record["words"] + record["phonemes"])
+
+
 def test_squeezed_words_are_not_there():
     assert squeezed(aligned(0, 0.03, 0.06, 0.1)) and not squeezed(aligned(0, 0.1, 0.2, 0.3))
     assert not squeezed(aligned(0, 0.03, 0.06)) and squeezed(aligned(0, 0.03, 0.06, score=-200.0))

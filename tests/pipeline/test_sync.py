@@ -138,7 +138,7 @@ def backwards(take):
         (lambda t: garbled(t, "wav"), ["actor 002", "20260101_002_001.wav"]),
         (lambda t: garbled(t, "wav", b""), ["actor 002", "20260101_002_001.wav"]),
         (lambda t: (t / "20260101_002_001.wav").unlink(), ["actor 002", "20260101_002_001.wav"]),
-        (no_bext, [TAKE, "actor 002", "20260101_002_001.wav has no timecode", "give its start under audio", "without_timecode"]),
+        (no_bext, [TAKE, "actor 002", "20260101_002_001.wav has no timecode", "give its start under audio", "--without-timecode"]),
         (truncated, ["20260101_002_001.mesh.h5: not a readable HDF5"]),
         (lambda t: garbled(t, "mesh.h5"), ["20260101_002_001.mesh.h5: not a readable HDF5"]),
         (backwards, ["20260101_002_001.mesh.h5, frame 7", "does not come after"]),

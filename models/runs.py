@@ -22,6 +22,7 @@ from models.face import FaceDenoiser
 from models.representation import Representation
 from pipeline import config
 from pipeline.errors import InputError
+from pipeline.ids import check_ids
 from pipeline.pose import Skeleton
 from pipeline.reading import read_json
 
@@ -123,11 +124,12 @@ def load(folder: Path, *, device: str = "cpu") -> Run:
     folder = Path(folder)
     if not (folder / "model.json").exists():
         raise InputError(f"{folder}: no model.json; train the model first (python -m models.train {folder.name} --out {folder} ...)")
-    description = read_json(folder / "model.json")
+    description = read_json(folder / "model.json", kind=dict)
     if description.get("format_version") != FORMAT_VERSION:
         raise InputError(
             f"{folder}/model.json: format version {description.get('format_version')}, this code reads {FORMAT_VERSION}; train the model again"
         )
+    check_ids(description["actors"], "actor", f"{folder}/model.json", fix="get it again from where it comes")
     model = description["model"]
     heard = {"audio": "mel"} if model == "face" else {}  # what a face heard before there was a choice
     options = section_of(model)(**heard | description["options"])

@@ -19,6 +19,7 @@ import numpy as np
 from pipeline.clock import FPS
 from pipeline.errors import InputError
 from pipeline.files import whole
+from pipeline.ids import check_id, check_ids
 from pipeline.pose import Skeleton
 
 FORMAT_VERSION = 1
@@ -58,10 +59,14 @@ class TakeSpan:
 TAKE_FIELDS = [field.name for field in fields(TakeSpan)]
 
 
-def _span(row: tuple) -> TakeSpan:
-    """A take from its row of the table `takes`."""
-    values: list[Any] = [value.decode() if isinstance(value, bytes) else int(value) for value in row]
-    return TakeSpan(*values)
+def _span(row: tuple, path: Path) -> TakeSpan:
+    """A take from its row of the table `takes` of a shard; InputError for ids that are none: they become names of files."""
+    values: list[Any] = [value.decode(errors="replace") if isinstance(value, bytes) else int(value) for value in row]
+    span = TakeSpan(*values)
+    fix = "it is no shard of ours: build it again (python -m pipeline.shards build)"
+    check_id(span.take, "take", path, fix=fix)
+    check_ids((span.actor_a, span.actor_b), "actor", f"{path}, take {span.take}", fix=fix)
+    return span
 
 
 def spans_json(spans: Sequence[tuple[str, int, int]]) -> str:
@@ -96,7 +101,7 @@ class Shard:
             raise InputError(f"{path}: no such file; check the path") from None
         except (OSError, KeyError) as error:
             raise InputError(f"{path}: no whole shard ({' '.join(str(error).split())}); build it again (python -m pipeline.shards build)") from None
-        self.takes = [_span(row.tolist()) for row in rows]
+        self.takes = [_span(row.tolist(), self.path) for row in rows]
         self.joint_names = [str(name) for name in self.attributes["joint_names"]]
         self.parents = np.asarray(self.attributes["parents"])
         self.arkit_names = [str(name) for name in self.attributes["arkit_names"]]

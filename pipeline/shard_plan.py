@@ -1,7 +1,25 @@
 """Which takes go into which shard: a frozen plan, so that a shard's content never moves once it exists.
 
-Standard library only: the Snakefile imports it while it is parsed.
+Light: the Snakefile imports it while it is parsed.
 """
+
+from pathlib import Path
+
+from pipeline.errors import InputError
+from pipeline.ids import check_ids
+from pipeline.reading import read_json
+
+
+def read_plan(path: Path) -> list[list[str]]:
+    """The takes of each shard that plan.json has frozen, none where there is no such file; InputError where it is no plan."""
+    if not Path(path).exists():
+        return []
+    fix = "restore it from a copy, or remove it and the shards beside it to plan them anew"
+    groups = read_json(path, kind=list, fix=fix)
+    if odd := next((i for i, group in enumerate(groups) if not isinstance(group, list)), None):
+        raise InputError(f"{path}: group {odd} is {str(groups[odd])!r:.60}, need a list of takes; {fix}")
+    check_ids([take for group in groups for take in group], "take", path, fix=fix)
+    return groups
 
 
 def extend(takes: list[str], frozen: list[list[str]], takes_per_shard: int) -> list[list[str]]:

@@ -26,9 +26,9 @@ from pipeline.clock import AUDIO_RATE, FPS, sample_of
 from pipeline.config import Shards
 from pipeline.errors import InputError
 from pipeline.files import read_tsv, sha256, whole, write_json
-from pipeline.reading import read_json
+from pipeline.ids import check_ids
 from pipeline.shard_file import ALIGNMENT, FORMAT_VERSION, STREAMS, TAKE_FIELDS, UNITS, text_frames
-from pipeline.shard_plan import extend
+from pipeline.shard_plan import extend, read_plan
 from pipeline.takes import Take, dataset_takes, read_takes
 
 
@@ -236,8 +236,7 @@ def run_plan(*, takes: list[str] | None, table: Path | None, out: Path, options:
     """Write the shard plan of named takes, or of those of a takes.tsv; groups of a plan that is already there stay."""
     if table:
         takes = [take.name for take in read_takes(table)]
-    frozen = read_json(out) if out.exists() else []
-    write_json(out, extend(takes or [], frozen, options.takes_per_shard))
+    write_json(out, extend(check_ids(takes or [], "take", "plan"), read_plan(out), options.takes_per_shard))
 
 
 def _command(name: str, section=None):

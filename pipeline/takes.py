@@ -12,7 +12,6 @@ import contextlib
 import datetime
 import difflib
 import json
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +21,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from pipeline.errors import InputError
 from pipeline.files import read_tsv
+from pipeline.ids import DATE, ID, IN_WORDS, NEED, is_id
 
-_ID, _DATE = "[A-Za-z0-9-]+", "[0-9]{4}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])"
 _EXCLUDE = "yes, no or empty: yes leaves the {} out"
-_PERFORMANCE = re.compile(r"^(\d{8})_([^_]+)_([^_]+)$")
 
 
 class Row(BaseModel):
@@ -43,12 +41,12 @@ class Row(BaseModel):
 class TakeRow(Row):
     """One row of takes.tsv: a take, its two actors and its scene."""
 
-    take: str = Field(pattern=f"^[0-9]{{8}}_{_ID}$", description="`<date>_<scenario>` of its row, once in the table")
-    date: str = Field(pattern=f"^{_DATE}$", description="a day of the calendar as YYYYMMDD: when the take was recorded")
-    scenario: str = Field(pattern=f"^{_ID}$", description="letters, digits and hyphens: the scene's id")
-    actor_a: str = Field(pattern=f"^{_ID}$", description="an id of actors.tsv: one actor")
+    take: str = Field(pattern=f"^[0-9]{{8}}_{ID}$", description="`<date>_<scenario>` of its row, once in the table")
+    date: str = Field(pattern=f"^{DATE}$", description="a day of the calendar as YYYYMMDD: when the take was recorded")
+    scenario: str = Field(pattern=f"^{ID}$", description=f"{IN_WORDS}: the scene's id")
+    actor_a: str = Field(pattern=f"^{ID}$", description="an id of actors.tsv: one actor")
     actor_b: str = Field(
-        pattern=f"^{_ID}$", description="an id of actors.tsv: the other actor; the order is free, everywhere else actors stand in id order"
+        pattern=f"^{ID}$", description="an id of actors.tsv: the other actor; the order is free, everywhere else actors stand in id order"
     )
     relationship: str = Field(description="text or empty: what the two are to each other, as in the paper's table 7 or your own")
     emotion: str = Field(description="text or empty: the scene's main emotion, as in the paper's table 6 or your own")
@@ -75,15 +73,15 @@ class TakeRow(Row):
 class ActorRow(Row):
     """One row of actors.tsv: an actor of the shoot."""
 
-    actor: str = Field(pattern=f"^{_ID}$", description="letters, digits and hyphens: the actor's id, once in the table")
+    actor: str = Field(pattern=f"^{ID}$", description=f"{IN_WORDS}: the actor's id, once in the table")
     gender: str = Field(description="text or empty: male or female as in the release, or your own word")
 
 
 class LipRow(Row):
     """One row of lip_acc.tsv: an actor alone reads a sentence."""
 
-    date: str = Field(pattern=f"^{_DATE}$", description="a day of the calendar as YYYYMMDD: when it was recorded")
-    actor: str = Field(pattern=f"^{_ID}$", description="an id of actors.tsv: who reads")
+    date: str = Field(pattern=f"^{DATE}$", description="a day of the calendar as YYYYMMDD: when it was recorded")
+    actor: str = Field(pattern=f"^{ID}$", description="an id of actors.tsv: who reads")
     # bounded, since lip_acc_sentences.txt has a line for every number up to the largest
     scenario: str = Field(
         pattern="^[1-9][0-9]{0,4}$", description="a whole number from 1 to 99999 without leading zeros: the sentence's line in lip_acc_sentences.txt"
@@ -134,26 +132,19 @@ def in_order(one: str, other: str) -> tuple[str, str]:
 
 def performance_actor(name: str) -> str | None:
     """Actor id in a name `<date>_<actor>_<scenario>`, None for any other name."""
-    match = _PERFORMANCE.match(name)
-    return match[2] if match else None
+    return name.split("_")[1] if is_performance(name) else None
 
 
 def is_performance(name: str) -> bool:
     """Whether a file of a dataset is named as a performance: `<date>_<actor>_<scenario>` with a day of the calendar and plain ids."""
-    if not re.fullmatch(f"{_DATE}_{_ID}_{_ID}", name):
-        return False
-    try:
-        datetime.datetime.strptime(name[:8], "%Y%m%d")
-    except ValueError:
-        return False
-    return True
+    return is_id(name, "performance")
 
 
 def actor_of(performance: str) -> str:
     """Actor id of a performance `<date>_<actor>_<scenario>`; InputError for any other name."""
     actor = performance_actor(performance)
     if actor is None:
-        raise InputError(f"performance {performance!r}: need <date>_<actor>_<scenario>, such as 20231119_001_051; correct it")
+        raise InputError(f"performance {performance!r}: need {NEED['performance']}; correct it")
     return actor
 
 
@@ -181,10 +172,10 @@ def _check_columns(path: Path, columns: list[str], needed: list[str]) -> None:
 def _problem(kind: type[Row], row: dict[str, str], column: str) -> str:
     """What a row has in a column and what it needs there."""
     if column == "take":
-        need = f"<date>_<scenario> of its row ({row['date']}_{row['scenario']}), date as YYYYMMDD, scenario of letters, digits and hyphens"
+        need = f"<date>_<scenario> of its row ({row['date']}_{row['scenario']}), date as YYYYMMDD, scenario of {IN_WORDS}"
         return f"take {row['take']!r}, need {need}"
     if column in ("actor_a", "actor_b"):
-        return f"actors {row['actor_a']!r} and {row['actor_b']!r}, need two different ids of letters, digits and hyphens in actor_a and actor_b"
+        return f"actors {row['actor_a']!r} and {row['actor_b']!r}, need two different ids of {IN_WORDS}, in actor_a and actor_b"
     return f"{column} is {row[column]!r}, need {(kind.model_fields[column].description or '').partition(':')[0]}"
 
 

@@ -467,8 +467,7 @@ class Study:
     @cached_property
     def shards(self) -> dict[str, list[str]]:
         """Takes of each shard, by shard name: what plan.json has frozen, and new shards for new takes."""
-        path = Path(self.root, "shards/plan.json")
-        frozen = read_json(path) if path.exists() else []
+        frozen = shard_plan.read_plan(Path(self.root, "shards/plan.json"))
         groups = shard_plan.plan(list(self.takes), frozen, self.config.shards.takes_per_shard)
         return {f"shard-{i:03d}": group for i, group in enumerate(groups) if group}
 

@@ -395,9 +395,10 @@ def test_build_needs_a_split_for_each_take(tiny, tmp_path, splits):
 
 def test_command_line_plan(tmp_path, capsys):
     out = tmp_path / "plan.json"
-    shards.main(["plan", "--takes", "b", "a", "c", "--takes-per-shard", "2", "--out", str(out)])
-    shards.main(["plan", "--takes", "0", "a", "--takes-per-shard", "2", "--out", str(out)])
-    assert json.loads(out.read_text()) == [["a", "b"], ["c"], ["0"]]
+    a, b, c, early = "20260102_a", "20260102_b", "20260102_c", "20260101_0"
+    shards.main(["plan", "--takes", b, a, c, "--takes-per-shard", "2", "--out", str(out)])
+    shards.main(["plan", "--takes", early, a, "--takes-per-shard", "2", "--out", str(out)])
+    assert json.loads(out.read_text()) == [[a, b], [c], [early]]
     rows = [
         dict.fromkeys(TAKE_COLUMNS, "") | {"take": f"20260101_{s}", "date": "20260101", "scenario": s, "actor_a": "1", "actor_b": "2"} for s in "21"
     ]

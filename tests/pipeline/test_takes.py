@@ -51,7 +51,7 @@ def test_actors_and_takes_are_in_order_and_excluded_ones_left_out(tmp_path):
         ({"take": "20260101_\xe9", "scenario": "\xe9"}, "row 2: take"),
         ({"actor_b": "002"}, "row 2: actors '002' and '002', need two different ids"),
         ({"actor_b": ""}, "row 2: actors '002' and ''"),
-        ({"actor_a": "0 2"}, "row 2: actors '0 2' and '001', need two different ids of letters, digits and hyphens"),
+        ({"actor_a": "0 2"}, "row 2: actors '0 2' and '001', need two different ids of 1 to 64 letters, digits and hyphens"),
         ({"actor_b": "003"}, "row 2: actor 003 is not in actors.tsv (column actor_b); add a row"),
         ({"exclude": "maybe"}, "row 2: exclude is 'maybe', need yes, no or empty; correct the row"),
         ({"exclude": "Yes"}, "row 2: exclude is 'Yes'"),
@@ -61,7 +61,7 @@ def test_actors_and_takes_are_in_order_and_excluded_ones_left_out(tmp_path):
         ({"take": "20261301_001", "date": "20261301"}, "row 2: date is '20261301'"),
         ({"date": "2026-01-01"}, "row 2: date is '2026-01-01'"),
         ({"date": "٢٠٢٦٠١٠١"}, "row 2: date is"),
-        ({"scenario": "0_1"}, "row 2: scenario is '0_1', need letters, digits and hyphens; correct the row"),
+        ({"scenario": "0_1"}, "row 2: scenario is '0_1', need 1 to 64 letters, digits and hyphens, not a hyphen first; correct the row"),
         ({"scenario": ""}, "row 2: scenario is ''"),
         ({"exclude": "yes"}, "no take is left"),
     ],
@@ -136,7 +136,8 @@ def test_bad_actors_are_named(tmp_path, actor):
     write_tsv(tmp_path / "actors.tsv", ACTOR_COLUMNS, [{"actor": "001", "gender": "male"}, {"actor": actor, "gender": "female"}])
     with pytest.raises(InputError) as error:
         read_actors(tmp_path / "actors.tsv")
-    assert str(error.value) == f"{tmp_path / 'actors.tsv'}, row 3: actor is {actor!r}, need letters, digits and hyphens; correct the row"
+    need = "need 1 to 64 letters, digits and hyphens, not a hyphen first; correct the row"
+    assert str(error.value) == f"{tmp_path / 'actors.tsv'}, row 3: actor is {actor!r}, {need}"
 
 
 LIP_ROW = {"date": "20260101", "actor": "003", "scenario": "7", "sentence": "She had your dark suit.", "exclude": "", "reason": ""}

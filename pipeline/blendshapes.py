@@ -22,8 +22,9 @@ from pipeline import arkit, clock, config, faces, rotations, stabilise, stage
 from pipeline.blendshape_fit import BlendshapeFit, Fitted, smooth
 from pipeline.clock_model import take_seconds
 from pipeline.errors import InputError
-from pipeline.files import whole, write_json
+from pipeline.files import whole
 from pipeline.rig_file import REGIONS, Rig, load_rig, regions, used_vertices
+from pipeline.run_report import write_report
 from pipeline.stabilise import Pose
 from pipeline.sync_file import read_sync, stream_of
 from pipeline.takes import actor_of
@@ -254,7 +255,7 @@ def run(
     if out_pose:
         _write(out_pose, poses)
     log.info("%s: %s", performance, {key: value for key, value in report.items() if key not in ("worst", "extreme")})
-    write_json(out_report, report)
+    write_report(out_report, report)
 
 
 def _peaks(values: np.ndarray, seconds: np.ndarray) -> list[int]:

@@ -16,9 +16,9 @@ import numpy as np
 from pipeline import body_quality, clock, config, rotations, stage
 from pipeline.bvh import Motion, first_frame_is_reference, save_bvh
 from pipeline.errors import InputError
-from pipeline.files import write_json
 from pipeline.joint_map import load_body, missing_joints
 from pipeline.joints import RELEASE_JOINTS, SIDES
+from pipeline.run_report import write_report
 from pipeline.skeleton import keep_joints
 from pipeline.sync_file import read_sync, stream_of
 from pipeline.takes import actor_of
@@ -137,7 +137,7 @@ def run(*, bvh: Path, sync: Path, performance: str, out: Path, out_report: Path,
     for reason in quality["reasons"]:
         log.warning("%s: %s", where, reason)
     report = {"performance": performance, "frames": motion.num_frames, "joints": len(motion.names), "nan_rows_interpolated": mended}
-    write_json(out_report, report | {"reference_pose_replaced": reference, "missing_joints": missing, "quality": quality})
+    write_report(out_report, report | {"reference_pose_replaced": reference, "missing_joints": missing, "quality": quality})
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -9,7 +9,7 @@ overlap and turns are found in the dataset's own WAVs (pipeline.voice_quality), 
 (other lengths, NaN, another number of weights) are errors.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +36,8 @@ MAX_LEAK_DB = -15.0
 """Level of the other voice that may be left in a voice, against that of its owner: what the mask leaves of -8 dB of crosstalk is below."""
 SILENT_DB = -60.0
 RATE_TOLERANCE = 1e-3
+WARNING_PARTS = ("sync", "body", "fit", "separation", "release_in")
+"""Stages whose reports tell the warnings of their run."""
 
 
 def measure(bvh: Path, face: Path, wav: Path) -> dict:
@@ -137,6 +139,16 @@ def part_reasons(parts: dict[str, dict[str, dict]], num_frames: int) -> Iterator
             yield f"{name}: the other actor is heard in the voice, {-leak:.0f} dB below the own voice of that actor"
 
 
+def warnings_of(parts: dict[str, dict[str, dict]], said: Iterable[str]) -> Iterator[str]:
+    """Warnings of the stages whose streams these are, but for those that a reason `said` already."""
+    said = list(said)
+    for kind in WARNING_PARTS:
+        for name, report in parts.get(kind, {}).items():
+            for text in report.get("warnings", []):
+                if not any(text.endswith(reason.partition(": ")[2]) for reason in said):
+                    yield text if name in text else f"{name}: {text}"
+
+
 def read_parts(paths: list[Path]) -> dict[str, dict[str, dict]]:
     """Reports by stage and name; a report's stage is the name of its folder."""
     parts: dict[str, dict[str, dict]] = {}
@@ -162,6 +174,7 @@ def run(*, bvh: list[Path], face: list[Path], wav: list[Path], parts: list[Path]
     for measures, own in zip(found.values(), spoken, strict=True):
         measures |= own
     reasons = [reason for name, measures in found.items() for reason in own_reasons(name, measures)] + list(part_reasons(reports, frames[0]))
+    reasons += warnings_of(reports, reasons)
     verdict = "check" if reasons else "good"
     write_json(out, {"take": out.stem, "verdict": verdict, "reasons": reasons, "performances": found, "talk": talk, "parts": reports})
 

@@ -18,8 +18,9 @@ from pipeline.clock import FPS, sample_of
 from pipeline.config import ReleaseIn
 from pipeline.errors import InputError
 from pipeline.features import read_wav
-from pipeline.files import give_name, whole, write_json
+from pipeline.files import give_name, whole
 from pipeline.release_streams import body_frames, cut_frames, decimation, read_face, wav_frames
+from pipeline.run_report import write_report
 from pipeline.skeleton import keep_joints
 
 log = logging.getLogger("interact")
@@ -121,7 +122,7 @@ def run(
         log.warning("%s: trimmed to %d frames: %s", bvh[0].stem, num_frames, ", ".join(f"{key} by {n}" for key, n in own.items() if n))
     made = face[0].parent.name == "face_ict"
     value = {"performance": bvh[0].stem, "frames": num_frames, "decimated_by": steps[0], "trimmed_frames": own, "face_from_ict": made}
-    write_json(out_report, value)
+    write_report(out_report, value)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -23,7 +23,8 @@ import numpy as np
 from pipeline import audio, config, stage, voice_quality
 from pipeline.clock import AUDIO_RATE
 from pipeline.errors import InputError
-from pipeline.files import whole, write_json
+from pipeline.files import whole
+from pipeline.run_report import write_report
 from pipeline.separation_ilrma import separate_ilrma
 from pipeline.separation_mask import separate_mask
 from pipeline.sync_file import read_sync
@@ -165,7 +166,7 @@ def run(
         if len(actors) == 2:
             told = ["unknown" if (value := found[k][f"sir_{when}_db"]) is None else f"{value:.1f} dB" for when in ("before", "after")]
             log.info("%s: the owner is %s louder than the other in the microphone, %s in the voice", name, *told)
-        write_json(report, {"performance": name, "method": method, "samples": num_samples, **found[k]})
+        write_report(report, {"performance": name, "method": method, "samples": num_samples, **found[k]})
 
 
 def main(argv: list[str] | None = None) -> None:

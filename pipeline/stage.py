@@ -9,7 +9,6 @@ Messages name an option by its key of the config, `body.joint_map`. `execute` sa
 """
 
 import argparse
-import contextlib
 import json
 import logging
 import os
@@ -27,6 +26,7 @@ from pydantic import BaseModel, ValidationError
 
 from pipeline.errors import FAILED, InputError
 from pipeline.reading import line_of
+from pipeline.run_report import warnings_kept
 
 log = logging.getLogger("interact")
 
@@ -160,7 +160,8 @@ def execute(arguments: argparse.ArgumentParser, run: Callable, argv: list[str] |
             values["options"] = options_of(section, "_option_")
         for other in shared:
             values[_name_of(other)] = options_of(other, f"_shared_{_name_of(other)}_")
-        run(**values)
+        with warnings_kept():
+            run(**values)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
@@ -206,29 +207,6 @@ def _is_file(stream: typing.TextIO) -> bool:
 def _report(line: str) -> int:
     print(f"error: {line}", file=sys.stderr)
     return 2
-
-
-class _Kept(logging.Handler):
-    """Keeps the text of warnings."""
-
-    def __init__(self, kept: list[str]):
-        super().__init__(logging.WARNING)
-        self.kept = kept
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.kept.append(" ".join(record.getMessage().split()))
-
-
-@contextlib.contextmanager
-def warnings_kept() -> Iterator[list[str]]:
-    """The list into which every warning goes that is logged inside the `with`, in order, for a stage's report."""
-    kept: list[str] = []
-    handler = _Kept(kept)
-    log.addHandler(handler)
-    try:
-        yield kept
-    finally:
-        log.removeHandler(handler)
 
 
 def progress(items: Iterable, *, label: str, total: int | None = None) -> Iterator:

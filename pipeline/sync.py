@@ -23,9 +23,10 @@ import numpy as np
 from pipeline import audio, bvh, config, faces, ltc, stage
 from pipeline.clock_model import STANDARD_RATES, fit_clock, largest_step
 from pipeline.errors import InputError
-from pipeline.files import need_file, sha256, write_json
+from pipeline.files import need_file, sha256
 from pipeline.reading import read_json
 from pipeline.report_figure import need_png
+from pipeline.run_report import write_report
 from pipeline.sync_file import KINDS, kinds_of
 from pipeline.timecode import DAY, day_seconds, label_day, near, parse_timecode
 
@@ -485,7 +486,7 @@ def run(
     log.info("%s window starts at %.4f s, %d frames", take, start, num_frames)
     if out_picture:
         draw(out_picture, result)
-    write_json(out, result)
+    write_report(out, result)
 
 
 def main(argv: list[str] | None = None) -> None:

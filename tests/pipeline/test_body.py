@@ -130,10 +130,11 @@ def test_command_line_mends_what_is_short_and_says_so(work, caplog):
     with caplog.at_level("WARNING"):
         body.main([str(a) for a in arguments])
     found = read_json(report)
-    quality = found.pop("quality")
+    quality, warned = found.pop("quality"), found.pop("warnings")
     frames = load_bvh(out, unit="cm").num_frames
     assert found.pop("missing_joints") == [name for name in RELEASE_JOINTS if name not in BONES]
     assert found == {"performance": NAME, "frames": frames, "joints": 16, "nan_rows_interpolated": 6, "reference_pose_replaced": False}
+    assert warned == [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     nan = [fault for fault in quality["faults"] if fault["kind"] == "nan"]
     assert quality["counts"]["nan"] == 1 and (nan[0]["first"], nan[0]["stop"], nan[0]["seconds"]) == (200, 206, 0.05)
     assert "actor 001" in caplog.text and "6 rows with NaN were interpolated" in caplog.text

@@ -46,6 +46,21 @@ def test_a_clean_take_is_good(take, tmp_path):
     assert found["performances"][NAMES[1]]["frames"] == 60 and found["parts"]["fit"][NAMES[0]]["residual_rms_cm"] == 0.01
 
 
+def test_warnings_of_the_stages_are_named_once(take, tmp_path):
+    take["parts"] = [
+        report(tmp_path, "sync", "20260101_001", frames=60, warnings=["001: x.wav was cut off"]),
+        report(tmp_path, "body", NAMES[0], nan_rows_interpolated=9, warnings=[f"{NAMES[0]}: 9 body frames with NaN were interpolated"]),
+        report(tmp_path, "release_in", NAMES[1], warnings=["trimmed to 60 frames: face by 1"]),
+    ]
+    found = result(take)
+    assert found["verdict"] == "check"
+    assert found["reasons"] == [
+        f"{NAMES[0]}: 9 body frames with NaN were interpolated",
+        "20260101_001: 001: x.wav was cut off",
+        f"{NAMES[1]}: trimmed to 60 frames: face by 1",
+    ]
+
+
 @pytest.mark.parametrize(
     "kind, values, reason",
     [

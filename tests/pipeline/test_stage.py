@@ -175,15 +175,6 @@ def test_the_traceback_of_a_fault_lies_where_the_line_says():
     place.unlink()
 
 
-def test_warnings_are_kept_for_reports():
-    log = logging.getLogger("interact")
-    with stage.warnings_kept() as kept:
-        log.warning("take %s:\n late", "1")
-        log.info("no warning")
-    log.warning("later")
-    assert kept == ["take 1: late"]
-
-
 def test_help_shows_flags_defaults_and_percent_signs(capsys):
     with pytest.raises(SystemExit) as stop:
         call("--help")

@@ -7,8 +7,10 @@ radians, face (N, 2, 51), mel (N, 2, M), action (N, 2), facing (N, 2), text_inde
 audio (S, 2), the table `takes`, and `skeletons/{performance}`. docs/shards.md describes each field.
 """
 
+import contextlib
 import json
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -16,11 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.clock import FPS
+from pipeline import arkit, hdf5_layout
+from pipeline.array_files import open_hdf5
+from pipeline.clock import AUDIO_RATE, FPS, sample_of
 from pipeline.errors import InputError
 from pipeline.files import whole
 from pipeline.ids import check_id, check_ids
 from pipeline.pose import Skeleton
+from pipeline.reading import reading
 
 FORMAT_VERSION = 1
 STREAMS = {"body": "f4", "root": "f4", "face": "f4", "mel": "f4", "action": "u1", "facing": "u1", "text_index": "i4"}
@@ -32,6 +37,8 @@ UNITS = {
 SIDECAR_VERSION = 1
 ALIGNMENT = 64
 """Datasets begin at multiples of this many bytes, so that they can be memory-mapped."""
+_BUILD = "build it again (python -m pipeline.shards build)"
+_SPEAK = "write it again (python -m pipeline.speech)"
 
 
 @dataclass(frozen=True)
@@ -59,19 +66,66 @@ class TakeSpan:
 TAKE_FIELDS = [field.name for field in fields(TakeSpan)]
 
 
-def _span(row: tuple, path: Path) -> TakeSpan:
-    """A take from its row of the table `takes` of a shard; InputError for ids that are none: they become names of files."""
-    values: list[Any] = [value.decode(errors="replace") if isinstance(value, bytes) else int(value) for value in row]
-    span = TakeSpan(*values)
-    fix = "it is no shard of ours: build it again (python -m pipeline.shards build)"
-    check_id(span.take, "take", path, fix=fix)
-    check_ids((span.actor_a, span.actor_b), "actor", f"{path}, take {span.take}", fix=fix)
-    return span
-
-
 def spans_json(spans: Sequence[tuple[str, int, int]]) -> str:
     """Takes with their first frame and the frame after their last, as a sidecar keeps them to know its shard by."""
     return json.dumps([list(span) for span in spans])
+
+
+def _shape_of(joints: int) -> dict[str, tuple[int | None, ...]]:
+    """Shape of a row of each stream, None where a shard says it itself."""
+    labels: dict[str, tuple[int | None, ...]] = {name: (2,) for name in ("action", "facing", "text_index", "audio")}
+    return {"body": (2, 3 * joints), "root": (2, 4), "face": (2, len(arkit.NAMES)), "mel": (2, None), "text": (None,)} | labels
+
+
+def _check_attributes(given: dict[str, Any], path: Path) -> None:
+    """InputError for another format version, ValueError for root attributes that are not those of a shard."""
+    version = given.get("format_version")
+    if version is None or hdf5_layout.whole_number(version, "format_version") != FORMAT_VERSION:
+        raise InputError(f"{path}: format version {version!s:.20}, this code reads {FORMAT_VERSION}; {_BUILD}")
+    for name in ("joint_names", "parents", "arkit_names", "fps", "source_sha256"):
+        if name not in given:
+            raise ValueError(f"no attribute {name}")
+    joints, parents = hdf5_layout.texts(given["joint_names"], "joint_names"), np.asarray(given["parents"])
+    if len(set(joints)) < len(joints):
+        raise ValueError("a name stands twice in joint_names")
+    if parents.shape != (len(joints),) or parents.dtype.kind not in "iu" or not all(-1 <= parent < i for i, parent in enumerate(parents.tolist())):
+        raise ValueError(f"parents are {parents.tolist()!s:.60}, need a joint before it for each of {len(joints)}, -1 for none")
+    if hdf5_layout.texts(given["arkit_names"], "arkit_names") != list(arkit.NAMES):
+        raise ValueError("arkit_names are not the 51 names of ARKit in their order")
+    for name, need in (("fps", FPS), ("audio_rate", AUDIO_RATE)):
+        if not np.array_equal(np.reshape(given.get(name, need), -1), [need]):
+            raise ValueError(f"{name} is {given[name]!s:.40}, need {need}")
+    for name in ("source_sha256", "text_model", "text_model_sha256", "feature_names", "units", "package_version"):
+        if name in given:
+            hdf5_layout.texts(given[name], name)
+
+
+def span_faults(takes: Sequence[TakeSpan], rows: dict[str, int]) -> list[str]:
+    """Faults of a table of takes: names, gaps, overlaps, wrong sample counts, unknown splits, streams of another length.
+
+    rows: the rows that each of STREAMS and audio has.
+    """
+    faults, frame, sample = [], 0, 0
+    for span in takes:
+        try:
+            check_ids([span.actor_a, span.actor_b], "actor", f"take {check_id(span.take, 'take', 'table of takes')}")
+        except InputError as error:
+            faults.append(str(error))
+        length = span.stop_frame - span.start_frame
+        if span.start_frame != frame or length <= 0:
+            faults.append(f"take {span.take}: frames {span.start_frame}:{span.stop_frame}, need them to begin at {frame} and not be empty")
+        if span.start_sample != sample or span.stop_sample - span.start_sample != sample_of(length):
+            need = f"{sample}:{sample + sample_of(length)}"
+            faults.append(f"take {span.take}: samples {span.start_sample}:{span.stop_sample}, need {need} for {length} frames")
+        if not span.actor_a < span.actor_b:
+            faults.append(f"take {span.take}: actors {span.actor_a} {span.actor_b} are in the wrong order, need them by id")
+        if span.split not in ("train", "test"):
+            faults.append(f"take {span.take}: split is {span.split!r}, need train or test")
+        frame, sample = span.stop_frame, span.stop_sample
+    names = [span.take for span in takes]
+    faults += [f"take {name} stands twice" for name in sorted({name for name in names if names.count(name) > 1})]
+    needed = dict.fromkeys(STREAMS, frame) | {"audio": sample}
+    return faults + [f"{name} has {rows[name]} rows, the takes need {need}" for name, need in needed.items() if rows[name] != need]
 
 
 class Shard:
@@ -81,99 +135,120 @@ class Shard:
     can be pickled: it travels as its path. A sidecar that is attached brings a further dataset, which is read the same way.
 
     path; takes: list of TakeSpan; joint_names; parents (J,); arkit_names; fps; attributes: root attributes by name.
-    Raises InputError for a file that is no shard, is cut short or has another format version.
+    Raises InputError for a file that is not in every point that can be seen without its values what docs/shards.md describes: format
+    version, attributes, table of takes, and of each stream type, shape, layout and place. The values are `validate`'s to check.
     """
 
     def __init__(self, path: Path):
-        import h5py
-
         self.path = Path(path)
-        try:
-            with h5py.File(self.path, "r") as f:
-                self.attributes = dict(f.attrs)
-                version = self.attributes.get("format_version")
-                if version != FORMAT_VERSION:
-                    raise InputError(
-                        f"{path}: format version {version}, this code reads {FORMAT_VERSION}; build it again (python -m pipeline.shards build)"
-                    )
-                rows = f["takes"][()]
-        except FileNotFoundError:
-            raise InputError(f"{path}: no such file; check the path") from None
-        except (OSError, KeyError) as error:
-            raise InputError(f"{path}: no whole shard ({' '.join(str(error).split())}); build it again (python -m pipeline.shards build)") from None
-        self.takes = [_span(row.tolist(), self.path) for row in rows]
-        self.joint_names = [str(name) for name in self.attributes["joint_names"]]
+        with open_hdf5(self.path, need="shard", fix=_BUILD) as f, reading(self.path, "shard", fix=_BUILD):
+            self.attributes = hdf5_layout.attributes(f)
+            _check_attributes(self.attributes, self.path)
+            self.joint_names = hdf5_layout.texts(self.attributes["joint_names"], "joint_names")
+            size, rows = self.path.stat().st_size, _shape_of(len(self.joint_names))
+            if f.userblock_size:
+                raise ValueError(f"it begins after {f.userblock_size} other bytes")
+            columns = {field.name: field.type for field in fields(TakeSpan)}
+            self.takes = [TakeSpan(*row) for row in hdf5_layout.table(f, "takes", columns)]
+            self._stored = {name: hdf5_layout.stored(f, name, STREAMS.get(name, "f4"), row, file_bytes=size) for name, row in rows.items()}
+            if found := span_faults(self.takes, {name: place.shape[0] for name, place in self._stored.items()}):
+                raise ValueError("; ".join(found[:3]) + (f"; and {len(found) - 3} more faults" if len(found) > 3 else ""))
         self.parents = np.asarray(self.attributes["parents"])
-        self.arkit_names = [str(name) for name in self.attributes["arkit_names"]]
-        self.fps = float(self.attributes["fps"])
+        self.arkit_names = list(arkit.NAMES)
+        self.fps = float(FPS)
         self._sidecars: dict[str, Path] = {}
         self._files: dict[Path, Any] = {}
         self._process: int | None = None
+        self._open_files = contextlib.ExitStack()
         self._maps: dict[str, np.ndarray] = {}
 
     def __reduce__(self):
         return _with_sidecars, (self.path, list(self._sidecars.values()))
 
     def _open(self, path: Path | None = None):
-        import h5py
-
         if self._process != os.getpid():  # a handle does not survive a fork
-            self._files, self._process = {}, os.getpid()
+            self._files, self._process, self._open_files = {}, os.getpid(), contextlib.ExitStack()
         path = path or self.path
         if path not in self._files:
-            self._files[path] = h5py.File(path, "r")
+            self._files[path] = self._open_files.enter_context(open_hdf5(path, need="shard", fix=_BUILD))
         return self._files[path]
 
     def attach(self, path: Path) -> str:
         """Add the dataset of a sidecar (pipeline.sidecars) and give its name; InputError where it is none, or another shard's."""
         path = Path(path)
-        try:
-            f = self._open(path)
-            version, takes, names = f.attrs.get("sidecar_version"), f.attrs.get("takes"), list(f)
-        except OSError as error:
-            said = " ".join(str(error).split())
-            raise InputError(f"{path}: no whole sidecar ({said}); write it (python -m pipeline.speech)") from None
-        if version != SIDECAR_VERSION or len(names) != 1:
-            raise InputError(f"{path}: sidecar version {version}, this code reads {SIDECAR_VERSION}; write it again (python -m pipeline.speech)")
-        if takes != spans_json([(span.take, span.start_frame, span.stop_frame) for span in self.takes]):
-            raise InputError(f"{path}: its takes are not those of {self.path}; write it again (python -m pipeline.speech)")
-        self._sidecars[names[0]] = path
-        self._maps.pop(names[0], None)
-        return names[0]
+        with open_hdf5(path, need="sidecar", fix=_SPEAK) as f, reading(path, "sidecar", fix=_SPEAK):
+            given, names = hdf5_layout.attributes(f), list(f)
+            version = given.get("sidecar_version")
+            if version is None or hdf5_layout.whole_number(version, "sidecar_version") != SIDECAR_VERSION or len(names) != 1:
+                raise InputError(
+                    f"{path}: sidecar version {version!s:.20}, this code reads {SIDECAR_VERSION}; write it again (python -m pipeline.speech)"
+                )
+            if given.get("takes") != spans_json([(span.take, span.start_frame, span.stop_frame) for span in self.takes]):
+                raise InputError(f"{path}: its takes are not those of {self.path}; {_SPEAK}")
+            if (name := names[0]) in self._stored and name not in self._sidecars or not name.isidentifier():
+                raise ValueError(f"its stream is called {name!r:.60}, need a name that the shard does not have")
+            place = hdf5_layout.stored(f, name, "f2", (2, None), file_bytes=path.stat().st_size)
+            if place.shape[0] != self.takes[-1].stop_frame:
+                raise ValueError(f"{name} has {place.shape[0]} rows, the takes need {self.takes[-1].stop_frame}")
+            if hdf5_layout.whole_number(given.get("width", 0), "width") != place.shape[2]:
+                raise ValueError(f"width is {given.get('width')}, {name} has {place.shape[2]}")
+        self._sidecars[name], self._stored[name] = path, place
+        self._maps.pop(name, None)
+        return name
 
     def sidecar_attributes(self, name: str) -> dict[str, Any]:
         """What an attached sidecar says of its encoder, as plain values."""
-        attributes = self._open(self._sidecars[name]).attrs
-        return {
-            key: value.item() if hasattr(value, "item") else value for key, value in attributes.items() if key not in ("sidecar_version", "takes")
-        }
+        path = self._sidecars[name]
+        with reading(path, "sidecar", fix=_SPEAK):
+            given = hdf5_layout.attributes(self._open(path))
+        return {key: value.item() if hasattr(value, "item") else value for key, value in given.items() if key not in ("sidecar_version", "takes")}
+
+    def stream(self, name: str) -> hdf5_layout.Stored:
+        """Type and shape of a stream; InputError names those that there are."""
+        if name not in self._stored:
+            raise InputError(f"{self.path}: no stream {name!r:.60}; it has {', '.join(self._stored)}")
+        return self._stored[name]
 
     def __getitem__(self, name: str):
         if name in self._maps:
             return self._maps[name]
-        path = self._sidecars.get(name, self.path)
+        place, path = self.stream(name), self._sidecars.get(name, self.path)
+        if place.offset is not None:
+            # mode c: the file is only read, what is written to the array stays in this process; torch takes no read-only memory.
+            # A plain array, since memmap's own slices cost more than small ones of the data
+            with reading(path, "shard", fix=_BUILD):
+                self._maps[name] = np.asarray(np.memmap(path, place.dtype, "c", place.offset, place.shape))
+            return self._maps[name]
         dataset = self._open(path)[name]
-        if dataset.size == 0:
-            return dataset[()]
-        offset = dataset.id.get_offset()
-        if dataset.chunks is not None or offset is None:
-            return dataset
-        # mode c: the file is only read, what is written to the array stays in this process; torch takes no read-only memory.
-        # A plain array, since memmap's own slices cost more than small ones of the data
-        self._maps[name] = np.asarray(np.memmap(path, dataset.dtype, "c", offset, dataset.shape))
-        return self._maps[name]
+        if (dataset.dtype, dataset.shape) != (place.dtype, place.shape):
+            raise InputError(f"{path}: {name} has changed since it was opened; open it again")
+        return dataset if dataset.size else dataset[()]
 
     @property
     def sources(self) -> dict[str, str]:
-        """SHA-256 of every file that the shard was built from, by name: `<half>/<path within it>`, half dataset, annotations or features."""
-        return {row["file"].decode(): row["sha256"].decode() for row in self._open()["sources"][()]}
+        """SHA-256 of every file that the shard was built from, by name: `<half>/<path within it>`, half dataset, annotations or features.
+
+        InputError where it lists none or something else.
+        """
+        with reading(self.path, "shard", fix=_BUILD):
+            rows = hdf5_layout.table(self._open(), "sources", {"file": str, "sha256": str})
+            if odd := next((digest for _, digest in rows if not re.fullmatch("[0-9a-f]{64}", digest)), None):
+                raise ValueError(f"sources: sha256 is {odd!r:.80}, need 64 hexadecimal digits")
+            return {hdf5_layout.relative_path(name, "a file of sources"): digest for name, digest in rows}
 
     def skeleton(self, performance: str) -> Skeleton:
-        """The skeleton of a performance, on the shard's joints."""
-        group = self._open()[f"skeletons/{performance}"]
-        ends = group["ends_cm"][()]
+        """The skeleton of a performance, on the shard's joints; InputError where the shard has none that fits."""
+        count = len(self.joint_names)
+        with reading(self.path, f"shard, skeleton of {performance}", fix=_BUILD):
+            group = hdf5_layout.hard_link(hdf5_layout.hard_link(self._open(), "skeletons"), performance)
+            offsets, ends = (hdf5_layout.numbers(group, name, (count, 3)) for name in ("offsets_cm", "ends_cm"))
+            orders = hdf5_layout.texts(hdf5_layout.attributes(group).get("orders"), "orders")
+            if len(orders) != count or not all(sorted(order) == ["x", "y", "z"] for order in orders):
+                raise ValueError(f"orders are {orders!s:.60}, need one of x, y and z for each of {count} joints")
+            if not np.isfinite(offsets).all():
+                raise ValueError("offsets_cm has values that are not finite")
         tips = {int(j): ends[j] for j in np.flatnonzero(np.isfinite(ends).all(1))}
-        return Skeleton(self.joint_names, self.parents, group["offsets_cm"][()], tips, [str(order) for order in group.attrs["orders"]])
+        return Skeleton(self.joint_names, self.parents, offsets, tips, orders)
 
     def find(self, take: str) -> TakeSpan:
         """The row of a take; InputError names the takes that there are."""

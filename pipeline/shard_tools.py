@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import arkit
+from pipeline.array_files import open_hdf5, read_npy
 from pipeline.bvh import save_bvh
 from pipeline.clock import AUDIO_RATE, FPS, sample_of
 from pipeline.errors import InputError
 from pipeline.files import sha256, whole
 from pipeline.pose import decode
-from pipeline.reading import read_json
+from pipeline.reading import inside, read_json, reading
 from pipeline.shard_file import STREAMS, Shard, TakeSpan, shard_paths
 from pipeline.shard_index import read_index, statistics
 from pipeline.takes import dataset_takes
@@ -28,7 +28,7 @@ def inspect(*, file: Path, take: str | None, plot: Path | None) -> None:
     import h5py
 
     shard = Shard(file)
-    with h5py.File(file) as f:
+    with open_hdf5(file, need="shard") as f:
         for name, item in f.items():
             if isinstance(item, h5py.Dataset):
                 stored = f"{item.compression} in chunks {item.chunks}" if item.chunks else "uncompressed"
@@ -78,39 +78,12 @@ def _plot(shard: Shard, span: TakeSpan, path: Path) -> None:
         figure.savefig(temporary, dpi=100, metadata={"Software": None})
 
 
-def _span_faults(shard: Shard) -> list[str]:
-    """Faults of the take table: gaps, overlaps, wrong sample counts, unknown splits."""
-    faults, frame, sample = [], 0, 0
-    for span in shard.takes:
-        length = span.stop_frame - span.start_frame
-        if span.start_frame != frame or length <= 0:
-            faults.append(f"take {span.take}: frames {span.start_frame}:{span.stop_frame}, need them to begin at {frame} and not be empty")
-        if span.start_sample != sample or span.stop_sample - span.start_sample != sample_of(length):
-            need = f"{sample}:{sample + sample_of(length)}"
-            faults.append(f"take {span.take}: samples {span.start_sample}:{span.stop_sample}, need {need} for {length} frames")
-        if not span.actor_a < span.actor_b:
-            faults.append(f"take {span.take}: actors {span.actor_a} {span.actor_b} are in the wrong order, need them by id")
-        if span.split not in ("train", "test"):
-            faults.append(f"take {span.take}: split is {span.split!r}, need train or test")
-        frame, sample = span.stop_frame, span.stop_sample
-    for name, rows in dict.fromkeys(STREAMS, frame).items() | {("audio", sample)}:
-        if shard[name].shape[0] != rows:
-            faults.append(f"{name} has {shard[name].shape[0]} rows, the takes need {rows}")
-    return sorted(faults)
-
-
 def _value_faults(shard: Shard) -> list[str]:
-    """Faults of the arrays: wrong widths or types, values that are not finite or out of range; read in blocks."""
-    faults, joints = [], len(shard.joint_names)
-    labels = dict.fromkeys(("action", "facing", "text_index", "audio"), (2,))
-    widths = {"body": (2, 3 * joints), "root": (2, 4), "face": (2, len(arkit.NAMES))} | labels
-    ranges = {"action": (0, 2), "facing": (0, 1), "text_index": (-1, shard["text"].shape[0] - 1)}
+    """Faults of the arrays: values that are not finite or out of range, read in blocks, and skeletons that lack or do not fit."""
+    faults = []
+    ranges = {"action": (0, 2), "facing": (0, 1), "text_index": (-1, shard.stream("text").shape[0] - 1)}
     for name in [*STREAMS, "text", "audio"]:
         data = shard[name]
-        if name in widths and data.shape[1:] != widths[name]:
-            faults.append(f"{name} has shape {data.shape}, need rows of {widths[name]}")
-        if data.dtype != np.dtype(STREAMS.get(name, "f4")):
-            faults.append(f"{name} has type {data.dtype}, need {np.dtype(STREAMS.get(name, 'f4'))}")
         wrong = []
         for i in range(0, data.shape[0], BLOCK_FRAMES):
             block = data[i : i + BLOCK_FRAMES]
@@ -122,11 +95,9 @@ def _value_faults(shard: Shard) -> list[str]:
     for span in shard.takes:
         for performance in span.performances:
             try:
-                found = shard.skeleton(performance).offsets_cm.shape
-            except KeyError:
-                found = None
-            if found != (joints, 3):
-                faults.append(f"take {span.take}: skeleton of {performance} has offsets {found}, need {(joints, 3)}")
+                shard.skeleton(performance)
+            except InputError as error:
+                faults.append(f"take {span.take}: {error}")
     return faults
 
 
@@ -153,15 +124,15 @@ def _source_faults(shard: Shard, halves: dict[str, Path]) -> list[str]:
     """
     try:
         listed = shard.sources
-    except KeyError:
-        return ["it does not list its sources; build it again"]
+    except InputError as error:
+        return [f"it does not list its sources: {error}"]
     faults, changed = [], set()
     for name, digest in listed.items():
         half, _, rest = name.partition("/")
         if half not in halves:
             continue
         path = halves[half] / rest
-        if not path.exists():
+        if not path.is_file():
             faults.append(f"source {path} is missing")
         elif sha256(path) != digest:
             faults.append(f"source {path} has changed since; build the shard again")
@@ -188,15 +159,13 @@ def _take_sources(span: TakeSpan, halves: dict[str, Path]) -> dict[str, dict[str
 
 def _row_faults(shard: Shard, span: TakeSpan, stream: str, pair: dict[str, Path]) -> list[str]:
     """A line where a take's rows of a stream are not those of its source: other values, or the two actors changed."""
-    import h5py
-
     start, stop = (span.start_sample, span.stop_sample) if stream == "audio" else (span.start_frame, span.stop_frame)
     paths, step = list(pair.values()), BLOCK_FRAMES * (500 if stream == "audio" else 1)
     with contextlib.ExitStack() as stack:
         if len(paths) == 2:
-            columns = [np.load(path, mmap_mode="r", allow_pickle=False) for path in paths]
+            columns = [read_npy(path, mapped=True) for path in paths]
         else:
-            source = stack.enter_context(h5py.File(paths[0]))[stream]
+            source = stack.enter_context(open_hdf5(paths[0]))[stream]
             columns = [source] * 2
         if any(len(column) != stop - start for column in columns):
             return [f"take {span.take}: {stream} has {stop - start} rows, {paths[0]} has {len(columns[0])}"]
@@ -216,7 +185,11 @@ def _row_faults(shard: Shard, span: TakeSpan, stream: str, pair: dict[str, Path]
 def _missing_takes(dataset: Path, shards: list[Shard]) -> list[str]:
     """Takes of the dataset that no shard holds."""
     held = {span.take for shard in shards for span in shard.takes}
-    return [f"take {take.name} of {dataset} is in no readable shard" for take in dataset_takes(dataset) if take.name not in held]
+    try:
+        takes = dataset_takes(dataset)
+    except InputError as error:
+        return [str(error)]
+    return [f"take {take.name} of {dataset} is in no readable shard" for take in takes if take.name not in held]
 
 
 def validate(folder: Path, **halves: Path | None) -> list[str]:
@@ -230,11 +203,10 @@ def validate(folder: Path, **halves: Path | None) -> list[str]:
     for path in shard_paths(folder):
         try:
             shard = Shard(path)
-            found = _span_faults(shard) + _value_faults(shard) + _source_faults(shard, known)
+            with reading(path, "shard", fix="build it again (python -m pipeline.shards build)"):
+                found = _value_faults(shard) + _source_faults(shard, known)
         except InputError as error:
             faults.append(str(error))
-        except (KeyError, OSError) as error:
-            faults.append(f"{path}: cannot be read to its end ({' '.join(str(error).split())}); build it again")
         else:
             faults += [f"{path}: {fault}" for fault in found]
             shards.append(shard)
@@ -316,6 +288,9 @@ def export(*, file: Path, take: str, frames: str, out: Path) -> None:
     start, stop = frame_range(frames, span.stop_frame - span.start_frame, f"{file}, take {take}")
     part = slice(span.start_frame + start, span.start_frame + stop)
     sound = slice(span.start_sample + int(sample_of(start)), span.start_sample + int(sample_of(stop)))
+    for performance in span.performances:
+        for target in (out / "bvhs" / f"{performance}.bvh", out / "face_arkit" / f"{performance}.npy", out / "wav" / f"{performance}.wav"):
+            inside(out, target, what=f"{file}: performance {performance}")
     for actor, performance in enumerate(span.performances):
         motion = decode(shard["body"][part, actor], shard["root"][part, actor], shard.skeleton(performance), fps=FPS)
         save_bvh(out / "bvhs" / f"{performance}.bvh", motion)

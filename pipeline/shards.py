@@ -22,6 +22,7 @@ import numpy as np
 
 import pipeline
 from pipeline import arkit, shard_index, shard_tools, stage
+from pipeline.array_files import open_hdf5, read_npy
 from pipeline.clock import AUDIO_RATE, FPS, sample_of
 from pipeline.config import Shards
 from pipeline.errors import InputError
@@ -73,25 +74,16 @@ def sources(dataset: Path, annotations: Path, features: Path, takes: list[str], 
     return result
 
 
-def _open(path: Path):
+def _features(path: Path):
     """A file of features, opened for reading; InputError where it is no whole HDF5 file."""
-    import h5py
-
-    try:
-        return h5py.File(path)
-    except OSError as error:
-        said = " ".join(str(error).split())
-        raise InputError(f"{path}: no whole HDF5 file ({said}); remove it and run the stage that writes it") from None
+    return open_hdf5(path, fix="remove it and run the stage that writes it")
 
 
 def _column(paths: list[Path], num_frames: int, width: tuple[int, ...]) -> np.ndarray:
     """The two actors' arrays of a stream as (N, 2, ...); InputError for another shape or values that are not finite."""
     arrays = []
     for path in paths:
-        try:
-            array = np.load(path, allow_pickle=False)
-        except (ValueError, OSError, EOFError) as error:
-            raise InputError(f"{path}: cannot be read as .npy ({error}); write it again") from None
+        array = read_npy(path)
         if array.shape != (num_frames, *width):
             raise InputError(f"{path}: got shape {array.shape}, need {(num_frames, *width)} as in the body; write it again")
         arrays.append(array)
@@ -100,10 +92,10 @@ def _column(paths: list[Path], num_frames: int, width: tuple[int, ...]) -> np.nd
 
 def _load_take(source: Sources) -> dict[str, np.ndarray]:
     """Every dataset of one take, `text_index` counted from the take's own first word."""
-    with _open(source.features) as f:
+    with _features(source.features) as f:
         result = {name: f[name][()] for name in ("body", "root", "mel", "audio")}
     num_frames = len(result["body"])
-    with _open(source.text) as f:
+    with _features(source.text) as f:
         words = f[source.take.name]
         result["text"] = words["text"][()]
         result["text_index"] = text_frames(words["actor"][()], words["start"][()], words["end"][()], num_frames)
@@ -125,7 +117,7 @@ def _header(parts: list[Sources]) -> tuple[dict, dict[str, tuple], list[tuple[in
     rows: dict[str, tuple] = {}
     sizes = []
     for part in parts:
-        with _open(part.features) as f, _open(part.text) as g:
+        with _features(part.features) as f, _features(part.text) as g:
             if part.take.name not in g:
                 raise InputError(f"{part.text}: no words of take {part.take.name}; write it for all takes of the shard (python -m pipeline.text)")
             words = g[part.take.name]
@@ -203,7 +195,7 @@ def build(parts: list[Sources], splits: list[str], out: Path, *, compression: st
             for name, array in arrays.items():
                 f[name][at[name] : at[name] + len(array)] = array
                 at[name] += len(array)
-            with _open(part.features) as source:
+            with _features(part.features) as source:
                 for performance in part.take.performances:
                     if f"skeletons/{performance}" not in source:
                         raise InputError(f"{part.features}: no skeleton of {performance}; write it again with the performances in actor order")

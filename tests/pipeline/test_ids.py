@@ -2,10 +2,12 @@ import h5py
 import numpy as np
 import pytest
 
+from pipeline import arkit
+from pipeline.clock import sample_of
 from pipeline.errors import InputError
 from pipeline.files import write_json
 from pipeline.ids import check_id, check_ids, is_id
-from pipeline.shard_file import TAKE_FIELDS, Shard
+from pipeline.shard_file import FORMAT_VERSION, STREAMS, TAKE_FIELDS, Shard
 from pipeline.shard_plan import read_plan
 from pipeline.takes import TAKE_COLUMNS, read_actors, read_takes
 
@@ -57,13 +59,19 @@ def plan_json(folder, value):
 
 
 def shard_table(folder, value, column):
-    row = dict.fromkeys(TAKE_FIELDS, "train") | {"take": "20240229_001", "actor_a": "001", "actor_b": "002"}
+    """A whole shard of one joint and one frame, one of whose ids is the value."""
+    row = dict.fromkeys(TAKE_FIELDS, "train") | {"take": "20240229_001", "actor_a": "001", "actor_b": "b"}
+    row |= {"start_frame": 0, "stop_frame": 1, "start_sample": 0, "stop_sample": int(sample_of(1))}
     row[column] = f"20240229_{value}" if column == "take" else value
-    types = np.dtype([(name, "i8" if "_frame" in name or "_sample" in name else h5py.string_dtype()) for name in TAKE_FIELDS])
+    cells = [cell.encode() if isinstance(cell, str) else cell for cell in row.values()]
+    types = [(name, f"S{max(1, len(cell))}" if isinstance(cell, bytes) else "<i8") for name, cell in zip(row, cells)]
+    shapes = {"body": (1, 2, 3), "root": (1, 2, 4), "face": (1, 2, 51), "mel": (1, 2, 8), "text": (1, 8), "audio": (row["stop_sample"], 2)}
     with h5py.File(folder / "shard-000.h5", "w") as f:
-        f.attrs["format_version"], f.attrs["fps"], f.attrs["parents"] = 1, 30.0, np.array([-1])
-        f.attrs["joint_names"] = f.attrs["arkit_names"] = ["x"]
-        f["takes"] = np.array([tuple(0 if types[name].kind == "i" else row[name] for name in TAKE_FIELDS)], types)
+        f.attrs.update({"format_version": FORMAT_VERSION, "fps": 30, "parents": np.array([-1]), "source_sha256": "x"})
+        f.attrs["joint_names"], f.attrs["arkit_names"] = ["x"], list(arkit.NAMES)
+        for name in [*STREAMS, "text", "audio"]:
+            f[name] = np.zeros(shapes.get(name, (1, 2)), STREAMS.get(name, "f4"))
+        f["takes"] = np.array([tuple(cells)], types)
     Shard(folder / "shard-000.h5")
 
 

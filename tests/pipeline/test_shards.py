@@ -216,8 +216,8 @@ def replace_array(name, shape):
         (take_row("take", b"20260101_009"), "take 20260101_001 of shard-000.h5 is in no readable shard"),
         (replace_array("mel", (100, 2, 16)), "mel has 100 rows, the takes need 101"),
         (replace_array("face", (101, 2, 55)), "face has shape (101, 2, 55)"),
-        (lambda f: f.__delitem__("skeletons/20260101_001_001"), "skeleton of 20260101_001_001 has offsets None"),
-        (lambda f: f.__delitem__("facing"), "cannot be read to its end"),
+        (lambda f: f.__delitem__("skeletons/20260101_001_001"), "skeleton of 20260101_001_001 (no '20260101_001_001')"),
+        (lambda f: f.__delitem__("facing"), "not a readable shard (no 'facing')"),
         (lambda f: f.attrs.__setitem__("format_version", 2), "format version 2, this code reads 1"),
     ],
 )
@@ -233,7 +233,7 @@ def test_validate_finds_truncated_and_missing_files(copy, capsys):
     with pytest.raises(SystemExit) as stop:
         shards.main(["validate", str(copy)])
     printed = capsys.readouterr().out
-    assert stop.value.code == 1 and "no whole shard" in printed and "take 20260101_001 of shard-000.h5 is in no readable shard" in printed
+    assert stop.value.code == 1 and "not a readable shard" in printed and "take 20260101_001 of shard-000.h5 is in no readable shard" in printed
     shard.unlink()
     (copy / "stats.json").unlink()
     assert len(faults(copy)) == 3
@@ -357,7 +357,7 @@ def test_features_that_are_cut_short_are_named(tiny, tmp_path, capsys, name):
     (features / name).write_bytes((features / name).read_bytes()[:3000])
     flags = ["--dataset", tiny.dataset, "--annotations", tiny.annotations, "--features", features, "--text", features / tiny.text.name]
     flags += ["--takes", "20260101_001", "--splits", "train", "--out", tmp_path / "a.h5"]
-    refused(shards.main, ["build", *flags], capsys, f"{features / name}: no whole HDF5 file", outputs=[tmp_path / "a.h5"])
+    refused(shards.main, ["build", *flags], capsys, f"{features / name}: not a readable HDF5 file", outputs=[tmp_path / "a.h5"])
 
 
 def test_words_of_another_shard_are_refused(tiny, tmp_path):

@@ -98,7 +98,7 @@ def test_a_sidecar_of_another_shard_or_none_is_refused(built, tmp_path, capsys):
     shard = Shard(built.shards[0])
     with pytest.raises(InputError, match="its takes are not those of"):
         shard.attach(paths[1])
-    with pytest.raises(InputError, match="no whole sidecar"):
+    with pytest.raises(InputError, match="nothing.h5: no such file"):
         shard.attach(tmp_path / "nothing.h5")
     with pytest.raises(InputError, match="sidecar version None"):
         shard.attach(built.shards[0])
@@ -120,4 +120,4 @@ def test_inspect_and_validate_know_sidecars(built, tiny, capsys):
         f["speech"][70, 1, 2] = np.nan
     paths[1].write_bytes(paths[1].read_bytes()[:700])
     faults = shard_tools.validate(folder, features=tiny.features)
-    assert len(faults) == 2 and "not finite" in faults[0] and "no whole sidecar" in faults[1]
+    assert len(faults) == 2 and "not finite" in faults[0] and "not a readable sidecar" in faults[1]

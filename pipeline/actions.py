@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import stage
+from pipeline import stage, upright
 from pipeline.bvh import Motion, load_bvh
 from pipeline.config import Actions
 from pipeline.errors import InputError
@@ -273,13 +273,14 @@ def label_actions(motion: Motion, options: Actions | None = None) -> np.ndarray:
     return join_short(labels, round(options.min_seconds * fps))
 
 
-def run(*, bvh: list[Path], out: list[Path], options: Actions) -> None:
-    """Label each body and write its .npy."""
+def run(*, bvh: list[Path], out: list[Path], options: Actions, up: str = "auto") -> None:
+    """Label each body and write its .npy; `up` as for `upright.stand`."""
     if len(bvh) != len(out):
         raise InputError(f"actions: {len(bvh)} BVH files and {len(out)} outputs, need as many, in the same order")
     for source, target in zip(bvh, out, strict=True):
         try:
-            labels = label_actions(load_bvh(source), options)
+            (motion,) = upright.stand([load_bvh(source)], up, wheres=[str(source)], key="--up", sides=up == "auto")
+            labels = label_actions(motion, options)
         except InputError as error:
             raise InputError(f"{source}: {str(error).removeprefix(f'{source}: ')}") from None
         with whole(target) as temporary, open(temporary, "wb") as f:
@@ -291,6 +292,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = stage.parser(__doc__, section=Actions)
     parser.add_argument("--bvh", type=Path, nargs="+", required=True, help="bodies")
     parser.add_argument("--out", type=Path, nargs="+", required=True, help=".npy files to write, in the same order")
+    upright.add_flag(parser)
     stage.execute(parser, run, argv)
 
 

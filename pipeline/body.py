@@ -4,7 +4,8 @@ In: a BVH at any rate and the take's sync JSON. Out: a BVH at 30 fps in cm with 
 what was mended and lists the dataset's joints that the body lacks and what is wrong with the motion at its own rate
 (pipeline.body_quality). Rotations are interpolated as quaternions on the sphere, never as Euler angles. Rows with NaN are
 bridged up to a limit and counted; longer runs are errors. A reference pose in the first frame is no part of the motion: the
-second frame takes its place. Positions are low-passed where the rate falls.
+second frame takes its place. Positions are low-passed where the rate falls. A body that does not stand along y is turned to
+(pipeline.upright).
 """
 
 import logging
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import body_quality, clock, config, rotations, stage
+from pipeline import body_quality, clock, config, rotations, stage, upright
 from pipeline.bvh import Motion, first_frame_is_reference, save_bvh
 from pipeline.errors import InputError
 from pipeline.joint_map import load_body, missing_joints
@@ -117,6 +118,7 @@ def run(*, bvh: Path, sync: Path, performance: str, out: Path, out_report: Path,
     where = f"take {take['take']}, actor {actor_of(performance)}: {bvh.name}"
     stream = stream_of(take, performance, "body", where=where)
     motion = load_body(bvh, options, where=where)
+    (motion,) = upright.stand([motion], options.up, wheres=[where], key="body.up")
     seconds = stream["start"] + np.arange(motion.num_frames) / stream["rate"]
     times = clock.frame_times(take["start_seconds"], take["frames"], take["fps"])
     motion, reference = without_reference(motion)

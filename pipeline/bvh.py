@@ -487,6 +487,9 @@ def load_bvh(path: Path, *, unit: str | None = None) -> Motion:
                 listed += channel[0]
             column += 1
         orders.append(listed + "".join(axis for axis in "zyx" if axis not in listed))
+    turning = table[turns[turns >= 0]]
+    if 1.0 < np.fmax.reduce(np.abs(turning), axis=None, initial=0.0) <= 2 * np.pi + 0.01:
+        log.warning("%s: no angle is larger than 2 pi: are they radians? BVH has degrees, and as such they are read", path)
     local = _rotations(table, orders, turns)
     names = [joint.name for joint in joints]
     if unit is None:

@@ -14,6 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.errors import InputError
 
+Up = Literal["auto", "x", "y", "z", "x-down", "y-down", "z-down"]
+"""Which way is up in a body's file: along an axis, against one that points down, or as the body itself tells."""
+
 
 class Section(BaseModel):
     """A section of the config: fixed keys, fixed values."""
@@ -47,6 +50,7 @@ class ReleaseIn(Section):
         description="how much longer than the shortest a stream of a take may be; so much is trimmed, more is a fault, seconds",
     )
     body_fps: float | None = Field(default=None, gt=0, description="frames per second of the bodies where their headers say something else")
+    up: Up = Field(default="auto", description="which way is up in the download's bodies; auto judges it by the body and turns what is not y")
 
 
 class Sync(Section):
@@ -72,6 +76,7 @@ class Body(Section):
     unit: Literal["auto", "cm", "m", "mm", "in/0.45", "in", "ft"] = Field(
         default="auto", description="unit of length of the shoot's BVH files; auto judges it by the bones"
     )
+    up: Up = Field(default="auto", description="which way is up in the shoot's BVH files; auto judges it by the body and turns what is not y")
     joints: list[str] | None = Field(
         default=None, description="joints of the dataset, in order; null takes the release's 60 where a file has them all, else the file's own"
     )

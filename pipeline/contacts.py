@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import rotations, stage
+from pipeline import rotations, stage, upright
 from pipeline.actions import hysteresis, join_short, stretches
 from pipeline.bvh import Motion, load_bvh
 from pipeline.config import Contacts
@@ -165,10 +165,13 @@ def find_contacts(motions: list[Motion], options: Contacts | None = None) -> lis
     return sorted(result, key=lambda c: (c["actor"], c["actor"] != c["of"], TYPES.index(c["type"]), c["start"], c["hand"], c["part"]))
 
 
-def run(*, bvh: list[Path], out: Path, options: Contacts) -> None:
-    """Find the contacts of a take and write its JSON; a take with a body that lacks head or arms has none, and `lacking` says so."""
+def run(*, bvh: list[Path], out: Path, options: Contacts, up: str = "auto") -> None:
+    """Find the contacts of a take and write its JSON; a take with a body that lacks head or arms has none, and `lacking` says so.
+
+    `up` is that of `upright.stand`.
+    """
     actors = [actor_of(path.stem) for path in bvh]
-    motions = [load_bvh(path) for path in bvh]
+    motions = upright.stand([load_bvh(path) for path in bvh], up, wheres=[str(path) for path in bvh], key="--up", sides=up == "auto")
     lacking = {actor: missing for actor, motion in zip(actors, motions, strict=True) if (missing := missing_joints(motion, NEEDED_JOINTS))}
     found: list[dict] = []
     for actor, missing in lacking.items():
@@ -187,6 +190,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = stage.parser(__doc__, section=Contacts)
     parser.add_argument("--bvh", type=Path, nargs=2, required=True, help="bodies of the take's two performances, in actor order")
     parser.add_argument("--out", type=Path, required=True, help="JSON to write")
+    upright.add_flag(parser)
     stage.execute(parser, run, argv)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import rotations, stage
+from pipeline import rotations, stage, upright
 from pipeline.actions import hysteresis, join_short
 from pipeline.bvh import Motion, load_bvh
 from pipeline.config import Facing
@@ -71,12 +71,13 @@ def label_facing(motions: list[Motion], options: Facing | None = None) -> list[n
     return result
 
 
-def run(*, bvh: list[Path], out: list[Path], options: Facing) -> None:
-    """Label the bodies of a take and write their .npy: of both, or of the first alone."""
+def run(*, bvh: list[Path], out: list[Path], options: Facing, up: str = "auto") -> None:
+    """Label the bodies of a take and write their .npy: of both, or of the first alone; `up` as for `upright.stand`."""
     if len(out) > len(bvh):
         raise InputError(f"facing: {len(out)} outputs for {len(bvh)} bodies, need one for each or one for the first")
     try:
-        labels = label_facing([load_bvh(path) for path in bvh], options)
+        motions = upright.stand([load_bvh(path) for path in bvh], up, wheres=[str(path) for path in bvh], key="--up", sides=up == "auto")
+        labels = label_facing(motions, options)
     except InputError as error:
         raise InputError(f"{bvh[0]}, {bvh[1]}: {error}") from None
     for target, values in zip(out, labels, strict=False):
@@ -89,6 +90,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = stage.parser(__doc__, section=Facing)
     parser.add_argument("--bvh", type=Path, nargs=2, required=True, help="bodies of the take's two performances")
     parser.add_argument("--out", type=Path, nargs="+", required=True, help=".npy files to write, in the same order; one is that of the first body")
+    upright.add_flag(parser)
     stage.execute(parser, run, argv)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import bvh, ict
+from pipeline import bvh, ict, upright
 from pipeline.clock import AUDIO_RATE, FPS
 from pipeline.config import ReleaseIn
 from pipeline.errors import InputError
@@ -170,6 +170,7 @@ def read_body(check: Check, path: Path) -> Iterator[Finding | int]:
         yield check.fault(path, "unit", f"got {doubt}, in any unit")
     elif unit != "cm":
         yield check.fault(path, "unit", f"got bones that are a human's in {unit}, need cm")
+    yield from _world(check, path, motion)
     bad = ~(np.isfinite(motion.positions_cm).all((1, 2)) & np.isfinite(motion.rotations).all((1, 2)))
     if bad.any():
         yield check.fault(path, "nan", f"got NaN in {int(bad.sum())} frames, the first is {int(np.argmax(bad))}, need none")
@@ -185,6 +186,24 @@ def read_body(check: Check, path: Path) -> Iterator[Finding | int]:
     if step > 1:
         yield check.note(path, f"{step * FPS} fps: every {step}th frame is read")
     yield body_frames(motion.num_frames, step)
+
+
+def _world(check: Check, path: Path, motion: bvh.Motion) -> Iterator[Finding]:
+    """Findings about the room in which a body stands: which way is up, and whether left is left."""
+    up: str = check.options.up
+    if up == "auto":
+        try:
+            found = upright.judge_up(motion)
+        except InputError as error:
+            yield check.note(path, str(error))
+            return
+        up = found.axis
+        if found.doubt:
+            yield check.note(path, f"it is not clear which axis is up: {found.doubt} It is taken for y; release_in.up settles it")
+        elif up != "y":
+            yield check.fault(path, "up", f"got a body that stands along {up}, need y")
+    if upright.is_mirrored(upright.turned(motion, up)):
+        yield check.fault(path, "mirrored", "got toes that point backwards, need left and right as they are")
 
 
 def read_faces(check: Check, paths: dict[str, Path]) -> Iterator[Finding | int]:

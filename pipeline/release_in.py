@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import ict, stage
+from pipeline import ict, stage, upright
 from pipeline.bvh import Motion, count_frames, load_bvh, read_header, save_bvh
 from pipeline.clock import FPS, sample_of
 from pipeline.config import ReleaseIn
@@ -62,10 +62,22 @@ def from_the_hips(motion: Motion) -> Motion:
     return keep_joints(motion, [name for j, name in enumerate(motion.names) if j in below])
 
 
-def write_body(source: Path, target: Path, step: int, num_frames: int) -> None:
-    """The body from the hips down, every `step`-th frame, `num_frames` of them, at 30 fps."""
-    motion = load_bvh(source, unit="cm")
-    body = from_the_hips(motion)
+def standing(bvh: list[Path], up: str) -> tuple[Motion, Motion]:
+    """The first of two bodies as it is in its file and with y up; where it is in doubt, the other one decides."""
+    motion = load_bvh(bvh[0], unit="cm")
+    bodies = [motion]
+    if up == "auto" and upright.in_doubt(motion):
+        bodies.append(load_bvh(bvh[1], unit="cm"))
+    bodies = upright.stand(bodies, up, wheres=[str(path) for path in bvh[: len(bodies)]], key="release_in.up")
+    return motion, bodies[0]
+
+
+def write_body(motion: Motion, stood: Motion, source: Path, target: Path, step: int, num_frames: int) -> None:
+    """The body `stood`, from the hips down, every `step`-th frame, `num_frames` of them, at 30 fps.
+
+    A link to its file where it is `motion`, what the file has.
+    """
+    body = from_the_hips(stood)
     if body is motion and step == 1 and motion.num_frames == motion.claimed_frames == num_frames and motion.fps == FPS:
         link(source, target)
         return
@@ -114,7 +126,8 @@ def run(
             f"wav of {name}": voice_frames(voice),
         }
     num_frames = cut_frames(lengths, options.max_trim_seconds, f"take of {bvh[0].stem} and {bvh[1].stem}")
-    write_body(bvh[0], out_bvh, steps[0], num_frames)
+    motion, stood = standing(bvh, options.up)
+    write_body(motion, stood, bvh[0], out_bvh, steps[0], num_frames)
     write_face(face[0], out_face, num_frames)
     write_voice(wav[0], out_wav, num_frames)
     own = {key.split(" ")[0]: frames - num_frames for key, frames in lengths.items() if key.endswith(bvh[0].stem)}

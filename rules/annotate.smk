@@ -20,7 +20,7 @@ rule actions:
         reads=study.reads,
         options=flags(study.config.actions),
     shell:
-        "python -m pipeline.actions --bvh {input.bvh:q} --out {output:q} {params.options} > {log:q} 2>&1"
+        "python -m pipeline.actions --bvh {input.bvh:q} --out {output:q} --up y {params.options} > {log:q} 2>&1"
 
 
 rule facing:
@@ -42,7 +42,7 @@ rule facing:
         reads=study.reads,
         options=flags(study.config.facing),
     shell:
-        "python -m pipeline.facing --bvh {input.bvh:q} --out {output:q} {params.options} > {log:q} 2>&1"
+        "python -m pipeline.facing --bvh {input.bvh:q} --out {output:q} --up y {params.options} > {log:q} 2>&1"
 
 
 rule contacts:
@@ -64,7 +64,7 @@ rule contacts:
         reads=study.reads,
         options=flags(study.config.contacts),
     shell:
-        "python -m pipeline.contacts --bvh {input.bvh:q} --out {output:q} {params.options} > {log:q} 2>&1"
+        "python -m pipeline.contacts --bvh {input.bvh:q} --out {output:q} --up y {params.options} > {log:q} 2>&1"
 
 
 rule transcripts:

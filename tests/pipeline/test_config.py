@@ -23,7 +23,7 @@ def test_the_empty_config_is_the_default(tmp_path):
     [
         ("simulat: {}", "config key simulat: unknown; did you mean simulate?"),
         ("blendshapes: {metod: lsqr}", "config key blendshapes.metod: unknown; did you mean method?"),
-        ("body: {xyzzy: 1}", "config key body.xyzzy: unknown; known keys: unit, joints, joint_map, max_gap_seconds"),
+        ("body: {xyzzy: 1}", "config key body.xyzzy: unknown; known keys: unit, up, joints, joint_map, max_gap_seconds"),
         ("simulate: {num_takes: 0}", "config key simulate.num_takes: got 0"),
         ("fps: 25", "config key fps: got 25"),
         ("sync: {min_seconds: .nan}", "config key sync.min_seconds: got nan"),

@@ -1,8 +1,13 @@
 """Blendshapes: face meshes to ARKit weights, by least squares on the actor's own shapes.
 
-In: a mesh stream (any of pipeline.faces, any rate) or a Live Link Face CSV, the actor's rig, the take's sync JSON. Out:
+In: a mesh stream (any of pipeline.faces, any rate) or a Live Link Face CSV, the rig of a mesh's actor, the take's sync JSON. Out:
 weights (N, 51) float32 at 30 fps in the common window; the head's pose (N, 7) float32 in the stream's space, x y z in cm
 and a quaternion x y z w; and a JSON with residuals, by region, and what was mended. The stream is read in blocks.
+
+    python -m pipeline.blendshapes FACE.csv --out WEIGHTS.npy
+    python -m pipeline.blendshapes FACE.mesh.h5 --rig RIG.npz --out WEIGHTS.npy --out-report FIT.json
+
+Without --sync, the stream has its own clock (pipeline.own_clock), and the weights go from its first usable frame to its last.
 
 Where the head moves in the stream, it is brought to rest on the rig first (pipeline.stabilise); the solvers are those of
 pipeline.blendshape_fit.
@@ -18,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import arkit, clock, config, faces, rotations, stabilise, stage
+from pipeline import arkit, clock, config, faces, own_clock, rotations, stabilise, stage
 from pipeline.blendshape_fit import BlendshapeFit, Fitted, smooth
 from pipeline.clock_model import take_seconds
 from pipeline.errors import InputError
@@ -205,44 +210,84 @@ def _write(path: Path, array: np.ndarray) -> None:
         np.save(temporary, array.astype(np.float32))
 
 
-def run(
-    *,
-    face: Path,
-    rig: Path | None,
-    sync: Path,
-    performance: str,
-    out: Path,
-    out_report: Path,
-    options: config.Blendshapes,
-    out_pose: Path | None = None,
-    threads: int = 1,
-) -> None:
-    """Fit one performance's face and write weights, head pose and report."""
+@dataclass(frozen=True)
+class _Placed:
+    """A face stream and where it lies: its record in the sync JSON, and the dataset's times (N,), None where it has only its own clock."""
+
+    name: str
+    where: str
+    stream: faces.FaceStream
+    record: dict
+    times: np.ndarray | None
+
+
+def _place(
+    face: Path, sync: Path | None, performance: str | None, *, rate: float | None, timecode_rate: float | None, units: str | None, fps: float | None
+) -> _Placed:
+    """The stream of a performance by its take's sync, or one alone by its own clock."""
+    if sync is None or performance is None:
+        if sync or performance:
+            raise InputError(f"{face.name}: got --sync or --performance alone, need both for a face of a take, or neither; correct the command")
+        stream, record = own_clock.open_face(face, rate=rate, timecode_rate=timecode_rate, units=units, where=face.name)
+        return _Placed(own_clock.name_of(face), face.name, stream, record, None)
+    if any(given is not None for given in (rate, timecode_rate, units, fps)):
+        raise InputError(f"{face.name}: got --rate, --timecode-rate, --units or --fps beside --sync, which says them; correct the command")
     take = read_sync(sync)
     where = f"take {take['take']}, actor {actor_of(performance)}: {face.name}"
     record = stream_of(take, performance, "face", where=where)
     stream = faces.open_face(face, rate=record["rate"], timecode_rate=record.get("timecode_rate"))
-    seconds, single = take_seconds(stream.seconds, record, where=where)
-    times = clock.frame_times(take["start_seconds"], take["frames"], take["fps"])
-    # a gap may reach over the window's edges, and so does the low-pass
-    margin = options.max_gap_seconds + clock.LOW_PASS_LOBES / take["fps"]
-    first = max(int(np.searchsorted(seconds, times[0] - margin, side="right")) - 2, 0)
-    stop = min(int(np.searchsorted(seconds, times[-1] + margin)) + 2, len(seconds))
-    report: dict[str, Any] = {"performance": performance, "source": "mesh" if stream.is_mesh else "live link", "rate": record["rate"]}
+    return _Placed(performance, where, stream, record, clock.frame_times(take["start_seconds"], take["frames"], take["fps"]))
+
+
+def run(
+    *,
+    face: Path,
+    rig: Path | None = None,
+    sync: Path | None = None,
+    performance: str | None = None,
+    out: Path,
+    out_report: Path | None = None,
+    options: config.Blendshapes,
+    out_pose: Path | None = None,
+    threads: int = 1,
+    rate: float | None = None,
+    timecode_rate: float | None = None,
+    units: str | None = None,
+    fps: float | None = None,
+) -> None:
+    """Fit one performance's face, or a stream by itself, and write weights, head pose and report."""
+    placed = _place(face, sync, performance, rate=rate, timecode_rate=timecode_rate, units=units, fps=fps)
+    where, stream, times = placed.where, placed.stream, placed.times
+    seconds, single = take_seconds(stream.seconds, placed.record, where=where)
+    first, stop = 0, len(seconds)
+    if times is not None:
+        # a gap may reach over the window's edges, and so does the low-pass
+        margin = options.max_gap_seconds + clock.LOW_PASS_LOBES / clock.FPS
+        first = max(int(np.searchsorted(seconds, times[0] - margin, side="right")) - 2, 0)
+        stop = min(int(np.searchsorted(seconds, times[-1] + margin)) + 2, len(seconds))
+    report: dict[str, Any] = {
+        "performance": placed.name, "source": "mesh" if stream.is_mesh else "live link", "rate": placed.record["rate"],
+    }  # fmt: skip
     seconds, single = seconds[first:stop], single[first:stop]
+    found = None
     if stream.is_mesh:
         if rig is None:
             raise InputError(f"{where}: a mesh stream needs the actor's rig; give --rig")
         found = fit_stream(stream, rig, first, stop, options=options, threads=threads)
         usable = np.isfinite(found.weights).all(1) & np.isfinite(found.pose.translation).all(1)
         weights, pose = found.weights, found.pose
-        report |= _about(found, usable, seconds - times[0], first, stream, options)
     else:
         weights = faces.live_link_weights(face)[first:stop]
         usable, pose = np.isfinite(weights).all(1), None
         report |= {"nan_frames_interpolated": int((~usable).sum()), "stabilised": "none"}
     used = usable & single
+    if times is None:
+        times = own_clock.own_times(seconds[used], fps or clock.FPS, where=where)
+    if found is not None:
+        report |= _about(found, usable, seconds - times[0], first, stream, options)
     bring: dict[str, Any] = {"max_gap_seconds": options.max_gap_seconds, "where": where}
+    if placed.times is None:
+        bring["fix"] = "mend the stream, or raise blendshapes.max_gap_seconds"
     brought = clock.at_times(weights[used], seconds[used], times, **bring)
     if stream.is_mesh and options.method == "bounded":
         brought = np.clip(brought, 0.0, 1.0)  # the low-pass swings a little beyond what it is given
@@ -254,8 +299,11 @@ def run(
     _write(out, brought)
     if out_pose:
         _write(out_pose, poses)
-    log.info("%s: %s", performance, {key: value for key, value in report.items() if key not in ("worst", "extreme")})
-    write_report(out_report, report)
+    log.info("%s: %s", placed.name, {key: value for key, value in report.items() if key not in ("worst", "extreme")})
+    if placed.times is None:
+        log.info("%s: %d frames at %g fps, %.2f s", out, len(times), fps or clock.FPS, len(times) / (fps or clock.FPS))
+    if out_report:
+        write_report(out_report, report)
 
 
 def _peaks(values: np.ndarray, seconds: np.ndarray) -> list[int]:
@@ -308,13 +356,17 @@ def _about(
 def main(argv: list[str] | None = None) -> None:
     """Command line."""
     parser = stage.parser(__doc__, section=config.Blendshapes)
-    parser.add_argument("--face", type=Path, required=True, help="mesh stream (.mesh.h5) or Live Link Face recording (.csv)")
+    stage.add_files(parser, "face", help="mesh stream (.mesh.h5, .npy, folder of .obj) or Live Link Face recording (.csv)")
     parser.add_argument("--rig", type=Path, help="rig of the actor (.npz); a CSV needs none")
-    parser.add_argument("--sync", type=Path, required=True, help="the take's sync JSON")
-    parser.add_argument("--performance", required=True, help="<date>_<actor>_<scenario>")
+    parser.add_argument("--sync", type=Path, help="the take's sync JSON; without it the stream has its own clock")
+    parser.add_argument("--performance", help="<date>_<actor>_<scenario>, with --sync")
+    parser.add_argument("--rate", type=float, help="frames per second of a stream without timecode, where it does not say them; without --sync")
+    parser.add_argument("--timecode-rate", type=float, help="what a CSV's timecode counts at (default: judged by it, else 60); without --sync")
+    parser.add_argument("--units", choices=list(faces.UNITS_CM), help="unit of length of vertices that nothing describes; without --sync")
+    parser.add_argument("--fps", type=float, help="frames per second to write (default: 30); without --sync")
     parser.add_argument("--out", type=Path, required=True, help="weights to write (.npy)")
     parser.add_argument("--out-pose", type=Path, help="head pose to write (.npy)")
-    parser.add_argument("--out-report", type=Path, required=True, help="JSON to write")
+    parser.add_argument("--out-report", type=Path, help="JSON to write")
     parser.add_argument("--threads", type=int, default=1, help="blocks that are fitted at a time (default: 1)")
     stage.execute(parser, run, argv)
 

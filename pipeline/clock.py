@@ -24,16 +24,19 @@ def frame_times(start_seconds: float, num_frames: int, fps: float = 30.0) -> np.
     return start_seconds + np.arange(num_frames) / fps
 
 
-def positions_in(times: np.ndarray, seconds: np.ndarray, *, max_gap_seconds: float, where: str) -> np.ndarray:
+MEND = "mend the stream or exclude the take"
+
+
+def positions_in(times: np.ndarray, seconds: np.ndarray, *, max_gap_seconds: float, where: str, fix: str = MEND) -> np.ndarray:
     """Fractional index of each of `times` (N,) in a stream whose usable frames are at `seconds` (M,), increasing.
 
-    Raises InputError where two usable frames that enclose a wanted time lie further apart than one usual step plus
-    `max_gap_seconds`, or where the stream does not reach.
+    Raises InputError, which ends with `fix`, where two usable frames that enclose a wanted time lie further apart than one
+    usual step plus `max_gap_seconds`, or where the stream does not reach.
     """
     tolerance = 1e-6
     if len(seconds) < 2 or times[0] < seconds[0] - tolerance or times[-1] > seconds[-1] + tolerance:
         reach = f"{seconds[0]:.3f} to {seconds[-1]:.3f}" if len(seconds) else "no"
-        raise InputError(f"{where}: usable frames cover {reach} s, need {times[0]:.3f} to {times[-1]:.3f} s; mend the stream or exclude the take")
+        raise InputError(f"{where}: usable frames cover {reach} s, need {times[0]:.3f} to {times[-1]:.3f} s; {fix}")
     times = np.clip(times, seconds[0], seconds[-1])
     index = np.interp(times, seconds, np.arange(len(seconds)))
     low = np.minimum(index.astype(int), len(seconds) - 2)
@@ -43,7 +46,7 @@ def positions_in(times: np.ndarray, seconds: np.ndarray, *, max_gap_seconds: flo
         i = low[wide][0]
         raise InputError(
             f"{where}: no usable frame for {steps[i]:.3f} s after {seconds[i]:.3f} s ({seconds[i] - times[0]:.2f} s into the take), "
-            f"need gaps of at most {max_gap_seconds:g} s; mend the stream or exclude the take"
+            f"need gaps of at most {max_gap_seconds:g} s; {fix}"
         )
     return index
 
@@ -89,13 +92,13 @@ def cubic(values: np.ndarray, index: np.ndarray) -> np.ndarray:
     return a + t * (slope_a + t * (3 * (b - a) - 2 * slope_a - slope_b + t * (2 * (a - b) + slope_a + slope_b)))
 
 
-def at_times(values: np.ndarray, seconds: np.ndarray, times: np.ndarray, *, max_gap_seconds: float, where: str) -> np.ndarray:
+def at_times(values: np.ndarray, seconds: np.ndarray, times: np.ndarray, *, max_gap_seconds: float, where: str, fix: str = MEND) -> np.ndarray:
     """`values` (M, ...) of usable frames at `seconds` (M,), increasing, brought to `times` (N,), evenly spaced.
 
     Where the stream is faster than `times`, it is low-passed first: on its own uniform grid, gaps bridged by straight
     lines. Else it is interpolated linearly, which cannot overshoot. Raises InputError as positions_in does.
     """
-    index = positions_in(times, seconds, max_gap_seconds=max_gap_seconds, where=where)
+    index = positions_in(times, seconds, max_gap_seconds=max_gap_seconds, where=where, fix=fix)
     step = float(np.median(np.diff(seconds)))
     ratio = float(times[-1] - times[0]) / (len(times) - 1) / step if len(times) > 1 else 1.0
     if ratio <= MIN_FALL:

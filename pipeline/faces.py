@@ -13,6 +13,7 @@ has one timecode a line in the order of the frames; beside OBJ files it may have
 import csv
 import difflib
 import logging
+import math
 import re
 from array import array
 from collections.abc import Iterator
@@ -71,31 +72,32 @@ class FaceStream:
         return self.num_vertices > 0
 
 
-def open_face(path: Path, *, rate: float | None = None, timecode_rate: float | None = None) -> FaceStream:
+def open_face(path: Path, *, rate: float | None = None, timecode_rate: float | None = None, units: str | None = None) -> FaceStream:
     """Times and size of a face stream; InputError names what makes it unusable.
 
     `path` is the file, or for OBJ files their folder or the stream.json in it. `rate`, in frames per second, spaces the
     frames of a stream without timecode, before what its own description says; a stream with timecode does not use it.
     `timecode_rate` is what a CSV's timecode counts at, LIVE_LINK_RATE if None; the other forms say it themselves, and must agree.
+    `units`, a key of UNITS_CM, stands in for the description that an array or OBJ files lack.
     """
     path = Path(path)
     if path.suffix == ".csv" and path.exists():
         seconds, day = _seconds([row[0] for _, row in _live_link(path)[1]], timecode_rate or LIVE_LINK_RATE, path)
         return FaceStream(path, seconds, 0, day)
-    stream, own = _open_mesh(path, rate)
+    stream, own = _open_mesh(path, rate, {"units": units, "timecode_rate": timecode_rate} if units else None)
     if timecode_rate and own and exact_rate(own) != exact_rate(timecode_rate):
         raise InputError(f"{path}: its timecode_rate is {own:g}, timecode.json says {timecode_rate:g}; correct one of them")
     return stream
 
 
-def _open_mesh(path: Path, rate: float | None) -> tuple[FaceStream, float | None]:
+def _open_mesh(path: Path, rate: float | None, stand_in: dict | None) -> tuple[FaceStream, float | None]:
     """A stream of vertices, and what its timecode counts at, None where it has none."""
     if path.is_dir() or path.name == "stream.json":
-        return _open_obj(path if path.is_dir() else path.parent, rate)
+        return _open_obj(path if path.is_dir() else path.parent, rate, stand_in)
     if not path.exists():
         raise InputError(f"{path}: no such file; record or export the face as {FORMS}")
     if path.suffix == ".npy":
-        return _open_array(path, rate)
+        return _open_array(path, rate, stand_in)
     if path.suffix == ".h5":
         return _open_hdf5(path, rate)
     raise InputError(f"{path}: got a {path.suffix or 'nameless'} file, need {FORMS}; export the face again")
@@ -120,14 +122,23 @@ def blocks(stream: FaceStream, first: int, stop: int, *, block_frames: int) -> I
                 yield block if unit == 1 else block * unit
 
 
+def live_link_timecodes(path: Path) -> list[str]:
+    """Timecodes (N,) of a Live Link Face CSV as they stand in the file."""
+    return [row[0] for _, row in _live_link(path)[1]]
+
+
 def live_link_weights(path: Path) -> np.ndarray:
-    """ARKit weights (N, 51) of a Live Link Face CSV, columns in arkit.NAMES order, rows as in `open_face`."""
+    """ARKit weights (N, 51) of a Live Link Face CSV, columns in arkit.NAMES order, rows as in `open_face`.
+
+    A row without any weight is a frame on which the app saw no face: NaN.
+    """
     header, rows = _live_link(path)
     columns = arkit.rig_order(header, str(path))
     values = array("d")
     for line, row in rows:
         try:
-            values.extend([float(row[i]) for i in columns])
+            seen = any(row[i].strip() for i in columns)
+            values.extend([float(row[i]) if seen else math.nan for i in columns])
         except ValueError:
             i = next(i for i in columns if not _is_number(row[i]))
             raise InputError(f"{path}, line {line}: got {row[i]!r:.60} for {header[i]}, need a number; export the recording again") from None
@@ -218,12 +229,15 @@ def _open_hdf5(path: Path, rate: float | None) -> tuple[FaceStream, float | None
     return FaceStream(path, np.arange(shape[0]) * step, shape[1], None, unit), None
 
 
-def _describe(path: Path) -> dict:
-    """The description of an array or of OBJ files: units, timecode_rate and rate, as it stands in its JSON."""
+def _describe(path: Path, stand_in: dict | None) -> dict:
+    """The description of an array or of OBJ files: units, timecode_rate and rate, as it stands in its JSON; `stand_in` where there is none."""
     keys = ("units", "timecode_rate", "rate")
     example = '{"units": "cm", "timecode_rate": 60}, or rate in place of timecode_rate where there is no timecode'
     if not path.exists():
-        raise InputError(f"{path}: no such file; write it beside the vertices: {example}")
+        if stand_in is None:
+            raise InputError(f"{path}: no such file; write it beside the vertices: {example}")
+        _unit(stand_in["units"], path)
+        return {key: value for key, value in stand_in.items() if value is not None}
     value = read_json(path)
     if not isinstance(value, dict) or "units" not in value:
         raise InputError(f"{path}: no units, need {example}; add them")
@@ -249,9 +263,8 @@ def _read_timecodes(path: Path) -> list[tuple[int | None, str]]:
     return rows
 
 
-def _times(path: Path, about: Path, timecode: Path | None, numbers: np.ndarray, rate: float | None) -> tuple[np.ndarray, float | None]:
+def _times(path: Path, about: Path, timecode: Path | None, numbers: np.ndarray, value: dict, rate: float | None) -> tuple[np.ndarray, float | None]:
     """Seconds (N,) of frames that have these numbers, from the timecode file where there is one, else from 0 at the rate; length of the day."""
-    value = _describe(about)
     _check_count(len(numbers), path)
     if timecode is None:
         if rate is None and "rate" not in value:
@@ -275,18 +288,18 @@ def _times(path: Path, about: Path, timecode: Path | None, numbers: np.ndarray, 
     return _seconds(codes, _rate(value["timecode_rate"], "timecode_rate", about), timecode)
 
 
-def _open_array(path: Path, rate: float | None) -> tuple[FaceStream, float | None]:
+def _open_array(path: Path, rate: float | None, stand_in: dict | None) -> tuple[FaceStream, float | None]:
     array = read_npy(path, mapped=True, fix=COPY)
     if array.ndim != 3 or array.shape[2] != 3 or array.shape[1] == 0 or array.dtype.kind != "f" or array.dtype.itemsize not in (4, 8):
         raise InputError(f"{path}: {array.dtype} {array.shape}, need vertices (N,V,3) as float32 or float64; export the stream again")
     _check_vertices(array.shape[1], path)
     about, timecode = path.with_suffix(".stream.json"), path.with_suffix(".timecode.txt")
-    seconds, day = _times(path, about, timecode if timecode.exists() else None, np.arange(len(array)), rate)
-    value = _describe(about)
+    value = _describe(about, stand_in)
+    seconds, day = _times(path, about, timecode if timecode.exists() else None, np.arange(len(array)), value, rate)
     return FaceStream(path, seconds, array.shape[1], day, _unit(value["units"], about)), value.get("timecode_rate") if day else None
 
 
-def _open_obj(folder: Path, rate: float | None) -> tuple[FaceStream, float | None]:
+def _open_obj(folder: Path, rate: float | None, stand_in: dict | None) -> tuple[FaceStream, float | None]:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; record or export the face as {FORMS}")
     found: dict[int, Path] = {}
@@ -302,9 +315,9 @@ def _open_obj(folder: Path, rate: float | None) -> tuple[FaceStream, float | Non
     numbers = np.array(sorted(found), np.int64)
     about = folder / "stream.json"
     timecode = next((folder / name for name in OBJ_TIMECODES if (folder / name).exists()), None)
-    seconds, day = _times(folder, about, timecode, numbers, rate)
+    value = _describe(about, stand_in)
+    seconds, day = _times(folder, about, timecode, numbers, value, rate)
     files = tuple(found[int(number)] for number in numbers)
-    value = _describe(about)
     stream = FaceStream(folder, seconds, len(read_vertices(files[0])[0]), day, _unit(value["units"], about), files)
     return stream, value.get("timecode_rate") if day else None
 

@@ -60,7 +60,9 @@ def parser(
 
     `shared` are fields of other sections that the stage has flags for as well: `run` gets each such section under its name.
     """
-    result = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    main = getattr(sys.modules.get("__main__"), "__spec__", None)
+    called = f"python -m {main.name}" if main and main.name.split(".")[0] in ("pipeline", "models") else None
+    result = argparse.ArgumentParser(prog=called, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     shared = dict(shared or {})
     result.set_defaults(_section=section, _shared=shared, _files=())
     groups = [(section, tuple(section.model_fields), "options (one section of config.yaml)", "_option")] if section else []

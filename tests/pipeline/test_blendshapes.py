@@ -323,3 +323,82 @@ def test_dependent_shapes_are_told(work, caplog, tmp_path):
             options=config.Blendshapes(),
         )
     assert "rank 50 of 51" in caplog.text
+
+
+def live_link_csv(path, codes, weights, *, header=None, end="\n", bom=False, last_end=True):
+    """A recording as Live Link Face writes it: timecode, number of shapes, 52 shapes, 9 turns of head and eyes."""
+    names = [name[0].upper() + name[1:] for name in arkit.NAMES_52]
+    turns = [f"{part}{axis}" for part in ("Head", "LeftEye", "RightEye") for axis in ("Yaw", "Pitch", "Roll")]
+    lines = [",".join(header or ["Timecode", "BlendShapeCount", *names, *turns])]
+    for code, row in zip(codes, weights, strict=True):
+        values = [""] * 61 if row is None else [f"{value:.10f}" for value in [*row, *[0.0] * 10]]
+        lines.append(",".join([code, "0" if row is None else "61", *values]))
+    path.write_bytes((end.join(lines) + (end if last_end else "")).encode("utf-8-sig" if bom else "utf-8"))
+    return path
+
+
+def ramp(num_frames):
+    return np.tile(np.linspace(0, 1, num_frames)[:, None], (1, 51))
+
+
+@pytest.mark.parametrize(("base", "step"), [(60, 1), (60, 2), (30, 1), (25, 1), (24, 1), (30000 / 1001, 1)])
+@pytest.mark.parametrize("form", [{}, {"end": "\r\n", "bom": True}, {"last_end": False}])
+@pytest.mark.parametrize("name", ["MySlate_3_iPhone.csv", "MySlate_3_iPhone_cal.csv", "slate 3 (raw).csv"])
+def test_a_csv_alone_gives_its_weights(tmp_path, base, step, form, name):
+    """Whatever the app's timecode counts at, with its day's end within and frames between frames; no flag but --out is needed."""
+    drop = base % 1 != 0
+    count = 4 * round(base) // step
+    codes = [format_timecode((k * step + 0.4) / base + 3599, base, drop_frame=drop) for k in range(count)]
+    weights = ramp(count)
+    path, out = live_link_csv(tmp_path / name, codes, weights, **form), tmp_path / "w.npy"
+    blendshapes.main([str(path), "--out", str(out), "--fps", str(base / step)])
+    found = np.load(out)
+    assert found.dtype == np.float32 and found.shape == (count, 51) and np.abs(found - weights).max() < 1e-5
+    blendshapes.main([str(path), "--out", str(out)])
+    assert abs(len(np.load(out)) - ((count - 1) * step / base * 30 + 1)) < 1
+
+
+def test_frames_without_a_face_are_bridged_and_long_gaps_named(tmp_path, capsys):
+    codes = [format_timecode(k / 60 + 40_000, 60) for k in range(240)]
+    weights = [None if k in (0, 50, 51, 239) else row for k, row in enumerate(ramp(240))]
+    path, out, report = tmp_path / "a.csv", tmp_path / "w.npy", tmp_path / "r.json"
+    blendshapes.main([str(live_link_csv(path, codes, weights)), "--out", str(out), "--out-report", str(report), "--fps", "60"])
+    assert np.abs(np.load(out) - ramp(240)[1:239]).max() < 1e-5 and read_json(report)["nan_frames_interpolated"] == 4
+    assert read_json(report)["performance"] == "a"
+    out.unlink()
+    live_link_csv(path, codes, [None if 50 <= k < 70 else row for k, row in enumerate(ramp(240))])
+    refused(blendshapes.main, [path, "--out", out], capsys, "no usable frame for 0.3", "or raise --max-gap-seconds", outputs=[out])
+    live_link_csv(path, codes, [None] * 240)
+    refused(blendshapes.main, [path, "--out", out], capsys, "a.csv: 0 usable frames, need at least 2", outputs=[out])
+    neutral = live_link_csv(tmp_path / "S_1_iPhone_neutral.csv", codes[:1], ramp(1))
+    refused(blendshapes.main, [neutral, "--out", out], capsys, "is the neutral face of a calibration", outputs=[out])
+
+
+def test_a_mesh_alone_needs_its_rig_and_what_it_does_not_say(tmp_path, shoot, capsys):
+    """The stream of a take alone is that of the take, but for where it begins; as OBJ files and an array, the same."""
+    face, rig = shoot.folder / "20260101_001" / f"{NAME}.mesh.h5", shoot.folder / "rigs" / "001.npz"
+    out, report = tmp_path / "w.npy", tmp_path / "r.json"
+    blendshapes.main([str(face), "--rig", str(rig), "--out", str(out), "--out-report", str(report)])
+    found = np.load(out)
+    with h5py.File(face) as f:
+        vertices = f["vertices"][:24]
+    assert read_json(report)["source"] == "mesh" and read_json(report)["residual_rms_cm"] < 0.05 and np.isfinite(found).all()
+    refused(blendshapes.main, [face, "--out", out.with_name("x.npy")], capsys, "a mesh stream needs the actor's rig; give --rig")
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for k, frame in enumerate(vertices):
+        (folder / f"{k:05}.obj").write_text("".join(f"v {x:.6f} {y:.6f} {z:.6f}\n" for x, y, z in frame) + "f 1 2 3\n")
+    np.save(tmp_path / "frames.npy", vertices)
+    results = []
+    for path in (folder, tmp_path / "frames.npy"):
+        refused(blendshapes.main, [path, "--rig", rig, "--out", out], capsys, "says its units and rate; give --units and --rate")
+        blendshapes.main([str(path), "--rig", str(rig), "--units", "cm", "--rate", "60", "--fps", "60", "--out", str(out)])
+        results.append(np.load(out))
+    assert len(results[0]) == 24 and np.abs(results[0] - results[1]).max() < 1e-3
+
+
+def test_a_take_and_a_stream_alone_are_told_apart(work, capsys, tmp_path):
+    face, arguments, _ = work
+    for extra in (["--sync", "x.json"], ["--performance", NAME]):
+        refused(blendshapes.main, [face, "--out", tmp_path / "w.npy", *extra], capsys, "need both for a face of a take, or neither")
+    refused(blendshapes.main, [*arguments, "--fps", "60"], capsys, "--fps beside --sync, which says them")

@@ -6,6 +6,7 @@ window by window, so memory does not grow with the dataset; the index holds one 
 
 import logging
 import math
+import operator
 import weakref
 from collections import deque
 from collections.abc import Iterator
@@ -16,9 +17,10 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from pipeline.clock import AUDIO_RATE, FPS, sample_of
 from pipeline.errors import InputError
 from pipeline.pose import relative_root
-from pipeline.shard_file import Shard, TakeSpan, open_shards
+from pipeline.shard_file import SPLITS, Shard, TakeSpan, open_shards
 
 log = logging.getLogger("interact")
 
@@ -40,6 +42,8 @@ def read_text(shard: Shard, start: int, stop: int) -> tuple[np.ndarray, np.ndarr
     spoken = index >= 0
     result = np.zeros((*index.shape, shard["text"].shape[-1]), np.float32)
     if spoken.any():
+        if index.max() >= shard.stream("text").shape[0]:
+            raise InputError(f"{shard.path}: text_index names row {index.max()} of text, which has {shard.stream('text').shape[0]}; build it again")
         first = index[spoken].min()
         block = np.asarray(shard["text"][first : index.max() + 1])
         result[spoken] = block[index[spoken] - first]
@@ -92,6 +96,19 @@ def _rows(places: list[tuple[Shard, TakeSpan, int]], name: str, num_frames: int,
     return _join(pieces, memory.empty((len(places), num_frames, *first.shape[1:]), dtype))
 
 
+def num_samples(num_frames: int) -> int:
+    """Samples of the audio of a window: all that surely fit into its frames, since a frame has 533 1/3 of them."""
+    return num_frames * AUDIO_RATE // FPS
+
+
+def _audio(places: list[tuple[Shard, TakeSpan, int]], num_frames: int, memory: Memory) -> np.ndarray:
+    """Samples (B, S, 2) of windows, from the sample of each window's first frame on."""
+    count = num_samples(num_frames)
+    starts = ((shard, span.start_sample + int(sample_of(start))) for shard, span, start in places)
+    pieces = [_slice(shard, "audio", a, a + count) for shard, a in starts]
+    return _join(pieces, memory.empty((len(places), count, 2), np.dtype(np.float32)))
+
+
 def _relative(places: list[tuple[Shard, TakeSpan, int]], num_frames: int, memory: Memory) -> np.ndarray:
     """Relative roots (B, T, 2, 4) float32 of windows, derived with the frame before each window; a take's first frame stands for that."""
     pieces = []
@@ -111,7 +128,8 @@ def read(places: list[tuple[Shard, TakeSpan, int]], streams: tuple[str, ...], nu
     """Streams (B, T, ...) of windows of takes, each from the frame of its take that its place names: a batch, but for who acts.
 
     `root` comes as `relative` (B, T, 2, 4), derived with the frame before the window, so that a window's first row is what
-    the same frame has in any other window. `text` brings `spoken`. Each row is copied once, from the file that is mapped
+    the same frame has in any other window. `text` brings `spoken`. `audio` is (B, S, 2) with the samples of those frames, see
+    `num_samples`. Each row is copied once, from the file that is mapped
     into the array of all windows, whose memory comes from `memory`.
     """
     memory = memory or Memory()
@@ -122,18 +140,42 @@ def read(places: list[tuple[Shard, TakeSpan, int]], streams: tuple[str, ...], nu
         elif name == "text":
             texts = [read_text(shard, span.start_frame + start, span.start_frame + start + num_frames) for shard, span, start in places]
             batch["text"], batch["spoken"] = (np.stack(arrays) for arrays in zip(*texts, strict=True))
+        elif name == "audio":
+            batch["audio"] = _audio(places, num_frames, memory)
         else:
             batch[name] = _rows(places, name, num_frames, memory)
     return batch
 
 
+def _check_streams(shards: list[Shard], streams: tuple[str, ...]) -> None:
+    """InputError where a stream cannot be asked for, or is not the same in all shards."""
+    if isinstance(streams, str):
+        raise InputError(f"streams: got the text {streams!r}, need a list of names, such as ({streams!r},)")
+    for name in streams:
+        if name == "text_index":  # numbers of rows that mean something else in each shard
+            raise InputError("streams: text_index counts the words of its own shard; take text, which brings spoken")
+        for shard in shards:
+            place, first = shard.stream(name), shards[0].stream(name)
+            if place.shape[1:] != first.shape[1:]:
+                raise InputError(f"{shard.path}: {name} has rows of {place.shape[1:]}, {shards[0].path} of {first.shape[1:]}; build both alike")
+    if odd := next((shard for shard in shards if shard.joint_names != shards[0].joint_names), None):
+        raise InputError(f"{odd.path}: its joints differ from those of {shards[0].path}; build both from one dataset")
+
+
 class Windows(Dataset):
     """All windows of a split: item i is window i of the takes in order, every `stride` frames.
 
-    Takes shorter than a window give none, which is logged. Shards open lazily, per process.
+    An item holds arrays (T, ...) as `read` gives them, and `actors` (2,): the numbers of its two in `actors`, -1 for who is not among
+    them. Takes shorter than a window give none, which is logged. Shards open lazily, per process. InputError for a split, a window or
+    streams that cannot be.
     """
 
     def __init__(self, shards: list[Shard], *, window: int, stride: int, streams: tuple[str, ...], actors: list[str], split: str = "train"):
+        if split not in SPLITS:
+            raise InputError(f"split: got {split!r}, need {' or '.join(SPLITS)}")
+        _check_streams(shards, streams)
+        if window < (least := 2 if "root" in streams else 1) or stride < 1:  # what moves is seen in two frames
+            raise InputError(f"window {window}, stride {stride}: need at least {least} and 1 frames")
         self.takes, self.window, self.stride, self.streams, self.actors = takes_of(shards, split), window, stride, streams, actors
         self.memory = Memory()
         lengths = np.array([span.stop_frame - span.start_frame for _, span in self.takes], np.int64)
@@ -151,18 +193,28 @@ class Windows(Dataset):
         return int(self.ends[-1])
 
     def _place(self, i: int) -> tuple[Shard, TakeSpan, int]:
-        """Shard and take of window i, and its first frame in the take."""
-        number = int(np.searchsorted(self.ends, i, "right"))
-        return *self.takes[number], (i - (int(self.ends[number - 1]) if number else 0)) * self.stride
+        """Shard and take of window i, and its first frame in the take; as in a list, -1 is the last one."""
+        index = operator.index(i)
+        place = index + len(self) if index < 0 else index
+        if not 0 <= place < len(self):
+            raise IndexError(f"window {index} of {len(self)}")
+        number = int(np.searchsorted(self.ends, place, "right"))
+        return *self.takes[number], (place - (int(self.ends[number - 1]) if number else 0)) * self.stride
 
     def __getitem__(self, i: int) -> dict[str, np.ndarray]:
-        return {name: array[0] for name, array in self.__getitems__([i]).items()}
+        return self.__getitems__([i])[0]
 
-    def __getitems__(self, numbers: list[int]) -> dict[str, np.ndarray]:
-        """A batch, with the numbers of its actors."""
+    def __getitems__(self, numbers: list[int]) -> list[dict[str, np.ndarray]]:
+        """The items of these numbers, read at once: what torch's DataLoader asks for."""
+        batch = self.batch(numbers) if len(numbers) else {}
+        return [{name: array[row] for name, array in batch.items()} for row in range(len(numbers))]
+
+    def batch(self, numbers: list[int]) -> dict[str, np.ndarray]:
+        """Windows of these numbers, at least one, as arrays (B, T, ...), with `actors` (B, 2)."""
         places = [self._place(i) for i in numbers]
         batch = read(places, self.streams, self.window, self.memory)
-        batch["actors"] = np.array([[self.actors.index(actor) for actor in (span.actor_a, span.actor_b)] for _, span, _ in places])
+        known = {actor: number for number, actor in enumerate(self.actors)}
+        batch["actors"] = np.array([[known.get(actor, -1) for actor in (span.actor_a, span.actor_b)] for _, span, _ in places])
         return batch
 
 
@@ -191,7 +243,7 @@ class Batches:
 
 
 def collate(items: dict[str, np.ndarray] | list[dict[str, np.ndarray]]) -> dict[str, torch.Tensor]:
-    """A batch of `Windows` as tensors, or items stacked into one."""
+    """A batch of `Windows` as tensors, or its items stacked into one: a `collate_fn` for torch's DataLoader, whose own does as well."""
     batch = items if isinstance(items, dict) else {name: np.stack([item[name] for item in items]) for name in items[0]}
     return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in batch.items()}
 
@@ -205,12 +257,12 @@ def loader(windows: Windows, *, batch_size: int, seed: int, first_step: int, las
     batches = Batches(len(windows), batch_size, seed=seed, first_step=first_step, last_step=last_step)
     if not workers:
         for numbers in batches:
-            yield collate(windows.__getitems__(numbers))
+            yield collate(windows.batch(numbers))
         return
     with ThreadPoolExecutor(workers) as pool:
         waiting: deque[Future] = deque()
         for numbers in batches:
-            waiting.append(pool.submit(windows.__getitems__, numbers))
+            waiting.append(pool.submit(windows.batch, numbers))
             if len(waiting) > 2 * workers:
                 yield collate(waiting.popleft().result())
         while waiting:

@@ -34,6 +34,7 @@ UNITS = {
     "body": "rad", "root": "cm, cm, cm, rad", "face": "ARKit weight", "mel": "ln power", "action": "0 sit, 1 walk, 2 stand",
     "facing": "1 faces the partner", "text_index": "row of text, -1 silence", "text": "embedding", "audio": "full scale, 16 kHz",
 }  # fmt: skip
+SPLITS = ("train", "test")
 SIDECAR_VERSION = 1
 ALIGNMENT = 64
 """Datasets begin at multiples of this many bytes, so that they can be memory-mapped."""
@@ -119,7 +120,7 @@ def span_faults(takes: Sequence[TakeSpan], rows: dict[str, int]) -> list[str]:
             faults.append(f"take {span.take}: samples {span.start_sample}:{span.stop_sample}, need {need} for {length} frames")
         if not span.actor_a < span.actor_b:
             faults.append(f"take {span.take}: actors {span.actor_a} {span.actor_b} are in the wrong order, need them by id")
-        if span.split not in ("train", "test"):
+        if span.split not in SPLITS:
             faults.append(f"take {span.take}: split is {span.split!r}, need train or test")
         frame, sample = span.stop_frame, span.stop_sample
     names = [span.take for span in takes]
@@ -294,8 +295,13 @@ def shard_paths(folder: Path) -> list[Path]:
 
 
 def open_shards(folder: Path) -> list[Shard]:
-    """All shards of a folder, by number."""
-    return [Shard(path) for path in shard_paths(folder)]
+    """All shards of a folder, by number; InputError where two of them hold the same take."""
+    shards, seen = [Shard(path) for path in shard_paths(folder)], {}
+    for shard in shards:
+        for span in shard.takes:
+            if (other := seen.setdefault(span.take, shard)) is not shard:
+                raise InputError(f"{shard.path}: take {span.take} is in {other.path} as well; build both from one plan")
+    return shards
 
 
 def text_frames(actor: np.ndarray, start: np.ndarray, end: np.ndarray, num_frames: int) -> np.ndarray:

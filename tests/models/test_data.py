@@ -2,6 +2,8 @@
 
 import itertools
 import pickle
+import re
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -10,9 +12,10 @@ import torch
 from torch.utils.data import DataLoader
 
 from models import data
+from pipeline.clock import sample_of
 from pipeline.errors import InputError
 from pipeline.pose import relative_root
-from pipeline.shard_file import STREAMS, open_shards
+from pipeline.shard_file import STREAMS, open_shards, write_sidecar
 
 BODY_STREAMS = ("body", "root", "mel", "action", "text")
 
@@ -43,7 +46,7 @@ def test_windows_hold_the_shards_rows(shards):
 def test_a_batch_holds_what_the_shards_do_at_each_window(shards):
     found = windows(shards)
     numbers = [0, 1, len(found) - 1, (150 - 24) // 4 + 1]
-    batch = found.__getitems__(numbers)
+    batch = found.batch(numbers)
     for row, i in enumerate(numbers):
         shard, span, start = found._place(i)
         a = span.start_frame + start
@@ -94,8 +97,8 @@ def test_windows_of_compressed_shards_are_the_same(shards, tmp_path):
             else:
                 source.copy(name, target)
     plain, packed = windows(shards), windows(tmp_path)
-    for name, values in plain.__getitems__([0, 7]).items():
-        assert np.array_equal(values, packed.__getitems__([0, 7])[name]), name
+    for name, values in plain.batch([0, 7]).items():
+        assert np.array_equal(values, packed.batch([0, 7])[name]), name
 
 
 def test_splits_are_kept_apart(shards):
@@ -142,3 +145,142 @@ def test_takes_that_are_too_short(shards, caplog):
     assert "1 of 3 train takes are shorter" in caplog.text
     with pytest.raises(InputError, match="the longest of 3 has 170 frames, need 500"):
         windows(shards, window=500)
+
+
+@pytest.mark.parametrize("window", [30, 31, 32])
+def test_audio_comes_by_samples(shards, window):
+    """One sample to the next: 16 kHz are not 30 fps, and a window's last sample is still one of its take."""
+    found = windows(shards, window=window, stride=1, streams=("audio",))
+    count = window * 16000 // 30
+    for i in (0, 1, 2, 50, 150 - window, 151 - window, len(found) - 1, len(found) - 2):
+        shard, span, start = found._place(i)
+        first = span.start_sample + round(start * 16000 / 30)
+        assert first + count <= span.start_sample + sample_of(start + window) <= span.stop_sample
+        assert np.array_equal(found[i]["audio"], shard["audio"][first : first + count])
+        assert found[i]["audio"].shape == (count, 2)
+
+
+def test_every_stream_lies_on_the_same_time(shards):
+    """What a window holds of each stream is what plain slices of the shard hold at its time, whatever the stream's rate."""
+    found = windows(shards, streams=("body", "face", "mel", "action", "facing", "audio"))
+    rates = dict.fromkeys(found.streams, 30) | {"audio": 16000}
+    for i in (3, len(found) - 1):
+        shard, span, start = found._place(i)
+        for name, rate in rates.items():
+            whole = shard[name][span.start_sample : span.stop_sample] if rate == 16000 else shard[name][span.start_frame : span.stop_frame]
+            seconds = start / 30
+            first = round(seconds * rate)
+            assert np.array_equal(found[i][name], whole[first : first + len(found[i][name])]), name
+            assert abs(len(found[i][name]) / rate - found.window / 30) < 1 / rate
+
+
+def test_windows_are_numbered_as_a_list(shards):
+    found = windows(shards, streams=("mel",))
+    assert len(list(found)) == len(found)
+    assert np.array_equal(found[-1]["mel"], found[len(found) - 1]["mel"]) and np.array_equal(found[np.int64(3)]["mel"], found[3]["mel"])
+    for i in (len(found), -len(found) - 1):
+        with pytest.raises(IndexError, match=f"window {i} of {len(found)}"):
+            found[i]
+    for i in (slice(0, 3), 1.0, "1"):
+        with pytest.raises(TypeError):
+            found[i]
+    assert found.__getitems__([]) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"streams": ("speech",)}, "no stream 'speech'; it has body, root, face, mel"),
+        ({"streams": ("relative",)}, "no stream 'relative'"),
+        ({"streams": ("takes",)}, "no stream 'takes'"),
+        ({"streams": ("text_index",)}, "take text, which brings spoken"),
+        ({"streams": "mel"}, "need a list of names"),
+        ({"split": "val"}, "split: got 'val', need train or test"),
+        ({"window": 0}, "window 0, stride 4: need at least 2 and 1"),
+        ({"window": -5, "streams": ("mel",)}, "window -5"),
+        ({"stride": 0}, "stride 0"),
+        ({"window": 1}, "window 1"),
+    ],
+)
+def test_what_windows_cannot_be_is_said(shards, options, line):
+    with pytest.raises(InputError, match=line):
+        windows(shards, **options)
+
+
+def test_shards_that_differ_are_refused(shards, tmp_path):
+    for number, shard in enumerate(open_shards(shards)):
+        lengths = {span.take: span.stop_frame - span.start_frame for span in shard.takes}
+        features = [(np.zeros((count, 2, 4 + number), np.float16), {}) for count in lengths.values()]
+        write_sidecar(tmp_path / shard.path.name, "speech", lengths, features)
+    opened = open_shards(shards)
+    options = {"window": 24, "stride": 4, "streams": ("speech",), "actors": []}
+    opened[0].attach(tmp_path / "shard-000.h5")
+    with pytest.raises(InputError, match="shard-001.h5: no stream 'speech'"):
+        data.Windows(opened, **options)
+    opened[1].attach(tmp_path / "shard-001.h5")
+    with pytest.raises(InputError, match=r"speech has rows of \(2, 5\), .*shard-000.h5 of \(2, 4\)"):
+        data.Windows(opened, **options)
+
+
+def test_actors_whom_nobody_knows_have_no_number(shards):
+    found = windows(shards, split="test")
+    assert {tuple(item["actors"].tolist()) for item in found} == {(0, 1), (1, -1)}
+
+
+def test_a_take_in_two_shards_is_refused(shards, tmp_path):
+    for name in ("shard-000.h5", "shard-001.h5"):
+        (tmp_path / name).write_bytes((shards / "shard-000.h5").read_bytes())
+    with pytest.raises(InputError, match="shard-001.h5: take 20240101_001 is in .*shard-000.h5 as well"):
+        open_shards(tmp_path)
+
+
+def test_words_that_the_shard_does_not_have_are_said(shards, tmp_path):
+    (tmp_path / "shard-000.h5").write_bytes((shards / "shard-000.h5").read_bytes())
+    with h5py.File(tmp_path / "shard-000.h5", "r+") as f:
+        f["text_index"][6, 0] = 2**31 - 1
+    with pytest.raises(InputError, match="text_index names row 2147483647 of text, which has 80"):
+        windows(tmp_path, streams=("text",))[0]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"shuffle": True},
+        {"collate_fn": data.collate},
+        {"num_workers": 2},
+        {"num_workers": 1, "multiprocessing_context": "spawn", "collate_fn": data.collate},
+        {"batch_size": None, "sampler": range(0, 9)},
+    ],
+    ids=str,
+)
+def test_torch_reads_windows_with_its_own_loader(shards, options):
+    found = windows(shards, streams=("body", "root", "mel", "action", "text", "audio"))
+    torch.manual_seed(0)
+    loader = DataLoader(found, **{"batch_size": 4, **options})
+    seen = 0
+    for batch in loader:
+        assert all(isinstance(values, torch.Tensor) for values in batch.values())
+        for row in range(len(batch["actors"]) if options.get("batch_size", 4) else 1):
+            item = {name: values[row] if options.get("batch_size", 4) else values for name, values in batch.items()}
+            if not options.get("shuffle"):
+                assert all(np.array_equal(item[name], values) for name, values in found[seen].items())
+            seen += 1
+    assert seen == (9 if "sampler" in options else len(found))
+
+
+def test_the_snippets_of_the_page_run(shards, tmp_path, monkeypatch):
+    """docs/shards.md shows how a plain script reads shards: as it stands there."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "shards").symlink_to(shards)
+    monkeypatch.chdir(tmp_path)
+    page = (Path(__file__).parents[2] / "docs" / "shards.md").read_text()
+    snippets = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(snippets) == 2
+    for snippet in snippets:
+        names: dict = {}
+        exec(snippet, names)
+        for line in re.findall(r"^    batch\[.*$", snippet, re.MULTILINE):
+            name, shape = re.match(r'    batch\["(\w+)"\]  # \(([^)]*)\)', line).groups()
+            got, need = list(names["batch"][name].shape[1:]), [part.strip() for part in shape.split(",")][1:]
+            assert [str(number) for number in got] == [str(3 * len(names["shards"][0].joint_names)) if part == "3 J" else part for part in need], line

@@ -31,7 +31,7 @@ from pipeline.files import whole
 from pipeline.rig_file import REGIONS, Rig, load_rig, regions, used_vertices
 from pipeline.run_report import write_report
 from pipeline.stabilise import Pose
-from pipeline.sync_file import read_sync, stream_of
+from pipeline.sync_file import read_sync, recorded_marks, same_file, stream_of
 from pipeline.takes import actor_of
 
 log = logging.getLogger("interact")
@@ -235,6 +235,7 @@ def _place(
     take = read_sync(sync)
     where = f"take {take['take']}, actor {actor_of(performance)}: {face.name}"
     record = stream_of(take, performance, "face", where=where)
+    same_file(record, face, where=where)
     stream = faces.open_face(face, rate=record["rate"], timecode_rate=record.get("timecode_rate"))
     return _Placed(performance, where, stream, record, clock.frame_times(take["start_seconds"], take["frames"], take["fps"]))
 
@@ -268,6 +269,8 @@ def run(
     report: dict[str, Any] = {
         "performance": placed.name, "source": "mesh" if stream.is_mesh else "live link", "rate": placed.record["rate"],
     }  # fmt: skip
+    if times is not None:
+        report["made_of"] = recorded_marks(placed.record)
     seconds, single = seconds[first:stop], single[first:stop]
     found = None
     if stream.is_mesh:

@@ -21,7 +21,7 @@ from pipeline.joint_map import load_body, missing_joints
 from pipeline.joints import RELEASE_JOINTS, SIDES
 from pipeline.run_report import write_report
 from pipeline.skeleton import keep_joints
-from pipeline.sync_file import read_sync, stream_of
+from pipeline.sync_file import read_sync, recorded_marks, same_file, stream_of
 from pipeline.takes import actor_of
 
 log = logging.getLogger("interact")
@@ -117,6 +117,7 @@ def run(*, bvh: Path, sync: Path, performance: str, out: Path, out_report: Path,
     take = read_sync(sync)
     where = f"take {take['take']}, actor {actor_of(performance)}: {bvh.name}"
     stream = stream_of(take, performance, "body", where=where)
+    same_file(stream, bvh, where=where)
     motion = load_body(bvh, options, where=where)
     (motion,) = upright.stand([motion], options.up, wheres=[where], key="body.up")
     seconds = stream["start"] + np.arange(motion.num_frames) / stream["rate"]
@@ -139,6 +140,7 @@ def run(*, bvh: Path, sync: Path, performance: str, out: Path, out_report: Path,
     for reason in quality["reasons"]:
         log.warning("%s: %s", where, reason)
     report = {"performance": performance, "frames": motion.num_frames, "joints": len(motion.names), "nan_rows_interpolated": mended}
+    report["made_of"] = recorded_marks(stream)
     write_report(out_report, report | {"reference_pose_replaced": reference, "missing_joints": missing, "quality": quality})
 
 

@@ -18,10 +18,13 @@ from pipeline.errors import InputError
 from pipeline.files import sha256, whole, write_json, write_tsv
 from pipeline.reading import read_json
 from pipeline.rig_file import load_rig
+from pipeline.sync_file import recorded_marks
 from pipeline.takes import TAKE_COLUMNS, Take, actor_of, read_actors, shoot_lip_acc, shoot_takes
 
 log = logging.getLogger("interact")
 FORMAT_VERSION = 1
+RULES = {"body": "body", "face": "blendshapes", "audio": "separation"}
+"""Stage that makes a stream of the dataset, by the kind of raw stream."""
 
 
 def _database(path: Path, schema: str, tables: dict[str, list[tuple]]) -> None:
@@ -100,6 +103,15 @@ def write_face_ict(folder: Path, performances: Iterable[str]) -> None:
             np.save(temporary, ict.to_ict(np.load(folder / "face_arkit" / f"{name}.npy", allow_pickle=False)))
 
 
+def check_made_of(reports: Path, name: str, record: dict) -> None:
+    """InputError where a stream of a performance was made of another file than the sync JSON speaks of, by the report of its stage."""
+    for folder, kind in (("body", "body"), ("fit", "face"), ("separation", "audio")):
+        path = reports / folder / f"{name}.json"
+        made_of = read_json(path, kind=dict).get("made_of") if path.exists() else None
+        if made_of and made_of != recorded_marks(record[kind]):
+            raise InputError(f"{path}: was made of another {kind} than sync has read since; run {RULES[kind]} of {name} again")
+
+
 def run(*, shoot: Path, sync: Path, out: Path) -> None:
     """Write the tables, rigs and dataset.json of a dataset whose streams are in place; the reports of the capture stages lie beside `sync`."""
     ownership.need_own(out, ("dataset.json", "takes.tsv"))
@@ -124,6 +136,7 @@ def run(*, shoot: Path, sync: Path, out: Path) -> None:
     hashes: dict[str, str] = {}
     for take in takes:
         for performance, record in zip(take.performances, synced[take.name]["performances"]):
+            check_made_of(sync.parent, performance, record)
             hashes |= {f"{performance}.bvh": record["body"]["sha256"], f"{performance}.wav": record["audio"]["sha256"]}
     licence = shoot / "LICENCE"
     value = {

@@ -27,7 +27,7 @@ from pipeline.files import whole
 from pipeline.run_report import write_report
 from pipeline.separation_ilrma import separate_ilrma
 from pipeline.separation_mask import separate_mask
-from pipeline.sync_file import read_sync
+from pipeline.sync_file import read_sync, recorded_marks, same_file
 from pipeline.takes import actor_of, performance_actor
 
 log = logging.getLogger("interact")
@@ -65,6 +65,7 @@ def separate(mics: np.ndarray, rate: int, *, method: str = "mask") -> np.ndarray
 
 def read_window(path: Path, record: dict, start_seconds: float, num_samples: int) -> np.ndarray:
     """A microphone's samples (num_samples,) float32 at OUT_RATE from `start_seconds` on the take's clock, by its record in the sync JSON."""
+    same_file(record, path, where=str(path))
     stream = audio.open_audio(path, channel=record.get("channel"))
     return audio.resample_span(stream, start_seconds - record["start"], num_samples, true_rate=record["rate"], out_rate=OUT_RATE)
 
@@ -153,6 +154,7 @@ def run(
             )
         mics[k] = read_window(path, take["performances"][k]["audio"], take["start_seconds"], num_samples)
         check_microphone(mics[k], f"take {take['take']}, actor {actors[k]}: {path.name}", max_clipped_share=options.max_clipped_share)
+    made_of = [recorded_marks(p["audio"]) for p in take["performances"]]
     method = "none" if len(actors) == 1 else options.method
     if method in SEEING:
         voices = _separate_seeing(mics, take, face, mouth, picture, options)
@@ -166,7 +168,7 @@ def run(
         if len(actors) == 2:
             told = ["unknown" if (value := found[k][f"sir_{when}_db"]) is None else f"{value:.1f} dB" for when in ("before", "after")]
             log.info("%s: the owner is %s louder than the other in the microphone, %s in the voice", name, *told)
-        write_report(report, {"performance": name, "method": method, "samples": num_samples, **found[k]})
+        write_report(report, {"performance": name, "method": method, "samples": num_samples, "made_of": made_of[k], **found[k]})
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -27,7 +27,7 @@ from pipeline.files import need_file, sha256
 from pipeline.reading import read_json
 from pipeline.report_figure import need_png
 from pipeline.run_report import write_report
-from pipeline.sync_file import KINDS, kinds_of
+from pipeline.sync_file import KINDS, kinds_of, marks
 from pipeline.timecode import DAY, day_seconds, label_day, near, parse_timecode
 
 log = logging.getLogger("interact")
@@ -104,7 +104,7 @@ def body_stream(path: Path, entry: dict | None, where: str) -> dict:
         log.warning("%s: BVH header says %.4g fps, timecode.json %.4g; timecode.json is taken", where, header_fps, given)
     (start, day), (end, _) = _time(entry, "start", rate, where_body), _time(entry, "end", rate, where_body)
     assert start is not None and day is not None
-    more: dict[str, Any] = {"frames": num_frames, "sha256": sha256(path), "day_seconds": day}
+    more: dict[str, Any] = {"frames": num_frames, "sha256": sha256(path), **marks(path), "day_seconds": day}
     if end is None:
         return _stream(start, start + (num_frames - 1) / rate, rate, "start and rate" if given else "start and header rate", **more)
     lasts = near(end, start + (num_frames - 1) / rate, day=day) - start
@@ -149,6 +149,7 @@ def face_stream(path: Path, entry: dict | None = None, where: str = "face", *, m
             f"{100 * MAX_LOST_SHARE:g} %; check {number}: labels of another counting leave such gaps, else exclude the take"
         )
     more: dict[str, Any] = {"frames": len(stream.seconds), "dropped": clock.dropped, "duplicates": clock.duplicates, "timecode_rate": base}
+    more |= marks(path)
     more["longest_gap"] = float(np.diff(clock.seconds).max())
     if stream.has_timecode:
         _check_step(clock.step, clock.step_at, stream.seconds, clock.rate, f"{where}: {path.name}", max_step_frames)
@@ -181,7 +182,7 @@ def audio_stream(path: Path, where: str, entry: dict | None = None, *, max_step_
     entry = entry or {}
     stream = audio.open_audio(path, channel=entry.get("channel"))
     rate, count = float(stream.rate), stream.num_samples
-    more: dict[str, Any] = {"samples": count, "sample_rate": stream.rate, "channel": stream.channel, "sha256": sha256(path)}
+    more: dict[str, Any] = {"samples": count, "sample_rate": stream.rate, "channel": stream.channel, "sha256": sha256(path), **marks(path)}
     if (named := entry.get("ltc")) is not None:
         if named == stream.channel and not isinstance(named, bool):
             raise InputError(f"{path.name}: channel {named} of timecode.json is voice and ltc, need two; correct channel or ltc")

@@ -1,17 +1,22 @@
 """The sync JSON of a take: what sync writes and the capture stages read.
 
 {"take", "start_seconds" (of frame 0, on the shoot's day), "frames", "fps", "performances": [{"actor", "body", "face",
-"audio"}]}; a stream has at least "start" and "end" (seconds of the same day) and "rate" (frames or samples a second).
+"audio"}]}; a stream has at least "start" and "end" (seconds of the same day) and "rate" (frames or samples a second), and the
+marks by which its file is known again: what reads a raw stream beside the JSON asks `same_file` first, since the start and the
+rate of one recording say nothing of another.
 A take has two performances; the JSON of one performance alone has one, under whose name it stands as the take, and that
 may be without "body".
 """
 
+import hashlib
 import math
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
+from pipeline.files import fingerprint, sha256
 from pipeline.reading import read_json
+from pipeline.streams import beside_face
 from pipeline.takes import actor_of
 
 KINDS = ("body", "face", "audio")
@@ -61,3 +66,39 @@ def stream_of(take: dict, performance: str, kind: str, *, where: str) -> dict:
     if kind not in performances[actor]:
         raise InputError(f"{where}: {take['take']} was synced without {kind}; sync it again with one")
     return performances[actor][kind]
+
+
+def marks(path: Path) -> dict[str, str]:
+    """What tells a raw stream's file from another: its `fingerprint`, and one of the files `beside` it where a face has such.
+
+    Of a folder of OBJ files, `beside` also counts their names and sizes.
+    """
+    path = Path(path, "stream.json") if Path(path).is_dir() else Path(path)
+    digest = hashlib.sha256()
+    for other in beside_face(path):
+        digest.update(f"{other.name} {fingerprint(other)}\n".encode())
+    if path.name == "stream.json":
+        for other in sorted(path.parent.glob("*.obj")):
+            digest.update(f"{other.name} {other.stat().st_size}\n".encode())
+    found = {"fingerprint": fingerprint(path)}
+    return found if digest.digest() == hashlib.sha256().digest() else found | {"beside": digest.hexdigest()}
+
+
+def recorded_marks(record: dict) -> dict[str, str]:
+    """The marks in a stream's record of the sync JSON; none in one of before there were marks."""
+    return {key: record[key] for key in ("fingerprint", "beside") if isinstance(record.get(key), str)}
+
+
+def same_file(record: dict, path: Path, *, where: str) -> None:
+    """InputError where a raw stream's file is another than the one that sync read, by the stream's record.
+
+    A record of before there were marks says nothing.
+    """
+    recorded = recorded_marks(record)
+    now = marks(path) if recorded else {}
+    changed = [key for key, value in recorded.items() if now.get(key) != value]
+    if not changed and isinstance(digest := record.get("sha256"), str) and sha256(path) != digest:
+        changed = ["sha256"]
+    if changed:
+        what = "a file beside it" if changed == ["beside"] else "it"
+        raise InputError(f"{where}: {what} is not as it was when the take was synced; run sync again, then this")

@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 import pytest
 import soundfile
-from commands import refused
+from commands import refused, without_marks
 from tiny_shoot import AUDIO_RATE
 
 from pipeline import arkit, blendshapes, body, dataset, separation, sync
@@ -50,7 +50,7 @@ class Copy:
 @pytest.fixture
 def copy(sound, tmp_path) -> Copy:
     folder = shutil.copytree(sound.folder, tmp_path / "shoot")
-    return Copy(folder, Path(shutil.copy(sound.sync, tmp_path / f"{TAKE}.json")), [])
+    return Copy(folder, without_marks(sound.sync, tmp_path / f"{TAKE}.json"), [])
 
 
 # what breaks a text file
@@ -548,6 +548,28 @@ KINDS = {
     "flag: unknown unit": ("body", lambda c: c.flags.extend(["--unit", "feet"]), ["option --unit: got 'feet'"]),
     "flag: no performance": ("body", lambda c: c.flags.extend(["--performance", "002"]), ["performance '002'", "need <date>_<actor>_<scenario>"]),
 }
+
+
+REPLACED = {"body": ".bvh", "blendshapes": ".mesh.h5", "separation": ".wav"}
+
+
+@pytest.mark.parametrize("stage", REPLACED)
+def test_a_raw_stream_replaced_after_sync_is_refused(sound, copy, tmp_path, capsys, stage):
+    """The start and the rate of one recording say nothing of another; a copy of the same bytes is the same."""
+    shutil.copy(sound.sync, copy.sync)
+    path = copy.path(REPLACED[stage])
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(content)
+    arguments, outputs = command(stage, copy, tmp_path / "out")
+    STAGES[stage]([str(argument) for argument in arguments])
+    assert all(path.exists() for path in outputs)
+    changed = bytearray(content)
+    changed[len(content) // 2] ^= 1
+    for other in (copy.path(REPLACED[stage], OTHER).read_bytes(), changed):
+        path.write_bytes(other)
+        arguments, outputs = command(stage, copy, tmp_path / "other")
+        refused(STAGES[stage], arguments, capsys, path.name, "is not as it was when the take was synced; run sync again", outputs=outputs)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -3,7 +3,7 @@ import shutil
 import h5py
 import numpy as np
 import pytest
-from commands import refused
+from commands import refused, without_marks
 from tiny_shoot import ACTORS, write_mesh
 
 from pipeline import arkit, blendshapes, config
@@ -150,7 +150,7 @@ def test_the_dataset_has_the_truth(shoot, captured):
 def work(shoot, captured, tmp_path):
     """A face of the shoot, to spoil, and the command that reads it."""
     path = shutil.copy(shoot.folder / "20260101_001" / f"{NAME}.mesh.h5", tmp_path / f"{NAME}.mesh.h5")
-    sync = captured / "annotations" / "sync" / "20260101_001.json"
+    sync = without_marks(captured / "annotations" / "sync" / "20260101_001.json", tmp_path / "sync.json")
     out, report = tmp_path / "out" / "x.npy", tmp_path / "report" / "x.json"
     rig = shoot.folder / "rigs" / "001.npz"
     return path, ["--face", path, "--rig", rig, "--sync", sync, "--performance", NAME, "--out", out, "--out-report", report], [out, report]

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from commands import refused
+from commands import refused, without_marks
 from tiny_shoot import ACTORS, BONES, Truth, make_motion
 
 from pipeline import actions, body, facing, rotations
@@ -116,7 +116,7 @@ def test_the_dataset_has_the_truth(shoot, captured):
 def work(shoot, captured, tmp_path):
     """A BVH of the shoot, to spoil, and the command that reads it."""
     path = shutil.copy(shoot.folder / "20260101_001" / f"{NAME}.bvh", tmp_path / f"{NAME}.bvh")
-    sync = shutil.copy(captured / "annotations" / "sync" / "20260101_001.json", tmp_path / "sync.json")
+    sync = without_marks(captured / "annotations" / "sync" / "20260101_001.json", tmp_path / "sync.json")
     out, report = tmp_path / "out" / "x.bvh", tmp_path / "report" / "x.json"
     return path, ["--bvh", path, "--sync", sync, "--performance", NAME, "--out", out, "--out-report", report], [out, report]
 
@@ -133,7 +133,7 @@ def test_command_line_mends_what_is_short_and_says_so(work, caplog):
     quality, warned = found.pop("quality"), found.pop("warnings")
     frames = load_bvh(out, unit="cm").num_frames
     assert found.pop("missing_joints") == [name for name in RELEASE_JOINTS if name not in BONES]
-    assert found == {"performance": NAME, "frames": frames, "joints": 16, "nan_rows_interpolated": 6, "reference_pose_replaced": False}
+    assert found == {"performance": NAME, "frames": frames, "joints": 16, "nan_rows_interpolated": 6, "reference_pose_replaced": False, "made_of": {}}
     assert warned == [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     nan = [fault for fault in quality["faults"] if fault["kind"] == "nan"]
     assert quality["counts"]["nan"] == 1 and (nan[0]["first"], nan[0]["stop"], nan[0]["seconds"]) == (200, 206, 0.05)

@@ -166,3 +166,15 @@ def test_a_scenario_has_one_text(tmp_path):
     with pytest.raises(InputError, match="take 20260102_51: scenario 51 has another relationship, emotion or text"):
         dataset.write_scenarios(tmp_path / "t.db", [same[0], take("20260102_51", pair, emotion="Fear")])
     assert not (tmp_path / "t.db").exists()
+
+
+@pytest.mark.parametrize(("kind", "stage"), [("body", "body"), ("face", "blendshapes"), ("audio", "separation")])
+def test_a_stream_that_was_made_of_another_file_than_sync_read_is_refused(work, capsys, kind, stage):
+    """`source_sha256` is of the files that sync read: the streams must be made of them."""
+    _, arguments, data = work
+    sync = arguments[3] / "20260101_001.json"
+    take = json.loads(sync.read_text())
+    take["performances"][1][kind]["fingerprint"] = 64 * "0"  # sync has read another recording since
+    sync.write_text(json.dumps(take))
+    needles = f"20260101_002_001.json: was made of another {kind} than sync has read since; run {stage} of 20260101_002_001 again"
+    refused(dataset.main, arguments, capsys, needles, outputs=[data / "dataset.json"])

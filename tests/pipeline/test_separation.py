@@ -4,7 +4,7 @@ import typing
 import numpy as np
 import pytest
 import soundfile
-from commands import refused
+from commands import refused, without_marks
 from mixtures import mixture
 from talks import talk
 from tiny_shoot import AUDIO_RATE
@@ -154,7 +154,7 @@ def work(shoot, captured, tmp_path):
     names = [f"20260101_{actor}_001" for actor in ("001", "002")]
     wavs = [shutil.copy(shoot.folder / "20260101_001" / f"{name}.wav", tmp_path / f"{name}.wav") for name in names]
     outs, reports = [tmp_path / "out" / f"{name}.wav" for name in names], [tmp_path / "out" / f"{name}.json" for name in names]
-    sync = captured / "annotations" / "sync" / "20260101_001.json"
+    sync = without_marks(captured / "annotations" / "sync" / "20260101_001.json", tmp_path / "sync.json")
     return wavs, ["--wav", *wavs, "--sync", sync, "--performance", *names, "--out", *outs, "--out-report", *reports], outs, reports
 
 

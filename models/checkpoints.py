@@ -1,49 +1,139 @@
-"""How the state of a training reaches a checkpoint folder and comes back: safetensors and JSON, no pickle."""
+"""How the state of a training reaches a checkpoint folder and comes back: safetensors and JSON, no pickle.
+
+A checkpoint is step-<step>.safetensors (network and Adam) and a record of it: step, file, its SHA-256, and the log up to there.
+The record of the newest stands in state.json, that of the one before in previous.json, and no other checkpoint is kept. Files
+are on the disk before a record names them. Where the newest is damaged, training goes on from the one before, which gives
+the same weights in the end.
+"""
 
 import json
+import logging
+import math
+import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from torch import Tensor
 
-from pipeline.files import whole, write_json
-from pipeline.reading import read_json
+from models.weights import fit, read_tensors, write_tensors
+from pipeline.errors import InputError
+from pipeline.files import sha256, whole, write_json
+from pipeline.reading import parse_json, plain, read_json
+
+log = logging.getLogger("interact")
+NEWEST, PREVIOUS = "state.json", "previous.json"
+MOMENTS = ("exp_avg", "exp_avg_sq")
+FIX = "remove it"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint that has been read and found whole."""
+
+    record: dict[str, Any]
+    model: dict[str, Tensor]
+    adam: dict[str, dict[str, Tensor]]
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """A record, checked: step, name of the file, its SHA-256, and the log's lines; InputError names what is wrong."""
+    record = read_json(path, kind=dict, fix=FIX)
+    kinds = {"step": int, "file": str, "sha256": str, "log": list}
+    for key, kind in kinds.items():
+        if type(record.get(key)) is not kind:
+            raise InputError(f"{path}: {key} is {record.get(key)!r:.60}, need {kind.__name__}; {FIX}")
+    if record["step"] < 1 or record["file"] != file_name(record["step"]):
+        raise InputError(f"{path}: step {record['step']!s:.20} and file {record['file']!r:.60}, need a step of 1 or more and its file; {FIX}")
+    if not re.fullmatch("[0-9a-f]{64}", record["sha256"]):
+        raise InputError(f"{path}: sha256 is {record['sha256']!r:.60}, need 64 hexadecimal digits; {FIX}")
+    for line in record["log"]:
+        if not isinstance(line, str) or not isinstance(loss_of(line, path), float):
+            raise InputError(f"{path}: log has {line!r:.60}, need lines with a loss; {FIX}")
+    return record
+
+
+def file_name(step: int) -> str:
+    """Name of the file of a step's checkpoint."""
+    return f"step-{step:08d}.safetensors"
 
 
 class State:
     """Network and Adam at a step, and how they reach a checkpoint folder and come back."""
 
-    def __init__(self, network: torch.nn.Module, optimiser: torch.optim.Adam, folder: Path):
-        self.network, self.optimiser, self.folder, self.step = network, optimiser, folder, 0
+    def __init__(self, network: torch.nn.Module, optimiser: torch.optim.Adam, folder: Path, *, last_step: int):
+        self.network, self.optimiser, self.folder, self.last_step, self.step = network, optimiser, folder, last_step, 0
+        self._record: dict[str, Any] | None = None
+        """Of the checkpoint that was last written or taken up."""
 
     def save(self, live_log: Path) -> None:
-        """Write the checkpoint of the current step, then drop older ones; state.json names the one that counts."""
+        """Write the checkpoint of the current step, keep the one before, and drop older ones; InputError where weights are not finite."""
         tensors = {f"model.{name}": value for name, value in self.network.state_dict().items()}
         for name, parameter in self.network.named_parameters():
-            for key in ("exp_avg", "exp_avg_sq"):
+            for key in MOMENTS:
                 tensors[f"adam.{key}.{name}"] = self.optimiser.state[parameter][key]
-        path = self.folder / f"step-{self.step:08d}.safetensors"
-        with whole(path) as temporary:
-            save_file({name: value.contiguous() for name, value in tensors.items()}, temporary)
-        write_json(self.folder / "state.json", {"step": self.step, "file": path.name, "log": live_log.read_text().splitlines()})
+        path = self.folder / file_name(self.step)
+        write_tensors(path, tensors)
+        if self._record:
+            write_json(self.folder / PREVIOUS, self._record, durable=True)
+        kept = {path.name, self._record["file"] if self._record else None}
+        self._record = {"step": self.step, "file": path.name, "sha256": sha256(path), "log": live_log.read_text(encoding="utf-8").splitlines()}
+        write_json(self.folder / NEWEST, self._record, durable=True)
         for old in sorted(self.folder.glob("step-*.safetensors")):
-            if old != path:
+            if old.name not in kept:
                 old.unlink()
 
+    def _read(self, name: str) -> Checkpoint:
+        """The checkpoint of a record; InputError where either is damaged or not of this network."""
+        record = read_record(self.folder / name)
+        if record["step"] > self.last_step:
+            raise InputError(f"{self.folder / name}: step is {record['step']!s:.20}, need at most {self.last_step}; {FIX}")
+        path = self.folder / record["file"]
+        plain(path)
+        if sha256(path) != record["sha256"]:
+            raise InputError(f"{path}: its SHA-256 is not the one in {name}, the file is damaged; {FIX}")
+        tensors = read_tensors(path, fix=FIX)
+        model = {key[6:]: value for key, value in tensors.items() if key.startswith("model.")}
+        adam = {}
+        for parameter, value in self.network.named_parameters():
+            adam[parameter] = {key: tensors.get(f"adam.{key}.{parameter}", torch.empty(0)) for key in MOMENTS}
+            if any(moment.shape != value.shape for moment in adam[parameter].values()):
+                raise InputError(f"{path}: has no moments of {parameter}, need those of Adam; {FIX}")
+        return Checkpoint(record, model, adam)
+
+    def _newest_whole(self) -> Checkpoint | None:
+        """The newest checkpoint, or the one before where that is damaged, with a warning; None where there is none.
+
+        InputError where what there is, is damaged.
+        """
+        faults = []
+        for name in (NEWEST, PREVIOUS):
+            try:
+                found = self._read(name)
+                fit(self.network, found.model, self.folder / found.record["file"], to="the network", fix=FIX)
+            except InputError as error:
+                faults.append(str(error).removesuffix(f"; {FIX}"))
+                continue
+            if faults:
+                log.warning("%s; training goes on from the checkpoint before, of step %d", faults[0], found.record["step"])
+            return found
+        if not any((self.folder / name).exists() for name in (NEWEST, PREVIOUS)):
+            return None
+        before = f", nor is the one before ({faults[1]})" if (self.folder / PREVIOUS).exists() else ", and there is none before it"
+        raise InputError(f"{faults[0]}: the checkpoint is of no use{before}; remove the folder {self.folder}, and training begins afresh")
+
     def restore(self, live_log: Path) -> None:
-        """Take up the checkpoint, if there is one, and its log."""
-        lines = []
-        if (self.folder / "state.json").exists():
-            state = read_json(self.folder / "state.json")
-            tensors = load_file(self.folder / state["file"])
-            self.network.load_state_dict({name[6:]: value for name, value in tensors.items() if name.startswith("model.")})
-            self.step, lines = state["step"], state["log"]
+        """Take up the newest checkpoint that is whole, if there is one, and its log."""
+        lines: list[str] = []
+        if found := self._newest_whole():
+            self._record, self.step, lines = found.record, found.record["step"], found.record["log"]
             for name, parameter in self.network.named_parameters():
-                moments = {key: tensors[f"adam.{key}.{name}"].to(parameter.device) for key in ("exp_avg", "exp_avg_sq")}
+                moments = {key: value.to(parameter.device) for key, value in found.adam[name].items()}
                 self.optimiser.state[parameter] = {"step": torch.tensor(float(self.step))} | moments
         with whole(live_log) as temporary:
-            temporary.write_text("".join(line + "\n" for line in lines))
+            temporary.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
 
 
 def step_seed(seed: int, step: int) -> int:
@@ -51,8 +141,24 @@ def step_seed(seed: int, step: int) -> int:
     return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> 1)
 
 
+def loss_of(line: str, where: Path) -> float | None:
+    """The loss in a line of a log, None in a line without one; InputError for a line that is no object of JSON, or a loss that is no number."""
+    value = parse_json(line, where, kind=dict).get("loss")
+    if value is not None and not (isinstance(value, float) and math.isfinite(value)):
+        raise InputError(f"{where}: a loss is {value!r:.60}, need a number; {FIX}")
+    return value
+
+
 def losses(live_log: Path) -> tuple[float, float]:
-    """Mean loss of the first and of the last tenth of the logged steps."""
-    values = [line["loss"] for line in map(json.loads, live_log.read_text().splitlines()) if "loss" in line]
+    """Mean loss of the first and of the last tenth of the logged steps; InputError where none is logged."""
+    lines = live_log.read_text(encoding="utf-8").splitlines()
+    values = [value for line in lines if (value := loss_of(line, live_log)) is not None]
+    if not values:
+        raise InputError(f"{live_log}: no step is logged; remove the checkpoints beside it, and train again")
     tenth = max(1, len(values) // 10)
     return float(np.mean(values[:tenth])), float(np.mean(values[-tenth:]))
+
+
+def summary(first: float, last: float) -> str:
+    """The log's last line."""
+    return json.dumps({"summary": f"loss {first:.4f} -> {last:.4f}", "first_tenth": first, "last_tenth": last}) + "\n"

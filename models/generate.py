@@ -14,7 +14,6 @@ range too, and metrics compare like with like.
 """
 
 import logging
-import os
 import zlib
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +26,8 @@ import torch
 from models import runs
 from models.data import attach_speech, read, speech_folder, takes_of
 from models.representation import MODELS
+from models.runs import pick_device
+from models.threads import fixed_threads
 from pipeline import clock, config, features, pose, stage
 from pipeline.bvh import save_bvh
 from pipeline.errors import InputError
@@ -290,24 +291,25 @@ def run(
     """Sample what the arguments name and write it."""
     if (shards is None) == (audio is None):
         raise InputError("generate: need either --shards (test takes) or --audio A.wav B.wav, not both")
-    if os.environ.get("OMP_NUM_THREADS", "").isdigit():
-        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    from models.runs import pick_device
+    with fixed_threads(options.threads):
+        found = load_runs(runs, pick_device(options.device))
+        if shards is not None:
+            sample_takes(found, shards, speech, takes, out, options)
+        elif audio is not None:
+            choices: dict[str, Any] = {
+                "actions": actions,
+                "facing": facing,
+                "actors": actors,
+                "placement": parse_placement(placement),
+                "name": name,
+                "speech_model": speech_model,
+            }
+            scene = scene_of_voices(audio, transcripts, found, **choices)
+            write(scene, sample(found, scene, number=0, options=options), out)
 
-    found = load_runs(runs, pick_device(options.device))
-    if audio is not None:
-        choices: dict[str, Any] = {
-            "actions": actions,
-            "facing": facing,
-            "actors": actors,
-            "placement": parse_placement(placement),
-            "name": name,
-            "speech_model": speech_model,
-        }
-        scene = scene_of_voices(audio, transcripts, found, **choices)
-        write(scene, sample(found, scene, number=0, options=options), out)
-        return
-    assert shards is not None  # one of the two is given
+
+def sample_takes(found: dict[str, runs.Run], shards: Path, speech: Path | None, takes: list[str] | None, out: Path, options: config.Generate) -> None:
+    """Sample test takes of shards, and say in generated.json what was sampled."""
     opened, streams, encoder = open_shards(shards), STREAMS, speech_encoder(found)
     if encoder:
         folder = speech_folder(shards, speech)
@@ -320,7 +322,7 @@ def run(
     for take in stage.progress(takes or list(test), label="generate"):
         shard, span = test[take]
         if shard.joint_names != next(iter(found.values())).description["joint_names"]:
-            raise InputError(f"{shard.path}: its joints are not those that the models of {runs} were trained on; train them on these shards")
+            raise InputError(f"{shard.path}: its joints are not those that the models were trained on; train them on these shards")
         scene = scene_of(shard, span, streams)
         for actor in sorted(set(scene.actors) - set(next(iter(found.values())).description["actors"])):
             log.warning("take %s: actor %s is in no train take; the face has the mean of all speaking styles", take, actor)

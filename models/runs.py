@@ -20,6 +20,7 @@ from models.body import BodyDenoiser
 from models.diffusion import Diffusion
 from models.face import FaceDenoiser
 from models.representation import Representation
+from models.weights import fit, read_tensors
 from pipeline import config
 from pipeline.errors import InputError
 from pipeline.ids import check_ids
@@ -118,9 +119,6 @@ class Run:
 
 def load(folder: Path, *, device: str = "cpu") -> Run:
     """Read a run's folder; InputError where it is missing, of another format version, or its weights do not fit."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     folder = Path(folder)
     if not (folder / "model.json").exists():
         raise InputError(f"{folder}: no model.json; train the model first (python -m models.train {folder.name} --out {folder} ...)")
@@ -135,12 +133,8 @@ def load(folder: Path, *, device: str = "cpu") -> Run:
     options = section_of(model)(**heard | description["options"])
     representation = represent(model, options, description["stats"], description["joint_names"], description["actors"])
     network, engine = build(representation, options)
-    try:
-        network.load_state_dict(load_file(folder / "model.safetensors"))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise InputError(
-            f"{folder}/model.safetensors: does not fit model.json ({' '.join(str(error).split())[:200]}); train the model again"
-        ) from None
+    weights, fix = folder / "model.safetensors", "train the model again"
+    fit(network, read_tensors(weights, fix=fix), weights, to="model.json", fix=fix)
     return Run(network.to(device).eval(), engine, representation, options, description)
 
 

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from models.signals import average, low_band, replace_low_band
 from models.unet import UNet
+from models.weights import fit, read_tensors
 from pipeline import arkit, stft
 from pipeline.errors import InputError
 from pipeline.leak import estimate_response, leak_of
@@ -126,9 +127,6 @@ class LipSeparator(nn.Module):
 
 def load(path: Path) -> LipSeparator:
     """A trained network in evaluation mode, from its model.safetensors and the model.json beside it."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     path = Path(path)
     described = path.with_name("model.json")
     if not path.is_file() or not described.is_file():
@@ -142,10 +140,8 @@ def load(path: Path) -> LipSeparator:
             f"need separation, {FORMAT_VERSION}; train the network again (snakemake train_separation)"
         )
     network = LipSeparator(**description["sizes"])
-    try:
-        network.load_state_dict(load_file(path))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise InputError(f"{path}: does not fit model.json ({' '.join(str(error).split())[:200]}); train the network again") from None
+    fix = "train the network again"
+    fit(network, read_tensors(path, fix=fix), path, to="model.json", fix=fix)
     return network.eval()
 
 

@@ -10,13 +10,11 @@ import inspect
 import json
 import logging
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 import models
@@ -24,13 +22,15 @@ import pipeline
 from models import separation_net
 from models.checkpoints import State, losses, step_seed
 from models.separation_net import RATE, WINDOW, LipSeparator, band_coupling, cue_times, lip_cues, window_spectra
+from models.threads import fixed_threads
+from models.weights import write_tensors
 from pipeline import arkit, config, leak, separation_mask, stage, stft
 from pipeline.errors import InputError
-from pipeline.files import alone_in, whole, write_json
+from pipeline.files import alone_in, write_json
 from pipeline.leak import leak_of
 
 log = logging.getLogger("interact")
-CODE = ("checkpoints", "separation_net", "separation_train", "signals", "unet")
+CODE = ("checkpoints", "separation_net", "separation_train", "signals", "threads", "unet", "weights")
 LEVEL_DB, LEAK_DB = 6.0, 4.0
 """A voice, and how loud it leaks, are varied by as much up and down."""
 WRONG_SHARE = 0.1
@@ -116,7 +116,7 @@ def learning_rate(step: int, options: config.SeparationModel) -> float:
 def optimise(state: State, voices: list[Voice], live_log: Path, options: config.SeparationModel) -> None:
     """Run the steps that are left; checkpoints and log lines on the way."""
     network = state.network.train()
-    with open(live_log, "a") as lines:
+    with open(live_log, "a", encoding="utf-8") as lines:
         for step in stage.progress(range(state.step, options.steps), label="train_separation"):
             rate = learning_rate(step, options)
             for group in state.optimiser.param_groups:
@@ -155,21 +155,21 @@ def train(voices: list[Voice], out: Path, options: config.SeparationModel) -> No
     """Train, or go on, and write the run folder; a second trainer of the same run waits for the first."""
     if len(voices) < 2:
         raise InputError(f"train_separation: {len(voices)} voices with a stretch in which one actor speaks alone, need two; give more takes")
-    if os.environ.get("OMP_NUM_THREADS", "").isdigit():
-        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    with alone_in(out, log), torch.random.fork_rng():
+    with alone_in(out, log), fixed_threads(options.threads), torch.random.fork_rng():
         torch.manual_seed(options.seed)
         network = LipSeparator(width=options.width, widest=options.widest, lip_width=options.lip_width)
         digest, live_log = run_hash(voices, options), out / "log.jsonl"
-        state = State(network, torch.optim.Adam(network.parameters(), lr=options.learning_rate), out / "checkpoints" / digest)
+        state = State(
+            network, torch.optim.Adam(network.parameters(), lr=options.learning_rate), out / "checkpoints" / digest, last_step=options.steps
+        )
         state.restore(live_log)
         if state.step:
             log.info("%s: goes on from step %d of %d (checkpoint %s)", out, state.step, options.steps, digest)
         if state.step < options.steps:
             optimise(state, voices, live_log, options)
-        with whole(out / "model.safetensors") as temporary:
-            save_file({name: value.contiguous() for name, value in network.state_dict().items()}, temporary)
+        write_tensors(out / "model.safetensors", network.state_dict())
         description = {"format_version": separation_net.FORMAT_VERSION, "package_version": pipeline.__version__, "model": "separation"}
         sizes = {key: getattr(options, key) for key in separation_net.SIZES}
-        write_json(out / "model.json", description | {"options": options.model_dump(), "sizes": sizes, "hash": digest, "voices": len(voices)})
+        description |= {"options": options.model_dump(), "sizes": sizes, "hash": digest, "voices": len(voices)}
+        write_json(out / "model.json", description, durable=True)
         log.info("%s: %d steps, loss %.3f -> %.3f (mean of the first and last tenth)", out, options.steps, *losses(live_log))

@@ -15,26 +15,26 @@ import inspect
 import json
 import logging
 import math
-import os
 import sys
 from pathlib import Path
 
 import torch
 import yaml
-from safetensors.torch import save_file
 
 import models
 import pipeline
 from models import runs
-from models.checkpoints import State, losses, step_seed
+from models.checkpoints import State, losses, step_seed, summary
 from models.data import Windows, actors_of, attach_speech, loader, shards_of, speech_folder, takes_of
 from models.representation import MODELS, Representation
+from models.threads import fixed_threads
+from models.weights import write_tensors
 from pipeline import arkit, config, joints, pose, rotations, shard_file, skeleton, stage
 from pipeline.errors import InputError
 from pipeline.files import alone_in, whole, write_json
 
 log = logging.getLogger("interact")
-CODE = ("checkpoints", "data", "diffusion", "layers", "body", "face", "representation", "runs", "train")
+CODE = ("checkpoints", "data", "diffusion", "layers", "body", "face", "representation", "runs", "threads", "train", "weights")
 NO_EFFECT = ("checkpoint_steps", "sample_steps", "workers")
 """Options that do not change the weights."""
 MAX_LOG_LINES = 10_000
@@ -71,7 +71,7 @@ def optimise(state: State, engine, representation: Representation, windows: Wind
     )
     log_every = max(1, options.steps // MAX_LOG_LINES)
     half = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=options.precision == "bfloat16")
-    with open(live_log, "a") as lines:
+    with open(live_log, "a", encoding="utf-8") as lines:
         for batch in stage.progress(batches, label=f"train {representation.model}", total=options.steps - state.step):
             seed = step_seed(options.seed, state.step)
             torch.manual_seed(seed)  # dropout
@@ -143,14 +143,12 @@ def _card(description: dict, num_parameters: int, takes: int, seconds: float, fi
 
 def run(*, model: str, shards: Path, out: Path, options: runs.Options, speech: Path | None = None) -> None:
     """Train one model, or go on with it, and write the run folder; a second trainer of the same run waits for the first."""
-    with alone_in(out, log):
+    with alone_in(out, log), fixed_threads(options.threads):
         train(model, shards, out, options, speech)
 
 
 def train(model: str, shards: Path, out: Path, options: runs.Options, speech: Path | None = None) -> None:
     """Train or go on, in a run folder that nobody else writes."""
-    if os.environ.get("OMP_NUM_THREADS", "").isdigit():
-        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     opened, stats = shards_of(shards)
     statistics = [shards / "stats.json"]
     if getattr(options, "audio", "mel") == "speech":
@@ -166,25 +164,26 @@ def train(model: str, shards: Path, out: Path, options: runs.Options, speech: Pa
         torch.manual_seed(options.seed)
         network, engine = runs.build(representation, options)
         network.to(device)
-        state = State(network, torch.optim.Adam(network.parameters(), lr=options.learning_rate), out / "checkpoints" / digest)
+        state = State(
+            network, torch.optim.Adam(network.parameters(), lr=options.learning_rate), out / "checkpoints" / digest, last_step=options.steps
+        )
         state.restore(live_log)
         with whole(out / "config.yaml") as temporary:
             section = "face_model" if model == "face" else "body_model"
-            temporary.write_text(yaml.safe_dump({section: options.model_dump()}, sort_keys=False))
+            temporary.write_text(yaml.safe_dump({section: options.model_dump()}, sort_keys=False), encoding="utf-8")
         if state.step:
             log.info("%s: goes on from step %d of %d (checkpoint %s)", out, state.step, options.steps, digest)
         if state.step < options.steps:
             optimise(state, engine, representation, windows, live_log, options, device)
     first, last = losses(live_log)
-    with whole(out / "model.safetensors") as temporary:
-        save_file({name: value.cpu().contiguous() for name, value in network.state_dict().items()}, temporary)
+    write_tensors(out / "model.safetensors", network.state_dict())
     description = _describe(representation, options, opened, digest, stats.get("encoder"))
-    write_json(out / "model.json", description)
-    with open(live_log, "a") as lines:
-        lines.write(json.dumps({"summary": f"loss {first:.4f} -> {last:.4f}", "first_tenth": first, "last_tenth": last}) + "\n")
+    write_json(out / "model.json", description, durable=True)
+    with open(live_log, "a", encoding="utf-8") as lines:
+        lines.write(summary(first, last))
     num_parameters = sum(parameter.numel() for parameter in network.parameters())
     with whole(out / "CARD.md") as temporary:
-        temporary.write_text(_card(description, num_parameters, len(windows.takes), stats["frames"] / 30, first, last))
+        temporary.write_text(_card(description, num_parameters, len(windows.takes), stats["frames"] / 30, first, last), encoding="utf-8")
     log.info("%s: %d steps, loss %.4f -> %.4f (mean of the first and last tenth)", out, options.steps, first, last)
 
 

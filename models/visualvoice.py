@@ -21,9 +21,11 @@ from torch.nn import functional as F
 
 from models.signals import average, low_band, replace_low_band
 from models.unet import UNet
+from models.weights import read_tensors
 from pipeline import stage
 from pipeline.errors import InputError
 from pipeline.files import whole
+from pipeline.reading import plain, reading
 from pipeline.separation_mask import separate_mask
 
 log = logging.getLogger("interact")
@@ -184,9 +186,6 @@ def build(num_speakers: int, *, vocal: bool = True) -> Networks:
 
 def load(folder: Path) -> Networks:
     """The networks by the files that `convert` wrote; InputError where one is missing or does not fit."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     folder = Path(folder)
     paths = {name: folder / f"{name}_best.safetensors" for name in NAMES}
     missing = [path.name for name, path in paths.items() if name != "vocal" and not path.is_file()]
@@ -195,14 +194,9 @@ def load(folder: Path) -> Networks:
             f"separation: {folder} lacks {', '.join(missing)}; put VisualVoice's facial_best.pth, lipreading_best.pth and unet_best.pth into a "
             f"folder and run python -m models.visualvoice convert <that folder> --out {folder}"
         )
-    states = {}
-    for name, path in paths.items():
-        try:
-            states[name] = load_file(path) if path.is_file() else {}
-        except (OSError, SafetensorError) as error:
-            raise InputError(f"{path}: not readable ({' '.join(str(error).split())[:200]}); convert the weights again") from None
+    states = {name: read_tensors(path, fix="convert the weights again") if path.is_file() else {} for name, path in paths.items()}
     last = states["unet"].get("audionet_upconvlayer8.0.weight", torch.zeros(1, 2))
-    networks = build(2 if last.shape[1] == 4 else 1, vocal=bool(states["vocal"]))
+    networks = build(2 if last.shape[1:2] == (4,) else 1, vocal=bool(states["vocal"]))
     for name in NAMES:
         network = getattr(networks, name)
         if network is not None:
@@ -294,8 +288,6 @@ def separate_visualvoice(
 
 def convert(folder: Path, out: Path) -> None:
     """Write the published .pth files of a folder as .safetensors, after they have been fitted strictly."""
-    import pickle
-
     from safetensors.torch import save_file
 
     paths = {name: Path(folder) / f"{name}_best.pth" for name in NAMES}
@@ -305,14 +297,13 @@ def convert(folder: Path, out: Path) -> None:
     states = {}
     for name, path in paths.items():
         if path.is_file():
-            try:
+            plain(path)
+            with reading(path, "file of plain tensors", fix="get the published one"):
                 states[name] = torch.load(path, map_location="cpu", weights_only=True)
-            except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-                raise InputError(f"{path}: not a file of plain tensors ({str(error).splitlines()[0][:120]}); get the published one") from None
             if not isinstance(states[name], dict) or not all(isinstance(value, Tensor) for value in states[name].values()):
                 raise InputError(f"{path}: not a table of tensors, need a state dict; get the published one")
     last = states["unet"].get("audionet_upconvlayer8.0.weight", torch.zeros(1, 2))
-    networks = build(2 if last.shape[1] == 4 else 1)
+    networks = build(2 if last.shape[1:2] == (4,) else 1)
     for name, state in states.items():
         fit(getattr(networks, name), state, paths[name])
         with whole(Path(out) / f"{name}_best.safetensors") as temporary:

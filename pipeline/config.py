@@ -147,6 +147,7 @@ class SeparationModel(Section):
     clip_norm: float = Field(default=1.0, gt=0, description="largest norm of the gradient; longer ones are scaled down")
     checkpoint_steps: int = Field(default=50, ge=1, description="steps between checkpoints")
     seed: int = Field(default=0, ge=0, description="seed of weights and mixtures")
+    threads: int = Field(default=2, ge=1, le=1024, description="threads that compute on a CPU; another number gives other weights, by rounding")
 
 
 class Transcripts(Section):
@@ -359,6 +360,7 @@ class Training(Section):
     device: str = Field(default="auto", description="torch device; auto takes a GPU where there is one")
     precision: Literal["float32", "bfloat16"] = Field(default="float32", description="type of the arithmetic in training; bfloat16 is faster on GPUs")
     workers: int = Field(default=0, ge=0, description="threads that read windows ahead; 0 reads between the steps")
+    threads: int = Field(default=2, ge=1, le=1024, description="threads that compute on a CPU; another number gives other weights, by rounding")
 
 
 class FaceModel(Training):
@@ -400,6 +402,7 @@ class Generate(Section):
     guidance: float = Field(default=1.0, ge=0, description="scale of classifier-free guidance; 1 is none, others need condition_dropout in training")
     window_frames: int = Field(default=300, ge=16, description="longest stretch that a network sees at once; longer takes go in overlapping windows")
     overlap_frames: int = Field(default=60, ge=0, description="frames that neighbouring windows share")
+    threads: int = Field(default=2, ge=1, le=1024, description="threads that compute on a CPU; another number gives other samples, by rounding")
     device: str = Field(default="auto", description="torch device; auto takes a GPU where there is one")
 
 

@@ -29,12 +29,22 @@ def need_file(path: Path) -> None:
 log = logging.getLogger("interact")
 
 
+def _sync(path: Path) -> None:
+    """Wait until what was written to a file, or the names in a folder, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def whole(path: Path, *, durable: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it replaces `path`, on an error it is removed.
 
     The temporary file is created with `path`'s suffix, so that writers which look at it work. What a killed process of
-    this machine left behind for the same path is removed first.
+    this machine left behind for the same path is removed first. A `durable` file is on the disk before it has its name, and its
+    name is before this ends: a power cut leaves the old file or the new one, never an empty one.
     """
     path = Path(path)
     need_file(path)
@@ -52,7 +62,11 @@ def whole(path: Path) -> Iterator[Path]:
         mask = os.umask(0)
         os.umask(mask)
         os.chmod(temporary, 0o666 & ~mask)  # mkstemp makes private files
+        if durable:
+            _sync(temporary)
         os.replace(temporary, path)
+        if durable:
+            _sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -99,10 +113,10 @@ def alone_in(folder: Path, log: logging.Logger) -> Iterator[None]:
         yield
 
 
-def write_json(path: Path, value) -> None:
-    """Write `value` as indented JSON with sorted keys; NaN is refused, since JSON has none."""
+def write_json(path: Path, value, *, durable: bool = False) -> None:
+    """Write `value` as indented JSON with sorted keys; NaN is refused, since JSON has none. `durable` as `whole` has it."""
     text = json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n"
-    with whole(path) as temporary:
+    with whole(path, durable=durable) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 

@@ -29,8 +29,8 @@ MOST_TEXT_BYTES = 256 * MEBIBYTE
 
 
 def line_of(error: BaseException) -> str:
-    """What an error says, on one line that is not longer than a reader bears; its kind where it says nothing."""
-    said = " ".join(str(error).split())
+    """What an error says, on one line that is not longer than a reader bears and moves no terminal; its kind where it says nothing."""
+    said = " ".join("".join(sign if sign.isprintable() else " " for sign in str(error)[:2000]).split())
     return (said if len(said) <= 240 else f"{said[:237]}...") or type(error).__name__
 
 

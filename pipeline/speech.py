@@ -53,12 +53,8 @@ def voices(wav: Sequence[Path], num_frames: int, *, max_wav_seconds: float = 0.1
 @lru_cache(maxsize=1)
 def _load(model: str, layer: int | str):
     """The encoder, one at a time."""
-    import torch
-
     from models import speech_encoders
 
-    if os.environ.get("OMP_NUM_THREADS", "").isdigit():
-        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     return speech_encoders.load(model, layer=layer)
 
 
@@ -78,6 +74,10 @@ def encode(audio: list[np.ndarray], num_frames: int, options: Speech) -> tuple[n
 
 def run(*, wav: list[Path], bvh: list[Path] | None, takes: list[str], out: Path, options: Speech) -> None:
     """Write the speech features of takes, one take in memory at a time."""
+    import torch
+
+    if os.environ.get("OMP_NUM_THREADS", "").isdigit():
+        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     pairs, bodies = in_pairs(wav, takes), in_pairs(bvh, takes) if bvh else {}
     lengths = {take: length(pair, bodies.get(take)) for take, pair in pairs.items()}
 

@@ -21,7 +21,7 @@ rule generate:
         f"{ROOT}/timings/generate.tsv"
     conda:
         "../environment.yml"
-    threads: 2
+    threads: study.config.generate.threads
     resources:
         mem_mb=3000,
     params:

@@ -19,7 +19,7 @@ if not study.config.dataset:
             f"{ROOT}/timings/train_separation.tsv"
         conda:
             "../environment.yml"
-        threads: 2
+        threads: study.config.separation_model.threads
         resources:
             mem_mb=3000,
         params:

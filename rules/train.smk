@@ -1,5 +1,6 @@
 # Training. Final weights are the outputs; checkpoints are not declared, because Snakemake deletes what it declares
-# before a rerun: the trainer keeps them under a hash of config, data and model code and resumes what matches.
+# before a rerun: the trainer keeps them under a hash of config, data and model code and resumes what matches. How many threads
+# compute is an option, since it changes the weights: `threads` here only schedules, and fewer --cores make it slower, not other.
 
 
 rule train_face:
@@ -16,7 +17,7 @@ rule train_face:
         f"{ROOT}/timings/train_face.tsv"
     conda:
         "../environment.yml"
-    threads: 2
+    threads: study.config.face_model.threads
     resources:
         mem_mb=3000,
     params:
@@ -42,7 +43,7 @@ rule train_body_lower:
         f"{ROOT}/timings/train_body_lower.tsv"
     conda:
         "../environment.yml"
-    threads: 2
+    threads: study.config.body_model.threads
     resources:
         mem_mb=3000,
     params:
@@ -67,7 +68,7 @@ rule train_body_upper:
         f"{ROOT}/timings/train_body_upper.tsv"
     conda:
         "../environment.yml"
-    threads: 2
+    threads: study.config.body_model.threads
     resources:
         mem_mb=3000,
     params:

@@ -28,7 +28,7 @@ OUTPUTS = ("shoot", "truth", "dataset", "annotations", "features", "shards", "ru
 PATIENCE = 900.0
 """Seconds that one wait may take: a run that hangs fails with its log instead of holding up all other tests."""
 VICTIMS = ("driver", "stage", "training")
-GROWING = ("split.tsv", "log.jsonl", "state.json")
+GROWING = ("split.tsv", "log.jsonl", "state.json", "previous.json")
 """Files that are whole at any time but say how far the run has come; only their last state is that of the undisturbed run."""
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import arkit, body_quality, stage, voice_quality
+from pipeline import arkit, body_quality, frozen, stage, voice_quality
 from pipeline.bvh import load_bvh
 from pipeline.clock import AUDIO_RATE, FPS, sample_of
 from pipeline.errors import InputError
@@ -71,6 +71,7 @@ def measure(bvh: Path, face: Path, wav: Path) -> dict:
         "face_moves": bool(np.ptp(weights, axis=0).max() > 1e-3),
         "level_db": float(10 * np.log10(max(float(np.mean(audio.astype(float) ** 2)), 1e-12))),
         "clipped_share": float(voice_quality.clipped(audio).mean()),
+        "frozen": {"body": frozen.of_body(motion), "face": frozen.of_face(weights, FPS), "voice": frozen.of_voice(audio, rate)},
         "noise_floor_db": voice_quality.noise_floor_db(audio, rate),
     }
 
@@ -92,7 +93,12 @@ def own_reasons(name: str, found: dict) -> Iterator[str]:
         yield f"{name}: hips jump {found['hips_jump_cm']:.1f} cm in one frame"
     if found["weight_min"] < WEIGHT_RANGE[0] or found["weight_max"] > WEIGHT_RANGE[1]:
         yield f"{name}: face weights reach from {found['weight_min']:.2f} to {found['weight_max']:.2f}"
-    if not found["face_moves"]:
+    for stream, stretches in found["frozen"].items():
+        if stretches:
+            start, seconds = max(stretches, key=lambda stretch: stretch[1])
+            more = f", the longest of {len(stretches)} stretches" if len(stretches) > 1 else ""
+            yield f"{name}: the {stream} is frozen for {seconds:.2f} s at {start:.2f} s{more}"
+    if not found["face_moves"] and not found["frozen"]["face"]:
         yield f"{name}: the face never moves"
     if found["level_db"] < SILENT_DB:
         yield f"{name}: the voice is silent ({found['level_db']:.0f} dB)"

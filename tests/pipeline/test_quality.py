@@ -105,7 +105,8 @@ def _sound(make):
     [
         (_jump, "hips jump"),
         (_weights(lambda w: w.__setitem__((3, 4), 2.5)), "reach from 0.00 to 2.50"),
-        (_weights(lambda w: w.__setitem__(slice(None), 0.3)), "the face never moves"),
+        (_weights(lambda w: w.__setitem__(slice(None), 0.3)), "the face is frozen for 2.00 s at 0.00 s"),
+        (_weights(lambda w: w.__setitem__(slice(None), 0.3 + 1e-4 * np.arange(60)[:, None] % 2e-4)), "the face never moves"),
         (_sound(lambda x: 0 * x), "the voice is silent"),
         (_sound(lambda x: np.clip(20 * x, -1, 1)), "samples are clipped"),
         (_sound(lambda x: x[:-480]), "-480 samples off"),

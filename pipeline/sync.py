@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import audio, bvh, config, faces, ltc, stage
-from pipeline.clock_model import STANDARD_RATES, fit_clock, largest_step
+from pipeline import audio, bvh, config, faces, ltc, stage, sync_rates
+from pipeline.clock_model import fit_clock, largest_step
 from pipeline.errors import InputError
 from pipeline.files import need_file, sha256
 from pipeline.reading import read_json
@@ -34,13 +34,6 @@ log = logging.getLogger("interact")
 FPS = 30
 WARN_SECONDS = 0.5 / FPS
 """Half a frame of the dataset: what is further off is seen."""
-LYING_RATE = 1.5
-"""A stream that lasts this many times longer or shorter than its actor's other streams has a wrong rate, if a standard one fits."""
-ODD_SHARE, SLACK_SECONDS = 0.05, 3.0
-"""Share and seconds by which a length must differ from the others' to be told: a recorder runs up to 1.5 s longer at either end."""
-LYING_TOLERANCE = 0.05
-"""How well the standard rate must fit then; recorders are not started and stopped at once."""
-USUAL_SAMPLE_RATES = (16_000, 22_050, 32_000, 44_100, 48_000, 88_200, 96_000, 176_400, 192_000)
 WARN_STEP_FRAMES = 0.1
 """Jump of a timecode by other than whole frames that is told; recordings of two iPhones show less than 0.001."""
 MAX_LOST_SHARE = 0.2
@@ -170,7 +163,8 @@ def face_stream(path: Path, entry: dict | None = None, where: str = "face", *, m
             f"{where}: face lasts {lasts:.3f} s by start and end in timecode.json, {last / clock.rate:.3f} s by its "
             f"{len(stream.seconds)} frames at {clock.rate:g} fps; correct one of them"
         )
-    return _stream(begin, begin + last / clock.rate, clock.rate, "start and rate", **more, day_seconds=day)
+    source = "start and rate" if end is None else "start, rate and end"
+    return _stream(begin, begin + last / clock.rate, clock.rate, source, **more, day_seconds=day)
 
 
 def audio_stream(path: Path, where: str, entry: dict | None = None, *, max_step_frames: float = config.Sync().max_step_frames) -> dict:
@@ -242,69 +236,6 @@ def _ltc(path: Path, named: int | str, rate: int, fps: float | None) -> ltc.LtcF
     if len(frames.positions) < 2:
         raise InputError(f"{path.name}: no LTC in {named!r}; name the channel or file that carries it under audio.ltc of timecode.json")
     return frames
-
-
-def lying_sample_rate(performance: dict, where: str, name: str) -> None:
-    """InputError where a Broadcast Wave's header has a wrong rate: its times fit the actor's other streams at another usual rate only.
-
-    TimeReference counts samples, so a wrong rate moves the start by hours and stretches the length; both must fit within
-    SLACK_SECONDS at the other rate. A start that is not counted in samples leaves only the length, which tells too little
-    to refuse a take: that is a warning.
-    """
-    sound = performance["audio"]
-    others = [performance[kind] for kind in ("face", "body") if kind in performance and performance[kind]["start"] is not None]
-    if sound["start"] is None or sound["source"].startswith("LTC") or not others:
-        return
-    counted = sound["source"] == "bext" and abs(near(sound["start"], others[0]["start"]) - others[0]["start"]) > SLACK_SECONDS
-
-    def misfit(rate: float) -> float:
-        share = sound["sample_rate"] / rate
-        start = near(sound["start"] * (share if counted else 1.0), others[0]["start"])
-        ends = [(start - other["start"], start + sound["samples"] / rate - other["end"]) for other in others]
-        return max(abs(off) for pair in ends for off in pair)
-
-    best = min(USUAL_SAMPLE_RATES, key=misfit)
-    length = max(others, key=lambda other: other["end"] - other["start"])
-    length = length["end"] - length["start"]
-    if best == sound["sample_rate"] or misfit(best) > SLACK_SECONDS or misfit(sound["sample_rate"]) <= max(SLACK_SECONDS, ODD_SHARE * length):
-        return
-    what = f"{where}: the header of {name} says {sound['sample_rate']} Hz, at which its {sound['samples']} samples last"
-    lasts = f"{sound['samples'] / sound['sample_rate']:.1f} s for {length:.1f} s of the other streams"
-    if counted:
-        raise InputError(f"{what} {lasts} and begin at another time of day; at {best} Hz both agree: correct the rate in the header")
-    log.warning("%s %s; at %d Hz they would agree: check the rate in the header", what, lasts, best)
-
-
-def lying_rate(performance: dict, where: str) -> None:
-    """InputError where a stream lasts so much longer or shorter than its actor's other streams that its rate must be wrong; a warning before.
-
-    Looked at are a body, and a face whose rate its own timecode does not show. Recorders are not started and stopped at once:
-    differences below SLACK_SECONDS say nothing.
-    """
-    timed = [kind for kind in ("face", "audio") if kind == "audio" or performance["face"]["source"] == "timecode per frame"]
-    for kind in ("body", "face"):
-        if kind in performance and kind not in timed:
-            _compare_lengths(performance, kind, timed, where)
-
-
-def _compare_lengths(performance: dict, kind: str, timed: list[str], where: str) -> None:
-    stream, lengths = performance[kind], {name: performance[name]["end"] - (performance[name]["start"] or 0.0) for name in (kind, *timed)}
-    name = max(timed, key=lambda other: lengths[other])
-    length, other = lengths[kind], lengths[name]
-    indices = stream["frames"] + stream.get("dropped", 0) - stream.get("duplicates", 0)
-    implied = indices / other
-    near_rate = float(STANDARD_RATES[np.argmin(np.abs(STANDARD_RATES / implied - 1))])
-    if not 1 / LYING_RATE < length / other < LYING_RATE and abs(near_rate / implied - 1) < LYING_TOLERANCE:
-        said = {"start and header rate": "BVH header says", "none": f"the {kind} is described at"}.get(stream["source"], "timecode.json says")
-        raise InputError(
-            f"{where}: {said} {stream['rate']:g} fps but the {name} lasts {other:.1f} s for {stream['frames']} frames ({implied:.1f} fps); "
-            "correct the rate in timecode.json"
-        )
-    if abs(length - other) > max(ODD_SHARE * other, SLACK_SECONDS):
-        log.warning(
-            "%s: the %s lasts %.1f s for %d frames at %g fps, the %s %.1f s; check its rate, %.4g fps would agree",
-            where, kind, length, stream["frames"], stream["rate"], name, other, implied,
-        )  # fmt: skip
 
 
 def common_window(streams: dict[str, dict], where: str, *, min_seconds: float) -> tuple[float, int]:
@@ -456,8 +387,8 @@ def run(
             found["audio"] = audio_stream(wav[k], where, of["audio"], max_step_frames=options.max_step_frames)
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
-        lying_sample_rate(found, where, wav[k].name)
-        lying_rate(found, where)
+        sync_rates.check_sample_rate(found, where, wav[k].name)
+        sync_rates.forget_empty_reference(found, where, wav[k].name)
         performances.append({"actor": actor, **found})
         files.append({"face": face[k], "audio": wav[k]})
     # a body has a start; alone, face or voice tells the day, or both lack one and are refused below
@@ -478,6 +409,7 @@ def run(
                 )
             if residual is not None and residual > 1000 * WARN_SECONDS:
                 log.warning("take %s, actor %s: the timecode of the %s bends by %.1f ms", take, performance["actor"], kind, residual)
+    sync_rates.check_rates(performances, f"take {take}")
     _without_timecode(performances, files, list(rig) if rig else [None] * len(performances), f"take {take}", options)
     streams = {f"{performance['actor']} {kind}": performance[kind] for performance in performances for kind in kinds}
     start, num_frames = common_window(streams, f"take {take}", min_seconds=options.min_seconds)

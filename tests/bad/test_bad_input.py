@@ -338,7 +338,7 @@ KINDS = {
             edit_mesh(c, lambda f: (f.__delitem__("timecode"), f.attrs.__setitem__("rate", 60.0))),
             edit_json(c.timecode, lambda v: v.update(face={"002": {"start": "10:00:00:05"}})),
         ),
-        [TAKE, "actor 002", "60 fps but the audio lasts", "correct the rate"],
+        [TAKE, "actor 002", "timecode.json says 60 fps, at which the", "at 30 fps it would", "correct the rate"],
     ),
     "face csv: counted at 30": (
         "sync",

@@ -11,7 +11,7 @@ run: $(VENV)/run.stamp ## the main job on the default: simulated shoot to evalua
 	@$(BIN)/python -m pipeline.timings
 
 test: $(VENV)/test.stamp ## every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 $(VENV)/run.stamp: pyproject.toml constraints.txt
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)

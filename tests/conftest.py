@@ -36,3 +36,14 @@ def finished(tmp_path_factory) -> tuple[Path, float]:
     result = snakemake(project, "all")
     assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
     return project, time.monotonic() - begin
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two processes share the tests, a file to each at a time: what a file prepares is prepared once.
+
+    Files of the whole workflow come first, since they last longest, and those that share the finished project are one.
+    """
+    items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
+    for item in items:
+        shares = "finished" in getattr(item, "fixturenames", ()) or item.path.name == "test_interruptions.py"
+        item.add_marker(pytest.mark.xdist_group("finished" if shares else str(item.path.relative_to(ROOT))))

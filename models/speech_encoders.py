@@ -23,10 +23,11 @@ import numpy as np
 import torch
 
 from models.ctranslate2_file import read_variables
+from models.weights import first_not_finite
 from pipeline.clock import AUDIO_RATE, FPS, linear
 from pipeline.errors import InputError
 from pipeline.pretrained import load_network, model_folder, safetensors_of, weights_sha256
-from pipeline.reading import read_json
+from pipeline.reading import plain, read_json, reading
 
 TENTH = AUDIO_RATE // 10
 WHISPER_SECONDS = 30
@@ -174,24 +175,32 @@ def load(model: str = "package", *, layer: int | str = "last", device: str = "cp
     Whisper in CTranslate2's format. Raises InputError where something is missing or does not fit.
     """
     folder = model_folder("speech", model)
-    described = read_json(folder / "config.json")
-    if (folder / "model.bin").exists() and "model_type" not in described:
+    weights = folder / "model.bin"
+    if weights.exists() and "model_type" not in read_json(folder / "config.json", kind=dict):
         from transformers import WhisperConfig
         from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-        sizes, state = whisper_weights(folder / "model.bin")
-        network = WhisperEncoder(WhisperConfig(**sizes)).eval()
-        network.load_state_dict(state)
-        return _whisper(network, layer, folder, weights_sha256([folder / "model.bin"]), device)
+        plain(weights)
+        with reading(weights, "Whisper of CTranslate2", fix="convert or copy it again"):
+            sizes, state = whisper_weights(weights)
+            network = WhisperEncoder(WhisperConfig(**sizes)).eval()
+            network.load_state_dict(state)
+            if odd := first_not_finite(state):
+                raise ValueError(f"{odd} is not finite")
+        return _whisper(network, layer, folder, weights_sha256([weights]), device)
     network = load_network("speech", folder, unused=UNUSED)
     digest = weights_sha256(safetensors_of("speech", folder))
-    if described.get("model_type") == "whisper":
+    if network.config.model_type == "whisper":
         return _whisper(network.get_encoder(), layer, folder, digest, device)
-    if not hasattr(network.config, "conv_kernel"):
-        raise InputError(f"speech model {folder}: got a {described.get('model_type')}, need a Whisper, wav2vec2, HuBERT or WavLM; name another")
     if not (folder / "preprocessor_config.json").exists():
         raise InputError(f"speech model {folder}: no preprocessor_config.json, which says whether audio is normalised; put the model's own there")
-    preprocessor = read_json(folder / "preprocessor_config.json")
+    preprocessor = read_json(folder / "preprocessor_config.json", kind=dict, fix="put the model's own there")
+    if not isinstance(preprocessor.get("do_normalize", True), bool):
+        raise InputError(
+            f"speech model {folder}: do_normalize is {preprocessor['do_normalize']!r:.60}, need true or false; put the model's own there"
+        )
     if preprocessor.get("sampling_rate", AUDIO_RATE) != AUDIO_RATE:
-        raise InputError(f"speech model {folder}: hears {preprocessor['sampling_rate']} Hz, the features' audio has {AUDIO_RATE}; name another model")
+        raise InputError(
+            f"speech model {folder}: hears {preprocessor['sampling_rate']!s:.20} Hz, the features' audio has {AUDIO_RATE}; name another model"
+        )
     return _wav2vec(network, preprocessor, layer, folder, digest, device)

@@ -14,7 +14,7 @@ from pipeline import stage
 from pipeline.config import Text
 from pipeline.errors import InputError
 from pipeline.files import whole
-from pipeline.pretrained import load_network, model_folder, safetensors_of, weights_sha256
+from pipeline.pretrained import load_network, load_tokenizer, model_folder, safetensors_of, weights_sha256
 from pipeline.reading import read_json
 from pipeline.takes import in_pairs
 
@@ -25,19 +25,8 @@ OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert", "mpnet")
 @lru_cache(maxsize=1)
 def _load(folder: Path):
     """Tokenizer and network of a folder, for one model at a time."""
-    from transformers import AutoTokenizer
-
     network = load_network("text", folder, unused=("pooler.",))  # hidden states do not pass the pooler
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, add_prefix_space=True)  # words come one by one
-    except (OSError, ValueError, KeyError) as error:
-        said = " ".join(str(error).split())[:200]
-        raise InputError(
-            f"text model {folder}: its tokenizer cannot be loaded ({said}); put its tokenizer.json and tokenizer_config.json there"
-        ) from None
-    if not tokenizer.is_fast:
-        raise InputError(f"text model {folder}: its tokenizer does not say which word a sub-word is of; put its tokenizer.json there")
-    return tokenizer, network
+    return load_tokenizer(folder), network
 
 
 def utterances(words: list[dict], *, max_pause_seconds: float) -> list[range]:

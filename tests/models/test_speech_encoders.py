@@ -198,7 +198,7 @@ def _rate(folder):
         ),
         (lambda folder: (folder / "preprocessor_config.json").unlink(), "no preprocessor_config.json.* put the model's own there"),
         (_rate, "hears 8000 Hz, the features' audio has 16000"),
-        (tiny_bert, "got a bert, need a Whisper, wav2vec2, HuBERT or WavLM"),
+        (tiny_bert, "got a bert, need a model of type whisper, wav2vec2, hubert, wavlm"),
     ],
 )
 def test_a_speech_model_that_is_not_whole(tmp_path, damage, message):

@@ -13,18 +13,21 @@ getting up, shifting, climbing and turning on the spot are standing. Borders hav
 their longer neighbour. All thresholds are in the config, with their reasons.
 """
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from pipeline import stage, upright
-from pipeline.bvh import Motion, load_bvh
-from pipeline.config import Actions
+from pipeline import stage
+from pipeline.bvh import Motion
+from pipeline.config import Actions, Body
 from pipeline.errors import InputError
 from pipeline.files import whole
+from pipeline.people import READ_BY, load_people
 from pipeline.skeleton import forward_kinematics, require
 
+log = logging.getLogger("interact")
 SIT, WALK, STAND = 0, 1, 2
 NAMES = ("sit", "walk", "stand")
 MASSES = {"upper": 0.678, "thighs": 0.200, "shins": 0.093, "feet": 0.029}
@@ -273,26 +276,32 @@ def label_actions(motion: Motion, options: Actions | None = None) -> np.ndarray:
     return join_short(labels, round(options.min_seconds * fps))
 
 
-def run(*, bvh: list[Path], out: list[Path], options: Actions, up: str = "auto") -> None:
-    """Label each body and write its .npy; `up` as for `upright.stand`."""
+def run(*, bvh: list[Path], out: list[Path], options: Actions, body: Body | None = None) -> None:
+    """Label each body and write its .npy; `body` says how files are read (pipeline.people)."""
     if len(bvh) != len(out):
         raise InputError(f"actions: {len(bvh)} BVH files and {len(out)} outputs, need as many, in the same order")
     for source, target in zip(bvh, out, strict=True):
         try:
-            (motion,) = upright.stand([load_bvh(source)], up, wheres=[str(source)], key="--up", sides=up == "auto")
+            (motion,) = load_people([source], body)
             labels = label_actions(motion, options)
         except InputError as error:
             raise InputError(f"{source}: {str(error).removeprefix(f'{source}: ')}") from None
+        log.info("%s: %s", source.name, shares(labels, motion.fps))
         with whole(target) as temporary, open(temporary, "wb") as f:
             np.save(f, labels)
 
 
+def shares(labels: np.ndarray, fps: float) -> str:
+    """How much of each action labels (T,) hold, in a line."""
+    counts = ", ".join(f"{name} {np.mean(labels == k):.1%}" for k, name in enumerate(NAMES)) if len(labels) else "no frames"
+    return f"{len(labels)} frames at {fps:g} fps, {counts}"
+
+
 def main(argv: list[str] | None = None) -> None:
     """Command line."""
-    parser = stage.parser(__doc__, section=Actions)
-    parser.add_argument("--bvh", type=Path, nargs="+", required=True, help="bodies")
+    parser = stage.parser(__doc__, section=Actions, shared=READ_BY)
+    stage.add_files(parser, "bvh", nargs="+", help="bodies (.bvh) of any skeleton")
     parser.add_argument("--out", type=Path, nargs="+", required=True, help=".npy files to write, in the same order")
-    upright.add_flag(parser)
     stage.execute(parser, run, argv)
 
 

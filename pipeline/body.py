@@ -14,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import body_quality, clock, config, rotations, stage, upright
+from pipeline import body_quality, clock, config, own_clock, rotations, stage, upright
 from pipeline.bvh import Motion, first_frame_is_reference, save_bvh
 from pipeline.errors import InputError
 from pipeline.joint_map import load_body, missing_joints
 from pipeline.joints import RELEASE_JOINTS, SIDES
+from pipeline.people import with_toes
 from pipeline.run_report import write_report
 from pipeline.skeleton import keep_joints
 from pipeline.sync_file import read_sync, recorded_marks, same_file, stream_of
@@ -34,17 +35,19 @@ NEEDED_JOINTS = {
 """Joints without which a later stage stops."""
 
 
-def resample(motion: Motion, seconds: np.ndarray, times: np.ndarray, *, max_gap_seconds: float, where: str) -> tuple[Motion, int]:
+def resample(
+    motion: Motion, seconds: np.ndarray, times: np.ndarray, *, max_gap_seconds: float, where: str, fix: str = clock.MEND
+) -> tuple[Motion, int]:
     """The motion at `times` (N,), its frames being at `seconds` (T,); and how many of the frames used were NaN."""
     margin = max_gap_seconds + clock.LOW_PASS_LOBES * float(times[1] - times[0])
     first, last = np.searchsorted(seconds, times[[0, -1]] + np.array([-1, 1]) * margin)
     part = slice(max(first - 2, 0), last + 3)  # a gap may reach over the window's edges, and so does the low-pass
     motion, seconds = motion.frames(part), seconds[part]
     whole = np.isfinite(motion.positions_cm).all((1, 2)) & np.isfinite(motion.rotations).all((1, 2))
-    index = clock.positions_in(times, seconds[whole], max_gap_seconds=max_gap_seconds, where=where)
+    index = clock.positions_in(times, seconds[whole], max_gap_seconds=max_gap_seconds, where=where, fix=fix)
     used = np.searchsorted(seconds, seconds[whole][[int(index[0]), int(np.ceil(index[-1]))]])
     mended = int((~whole[used[0] : used[1] + 1]).sum())
-    positions = clock.at_times(motion.positions_cm[whole], seconds[whole], times, max_gap_seconds=max_gap_seconds, where=where)
+    positions = clock.at_times(motion.positions_cm[whole], seconds[whole], times, max_gap_seconds=max_gap_seconds, where=where, fix=fix)
     local = rotations.slerp(motion.rotations[whole], index)
     return replace(motion, positions_cm=positions, rotations=local, fps=1 / float(times[1] - times[0])), mended
 
@@ -112,25 +115,38 @@ def inspected(motion: Motion, seconds: np.ndarray, times: np.ndarray, options: c
     return motion, body_quality.summary(found, fps=fps, num_frames=window.num_frames, first_frame=part.start, start_seconds=start)
 
 
-def run(*, bvh: Path, sync: Path, performance: str, out: Path, out_report: Path, options: config.Body) -> None:
-    """Resample one performance's body and write BVH and report."""
-    take = read_sync(sync)
-    where = f"take {take['take']}, actor {actor_of(performance)}: {bvh.name}"
-    stream = stream_of(take, performance, "body", where=where)
-    same_file(stream, bvh, where=where)
+def run(
+    *, bvh: Path, sync: Path | None = None, performance: str | None = None, out: Path, out_report: Path | None = None, options: config.Body
+) -> None:
+    """Resample one performance's body, or one by itself, and write BVH and report."""
+    if (sync is None) != (performance is None):
+        raise InputError(f"{bvh.name}: got --sync or --performance alone, need both for a body of a take, or neither; correct the command")
+    where = str(bvh)
+    if sync and performance:
+        take = read_sync(sync)
+        where = f"take {take['take']}, actor {actor_of(performance)}: {bvh.name}"
+        stream = stream_of(take, performance, "body", where=where)
+        same_file(stream, bvh, where=where)
     motion = load_body(bvh, options, where=where)
     (motion,) = upright.stand([motion], options.up, wheres=[where], key="body.up")
-    seconds = stream["start"] + np.arange(motion.num_frames) / stream["rate"]
-    times = clock.frame_times(take["start_seconds"], take["frames"], take["fps"])
+    if sync and performance:
+        fps, fix = float(take["fps"]), clock.MEND
+        seconds = stream["start"] + np.arange(motion.num_frames) / stream["rate"]
+        times = clock.frame_times(take["start_seconds"], take["frames"], take["fps"])
+    else:
+        stream, performance, fps, fix = None, bvh.stem, float(clock.FPS), "mend the file, or raise body.max_gap_seconds"
+        seconds = np.arange(motion.num_frames) / motion.fps
+        usable = np.isfinite(motion.positions_cm).all((1, 2)) & np.isfinite(motion.rotations).all((1, 2))
+        times = own_clock.own_times(seconds[usable], fps, where=where)
     motion, reference = without_reference(motion)
     motion, quality = inspected(motion, seconds, times, options)
-    motion, mended = resample(motion, seconds, times, max_gap_seconds=options.max_gap_seconds, where=where)
-    motion = replace(motion, fps=float(take["fps"]))
+    motion, mended = resample(motion, seconds, times, max_gap_seconds=options.max_gap_seconds, where=where, fix=fix)
+    motion = replace(motion, fps=fps)
     try:
         kept = keep_joints(motion, dataset_joints(motion, options.joints))
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
-    missing, lines = lacking(motion, options.joints, kept)
+    missing, lines = lacking(motion, options.joints, with_toes(kept))
     motion = kept
     save_bvh(out, motion)
     for line in lines:
@@ -140,18 +156,20 @@ def run(*, bvh: Path, sync: Path, performance: str, out: Path, out_report: Path,
     for reason in quality["reasons"]:
         log.warning("%s: %s", where, reason)
     report = {"performance": performance, "frames": motion.num_frames, "joints": len(motion.names), "nan_rows_interpolated": mended}
-    report["made_of"] = recorded_marks(stream)
-    write_report(out_report, report | {"reference_pose_replaced": reference, "missing_joints": missing, "quality": quality})
+    if stream:
+        report["made_of"] = recorded_marks(stream)
+    if out_report:
+        write_report(out_report, report | {"reference_pose_replaced": reference, "missing_joints": missing, "quality": quality})
 
 
 def main(argv: list[str] | None = None) -> None:
     """Command line."""
     parser = stage.parser(__doc__, section=config.Body)
-    parser.add_argument("--bvh", type=Path, required=True, help="BVH of the shoot")
-    parser.add_argument("--sync", type=Path, required=True, help="the take's sync JSON")
-    parser.add_argument("--performance", required=True, help="<date>_<actor>_<scenario>")
+    stage.add_files(parser, "bvh", help="a body (.bvh) of any skeleton")
+    parser.add_argument("--sync", type=Path, help="the take's sync JSON; without it the body has its own clock, the rate of its header")
+    parser.add_argument("--performance", help="<date>_<actor>_<scenario>, with --sync")
     parser.add_argument("--out", type=Path, required=True, help="BVH to write")
-    parser.add_argument("--out-report", type=Path, required=True, help="JSON to write")
+    parser.add_argument("--out-report", type=Path, help="JSON to write")
     stage.execute(parser, run, argv)
 
 

@@ -1,6 +1,7 @@
 """Contacts: when a hand touches a head, a shoulder, an elbow or a hand, the actor's own or the partner's.
 
-In: the BVHs of a take's two performances. Out: a JSON of intervals, `contacts`: who touches (`actor`, with `hand`), whom (`of`) and where
+In: the BVHs of a take's two performances, or of one body, which may touch itself. Out: a JSON of intervals, `contacts`: who touches
+(`actor`, with `hand`), whom (`of`) and where
 (`type`, and the `part` touched), from frame `start` to before frame `stop`, and `frames`, `fps`, `actors`.
 
 The rule (paper, A.5). Hands, heads, shoulders and elbows are capsules along the bones, as thick as RADII say in lengths of the actor's
@@ -18,16 +19,16 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import rotations, stage, upright
+from pipeline import rotations, stage
 from pipeline.actions import hysteresis, join_short, stretches
-from pipeline.bvh import Motion, load_bvh
-from pipeline.config import Contacts
+from pipeline.bvh import Motion
+from pipeline.config import Body, Contacts
 from pipeline.errors import InputError
 from pipeline.files import write_json
 from pipeline.joint_map import missing_joints
 from pipeline.joints import SIDES
+from pipeline.people import READ_BY, actor_names, load_people
 from pipeline.skeleton import forward_kinematics, require
-from pipeline.takes import actor_of
 
 log = logging.getLogger("interact")
 NEEDED_JOINTS = ["Head", *(f"{side}{part}" for side in SIDES for part in ("Arm", "ForeArm", "Hand"))]
@@ -57,7 +58,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Body:
+class Parts:
     """An actor's parts by name, such as LeftHand, RightElbow or Head, and the length of the forearm in cm."""
 
     parts: dict[str, Part]
@@ -87,7 +88,7 @@ def gap(one: Part, other: Part) -> np.ndarray:
     return np.min(apart, axis=0) - one.radius - other.radius
 
 
-def body_of(motion: Motion) -> Body:
+def body_of(motion: Motion) -> Parts:
     """The parts of a body; InputError names joints that it lacks and frames with NaN."""
     head, *index = require(motion, NEEDED_JOINTS)
     world, turned = forward_kinematics(motion)
@@ -117,7 +118,7 @@ def body_of(motion: Motion) -> Body:
             "Hand": [hand, *tips],
         }
         parts |= {f"{side}{name}": Part(np.stack(points, 1), RADII[name] * forearm) for name, points in chains.items()}
-    return Body(parts, forearm)
+    return Parts(parts, forearm)
 
 
 def pairs(own: bool) -> Iterator[tuple[str, str, str]]:
@@ -141,11 +142,11 @@ def touches(distance: np.ndarray, fps: float, forearm: float, options: Contacts)
 def find_contacts(motions: list[Motion], options: Contacts | None = None) -> list[dict]:
     """Contacts of two actors, 0 and 1: type, actor, of, hand, part, start and stop (frames); by actor, own before partner's, and time.
 
-    Both motions stand in one room and on one clock. Raises InputError where they differ in frames or rate, lack a joint of head
-    or arms, or have frames with NaN.
+    Both motions stand in one room and on one clock; one alone has its own contacts. Raises InputError where they differ in
+    frames or rate, lack a joint of head or arms, or have frames with NaN.
     """
     options = options or Contacts()
-    first, second = motions
+    first, second = motions[0], motions[-1]
     if first.num_frames != second.num_frames or abs(first.fps - second.fps) > 1e-3:
         raise InputError(
             f"contacts: got {first.num_frames} frames at {first.fps:g} fps and {second.num_frames} at {second.fps:g}, "
@@ -153,8 +154,8 @@ def find_contacts(motions: list[Motion], options: Contacts | None = None) -> lis
         )
     bodies = [body_of(motion) for motion in motions]
     result = []
-    for actor in range(2):
-        for of in (actor, 1 - actor):
+    for actor in range(len(motions)):
+        for of in (actor, 1 - actor)[: len(motions)]:
             forearm = (bodies[actor].forearm + bodies[of].forearm) / 2
             for kind, hand, part in pairs(actor == of):
                 if kind == "hand-hand" and actor > of:
@@ -165,32 +166,41 @@ def find_contacts(motions: list[Motion], options: Contacts | None = None) -> lis
     return sorted(result, key=lambda c: (c["actor"], c["actor"] != c["of"], TYPES.index(c["type"]), c["start"], c["hand"], c["part"]))
 
 
-def run(*, bvh: list[Path], out: Path, options: Contacts, up: str = "auto") -> None:
-    """Find the contacts of a take and write its JSON; a take with a body that lacks head or arms has none, and `lacking` says so.
-
-    `up` is that of `upright.stand`.
-    """
-    actors = [actor_of(path.stem) for path in bvh]
-    motions = upright.stand([load_bvh(path) for path in bvh], up, wheres=[str(path) for path in bvh], key="--up", sides=up == "auto")
+def lacking_of(actors: list[str], motions: list[Motion]) -> dict[str, list[str]]:
+    """Joints that bodies lack for contacts to be looked for, by actor; a warning names each."""
     lacking = {actor: missing for actor, motion in zip(actors, motions, strict=True) if (missing := missing_joints(motion, NEEDED_JOINTS))}
-    found: list[dict] = []
     for actor, missing in lacking.items():
         log.warning("actor %s: no contacts are looked for, the body lacks %s", actor, ", ".join(missing))
-    if not lacking:
-        try:
-            found = find_contacts(motions, options)
-        except InputError as error:
-            raise InputError(f"{bvh[0]}, {bvh[1]}: {error}") from None
+    return lacking
+
+
+def about(actors: list[str], motions: list[Motion], options: Contacts) -> dict:
+    """What the JSON says of one or two bodies: their contacts, by names of actors; none where `lacking` names one that lacks head or arms."""
+    lacking = lacking_of(actors, motions)
+    found = [] if lacking else find_contacts(motions, options)
     contacts = [contact | {"actor": actors[contact["actor"]], "of": actors[contact["of"]]} for contact in found]
-    write_json(out, {"actors": actors, "frames": motions[0].num_frames, "fps": motions[0].fps, "lacking": lacking, "contacts": contacts})
+    return {"actors": actors, "frames": motions[0].num_frames, "fps": motions[0].fps, "lacking": lacking, "contacts": contacts}
+
+
+def run(*, bvh: list[Path], out: Path, options: Contacts, body: Body | None = None) -> None:
+    """Find the contacts of a take, or of one body with itself, and write the JSON; `body` says how files are read (pipeline.people)."""
+    if len(bvh) > 2:
+        raise InputError(f"contacts: got {len(bvh)} bodies, need those of one or two people; correct the command")
+    motions, actors = load_people(bvh, body), actor_names(bvh)
+    if len(bvh) == 1:
+        log.info("%s: one body, whose touches of itself are looked for; touches of a partner need the partner's file too", bvh[0])
+    try:
+        found = about(actors, motions, options)
+    except InputError as error:
+        raise InputError(f"{', '.join(map(str, bvh))}: {error}") from None
+    write_json(out, found)
 
 
 def main(argv: list[str] | None = None) -> None:
     """Command line."""
-    parser = stage.parser(__doc__, section=Contacts)
-    parser.add_argument("--bvh", type=Path, nargs=2, required=True, help="bodies of the take's two performances, in actor order")
+    parser = stage.parser(__doc__, section=Contacts, shared=READ_BY)
+    stage.add_files(parser, "bvh", nargs="+", help="bodies (.bvh) of two people in one room, or of one, of any skeleton")
     parser.add_argument("--out", type=Path, required=True, help="JSON to write")
-    upright.add_flag(parser)
     stage.execute(parser, run, argv)
 
 

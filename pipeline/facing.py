@@ -14,12 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import rotations, stage, upright
+from pipeline import rotations, stage
 from pipeline.actions import hysteresis, join_short
-from pipeline.bvh import Motion, load_bvh
-from pipeline.config import Facing
+from pipeline.bvh import Motion
+from pipeline.config import Body, Facing
 from pipeline.errors import InputError
 from pipeline.files import whole
+from pipeline.people import READ_BY, load_people
 from pipeline.skeleton import forward_kinematics, hips_frame, require
 
 
@@ -71,13 +72,14 @@ def label_facing(motions: list[Motion], options: Facing | None = None) -> list[n
     return result
 
 
-def run(*, bvh: list[Path], out: list[Path], options: Facing, up: str = "auto") -> None:
-    """Label the bodies of a take and write their .npy: of both, or of the first alone; `up` as for `upright.stand`."""
+def run(*, bvh: list[Path], out: list[Path], options: Facing, body: Body | None = None) -> None:
+    """Label the bodies of a take and write their .npy: of both, or of the first alone; `body` says how files are read (pipeline.people)."""
+    if len(bvh) != 2:
+        raise InputError(f"facing: got {len(bvh)} bodies, need those of two people in one room: who faces whom; give both files")
     if len(out) > len(bvh):
         raise InputError(f"facing: {len(out)} outputs for {len(bvh)} bodies, need one for each or one for the first")
     try:
-        motions = upright.stand([load_bvh(path) for path in bvh], up, wheres=[str(path) for path in bvh], key="--up", sides=up == "auto")
-        labels = label_facing(motions, options)
+        labels = label_facing(load_people(bvh, body), options)
     except InputError as error:
         raise InputError(f"{bvh[0]}, {bvh[1]}: {error}") from None
     for target, values in zip(out, labels, strict=False):
@@ -87,10 +89,9 @@ def run(*, bvh: list[Path], out: list[Path], options: Facing, up: str = "auto") 
 
 def main(argv: list[str] | None = None) -> None:
     """Command line."""
-    parser = stage.parser(__doc__, section=Facing)
-    parser.add_argument("--bvh", type=Path, nargs=2, required=True, help="bodies of the take's two performances")
+    parser = stage.parser(__doc__, section=Facing, shared=READ_BY)
+    stage.add_files(parser, "bvh", nargs="+", help="bodies (.bvh) of two people in one room, of any skeleton")
     parser.add_argument("--out", type=Path, nargs="+", required=True, help=".npy files to write, in the same order; one is that of the first body")
-    upright.add_flag(parser)
     stage.execute(parser, run, argv)
 
 

@@ -16,7 +16,7 @@ from pipeline.errors import InputError
 from pipeline.files import read_tsv
 from pipeline.joints import JOINT_MAPS, RELEASE_JOINTS, SIDES, bare, joint_map_file, plain_name, shipped_joint_maps
 
-CARRYING = ("Hips", *(f"{side}{part}" for side in SIDES for part in ("UpLeg", "Leg", "Foot")))
+CARRYING = ("Hips", "Spine", *(f"{side}{part}" for side in SIDES for part in ("UpLeg", "Leg", "Foot")))
 """What a body must have for a shipped map to be its own."""
 
 
@@ -88,7 +88,7 @@ def rename_joints(motion: Motion, mapping: dict[str, str], *, partly: bool = Fal
 
 
 def fitting_maps(names: Sequence[str]) -> list[str]:
-    """Names of the shipped maps whose rows for hips, legs and feet a body with these joints has, the one with most of its rows first."""
+    """Names of the shipped maps whose rows for hips, spine, legs and feet a body with these joints has, the one with most of its rows first."""
     index, found = _index_of(names), []
     for name in shipped_joint_maps():
         mapping = load_joint_map(joint_map_file(name))

@@ -118,6 +118,9 @@ def _resolved(names: list[str]) -> dict[str, int]:
     for side in SIDES:
         if f"{side}UpLeg" not in found and f"{side.lower()}hip" in plain:  # LeftHip, LeftKnee, LeftAnkle
             found[f"{side}UpLeg"] = plain.index(f"{side.lower()}hip")
+        ankle = plain.index(f"{side.lower()}ankle") if f"{side.lower()}ankle" in plain else None
+        if ankle is not None and f"{side}ToeBase" not in found and found.get(f"{side}Foot", ankle) != ankle:  # SMPL: the foot hangs off the ankle
+            found[f"{side}ToeBase"], found[f"{side}Foot"] = found[f"{side}Foot"], ankle
         collar = [j for j, name in enumerate(plain) if name in (f"{side.lower()}collar", f"{side[0].lower()}collar")]
         if collar and f"{side}Arm" not in found and f"{side}Shoulder" in found and collar[0] != found[f"{side}Shoulder"]:
             # LeftCollar, LeftShoulder, LeftElbow: the joint called shoulder is the upper arm's

@@ -10,7 +10,6 @@ Also told: toes that point backwards, which means that left and right are exchan
 what is not is listed in docs/bvh.md.
 """
 
-import argparse
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -210,9 +209,3 @@ def stand(motions: Sequence[Motion], up: str, *, wheres: Sequence[str], key: str
             log.warning("%s: its toes point backwards: left and right are exchanged, or the file is mirrored; export it again", where)
         result.append(motion)
     return result
-
-
-def add_flag(parser: argparse.ArgumentParser) -> None:
-    """The flag --up of a stage that takes BVH files of any origin and has no such key in its section."""
-    text = "which way is up in the files; auto judges by the bodies, and what does not stand along y is turned (default: auto)"
-    parser.add_argument("--up", choices=CHOICES, default="auto", help=text)

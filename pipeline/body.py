@@ -121,7 +121,7 @@ def run(
     """Resample one performance's body, or one by itself, and write BVH and report."""
     if (sync is None) != (performance is None):
         raise InputError(f"{bvh.name}: got --sync or --performance alone, need both for a body of a take, or neither; correct the command")
-    where = str(bvh)
+    where, take, stream = str(bvh), {}, {}
     if sync and performance:
         take = read_sync(sync)
         where = f"take {take['take']}, actor {actor_of(performance)}: {bvh.name}"
@@ -134,7 +134,7 @@ def run(
         seconds = stream["start"] + np.arange(motion.num_frames) / stream["rate"]
         times = clock.frame_times(take["start_seconds"], take["frames"], take["fps"])
     else:
-        stream, performance, fps, fix = None, bvh.stem, float(clock.FPS), "mend the file, or raise body.max_gap_seconds"
+        performance, fps, fix = bvh.stem, float(clock.FPS), "mend the file, or raise body.max_gap_seconds"
         seconds = np.arange(motion.num_frames) / motion.fps
         usable = np.isfinite(motion.positions_cm).all((1, 2)) & np.isfinite(motion.rotations).all((1, 2))
         times = own_clock.own_times(seconds[usable], fps, where=where)

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 
 from pipeline.errors import InputError
+from pipeline.hdf5_heap import fault_of_texts
 from pipeline.reading import line_of, plain, reading
 
 MOST_BYTES = 16 << 30
@@ -39,6 +40,15 @@ def _npy_header(f: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
     return shape, fortran, dtype
 
 
+def _checked_text(array: np.ndarray) -> np.ndarray:
+    """The array; ValueError where it is text with numbers that no character has, which Python cannot hold."""
+    if array.dtype.kind == "U" and array.size and array.dtype.itemsize:
+        codes = np.ascontiguousarray(array).reshape(-1).view(np.dtype("u4").newbyteorder(array.dtype.byteorder))
+        if codes.max() > 0x10FFFF or ((codes >= 0xD800) & (codes <= 0xDFFF)).any():
+            raise ValueError("text with characters that there are not")
+    return array
+
+
 def _num_bytes(shape: tuple[int, ...], dtype: np.dtype) -> int:
     count = dtype.itemsize
     for length in shape:  # Python's integers do not run over
@@ -56,10 +66,10 @@ def read_npy(path: Path, *, mapped: bool = False, fix: str = "write it again") -
             raise ValueError(f"{size - begin} bytes of values, need {need} for {dtype} {shape}")
         order: Literal["F", "C"] = "F" if fortran else "C"
         if mapped and need:
-            return np.memmap(path, dtype=dtype, mode="r", offset=begin, shape=shape, order=order)
+            return _checked_text(np.memmap(path, dtype=dtype, mode="r", offset=begin, shape=shape, order=order))
         if need > MOST_BYTES:
             raise ValueError(f"{need:,} bytes of values, need at most {MOST_BYTES:,}")
-        return np.ndarray(shape, dtype, bytearray(f.read(need)), order=order)
+        return _checked_text(np.ndarray(shape, dtype, bytearray(f.read(need)), order=order))
 
 
 class Arrays:
@@ -86,7 +96,7 @@ class Arrays:
                 values = f.read(need)
                 if len(values) != need:
                     raise ValueError(f"{len(values)} bytes of values follow, need {need} for {dtype} {shape}")
-            return np.ndarray(shape, dtype, bytearray(values), order="F" if fortran else "C")
+            return _checked_text(np.ndarray(shape, dtype, bytearray(values), order="F" if fortran else "C"))
 
 
 @contextlib.contextmanager
@@ -110,17 +120,20 @@ def open_npz(path: Path, *, fix: str = "write it again") -> Iterator[Arrays]:
         yield Arrays(path, archive, fix=fix)
 
 
-def _fault_of_dataset(name: str, dataset: Any) -> str | None:
+def _fault_of_dataset(dataset: Any, num_bytes: int) -> str | None:
     """How a dataset of HDF5 takes its values from elsewhere, or claims more than it can have; None where it does not."""
     if dataset.is_virtual or dataset.id.get_create_plist().get_external_count():
-        return f"the values of {name!r:.60} lie in another file, need them in this one"
+        return "its values lie in another file, need them in this one"
     if dataset.ndim and max(dataset.shape) > MOST_ROWS:
-        return f"{name!r:.60} has {max(dataset.shape):,} rows, need at most {MOST_ROWS:,}"
-    stored, claimed = dataset.id.get_storage_size(), (dataset.size or 0) * dataset.dtype.itemsize
-    return f"{name!r:.60} claims {claimed:,} bytes and has {stored:,}" if claimed > MOST_PACKED * stored + 65_536 else None
+        return f"has {max(dataset.shape):,} rows, need at most {MOST_ROWS:,}"
+    if dataset.id.get_storage_size() > num_bytes:
+        return f"claims {dataset.id.get_storage_size():,} bytes in a file of {num_bytes:,}"
+    stored, claimed = dataset.id.get_storage_size(), (dataset.size or 0) * dataset.id.get_type().get_size()
+    packed = MOST_PACKED if dataset.chunks is not None else 1
+    return f"claims {claimed:,} bytes and has {stored:,}" if claimed > packed * stored + 65_536 else None
 
 
-def _fault_of_hdf5(f: Any) -> str | None:
+def _fault_of_hdf5(f: Any, num_bytes: int) -> str | None:
     """How an HDF5 file leads to other files or is made to be endless; None where it does not."""
     import h5py
 
@@ -134,7 +147,8 @@ def _fault_of_hdf5(f: Any) -> str | None:
         if isinstance(link, h5py.ExternalLink):
             return f"{name!r:.60} is a link into another file, need the values themselves"
         if isinstance(link, h5py.HardLink) and isinstance(found := f.get(name), h5py.Dataset):
-            return _fault_of_dataset(name, found)
+            fault = _fault_of_dataset(found, num_bytes) or fault_of_texts(Path(f.filename), found)
+            return fault and f"{name!r:.60}: {fault}"
         return None
 
     return f.visititems_links(look)
@@ -182,12 +196,12 @@ def open_hdf5(path: Path, *, need: str = "HDF5 file", fix: str = "copy or export
     """
     import h5py
 
-    plain(path)
+    num_bytes = plain(path).st_size
     with reading(path, need, fix=fix):
         f = h5py.File(path, "r")
     with f:
         with reading(path, need, fix=fix):
-            if fault := _fault_of_hdf5(f):
+            if fault := _fault_of_hdf5(f, num_bytes):
                 raise ValueError(fault)
         try:
             yield f

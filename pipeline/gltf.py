@@ -187,6 +187,8 @@ class _File:
         for vertices, own, deltas, first in parts.values():
             joined[[row[name] for name in own], first : first + len(vertices)] = deltas
         positions = np.concatenate([vertices for vertices, *_ in parts.values()])
+        if not (np.isfinite(positions).all() and np.isfinite(joined).all()):
+            raise InputError(f"{self.path}: mesh {label!r}: its nodes take vertices beyond all numbers; export it again")
         return Morphs(mesh.get("name", ""), node.get("name", ""), positions, list(names), joined, np.concatenate(triangles).astype(np.int32))
 
     def _target_names(self, mesh: dict, primitive: dict, label: str) -> list[str]:

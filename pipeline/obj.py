@@ -4,6 +4,7 @@ In: `v x y z ...` and `f a b c ...` lines (`v/vt/vn` and negative indices too), 
 in the file's own unit; `write_obj` writes cm.
 """
 
+import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,8 +51,8 @@ class _Lines:
             raise InputError(f"{path}, line {lines[i] + 1}: got {counts[i]} numbers after v, need {max(counts[0], 3)}; copy or export it again")
         values = _numbers(text[ink], np.flatnonzero(ink[:-1] & ~ink[1:]) + 1 - begin)
         if isinstance(values, bytes):
-            line = next(line for line in lines if values in data[starts[line] : ends[line]].split())
-            raise InputError(f"{path}, line {line + 1}: got {values[:40].decode('latin-1')!r}, need a number; copy or export it again")
+            bad = next((line for line in lines if values in re.split(rb"[\0-\x20]+", data[starts[line] : ends[line]])), lines[0])
+            raise InputError(f"{path}, line {bad + 1}: got {values[:40].decode('latin-1')!r}, need a number; copy or export it again")
         return values.reshape(len(lines), -1)[:, :3]
 
     @cached_property

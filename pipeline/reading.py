@@ -14,6 +14,7 @@ Light: this module is imported while the Snakefile is read.
 
 import contextlib
 import json
+import math
 import os
 import stat
 from collections.abc import Iterator
@@ -112,14 +113,28 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text:.40} is larger than numbers go")
+    return value
+
+
+def _whole(text: str) -> int:
+    """An integer that 64 bits hold: another would be no float and no element of an array."""
+    if len(text) > 20 or not -(2**63) <= (value := int(text)) < 2**63:
+        raise ValueError(f"{text:.40} is larger than numbers go")
+    return value
+
+
 def _no_number(text: str) -> float:
     raise ValueError(f"{text} is no number in JSON")
 
 
 def parse_json(text: str | bytes, where: str | Path, *, kind: type | None = None, fix: str = "mend or replace the file") -> Any:
-    """The value of a JSON text; InputError for what is none, for keys that stand twice, for NaN, and for another `kind` (dict or list)."""
+    """The value of a JSON text; InputError for what is none, for keys that stand twice, for numbers without end, and for another `kind`."""
     with reading(Path(where), "JSON", fix=fix):
-        value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
+        value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite, parse_int=_whole)
     if kind is not None and not isinstance(value, kind):
         names = {dict: "an object", list: "a list", str: "a text", int: "a number", float: "a number", bool: "true or false"}
         raise InputError(f"{where}: got {names.get(type(value), 'null')}, need {names[kind]}; {fix}")

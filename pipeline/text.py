@@ -18,6 +18,8 @@ from pipeline.pretrained import load_network, load_tokenizer, model_folder, safe
 from pipeline.reading import read_json
 from pipeline.takes import in_pairs
 
+LONGEST_SECONDS = 1e7
+"""Times of words lie below it: four months."""
 OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert", "mpnet")
 """Networks whose first position number is that of the padding plus one."""
 
@@ -99,16 +101,22 @@ def embed_words(words: list[dict], *, model: str = "package", max_pause_seconds:
 
 def read_words(path: Path) -> list[dict]:
     """Words of a transcript, checked: numbers for times, start <= end, in order of start."""
-    words = read_json(path).get("words")
+    words = read_json(path, kind=dict).get("words")
     if not isinstance(words, list):
         raise InputError(f'{path}: no list "words"; write it with python -m pipeline.transcripts')
     for i, word in enumerate(words):
         try:
-            good = 0 <= word["start"] <= word["end"] and (i == 0 or words[i - 1]["start"] <= word["start"]) and isinstance(word["word"], str)
+            good = (
+                0 <= word["start"] <= word["end"] < LONGEST_SECONDS
+                and (i == 0 or words[i - 1]["start"] <= word["start"])
+                and isinstance(word["word"], str)
+            )
         except (TypeError, KeyError):
             good = False
         if not good:
-            raise InputError(f'{path}, word {i}: got {word!r}, need "word", "start" and "end" with 0 <= start <= end, sorted by start; mend the file')
+            raise InputError(
+                f'{path}, word {i}: got {word!r:.200}, need "word", "start" and "end" with 0 <= start <= end, sorted by start; mend the file'
+            )
     return words
 
 

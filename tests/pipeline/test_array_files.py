@@ -6,8 +6,9 @@ import h5py
 import numpy as np
 import pytest
 
-from pipeline.array_files import open_hdf5, open_npz, read_npy
+from pipeline.array_files import attribute, attributes, open_hdf5, open_npz, read_npy
 from pipeline.errors import InputError
+from pipeline.hdf5_heap import fault_of_texts
 
 
 def message(call, *arguments, **options) -> str:
@@ -131,7 +132,7 @@ def test_hdf5_that_leads_to_other_files(tmp_path):
     with h5py.File(tmp_path / "virtual.h5", "w") as f:
         f.create_virtual_dataset("x", layout)
     for name in ("external", "virtual"):
-        assert "the values of 'x' lie in another file" in message(read, tmp_path / f"{name}.h5")
+        assert "'x': its values lie in another file" in message(read, tmp_path / f"{name}.h5")
     assert "is a link into another file" in message(read, tmp_path / "link.h5")
 
 
@@ -159,3 +160,51 @@ def test_hdf5_that_is_none_or_lacks_something(tmp_path):
     assert "not a readable HDF5 file" in message(read, tmp_path / "cut.h5")
     with pytest.raises(FileNotFoundError), open_hdf5(tmp_path / "x.h5"):
         open(tmp_path / "gone")  # another file's fault is not this one's
+
+
+def test_text_that_no_character_has(tmp_path):
+    for code in (0x110000, 0xFFFFFFFF, 0xD800):
+        np.save(tmp_path / "x.npy", np.array([code], "u4").view("U1"))
+        np.savez(tmp_path / "x.npz", a=np.array([code], "u4").view("U1"))
+        assert "text with characters that there are not" in message(read_npy, tmp_path / "x.npy")
+        assert "text with characters that there are not" in message(open_first, tmp_path / "x.npz")
+
+
+def test_a_damaged_heap_of_texts_does_not_hang(tmp_path):
+    """HDF5 follows an object of no bytes without end; every field of the heap is broken, each in a process of its own."""
+    path = tmp_path / "x.h5"
+    for chunks in (None, (3,)):
+        with h5py.File(path, "w") as f:
+            f.create_dataset("x", data=[b"10:00:00:00", b"", b"longer than the others" * 9] * 3, dtype=h5py.string_dtype(), chunks=chunks)
+        assert [len(value) for value in read(path)] == [11, 0, 198] * 3
+        good = path.read_bytes()
+        place = good.index(b"GCOL")
+        for at, value in ((8, 2**63), (8, 8), (24, 2**64 - 8), (24, 2**64 - 17), (24, 2**40), (16, 0)):
+            path.write_bytes(good[: place + at] + value.to_bytes(8, "little") + good[place + at + 8 :])
+            assert "'x': " in message(read, path)
+    assert fault_of_texts(path, h5py.File(path)["x"]) is not None
+
+
+def test_values_that_lie_behind_the_end(tmp_path):
+    with h5py.File(tmp_path / "x.h5", "w") as f:
+        f["x"] = np.zeros(100_000)
+    content = (tmp_path / "x.h5").read_bytes()
+    for claimed in (10**9, 10**12):  # rows of the shape and bytes of the storage, as the header has them
+        changed = content.replace((100_000).to_bytes(8, "little"), claimed.to_bytes(8, "little"))
+        (tmp_path / "y.h5").write_bytes(changed.replace((800_000).to_bytes(8, "little"), (8 * claimed).to_bytes(8, "little")))
+        assert "not a readable HDF5 file" in message(read, tmp_path / "y.h5")
+
+
+def test_plain_values_of_attributes(tmp_path):
+    given = {
+        "fixed": np.bytes_(b"cm\0\0"), "padded": np.bytes_(b"cm  "), "one": np.array([b"cm"]), "text": "cm", "deep": np.array([[60.0]]),
+        "number": np.int16(3),
+        "names": np.array([b"a", b"bc"]), "vlen": ["a", "bc"], "parents": np.arange(3), "empty": h5py.Empty("f4"),
+    }  # fmt: skip
+    with h5py.File(tmp_path / "x.h5", "w") as f:
+        f.attrs.update(given)
+        assert attributes(f) == {
+            "fixed": "cm", "padded": "cm", "one": "cm", "text": "cm", "deep": 60.0, "number": 3,
+            "names": ["a", "bc"], "vlen": ["a", "bc"], "parents": [0, 1, 2], "empty": None,
+        }  # fmt: skip
+        assert attribute(f, "gone", "m") == "m" and attribute(f, "empty", 7) == 7

@@ -120,17 +120,17 @@ def open_npz(path: Path, *, fix: str = "write it again") -> Iterator[Arrays]:
         yield Arrays(path, archive, fix=fix)
 
 
-def _fault_of_dataset(dataset: Any, num_bytes: int) -> str | None:
+def _fault_of_dataset(name: str, dataset: Any, num_bytes: int) -> str | None:
     """How a dataset of HDF5 takes its values from elsewhere, or claims more than it can have; None where it does not."""
     if dataset.is_virtual or dataset.id.get_create_plist().get_external_count():
-        return "its values lie in another file, need them in this one"
+        return f"the values of {name!r:.60} lie in another file, need them in this one"
     if dataset.ndim and max(dataset.shape) > MOST_ROWS:
-        return f"has {max(dataset.shape):,} rows, need at most {MOST_ROWS:,}"
+        return f"{name!r:.60} has {max(dataset.shape):,} rows, need at most {MOST_ROWS:,}"
     if dataset.id.get_storage_size() > num_bytes:
-        return f"claims {dataset.id.get_storage_size():,} bytes in a file of {num_bytes:,}"
+        return f"{name!r:.60} claims {dataset.id.get_storage_size():,} bytes in a file of {num_bytes:,}"
     stored, claimed = dataset.id.get_storage_size(), (dataset.size or 0) * dataset.id.get_type().get_size()
     packed = MOST_PACKED if dataset.chunks is not None else 1
-    return f"claims {claimed:,} bytes and has {stored:,}" if claimed > packed * stored + 65_536 else None
+    return f"{name!r:.60} claims {claimed:,} bytes and has {stored:,}" if claimed > packed * stored + 65_536 else None
 
 
 def _fault_of_hdf5(f: Any, num_bytes: int) -> str | None:
@@ -147,7 +147,9 @@ def _fault_of_hdf5(f: Any, num_bytes: int) -> str | None:
         if isinstance(link, h5py.ExternalLink):
             return f"{name!r:.60} is a link into another file, need the values themselves"
         if isinstance(link, h5py.HardLink) and isinstance(found := f.get(name), h5py.Dataset):
-            fault = _fault_of_dataset(found, num_bytes) or fault_of_texts(Path(f.filename), found)
+            if fault := _fault_of_dataset(name, found, num_bytes):
+                return fault
+            fault = fault_of_texts(Path(f.filename), found)
             return fault and f"{name!r:.60}: {fault}"
         return None
 

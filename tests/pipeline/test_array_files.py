@@ -132,7 +132,7 @@ def test_hdf5_that_leads_to_other_files(tmp_path):
     with h5py.File(tmp_path / "virtual.h5", "w") as f:
         f.create_virtual_dataset("x", layout)
     for name in ("external", "virtual"):
-        assert "'x': its values lie in another file" in message(read, tmp_path / f"{name}.h5")
+        assert "the values of 'x' lie in another file" in message(read, tmp_path / f"{name}.h5")
     assert "is a link into another file" in message(read, tmp_path / "link.h5")
 
 

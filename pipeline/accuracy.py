@@ -21,7 +21,6 @@ phoneme_start_ms    median |error| of the starts of phonemes of words that were 
 closure_ms          the same of p, b and m alone: when the lips shut
 """
 
-import csv
 import logging
 import re
 from pathlib import Path
@@ -30,7 +29,8 @@ import numpy as np
 
 from pipeline import audio, stage
 from pipeline.bvh import load_bvh
-from pipeline.files import whole
+from pipeline.dataset_file import read_about
+from pipeline.files import write_csv
 from pipeline.forced_alignment import BILABIALS, VOWELS
 from pipeline.reading import read_json
 from pipeline.rotations import slerp
@@ -228,7 +228,7 @@ def score_performance(shoot: Path, truth: Path, dataset: Path, annotations: Path
 def run(*, shoot: Path, truth: Path, dataset: Path, annotations: Path, out: Path) -> None:
     """Score all takes of the dataset and write the table, with a last block of means."""
     takes = read_takes(dataset / "takes.tsv")
-    about = read_json(dataset / "dataset.json")["takes"]
+    about = read_about(dataset / "dataset.json")["takes"]
     rows: list[list[str]] = []
     pooled: dict[str, list[float]] = {}
     for take in stage.progress(takes, label="accuracy"):
@@ -240,8 +240,8 @@ def run(*, shoot: Path, truth: Path, dataset: Path, annotations: Path, out: Path
         mean = float(np.nanmean(values))
         rows.append(["mean", "", measure, f"{mean:.6g}"])
         log.info("%-18s mean %.4g, worst %.4g .. %.4g", measure, mean, np.nanmin(values), np.nanmax(values))
-    with whole(out) as temporary, open(temporary, "w", newline="") as f:
-        csv.writer(f, lineterminator="\n").writerows([["take", "actor", "measure", "value"], *rows])
+    columns = ["take", "actor", "measure", "value"]
+    write_csv(out, columns, [dict(zip(columns, row, strict=True)) for row in rows])
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import arkit, bvh, ict, obj, ownership, stage
+from pipeline.dataset_file import FORMAT_VERSION
 from pipeline.errors import InputError
 from pipeline.files import sha256, whole, write_json, write_tsv
 from pipeline.reading import read_json
@@ -22,7 +23,6 @@ from pipeline.sync_file import recorded_marks
 from pipeline.takes import TAKE_COLUMNS, Take, actor_of, read_actors, shoot_lip_acc, shoot_takes
 
 log = logging.getLogger("interact")
-FORMAT_VERSION = 1
 RULES = {"body": "body", "face": "blendshapes", "audio": "separation"}
 """Stage that makes a stream of the dataset, by the kind of raw stream."""
 

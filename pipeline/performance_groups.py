@@ -7,8 +7,9 @@ import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from pipeline import database
 from pipeline.meta_groups import META, TAKE_GROUPINGS, meta_groups, take_groups
-from pipeline.takes import Take, dataset_genders
+from pipeline.takes import Take
 
 log = logging.getLogger("interact")
 UNKNOWN = "unknown"
@@ -19,8 +20,8 @@ GROUPINGS = ("all", "actor", "gender", *TAKE_GROUPINGS)
 
 def genders_of(dataset: Path, takes: Sequence[Take]) -> dict[str, str]:
     """Gender by actor of a dataset's takes, UNKNOWN where it says none, which is logged."""
-    known = dataset_genders(dataset)
     actors = sorted({actor for take in takes for actor in take.actors})
+    known = database.genders(dataset, actors)
     if bare := [actor for actor in actors if actor not in known]:
         log.warning("actors.db has no gender for %d of %d actors, such as %s: their gender is %r", len(bare), len(actors), bare[0], UNKNOWN)
     return {actor: known.get(actor, UNKNOWN) for actor in actors}

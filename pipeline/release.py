@@ -10,26 +10,29 @@ take, README.md (the card) and SHA256SUMS. It is checked before the checksums ar
 import logging
 import os
 import shutil
-import sqlite3
 import sys
 from collections import Counter
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from pipeline import ownership, stage
+from pipeline import database, ownership, stage
 from pipeline.config import ReleaseIn
+from pipeline.dataset_file import read_about
 from pipeline.errors import InputError
-from pipeline.files import give_name, read_tsv, sha256, whole, write_tsv
-from pipeline.reading import read_json
+from pipeline.files import give_name, sha256, whole, write_tsv
+from pipeline.listing import files_below, files_in
+from pipeline.reading import inside, read_text
 from pipeline.release_check import SUMS, inspect, quiet
-from pipeline.takes import TAKE_COLUMNS, Take, dataset_takes, read_only
+from pipeline.split_file import read_split
+from pipeline.takes import TAKE_COLUMNS, Take, dataset_takes
 
 log = logging.getLogger("interact")
 CARD = "README.md"
 PARTS = ("bvhs", "face_arkit", "face_ict", "face_ict_templates", "wav", "lip_acc", "rigs")
 """Folders of a dataset that a release has, those that are there."""
 TABLES = ("scenarios.db", "actors.db", "dataset.json")
+MOST_PUBLISHED = 1 << 20
+"""Bytes of a licence or of a text on consent."""
 
 
 def run_check(*, folder: Path, options: ReleaseIn) -> None:
@@ -56,15 +59,17 @@ def place(source: Path, target: Path) -> None:
 
 
 def files_of(dataset: Path) -> list[Path]:
-    """Files of a dataset that go into its release as they are, relative to it."""
-    found = [path.relative_to(dataset) for path in files_in(dataset)]
-    return sorted(path for path in [*found, *map(Path, TABLES)] if not path.name.startswith("."))
+    """Files of a dataset that go into its release as they are, relative to it; InputError for one that is a link to elsewhere."""
+    found = [path.relative_to(dataset) for path in files_of_parts(dataset)]
+    for path in [*found, *map(Path, TABLES)]:
+        inside((dataset / path).parent, dataset / path, what=f"{dataset / path}: this link")
+    return sorted([*found, *map(Path, TABLES)])
 
 
 def with_split(takes: list[Take], split: Path) -> list[dict[str, str]]:
     """Rows of takes.tsv with the split of each take; InputError where the split lacks one."""
-    known = {row["take"]: row["split"] for row in read_tsv(split)[1]}
-    if missing := [take.name for take in takes if known.get(take.name) not in ("train", "test")]:
+    known = read_split(split)
+    if missing := [take.name for take in takes if take.name not in known]:
         raise InputError(f"{split}: no train or test for take {missing[0]}, need one for each take; run the stage split again")
     return [take.row | {"split": known[take.name]} for take in takes]
 
@@ -81,7 +86,7 @@ def clear(out: Path, names: list[Path]) -> None:
             f"{out}: holds {found.name}, and no mark beside it says that this pipeline wrote it; move it away, or give another folder as --out"
         )
     written = set((mark or {}).get("files", ()))
-    old = [path for path in files_in(out) if path.relative_to(out) not in names]
+    old = [path for path in files_of_parts(out) if path.relative_to(out) not in names]
     if odd := [path for path in old if str(path.relative_to(out)) not in written]:
         raise InputError(f"{odd[0]}: is not in the dataset, and no release put it there ({len(odd)} such files); move it away")
     for path in old:
@@ -90,14 +95,13 @@ def clear(out: Path, names: list[Path]) -> None:
     ownership.write_mark(out, beside=True, files=sorted(map(str, names)))
 
 
-def files_in(folder: Path) -> list[Path]:
+def files_of_parts(folder: Path) -> list[Path]:
     """Files in the folders that a release has."""
-    return sorted(path for part in PARTS for path in (folder / part).rglob("*") if path.is_file())
+    return sorted(path for part in PARTS for path in files_below(folder / part))
 
 
-def _subjects(path: Path) -> dict[str, str]:
-    with closing(sqlite3.connect(read_only(path), uri=True)) as connection:
-        return dict(connection.execute("SELECT actor_id, gender FROM actors ORDER BY actor_id"))
+def _subjects(folder: Path) -> dict[str, str]:
+    return {database.text(actor): database.text(gender) for actor, gender in sorted(database.rows(folder, "actors.db", "actors"))}
 
 
 def card(about: dict[str, Any], rows: list[dict[str, str]], genders: dict[str, str], consent: str, lips: int) -> str:
@@ -148,18 +152,24 @@ def card(about: dict[str, Any], rows: list[dict[str, str]], genders: dict[str, s
     return "\n".join(lines)
 
 
+def read_published(path: Path) -> str:
+    """A text of the shoot that is published as it is; InputError where it is a link out of its folder, or no text of a sane size."""
+    inside(path.parent, path, what=f"{path}: this link")
+    return read_text(path, most=MOST_PUBLISHED).strip()
+
+
 def run_write(*, dataset: Path, split: Path, consent: Path | None, out: Path, options: ReleaseIn) -> None:
     """Write a release of a dataset, check it, and at last write its checksums; InputError lists what is wrong with it."""
-    about, rows = read_json(dataset / "dataset.json"), with_split(dataset_takes(dataset), split)
+    about, rows = read_about(dataset / "dataset.json"), with_split(dataset_takes(dataset), split)
     names = files_of(dataset)
     clear(out, names)
     for name in names:
         place(dataset / name, out / name)
     write_tsv(out / "takes.tsv", TAKE_COLUMNS, rows)
-    lips = len(list((dataset / "lip_acc" / "wav").glob("*.wav")))
-    text = consent.read_text(encoding="utf-8").strip() if consent else ""
+    lips = len(files_in(dataset / "lip_acc" / "wav", ".wav"))
+    text = read_published(consent) if consent else ""
     with whole(out / CARD) as temporary:
-        temporary.write_text(card(about, rows, _subjects(out / "actors.db"), text, lips), encoding="utf-8")
+        temporary.write_text(card(about, rows, _subjects(out), text, lips), encoding="utf-8")
     (out / SUMS).unlink(missing_ok=True)
     with quiet():
         faults = [str(finding) for finding in inspect(out, options) if finding.kind]

@@ -5,7 +5,6 @@ Streams are read one at a time. What a folder needs, by kind of fault, is the ta
 
 import contextlib
 import logging
-import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,27 +12,21 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import bvh, ict, upright
+from pipeline import bvh, database, ict, upright
 from pipeline.clock import AUDIO_RATE, FPS
 from pipeline.config import ReleaseIn
+from pipeline.database import MAGIC, TABLES, plain_id
 from pipeline.errors import InputError
 from pipeline.features import read_wav
 from pipeline.files import sha256
+from pipeline.listing import files_in, leftovers
 from pipeline.obj import read_vertices
+from pipeline.reading import open_plain, read_text
 from pipeline.release_streams import FOLDERS, body_frames, cut_frames, decimation, read_face, wav_frames
-from pipeline.takes import actor_of, dataset_takes, is_performance, plain_id, read_only
+from pipeline.takes import actor_of, dataset_takes, is_performance
 
 NUM_TAKES, NUM_PERFORMANCES = 241, 482
 """What the whole public release has."""
-TABLES = {
-    "scenarios.db": {
-        "scenarios": ("id", "relationship_id", "primary_emotion_id", "character_setup", "scenario"),
-        "relationships": ("id", "name"),
-        "emotions": ("id", "name"),
-    },
-    "actors.db": {"actors": ("actor_id", "gender"), "sessions": ("date", "male_id", "female_id")},
-}
-"""SQLite files of the release, their tables and columns."""
 MAX_FACE_RMS = 0.1
 """RMS difference of the two face formats above which they are not of one face, weights being 0 to 1."""
 SUMS = "SHA256SUMS"
@@ -91,17 +84,15 @@ def read_tables(check: Check, findings: list[Finding]) -> Tables:
         if not path.exists():
             findings.append(check.fault(path, "table", f"got no file, need a SQLite file of {', '.join(tables)}"))
             continue
-        try:
-            with contextlib.closing(sqlite3.connect(read_only(path), uri=True)) as connection:
-                for table, columns in tables.items():
-                    here = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
-                    if missing := [column for column in columns if column not in here]:
-                        got = f"columns {', '.join(here)}" if here else "no such table"
-                        findings.append(check.fault(path, "table", f"table {table}: got {got}, need {', '.join(missing)}"))
-                    else:
-                        rows[table] = connection.execute(f"SELECT {', '.join(columns)} FROM {table}").fetchall()
-        except sqlite3.DatabaseError as error:
-            findings.append(check.fault(path, "table", f"got {error}, need a SQLite file; download it again"))
+        with open_plain(path) as f:
+            if f.read(len(MAGIC)) != MAGIC:
+                findings.append(check.fault(path, "table", "got no SQLite file, need one; download it again"))
+                continue
+        for table in tables:
+            try:
+                rows[table] = database.rows(check.folder, name, table)
+            except InputError as error:
+                findings.append(check.refused(path, "table", error))
     _labels(check, rows, findings)
     scenarios, actors, sessions = rows["scenarios"], rows["actors"], rows["sessions"]
     pairs = defaultdict(list)
@@ -144,9 +135,7 @@ def list_streams(check: Check, root: Path, folders: Sequence[str], findings: lis
     found: dict[str, dict[str, Path]] = {}
     for folder in folders:
         found[folder] = {}
-        for path in sorted((root / folder).glob("*")):
-            if path.name.startswith("."):
-                continue
+        for path in files_in(root / folder):
             if path.suffix != FOLDERS[folder] or not is_performance(path.stem):
                 need = f"<date>_<actor>_<scenario>{FOLDERS[folder]}, date a day of the calendar as YYYYMMDD"
                 findings.append(check.fault(path, "name", f"got {path.name!r}, need {need}"))
@@ -356,9 +345,9 @@ def _lip_acc(check: Check, tables: Tables, findings: list[Finding]) -> Iterator[
     sentences: list[str] = []
     path = root / "lip_acc_sentences.txt"
     try:
-        sentences = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        yield check.fault(path, "unreadable", f"got {error}, need a sentence a line")
+        sentences = read_text(path, need="list of sentences, one a line", fix="download it again").split("\n")
+    except InputError as error:
+        yield check.refused(path, "unreadable", error)
     for name in sorted({name for paths in files.values() for name in paths}):
         first = next(paths[name] for paths in files.values() if name in paths)
         _, actor, scenario = name.split("_")
@@ -377,7 +366,12 @@ def _sums(check: Check) -> Iterator[Finding]:
     path = check.folder / SUMS
     if not path.exists():
         return
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    try:
+        lines = read_text(path, need="list of checksums").rstrip("\n").split("\n")
+    except InputError as error:
+        yield check.refused(path, "checksum", error)
+        return
+    for number, line in enumerate(lines, 1):
         digest, _, name = line.partition("  ")
         file = check.folder / name
         if len(digest) != 64 or not name or not file.resolve().is_relative_to(check.folder.resolve()):
@@ -417,6 +411,9 @@ def inspect(folder: Path, options: ReleaseIn) -> Iterator[Finding]:
         except InputError as error:
             yield check.refused(folder / "takes.tsv", "takes", error)
     yield from _sums(check)
+    folders = [folder, *(folder / part / name for part in (".", "lip_acc") for name in FOLDERS)]
+    if left := list(leftovers(folders)):
+        yield check.note(left[0], f"{len(left)} hidden files, and files that a system left, such as this one: nothing reads them")
     performances = sum(len(actors) for actors in takes.values())
     if (len(takes), performances) != (NUM_TAKES, NUM_PERFORMANCES):
         text = f"{performances} performances in {len(takes)} takes; the whole public release has {NUM_PERFORMANCES} in {NUM_TAKES}"

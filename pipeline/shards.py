@@ -26,10 +26,11 @@ from pipeline.array_files import open_hdf5, read_npy
 from pipeline.clock import AUDIO_RATE, FPS, sample_of
 from pipeline.config import Shards
 from pipeline.errors import InputError
-from pipeline.files import read_tsv, sha256, whole, write_json
+from pipeline.files import sha256, whole, write_json
 from pipeline.ids import check_ids
 from pipeline.shard_file import ALIGNMENT, FORMAT_VERSION, STREAMS, TAKE_FIELDS, UNITS, text_frames
 from pipeline.shard_plan import extend, read_plan
+from pipeline.split_file import read_split
 from pipeline.takes import Take, dataset_takes, read_takes
 
 
@@ -216,7 +217,7 @@ def run_build(
 ) -> None:
     """Build one shard of the named takes; splits default to those of annotations/split.tsv, text to {shard}.text.h5 among the features."""
     if splits is None:
-        table = {row["take"]: row["split"] for row in read_tsv(annotations / "split.tsv")[1]}
+        table = read_split(annotations / "split.tsv")
         splits = [table.get(take, "") for take in takes]
     if len(splits) != len(takes) or not set(splits) <= {"train", "test"}:
         raise InputError(f"{out}: splits {' '.join(splits) or 'none'} for {len(takes)} takes; need train or test for each, in the order of --takes")

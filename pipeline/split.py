@@ -11,15 +11,15 @@ round(test_share * takes) are test in all, at least one and never all. They are 
 sorted by relationship, then emotion, then a hash of seed and take, and every k-th is taken from a start that the seed
 decides; so each relationship, and within it each emotion, gives its share.
 
-`assign` needs the standard library only: the Snakefile imports it while it is parsed.
+Light: this module is imported while the Snakefile is read.
 """
 
 import hashlib
 from pathlib import Path
 
 from pipeline.errors import InputError
-
-VALUES = ("train", "test")
+from pipeline.files import write_tsv
+from pipeline.split_file import VALUES, read_split
 
 
 def _hash(seed: int, text: str) -> int:
@@ -51,10 +51,9 @@ def assign(takes: list[dict], frozen: dict[str, str], *, test_share: float, seed
 
 def run(*, takes: Path, out: Path, seed: int, options) -> None:
     """Write split.tsv; takes that an existing one names and that are not among `takes` keep their rows."""
-    from pipeline.files import read_tsv, write_tsv
     from pipeline.takes import read_takes
 
-    frozen = {row["take"]: row.get("split", "") for row in read_tsv(out)[1]} if out.exists() else {}
+    frozen = read_split(out) if out.exists() else {}
     rows = frozen | assign([take.row for take in read_takes(takes)], frozen, test_share=options.test_share, seed=seed)
     write_tsv(out, ["take", "split"], [{"take": name, "split": rows[name]} for name in sorted(rows)])
 

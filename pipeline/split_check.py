@@ -9,17 +9,17 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.files import read_tsv
+from pipeline.split_file import read_rows
 from pipeline.takes import Take, dataset_takes
 
 SIDES = ("train", "test")
 
 
-def faults(takes: list[Take], rows: list[dict[str, str]]) -> Iterator[str]:
+def faults(takes: list[Take], rows: list[tuple[str, str]]) -> Iterator[str]:
     """Takes on both sides, twice, on none or on a side that is neither train nor test, and sides without a take."""
     sides = defaultdict(list)
-    for row in rows:
-        sides[row.get("take", "")].append(row.get("split", ""))
+    for name, side in rows:
+        sides[name].append(side)
     for name, values in sorted(sides.items()):
         if set(SIDES) <= set(values):
             yield f"take {name}: leak: got both train and test, need one of them"
@@ -71,13 +71,13 @@ def report(takes: list[Take], side: dict[str, str]) -> Iterator[str]:
 
 def run(*, dataset: Path, split: Path) -> None:
     """Print faults and the report; exit with 1 where there are faults."""
-    takes, rows = dataset_takes(dataset), read_tsv(split)[1]
+    takes, rows = dataset_takes(dataset), read_rows(split)
     found = list(faults(takes, rows))
     if found:
         print("\n".join(found))
         print(f"{split}: {len(found)} faults")
         sys.exit(1)
-    side = {row["take"]: row["split"] for row in rows}
+    side = dict(rows)
     known = {take.name for take in takes}
     print("\n".join(report(takes, side)))
     if gone := sorted(set(side) - known):

@@ -8,7 +8,6 @@ their columns, of what errors say, and of the JSON schemas that
 writes. Light: this module is imported while the Snakefile is read.
 """
 
-import contextlib
 import datetime
 import difflib
 import json
@@ -19,9 +18,13 @@ from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from pipeline import database
+from pipeline.database import plain_id
 from pipeline.errors import InputError
-from pipeline.files import read_tsv
+from pipeline.files import one_line, read_tsv
 from pipeline.ids import DATE, ID, IN_WORDS, NEED, is_id
+from pipeline.listing import files_in
+from pipeline.reading import read_text
 
 _EXCLUDE = "yes, no or empty: yes leaves the {} out"
 
@@ -270,11 +273,8 @@ def download_lip_acc(folder: Path, *, exclude: Sequence[str] = ()) -> dict[str, 
     root = Path(folder) / "lip_acc"
     if not root.is_dir():
         return {}
-    faces, voices = ({path.stem for part in parts for path in (root / part).glob("*.*")} for parts in (("face_arkit", "face_ict"), ("wav",)))
-    try:
-        sentences = (root / "lip_acc_sentences.txt").read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{root / 'lip_acc_sentences.txt'}: cannot be read ({error}), need a sentence a line; download it again") from None
+    faces, voices = ({path.stem for part in parts for path in files_in(root / part)} for parts in (("face_arkit", "face_ict"), ("wav",)))
+    sentences = read_text(root / "lip_acc_sentences.txt", need="list of sentences, one a line", fix="download it again").split("\n")
 
     def lacks(name: str) -> str:
         if name not in faces:
@@ -313,7 +313,7 @@ def dataset_takes(folder: Path, *, exclude: Sequence[str] = ()) -> list[Take]:
         known = [f"{date}_{scenario}" for date, scenario in actors] + odd
         kept = _paired(folder, {key: pair for key, pair in actors.items() if "_".join(key) not in exclude})
         if strange := [name for name in odd if name not in exclude]:
-            path = folder / "bvhs" / f"{strange[0]}.bvh"
+            path = next(path for path in files_in(folder / "bvhs") if path.stem == strange[0] and path.suffix.lower() == ".bvh")
             raise InputError(f"{path}: name is not <date>_<actor>_<scenario>.bvh; rename or remove it, or add {strange[0]} to exclude in the config")
     for name in exclude:
         if name not in known:
@@ -330,8 +330,10 @@ def _listed(folder: Path) -> tuple[dict[tuple[str, str], list[str]], list[str]]:
         raise InputError(f"{folder}: no takes.tsv and no bvhs folder, need a dataset in the public release's layout; check the path")
     actors: dict[tuple[str, str], list[str]] = {}
     odd = []
-    for path in sorted((folder / "bvhs").glob("*.bvh")):
-        if is_performance(path.stem):
+    for path in files_in(folder / "bvhs"):
+        if path.suffix.lower() != ".bvh":
+            continue
+        if path.suffix == ".bvh" and is_performance(path.stem):
             date, actor, scenario = path.stem.split("_")
             actors.setdefault((date, scenario), []).append(actor)
         else:
@@ -341,8 +343,9 @@ def _listed(folder: Path) -> tuple[dict[tuple[str, str], list[str]], list[str]]:
 
 def _paired(folder: Path, actors: dict[tuple[str, str], list[str]]) -> list[Take]:
     """Takes of a download by date and scenario, labelled by scenarios.db; InputError where a take has not two performances."""
-    labels = _scenario_labels(folder / "scenarios.db")
-    takes = []
+    labels = database.labels(folder)
+    takes: list[Take] = []
+    scenarios: dict[tuple[str, str], str] = {}
     for (date, scenario), pair in actors.items():
         name = f"{date}_{scenario}"
         if len(pair) != 2:
@@ -350,50 +353,12 @@ def _paired(folder: Path, actors: dict[tuple[str, str], list[str]]) -> list[Take
                 f"{folder / 'bvhs'}: take {name} has {len(pair)} performances ({', '.join(pair)}), need 2; "
                 f"add or remove files, or add {name} to exclude in the config"
             )
-        relationship, emotion, setup, design = labels.get(plain_id(scenario), ("", "", "", ""))
+        if (other := scenarios.setdefault((date, plain_id(scenario)), name)) != name:
+            raise InputError(f"{folder / 'bvhs'}: takes {other} and {name} are of one scenario, {plain_id(scenario)}; add one of them to exclude")
+        relationship, emotion, setup, design = (one_line(cell) for cell in labels.get(plain_id(scenario), ("", "", "", "")))
         values = [name, date, scenario, *pair, relationship, emotion, setup, design, "", "", ""]
         takes.append(Take(name, date, scenario, in_order(*pair), dict(zip(TAKE_COLUMNS, values))))
     return takes
-
-
-def plain_id(value: object) -> str:
-    """An id of the release's tables as text without leading zeros: there 51 and "051" are one."""
-    return str(value).strip().lstrip("0") or "0"
-
-
-def read_only(path: Path) -> str:
-    """The URI by which SQLite reads a file and writes nothing, no lock or journal beside it either."""
-    return f"{Path(path).resolve().as_uri()}?mode=ro&immutable=1"
-
-
-def _scenario_labels(path: Path) -> dict[str, tuple[str, ...]]:
-    """Relationship, emotion, character setup and scenario text by scenario id, from the release's scenarios.db."""
-    import sqlite3
-
-    if not path.exists():
-        return {}
-    query = """SELECT s.id, r.name, e.name, s.character_setup, s.scenario FROM scenarios s
-               LEFT JOIN relationships r ON r.id = s.relationship_id LEFT JOIN emotions e ON e.id = s.primary_emotion_id"""
-    try:
-        with contextlib.closing(sqlite3.connect(read_only(path), uri=True)) as connection:
-            return {plain_id(row[0]): tuple(cell or "" for cell in row[1:]) for row in connection.execute(query)}
-    except sqlite3.DatabaseError as error:
-        raise InputError(f"{path}: cannot be read ({error}); download it again") from None
-
-
-def dataset_genders(folder: Path) -> dict[str, str]:
-    """Gender by actor id, from a dataset's actors.db; actors without one are left out, all of them where there is no such file."""
-    import sqlite3
-
-    path = Path(folder) / "actors.db"
-    if not path.exists():
-        return {}
-    try:
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
-            rows = connection.execute("SELECT actor_id, gender FROM actors ORDER BY actor_id").fetchall()
-    except sqlite3.DatabaseError as error:
-        raise InputError(f"{path}: cannot be read ({error}); download it again") from None
-    return {str(actor): gender for actor, gender in rows if gender}
 
 
 def schema(kind: type[Row]) -> str:

@@ -19,13 +19,13 @@ from pydantic import BaseModel
 
 from pipeline import config, ownership, shard_plan, split, stage, streams
 from pipeline.errors import InputError
-from pipeline.files import read_tsv
 from pipeline.ict import is_ict_rig
 from pipeline.joints import joint_map_file, shipped_joint_maps
 from pipeline.pretrained import PACKAGES
 from pipeline.raw_inputs import RawInputs
 from pipeline.reading import read_json
 from pipeline.simulate import plan as simulate_plan
+from pipeline.split_file import read_split
 from pipeline.takes import LipRow, Take, actor_of, dataset_takes, download_lip_acc, in_order, shoot_lip_acc, shoot_takes
 
 InputFunction = Callable[..., str | list[str]]
@@ -435,7 +435,7 @@ class Study:
     def split(self) -> dict[str, str]:
         """train or test by take: what split.tsv has frozen, and the rule for takes that it does not know."""
         path = Path(self.root, "annotations/split.tsv")
-        frozen = {row["take"]: row["split"] for row in read_tsv(path)[1]} if path.exists() else {}
+        frozen = read_split(path) if path.exists() else {}
         rows = [{"take": take.name, **{key: take.row[key] for key in ("relationship", "emotion", "split")}} for take in self.takes.values()]
         return split.assign(rows, frozen, test_share=self.config.split.test_share, seed=self.config.seed)
 

@@ -2,11 +2,12 @@ import sqlite3
 
 import pytest
 
+from pipeline import database
 from pipeline.errors import InputError
 from pipeline.files import read_tsv
 from pipeline.meta_groups import KINDS, OTHER, TABLE, TAKE_GROUPINGS, meta_group, meta_groups, spelling, take_groups, tell_unlisted
 from pipeline.simulate.plan import EMOTIONS, RELATIONSHIPS
-from pipeline.takes import TAKE_COLUMNS, Take, dataset_genders
+from pipeline.takes import TAKE_COLUMNS, Take
 from pipeline.workflow import code
 
 
@@ -61,12 +62,12 @@ def test_an_edit_of_the_table_reruns_what_uses_it():
 
 
 def test_genders_come_from_the_dataset(tmp_path):
-    assert dataset_genders(tmp_path) == {}
+    assert database.genders(tmp_path, ["001", "002"]) == {}
     with sqlite3.connect(tmp_path / "actors.db") as connection:
         connection.execute("CREATE TABLE actors(actor_id TEXT PRIMARY KEY, gender TEXT)")
         connection.executemany("INSERT INTO actors VALUES(?, ?)", [("002", "female"), ("001", "male"), ("003", "")])
     connection.close()
-    assert dataset_genders(tmp_path) == {"001": "male", "002": "female"}
+    assert database.genders(tmp_path, ["001", "002"]) == {"001": "male", "002": "female"}
     (tmp_path / "actors.db").write_bytes(b"no database" * 200)
-    with pytest.raises(InputError, match=r"actors.db: cannot be read"):
-        dataset_genders(tmp_path)
+    with pytest.raises(InputError, match=r"actors.db: not a readable SQLite file"):
+        database.genders(tmp_path, ["001", "002"])

@@ -7,10 +7,10 @@ from commands import refused
 from tiny_release import make_release
 from tiny_shoot import make_lip_acc
 
-from pipeline import actions, config, dataset, facing, features, lip_acc, ownership, release, release_in, release_takes, shards, split, text
+from pipeline import actions, config, database, dataset, facing, features, lip_acc, ownership, release, release_in, release_takes, shards, split, text
 from pipeline.files import read_tsv, sha256, write_json
 from pipeline.release_check import inspect
-from pipeline.takes import dataset_genders, dataset_takes
+from pipeline.takes import dataset_takes
 
 
 def write_split(root, data):
@@ -69,7 +69,7 @@ def take_in(download: Path, root: Path) -> Path:
     release_takes.run(
         dataset=download, takes=[take.name for take in takes], exclude=[], reports=root / "annotations", out=root / "dataset/takes.tsv", **genders
     )
-    assert dataset_genders(root / "dataset") == dataset_genders(download)
+    assert database.rows(root / "dataset", "actors.db", "actors") == database.rows(download, "actors.db", "actors")
     return root / "dataset"
 
 

@@ -99,11 +99,14 @@ KINDS = {
     "unreadable body": (lambda f: (f / f"bvhs/{A}.bvh").write_bytes(b"no body"), f"bvhs/{A}.bvh: unreadable: got no HIERARCHY"),
     "unreadable voice": (lambda f: (f / f"wav/{A}.wav").write_bytes(b"no voice"), f"wav/{A}.wav: unreadable: cannot be read as WAV"),
     "no scenarios.db": (lambda f: (f / "scenarios.db").unlink(), "scenarios.db: table: got no file, need a SQLite file"),
-    "unreadable actors.db": (lambda f: (f / "actors.db").write_bytes(b"garbage" * 999), "actors.db: table: got file is not a database"),
-    "no table": (lambda f: sql(f, "scenarios.db", "DROP TABLE emotions"), "scenarios.db: table: table emotions: got no such table, need id, name"),
+    "unreadable actors.db": (lambda f: (f / "actors.db").write_bytes(b"garbage" * 999), "actors.db: table: got no SQLite file"),
+    "no table": (
+        lambda f: sql(f, "scenarios.db", "DROP TABLE emotions"),
+        "scenarios.db: table: not a readable SQLite file with a table emotions(id, name) (emotions is not there",
+    ),
     "no column": (
         lambda f: sql(f, "actors.db", "ALTER TABLE actors RENAME COLUMN gender TO sex"),
-        "actors.db: table: table actors: got columns actor_id, sex, need gender",
+        "actors.db: table: not a readable SQLite file with a table actors(actor_id, gender) (no column gender, it has actor_id, sex)",
     ),
     "unknown scenario": (
         lambda f: sql(f, "scenarios.db", "DELETE FROM scenarios WHERE id = 1"),

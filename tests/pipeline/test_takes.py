@@ -241,7 +241,7 @@ def test_a_download_that_is_none(tmp_path):
         dataset_takes(tmp_path)
     release(tmp_path, ["20231119_001_051", "20231119_002_051"])
     (tmp_path / "scenarios.db").write_bytes(b"garbage" * 1000)
-    with pytest.raises(InputError, match="scenarios.db: cannot be read"):
+    with pytest.raises(InputError, match="scenarios.db: not a readable SQLite file"):
         dataset_takes(tmp_path)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from pipeline.errors import InputError
 
@@ -448,6 +448,14 @@ class Config(Section):
     body_model: BodyModel = BodyModel()
     generate: Generate = Generate()
     evaluate: Evaluate = Evaluate()
+
+    @field_validator("exclude", mode="before")
+    @classmethod
+    def _numbers_are_names(cls, names: object) -> object:
+        """YAML reads 20231119_051 without quotation marks as the number 20231119051; pipeline.takes finds the name again."""
+        if not isinstance(names, (list, tuple)):
+            return names
+        return [str(name) if isinstance(name, int) and not isinstance(name, bool) else name for name in names]
 
 
 def _nearest(location: tuple, model: type[BaseModel]) -> str:

@@ -19,6 +19,7 @@ from pipeline.errors import InputError
 from pipeline.files import sha256, whole, write_json, write_tsv
 from pipeline.reading import read_json
 from pipeline.rig_file import load_rig
+from pipeline.shoot_check import check_scenarios, read_licence, scenario_number
 from pipeline.sync_file import recorded_marks
 from pipeline.takes import TAKE_COLUMNS, Take, actor_of, read_actors, shoot_lip_acc, shoot_takes
 
@@ -44,18 +45,14 @@ def write_scenarios(path: Path, takes: list[Take]) -> None:
 
     Ids count names in alphabetical order; a scenario's id is its number, or its name where it is none.
     """
+    check_scenarios(takes)
     names = {key: sorted({take.row[key] for take in takes} - {""}) for key in ("relationship", "emotion")}
     ids = {key: {name: i for i, name in enumerate(found, 1)} for key, found in names.items()}
     scenarios: dict[int | str, tuple] = {}
     for take in takes:
-        number = int(take.scenario) if take.scenario.isdigit() else take.scenario
-        row = take.row
+        number, row = scenario_number(take.scenario), take.row
         labels = (ids["relationship"].get(row["relationship"]), ids["emotion"].get(row["emotion"]), row["character_setup"], row["scenario_design"])
-        if scenarios.setdefault(number, (number, *labels)) != (number, *labels):
-            raise InputError(
-                f"take {take.name}: scenario {take.scenario} has another relationship, emotion or text in an earlier take; "
-                "use one text per scenario id"
-            )
+        scenarios.setdefault(number, (number, *labels))
     schema = """CREATE TABLE scenarios(id PRIMARY KEY, relationship_id INTEGER, primary_emotion_id INTEGER, character_setup TEXT, scenario TEXT);
         CREATE TABLE relationships(id INTEGER PRIMARY KEY, name TEXT);
         CREATE TABLE emotions(id INTEGER PRIMARY KEY, name TEXT);"""
@@ -126,6 +123,7 @@ def run(*, shoot: Path, sync: Path, out: Path) -> None:
     for actor in actors:
         source = shoot / "rigs" / f"{actor}.npz"
         if source.exists():
+            load_rig(source)  # what a link may lead to is copied only where it is a rig
             with whole(out / "rigs" / source.name) as temporary:
                 shutil.copyfile(source, temporary)
     with_ict = [actor for actor in actors if ict.is_ict_rig(shoot / "rigs" / f"{actor}.npz")]
@@ -138,7 +136,6 @@ def run(*, shoot: Path, sync: Path, out: Path) -> None:
         for performance, record in zip(take.performances, synced[take.name]["performances"]):
             check_made_of(sync.parent, performance, record)
             hashes |= {f"{performance}.bvh": record["body"]["sha256"], f"{performance}.wav": record["audio"]["sha256"]}
-    licence = shoot / "LICENCE"
     value = {
         "format_version": FORMAT_VERSION,
         "fps": 30,
@@ -146,7 +143,7 @@ def run(*, shoot: Path, sync: Path, out: Path) -> None:
         "arkit_names": list(arkit.NAMES),
         "ict_names": list(ict.NAMES) if with_ict else None,
         "units": {"length": "cm", "bvh_rotation": "degrees", "audio_rate": 48000},
-        "licence": licence.read_text().strip() if licence.exists() else "unspecified",
+        "licence": read_licence(shoot),
         "rig_sha256": {actor: sha256(out / "rigs" / f"{actor}.npz") for actor in actors if (out / "rigs" / f"{actor}.npz").exists()},
         "source_sha256": hashes,
         "takes": {take.name: {"start_seconds": synced[take.name]["start_seconds"], "frames": synced[take.name]["frames"]} for take in takes},

@@ -174,7 +174,10 @@ def rows_of(path: Path, table: str, columns: list[str], *, most: int = 1_000_000
 
 def inside(folder: Path, path: Path, *, what: str) -> Path:
     """`path` where it lies in `folder` once links are followed; InputError where it would lead out of it."""
-    home, target = Path(folder).resolve(), Path(path).resolve()
+    try:
+        home, target = Path(folder).resolve(), Path(path).resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # a circle of links, a name too long or with a NUL
+        raise InputError(f"{what} leads nowhere ({line_of(error)}); nothing is read or written there: correct it") from None
     if target == home or not target.is_relative_to(home):
         raise InputError(f"{what} leads to {target}, which is outside {folder}; nothing is read or written there: correct it")
     return Path(path)

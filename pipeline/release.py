@@ -21,8 +21,9 @@ from pipeline.dataset_file import read_about
 from pipeline.errors import InputError
 from pipeline.files import give_name, sha256, whole, write_tsv
 from pipeline.listing import files_below, files_in
-from pipeline.reading import inside, read_text
+from pipeline.reading import inside
 from pipeline.release_check import SUMS, inspect, quiet
+from pipeline.shoot_check import read_published
 from pipeline.split_file import read_split
 from pipeline.takes import TAKE_COLUMNS, Take, dataset_takes
 
@@ -31,8 +32,6 @@ CARD = "README.md"
 PARTS = ("bvhs", "face_arkit", "face_ict", "face_ict_templates", "wav", "lip_acc", "rigs")
 """Folders of a dataset that a release has, those that are there."""
 TABLES = ("scenarios.db", "actors.db", "dataset.json")
-MOST_PUBLISHED = 1 << 20
-"""Bytes of a licence or of a text on consent."""
 
 
 def run_check(*, folder: Path, options: ReleaseIn) -> None:
@@ -150,12 +149,6 @@ def card(about: dict[str, Any], rows: list[dict[str, str]], genders: dict[str, s
         "## Licence", "", about["licence"], "",
     ]  # fmt: skip
     return "\n".join(lines)
-
-
-def read_published(path: Path) -> str:
-    """A text of the shoot that is published as it is; InputError where it is a link out of its folder, or no text of a sane size."""
-    inside(path.parent, path, what=f"{path}: this link")
-    return read_text(path, most=MOST_PUBLISHED).strip()
 
 
 def run_write(*, dataset: Path, split: Path, consent: Path | None, out: Path, options: ReleaseIn) -> None:

@@ -206,7 +206,8 @@ def _joint_state(steps: list[Step]) -> str:
 
 def _exclude(study: Study, failed: list[str]) -> str:
     """How to leave takes of a download out."""
-    return f"set exclude: [{', '.join([*study.config.exclude, *failed])}] in the config"
+    names = ", ".join(f'"{name}"' for name in [*study.config.exclude, *failed])
+    return f"set exclude: [{names}] in the config, quotation marks too"
 
 
 def run(*, configfile: Path, config: list[str], warnings: bool = False) -> None:

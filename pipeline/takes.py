@@ -318,10 +318,35 @@ def dataset_takes(folder: Path, *, exclude: Sequence[str] = ()) -> list[Take]:
     for name in exclude:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-            raise InputError(f"exclude: {name!r} is no take of {folder}{f'; did you mean {near[0]}?' if near else '; remove it from the config'}")
+            hint = f"did you mean {near[0]}?" if near else "remove it from the config"
+            if name.isdigit():
+                hint = "YAML reads a name without quotation marks as a number; write it in quotation marks"
+            raise InputError(f"exclude: {name!r} is no take of {folder}; {hint}")
     if exclude and not kept:
         raise InputError(f"{folder}: no take is left, {len(known)} are there and excluded; take some off exclude in the config")
     return kept
+
+
+def lip_names(folder: Path) -> set[str]:
+    """Names of files in a download's lip-accurate set, without their endings."""
+    return {path.stem for part in files_in(Path(folder, "lip_acc")) if part.is_dir() for path in files_in(part)}
+
+
+def as_named(folder: Path, exclude: Sequence[str]) -> list[str]:
+    """`exclude` with the names that YAML has read as numbers as the download has them: 20231119_051 without quotation marks is 20231119051.
+
+    A number of which none or several are there stays, and is refused as any name that is no take.
+    """
+    if not any(name.isdigit() for name in exclude):
+        return list(exclude)
+    if (folder / "takes.tsv").exists():
+        there = {take.name for take in read_takes(folder / "takes.tsv")}
+    else:
+        actors, odd = _listed(folder)
+        there = {"_".join(key) for key in actors} | set(odd)
+    there |= lip_names(folder)
+    meant = {name: [known for known in sorted(there) if known.replace("_", "") == name] for name in exclude}
+    return [meant[name][0] if name not in there and len(meant[name]) == 1 else name for name in exclude]
 
 
 def _listed(folder: Path) -> tuple[dict[tuple[str, str], list[str]], list[str]]:

@@ -24,9 +24,10 @@ from pipeline.joints import joint_map_file, shipped_joint_maps
 from pipeline.pretrained import PACKAGES
 from pipeline.raw_inputs import RawInputs
 from pipeline.reading import read_json
+from pipeline.shoot_check import check_shoot
 from pipeline.simulate import plan as simulate_plan
 from pipeline.split_file import read_split
-from pipeline.takes import LipRow, Take, actor_of, dataset_takes, download_lip_acc, in_order, shoot_lip_acc, shoot_takes
+from pipeline.takes import LipRow, Take, actor_of, as_named, dataset_takes, download_lip_acc, in_order, lip_names, shoot_lip_acc, shoot_takes
 
 InputFunction = Callable[..., str | list[str]]
 SEEING = ("lips", "visualvoice")
@@ -130,6 +131,9 @@ class Study:
         self.dataset = f"{self.root}/dataset"
         if self.config.exclude and not self.config.dataset:
             raise InputError("config: exclude is for a download; write yes under exclude in the takes.tsv of a shoot")
+        if self.config.dataset and self.config.exclude:
+            names = tuple(as_named(Path(self.config.dataset), self.config.exclude))
+            self.config = self.config.model_copy(update={"exclude": names})
         self.inputs = RawInputs(Path(self.root, ".interact", "inputs.json"), self._recorded)
 
     @cached_property
@@ -207,7 +211,7 @@ class Study:
 
     def excluded(self, *, lips: bool) -> list[str]:
         """What the config excludes of a download: names of its lip-accurate set, or all others."""
-        there = {path.stem for path in Path(self.config.dataset or "", "lip_acc").glob("*/*.*")}
+        there = lip_names(Path(self.config.dataset or ""))
         return [name for name in self.config.exclude if (name in there) == lips]
 
     @cached_property
@@ -509,6 +513,8 @@ def open_study(values: dict) -> Study:
         study = Study(values)
         study.split, study.shards, study.lip_acc  # noqa: B018 - read now, so that mistakes in the tables show before any job starts
         study.check_named_files()
+        if study.config.shoot:
+            check_shoot(Path(study.shoot), study.takes.values())
         ownership.check(study.claim)
         study.claim.notes.clear()  # they are said when the run begins
         return study

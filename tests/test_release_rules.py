@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 sys.path.insert(0, str(Path(__file__).parent / "pipeline"))
 from tiny_release import heads, make_release  # noqa: E402
@@ -79,7 +80,7 @@ def test_a_bad_performance_of_the_lip_accurate_set_is_named_and_can_be_left_out(
     assert snakemake(project, "lip_acc", "--keep-going", *options).returncode == 1
     told = subprocess.run([sys.executable, "-m", "pipeline.status", *options], cwd=project, capture_output=True, text=True)
     assert told.returncode == 1 and f"20231201_006_2  failed at lip_in: {download}/lip_acc/wav/20231201_006_2.wav: cannot be read" in told.stdout
-    assert "to go on without 20231201_006_2: set exclude: [20231201_006_2] in the config, then run again" in told.stdout
+    assert 'to go on without 20231201_006_2: set exclude: ["20231201_006_2"] in the config, quotation marks too, then run again' in told.stdout
     (download / "lip_acc/wav/20231201_006_2.wav").unlink()
     result = snakemake(project, "-n", "lip_acc", *options)
     line = f"error: {download}/lip_acc: 20231201_006_2 lacks a voice; download it again, or add 20231201_006_2 to exclude in the config"
@@ -106,8 +107,21 @@ def test_status_names_a_bad_take_and_how_to_go_on_without_it(project, tmp_path):
     assert snakemake(project, *targets, "--keep-going", *options).returncode == 1
     told = subprocess.run([sys.executable, "-m", "pipeline.status", *options], cwd=project, capture_output=True, text=True)
     assert told.returncode == 1 and f"{TAKES[1]}  failed at release_in: {download}/wav/20231101_003_002.wav: cannot be read as WAV" in told.stdout
-    assert f"to go on without {TAKES[1]}: set exclude: [{TAKES[1]}] in the config, then run again" in told.stdout
+    assert f'to go on without {TAKES[1]}: set exclude: ["{TAKES[1]}"] in the config, quotation marks too, then run again' in told.stdout
     assert set(Study({"dataset": str(download), "rig": "rig.npz", "root": str(tmp_path / "o"), "exclude": [TAKES[1]]}).takes) == {TAKES[0], TAKES[2]}
+
+
+@pytest.mark.parametrize("text", ["exclude: [20231101_002]", 'exclude: ["20231101_002"]', "exclude:\n- 20231101_002\n- 20231101_003"])
+def test_names_are_excluded_however_yaml_reads_them(project, monkeypatch, text):
+    monkeypatch.chdir(project)
+    study = Study({"dataset": "interact", "rig": "rig.npz", "root": "out"} | yaml.safe_load(text))
+    assert TAKES[1] not in study.takes and TAKES[0] in study.takes and set(study.config.exclude) <= set(TAKES)
+
+
+def test_a_number_that_is_no_take_is_told_how_to_be_written(project, monkeypatch):
+    monkeypatch.chdir(project)
+    with pytest.raises(InputError, match="'20231101009' is no take of interact; YAML reads .*; write it in quotation marks"):
+        Study({"dataset": "interact", "rig": "rig.npz", "root": "out"} | yaml.safe_load("exclude: [20231101_009]")).takes  # noqa: B018
 
 
 @pytest.mark.parametrize(

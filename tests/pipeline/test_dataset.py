@@ -163,7 +163,7 @@ def test_a_scenario_has_one_text(tmp_path):
     same = [take("20260101_051", pair, emotion="Joy"), take("20260102_51", pair, emotion="Joy"), take("20260102_a", pair)]
     dataset.write_scenarios(tmp_path / "s.db", same)
     assert rows(tmp_path / "s.db", "SELECT id, relationship_id, primary_emotion_id FROM scenarios") == [(51, None, 1), ("a", None, None)]
-    with pytest.raises(InputError, match="take 20260102_51: scenario 51 has another relationship, emotion or text"):
+    with pytest.raises(InputError, match="take 20260102_51: emotion of scenario 51 is .Fear., in take 20260101_051 it is .Joy."):
         dataset.write_scenarios(tmp_path / "t.db", [same[0], take("20260102_51", pair, emotion="Fear")])
     assert not (tmp_path / "t.db").exists()
 

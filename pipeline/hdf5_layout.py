@@ -20,6 +20,8 @@ MOST_TABLE = 1_000_000
 MOST_ATTRIBUTES = 1_000
 MOST_TEXT = 4096
 """Bytes of a text in a table."""
+MOST_ATTRIBUTE = 1 << 20
+"""Characters of a text in an attribute: the names of all channels of a body of 53 joints are some thousand."""
 FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32"}
 """Filters of HDF5 itself; others are programs that it would load."""
 
@@ -157,7 +159,7 @@ def attributes(holder: Any) -> dict[str, Any]:
 def texts(value: Any, what: str) -> list[str]:
     """An attribute that is a list of texts."""
     values = [part.decode() if isinstance(part, bytes) else part for part in np.atleast_1d(np.asarray(value, object)).tolist()]
-    if not all(isinstance(part, str) and 0 < len(part) <= MOST_TEXT for part in values):
+    if not all(isinstance(part, str) and 0 < len(part) <= MOST_ATTRIBUTE for part in values):
         raise ValueError(f"{what} is {str(value)[:60]!r}, need a list of texts")
     return values
 

@@ -186,6 +186,12 @@ def test_what_is_no_shard_is_refused_before_anything_is_mapped(copy, kind, capsy
     refused(shards.main, ["export", copy / "shard-000.h5", "--take", TAKES[0], "--out", copy / "out"], capsys, needle, outputs=[copy / "out"])
 
 
+def test_names_of_many_channels_are_no_fault(copy):
+    with h5py.File(copy / "shard-000.h5", "r+") as f:
+        f.attrs["feature_names"] = str([f"joint_{i}" for i in range(5000)])
+    shard_file.Shard(copy / "shard-000.h5")
+
+
 def test_a_skeleton_is_checked_when_it_is_read(copy):
     def skeleton(edit):
         target = copy / "x.h5"

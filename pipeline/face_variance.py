@@ -249,7 +249,7 @@ def draw(rows: list[dict[str, str]], variances: dict[Key, Variance], rig: Rig, o
     parts = left.subfigures(len(lines) + 1, 1, height_ratios=[0.4] + [2.4] * len(lines), squeeze=False)[1:, 0]
     for part, (title, groups) in zip(parts, lines, strict=True):
         heading = textwrap.fill(title, 26 * columns, max_lines=2, placeholder=" …")
-        part.suptitle(_plain(heading), x=0.1 / (1.6 * columns), y=0.98, ha="left", va="top", fontsize=9)
+        part.suptitle(heading, x=0.1 / (1.6 * columns), y=0.98, ha="left", va="top", fontsize=9)
         axes = part.subplots(1, columns, gridspec_kw={"left": 0.01, "right": 0.99, "bottom": 0.01, "top": 0.7, "wspace": 0.04}, squeeze=False)[0]
         for ax in axes:
             ax.axis("off")
@@ -257,15 +257,11 @@ def draw(rows: list[dict[str, str]], variances: dict[Key, Variance], rig: Rig, o
             colours = scale.to_rgba(shown[row["grouping"], row["group"]])[:, :3]
             draw_face(ax, rig, np.zeros(len(rig.deltas)), colours, shade=0.25)
             name = textwrap.fill(row["group"], 24, max_lines=2, placeholder=" …")
-            ax.set_title(f"{_plain(name)}\n{float(row['seconds']):.0f} s, lips {float(row['variance_lips_cm2']):.3f}", fontsize=7)
+            ax.set_title(f"{name}\n{float(row['seconds']):.0f} s, lips {float(row['variance_lips_cm2']):.3f}", fontsize=7)
     bar = fig.colorbar(scale, cax=right.add_axes((0.15, 0.2, 0.2, 0.6)), extend="max")
     bar.set_label("cm²", fontsize=9)
     bar.ax.tick_params(labelsize=8)
     save(fig, out)
-
-
-def _plain(text: str) -> str:
-    return text.replace("$", r"\$")  # a dollar sign would start a formula
 
 
 def run(*, dataset: Path, annotations: Path, rigs: Path, out: Path, out_picture: Path) -> None:

@@ -38,7 +38,8 @@ MAX_NAMES = 64
 """More performances than this have no name under their bar."""
 STYLE = """body { font: 15px/1.5 system-ui, sans-serif; margin: 1.5rem; color: #222; }
 table { border-collapse: collapse; } th, td { padding: .25rem .6rem; border-bottom: 1px solid #ccc; text-align: right; }
-thead th { position: sticky; top: 0; background: #fff; } tr > :first-child { text-align: left; }"""
+thead th { position: sticky; top: 0; background: #fff; } tr > :first-child { text-align: left; }
+td { white-space: nowrap; font-variant-numeric: tabular-nums; }"""
 
 
 def sync_rows(take: dict) -> list[dict]:
@@ -81,6 +82,19 @@ def page(title: str, columns: list[str], rows: list[dict[str, str]]) -> str:
     )
 
 
+def shown(value: str) -> str:
+    """A number of a table as a person reads it: four digits, no powers of ten, and what is below 0.0001 as such; other text as it is."""
+    try:
+        number = float(value)
+    except ValueError:
+        return value
+    if not np.isfinite(number) or number == 0:
+        return f"{number:g}"
+    if abs(number) < 1e-4:
+        return "< 0.0001" if number > 0 else "> -0.0001"
+    return f"{number:.0f}" if abs(number) >= 1000 else np.format_float_positional(number, 4, fractional=False, trim="-")
+
+
 def by_performance(rows: list[dict[str, str]]) -> tuple[list[str], list[dict[str, str]]]:
     """Columns and rows of a table with a row for each take and actor, from rows of take, actor, measure, value.
 
@@ -90,7 +104,7 @@ def by_performance(rows: list[dict[str, str]]) -> tuple[list[str], list[dict[str
     wide: dict[tuple[str, str], dict[str, str]] = {}
     for row in rows:
         key = (row["take"], row["actor"])
-        wide.setdefault(key, {"take": key[0], "actor": key[1], **dict.fromkeys(measures, "")})[row["measure"]] = row["value"]
+        wide.setdefault(key, {"take": key[0], "actor": key[1], **dict.fromkeys(measures, "")})[row["measure"]] = shown(row["value"])
     return ["take", "actor", *measures], list(wide.values())
 
 
@@ -141,6 +155,12 @@ def run_residuals(*, takes: Path, fits: Path, out: Path) -> None:
     reports = [read_json(fits / f"{name}.json") for take in read_takes(takes) for name in take.performances]
     fitted = [r for r in reports if "residual_rms_cm" in r]
     plt = pyplot()
+    if not fitted:
+        fig, ax = plt.subplots(figsize=(7, 1.2))
+        ax.text(0.5, 0.5, f"All {len(reports)} face streams came as weights: nothing was fitted, so there is no residual.", ha="center", va="center")
+        ax.axis("off")
+        save(fig, out)
+        return
     fig, ax = plt.subplots(figsize=(max(7.0, min(16.0, 1.5 + 0.3 * len(fitted))), 4.5), layout="constrained")
     x = np.arange(len(fitted))
     ax.bar(x, [r["residual_rms_cm"] for r in fitted], color="#93c5fd", label="root mean square over the performance")
@@ -153,9 +173,14 @@ def run_residuals(*, takes: Path, fits: Path, out: Path) -> None:
         ax.set_xlabel("performances, in name order")
     without = len(reports) - len(fitted)
     ax.set_title(f"Fit of {len(fitted)} face streams" + (f"; {without} more came as weights" if without else ""), fontsize=11)
-    if fitted:
-        fig.legend(loc="outside lower right", ncols=2, fontsize=8, frameon=False)
+    fig.legend(loc="outside lower right", ncols=2, fontsize=8, frameon=False)
     save(fig, out)
+
+
+def plain_log(value: float, _) -> str:
+    """The label of a tick on a logarithmic axis: 1, 2, 4 and 6 of every decade."""
+    lead = round(value / 10.0 ** np.floor(np.log10(value) + 1e-9))
+    return f"{value:g}" if lead in (1, 2, 4, 6) else ""
 
 
 def run_losses(*, runs: Path, out: Path) -> None:
@@ -169,6 +194,8 @@ def run_losses(*, runs: Path, out: Path) -> None:
         ax.plot(steps, running_mean(loss, width), color="#1d4ed8", lw=1.5, label=f"mean of the last {width}")
         if (loss > 0).all():
             ax.set_yscale("log")
+            ax.yaxis.set_major_formatter(plain_log)  # the default writes formulas
+            ax.yaxis.set_minor_formatter(plain_log if loss.max() < 100 * loss.min() else "")
         ax.set_title(model, fontsize=11)
         ax.set_xlabel("step")
         ax.grid(True, which="both", color="#eeeeee", lw=0.6)

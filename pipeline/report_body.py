@@ -23,6 +23,8 @@ WORST = 2
 """Faults that are drawn of each kind and performance."""
 COLOURS = ("#c2410c", "#1d4ed8")
 MARK = "#dc2626"
+MIN_PLAN_CM = 100.0
+"""Least side of the floor plan: who stands does not fill it with a tremor."""
 
 
 def worst(faults: list[dict]) -> list[dict]:
@@ -133,22 +135,37 @@ def draw_fault(axes, motion: Motion, name: str, fault: dict, colour: str) -> Non
     axes[1].text(0.5, 1.16, caption, transform=axes[1].transAxes, ha="center", fontsize=8.5, color="#111111")
 
 
-def draw_feet(ax, motion: Motion, quality: dict, name: str, colour: str) -> None:
-    """The ways of both feet's balls over the ground, from above, and how much they slide."""
+def ways(motion: Motion, quality: dict) -> dict[str, np.ndarray]:
+    """The ways (T, 2) of both feet's balls over the ground, x and z in cm, by joint."""
     found = motion.aliases()
     places, _ = forward_kinematics(motion.frames(slice(None, None, max(1, round(motion.fps / 30)))))
-    for foot, style in zip(quality["feet"], ("-", "--")):
-        j = found[foot]
-        ax.plot(places[:, j, 0], places[:, j, 2], style, color=colour, lw=0.8, label=foot)
+    return {foot: places[:, found[foot]][:, [0, 2]] for foot in quality["feet"]}
+
+
+def window(paths: dict[str, np.ndarray]) -> np.ndarray:
+    """Lowest and highest (x, z) of ways on the floor, (2, 2) in cm; zeros where there is none."""
+    every = np.concatenate([np.empty((0, 2)), *paths.values()])
+    every = every[np.isfinite(every).all(1)]
+    return np.stack([every.min(0), every.max(0)]) if len(every) else np.zeros((2, 2))
+
+
+def draw_feet(ax, paths: dict[str, np.ndarray], quality: dict, name: str, colour: str, size: float) -> None:
+    """Both feet's ways on a floor plan of `size` by `size` cm, seen from above, and how much they slide."""
+    for (foot, way), style in zip(paths.items(), ("-", "--")):
+        ax.plot(way[:, 0], way[:, 1], style, color=colour, lw=1.0, label=foot)
     lines = [f"{foot}: slides in {100 * f['sliding_share']:.1f} % of {f['contact_frames']} ground frames, longest {f['longest_slide_cm']:.1f} cm"
              for foot, f in quality["feet"].items()]  # fmt: skip
     ax.set_title(f"{name}: no fault\n" + "\n".join(lines), fontsize=8)
-    ax.set_aspect("equal", adjustable="datalim")
+    x, z = window(paths).mean(0)
+    ax.set_xlim(x - size / 2, x + size / 2)
+    ax.set_ylim(z + size / 2, z - size / 2)  # from above, with x to the right, z comes down
+    ax.set_aspect("equal", adjustable="box")
+    ax.grid(True, color="#eeeeee", lw=0.6)
     ax.set_xlabel("x (cm)", fontsize=7)
     ax.set_ylabel("z (cm)", fontsize=7)
     ax.tick_params(labelsize=7)
-    if quality["feet"]:
-        ax.legend(fontsize=7, frameon=False)
+    if paths:
+        ax.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1.02, 1))
 
 
 def title(take: str, *, faults: int, drawn: int) -> str:
@@ -173,11 +190,14 @@ def run(*, bvh: list[Path], reports: list[Path], out: Path) -> None:
         name = f"{path.stem} ({quality['verdict']})"
         rows += [(motion, name, fault, colour, quality) for fault in shown] or [(motion, name, None, colour, quality)]
     plt = pyplot()
-    fig = plt.figure(figsize=(13, 2.9 * len(rows) + 0.6), layout="constrained")
-    parts = fig.subfigures(len(rows), 1, squeeze=False)[:, 0]
-    for part, (motion, name, fault, colour, quality) in zip(parts, rows, strict=True):
+    plans = [ways(motion, quality) if fault is None else {} for motion, _, fault, _, quality in rows]
+    size = 1.1 * max([MIN_PLAN_CM, *(float(np.ptp(window(plan), axis=0).max()) for plan in plans)])
+    heights = [4.6 if fault is None else 2.9 for _, _, fault, _, _ in rows]
+    fig = plt.figure(figsize=(13, sum(heights) + 0.6), layout="constrained")
+    parts = fig.subfigures(len(rows), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for part, plan, (motion, name, fault, colour, quality) in zip(parts, plans, rows, strict=True):
         if fault is None:
-            draw_feet(part.subplots(1, 1), motion, quality, name, colour)
+            draw_feet(part.subplots(1, 1), plan, quality, name, colour, size)
         else:
             draw_fault(part.subplots(1, 3), motion, name, fault, colour)
     fig.suptitle(title(out.stem, faults=num_faults, drawn=sum(fault is not None for _, _, fault, _, _ in rows)))

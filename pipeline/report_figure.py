@@ -5,12 +5,15 @@ from pathlib import Path
 from pipeline.errors import InputError
 from pipeline.files import whole
 
+DPI = 100
+
 
 def pyplot():
-    """matplotlib.pyplot that draws into files and needs no screen."""
+    """matplotlib.pyplot that draws into files, needs no screen, and shows text as it is: a dollar sign starts no formula."""
     import matplotlib
 
     matplotlib.use("Agg")
+    matplotlib.rcParams["text.parse_math"] = False
     import matplotlib.pyplot as plt
 
     return plt
@@ -25,5 +28,5 @@ def need_png(path: Path) -> None:
 def save(fig, out: Path) -> None:
     """Write a figure as a PNG that names no program and no date, and close it."""
     with whole(out) as temporary:
-        fig.savefig(temporary, dpi=100, metadata={"Software": None})
+        fig.savefig(temporary, dpi=DPI, metadata={"Software": None})
     pyplot().close(fig)

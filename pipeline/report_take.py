@@ -132,8 +132,7 @@ def draw_labels(ax, actor: str, actions: np.ndarray, facing: np.ndarray, words: 
         ax.barh(2.2, word["end"] - word["start"], left=word["start"], height=1.2, color=colour, alpha=pale, edgecolor="white", lw=0.6)
         if seconds <= MAX_WORD_SECONDS:
             middle = (word["start"] + word["end"]) / 2
-            # a dollar sign would start a formula
-            ax.text(middle, 2.95, word["word"].strip().replace("$", r"\$"), rotation=-60, ha="left", va="top", rotation_mode="anchor", fontsize=6)
+            ax.text(middle, 2.95, word["word"].strip(), rotation=-60, ha="left", va="top", rotation_mode="anchor", fontsize=6)
     ax.set_yticks([0, 1, 2.2], ["action", "faces partner", "words"], fontsize=8)
     ax.set_xlim(0, seconds)
     ax.set_ylim(4.6 if seconds <= MAX_WORD_SECONDS else 3.0, -0.6)

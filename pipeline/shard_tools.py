@@ -53,11 +53,11 @@ def inspect(*, file: Path, take: str | None, plot: Path | None) -> None:
 
 def _plot(shard: Shard, span: TakeSpan, path: Path) -> None:
     """A picture of a take: mel, mouth, height of the hips, action, facing and words of both actors."""
-    from matplotlib.figure import Figure
+    from pipeline.report_figure import pyplot, save
 
     part = slice(span.start_frame, span.stop_frame)
     seconds = np.arange(span.stop_frame - span.start_frame) / shard.fps
-    figure = Figure(figsize=(14, 10), layout="constrained")
+    figure = pyplot().figure(figsize=(14, 10), layout="constrained")
     axes = figure.subplots(6, 2, sharex=True)
     jaw = shard.arkit_names.index("jawOpen")
     for actor, performance in enumerate(span.performances):
@@ -74,8 +74,7 @@ def _plot(shard: Shard, span: TakeSpan, path: Path) -> None:
         axes[0, actor].set_ylabel("mel band")
         axes[3, actor].set_yticks([0, 1, 2], ["sit", "walk", "stand"])
         axes[5, actor].set_xlabel("seconds")
-    with whole(path) as temporary:
-        figure.savefig(temporary, dpi=100, metadata={"Software": None})
+    save(figure, path)
 
 
 def _value_faults(shard: Shard) -> list[str]:

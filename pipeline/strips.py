@@ -1,27 +1,37 @@
 """Film strips: a take's bodies and faces at evenly spaced moments, captured and, where there is one, generated.
 
 In: BVH, face weights, rigs, action and facing labels and transcripts of both performances; optionally the folder of a generated
-take. Out: one PNG. Bodies are drawn as bones seen from the side that shows both actors best, faces from the front; under them lie
-both actors' labels over the whole take, with the moments that are drawn.
+take. Out: one PNG. Bodies are drawn as bones and heads, whole, at one scale in all rows, seen from the side that shows both actors best and
+about the middle between them; faces from the front. Under them lie both actors' labels over the whole take, with the drawn moments.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipeline import stage
+from pipeline import rotations, stage
 from pipeline.bvh import Motion, load_bvh
+from pipeline.clock import FPS
 from pipeline.errors import InputError
-from pipeline.files import whole
 from pipeline.reading import read_json
+from pipeline.report_figure import pyplot, save
 from pipeline.rig_file import Rig, load_rig
 from pipeline.skeleton import forward_kinematics
 
 COLOURS = ("#c2410c", "#1d4ed8")
 ACTIONS = ("sit", "walk", "stand")
 ACTION_COLOURS = ("#7dd3fc", "#fb923c", "#d4d4d4")
-NUM_MOMENTS = 8
+NUM_MOMENTS, LEAST_MOMENTS = 8, 4
+INCHES_PER_CM = 0.0085
+"""Scale of bodies, the same in all rows: who is 170 cm tall takes 1.45 inches, 145 dots."""
+MIN_WIDTH_CM, MARGIN_CM, METRE_CM = 200.0, 6.0, 16.0
+MAX_INCHES = 18.0
+"""Width of a row that is given fewer moments rather than more width."""
+TITLE_INCHES, WORDS_INCHES, FACE_INCHES, LABEL_INCHES, LEFT_INCHES = 0.3, 0.25, 1.6, 1.8, 1.0
+HEAD_CM, MIN_HEAD_CM = 20.0, 5.0
+"""Length of a head whose skeleton tells none."""
 
 
 def view_axis(bodies: list[np.ndarray]) -> np.ndarray:
@@ -40,28 +50,89 @@ def project(points: np.ndarray, axis: np.ndarray) -> np.ndarray:
     return np.stack([right, points[..., 1] - 0.25 * depth], -1)
 
 
-def draw_bodies(ax, motions: list[Motion], worlds: list[np.ndarray], frame: int, axis: np.ndarray, limits: tuple) -> None:
-    """Bones of both actors at a frame, with their shadows on the ground."""
-    from matplotlib.collections import LineCollection
+def heads(motions: list[Motion], worlds: list[np.ndarray], turned: list[np.ndarray]) -> list[np.ndarray]:
+    """Centre and radius of each body's head, (T, 4) in cm; NaN where it has none. A head reaches from its joint to its tip, if that is known."""
+    result = []
+    for motion, world, turn in zip(motions, worlds, turned):
+        found = motion.aliases()
+        if "Head" not in found:
+            result.append(np.full((len(world), 4), np.nan))
+            continue
+        j = found["Head"]
+        tip = motion.ends_cm.get(j, np.zeros(3))
+        if np.linalg.norm(tip) < MIN_HEAD_CM:
+            tip = HEAD_CM * motion.offsets_cm[j] / max(np.linalg.norm(motion.offsets_cm[j]), 1e-9)
+        centre = world[:, j] + rotations.rotate(turn[:, j], tip / 2)
+        result.append(np.concatenate([centre, np.full((len(world), 1), np.linalg.norm(tip) / 2)], 1))
+    return result
 
-    for motion, world, colour in zip(motions, worlds, COLOURS):
+
+@dataclass(frozen=True)
+class Scene:
+    """Two bodies at the drawn moments, seen from one side: bones (pairs of joints), joints (T, J, 2) and their shadows on the ground, and heads
+    (T, 3) as centre and radius, all cm on the screen about the middle between the two at each moment."""
+
+    bones: list[np.ndarray]
+    points: list[np.ndarray]
+    shadows: list[np.ndarray]
+    heads: list[np.ndarray]
+
+    def limits(self) -> np.ndarray:
+        """Lowest and highest (x, y) of all that is drawn, (2, 2)."""
+        parts = [values.reshape(-1, 2) for values in (*self.points, *self.shadows)]
+        for head in self.heads:
+            parts += [head[:, :2] + sign * head[:, 2:] for sign in (-1, 1)]
+        seen = np.concatenate(parts)
+        return np.stack([np.nanmin(seen, 0), np.nanmax(seen, 0)])
+
+
+def scene_of(motions: list[Motion]) -> Scene:
+    """What is drawn of two bodies whose frames are the moments."""
+    worlds, turned = zip(*(forward_kinematics(motion) for motion in motions))
+    axis = view_axis(list(worlds))
+    middle = np.mean([project(world[:, 0] * [1, 0, 1], axis) for world in worlds], axis=0)
+    bones = []
+    for motion in motions:
         parents = np.asarray(motion.parents)
         joints = np.flatnonzero(parents >= 0)
-        flat = world[frame] * [1, 0, 1]
-        for points, shade, width in ((flat, "#d4d4d4", 1.0), (world[frame], colour, 1.6)):
-            screen = project(points, axis)
-            ax.add_collection(LineCollection(list(np.stack([screen[joints], screen[parents[joints]]], 1)), colors=shade, linewidths=width))
-    ax.set_xlim(*limits[0])
-    ax.set_ylim(*limits[1])
-    ax.set_aspect("equal")
+        bones.append(np.stack([joints, parents[joints]], 1))
+    round_heads = []
+    for head in heads(motions, list(worlds), list(turned)):
+        round_heads.append(np.concatenate([project(head[:, :3], axis) - middle, head[:, 3:]], 1))
+    points, shadows = ([project(world * scale, axis) - middle[:, None] for world in worlds] for scale in ([1, 1, 1], [1, 0, 1]))
+    return Scene(bones, points, shadows, round_heads)
+
+
+def draw_bodies(ax, scene: Scene, moment: int, limits: np.ndarray) -> None:
+    """Bones and heads of both actors at a moment, with their shadows on the ground, within `limits` (2, 2): lower and upper corner in cm."""
+    from matplotlib.collections import LineCollection
+    from matplotlib.patches import Circle
+
+    for bones, points, shadow, head, colour in zip(scene.bones, scene.points, scene.shadows, scene.heads, COLOURS):
+        for places, shade, width in ((shadow, "#d4d4d4", 1.2), (points, colour, 2.2)):
+            ax.add_collection(LineCollection(list(places[moment][bones]), colors=shade, linewidths=width, capstyle="round"))
+        if np.isfinite(head[moment]).all():
+            ax.add_patch(Circle(tuple(head[moment, :2]), head[moment, 2], facecolor=colour, edgecolor=colour))
+    ax.set_xlim(*limits[:, 0])
+    ax.set_ylim(*limits[:, 1])
     ax.axis("off")
 
 
-def body_limits(worlds: list[np.ndarray], axis: np.ndarray) -> tuple:
-    """Screen limits that hold every drawn frame of all bodies."""
-    screen = np.concatenate([project(world * scale, axis).reshape(-1, 2) for world in worlds for scale in ([1, 1, 1], [1, 0, 1])])
-    low, high = screen.min(0) - 10, screen.max(0) + 10
-    return (low[0], high[0]), (low[1], high[1])
+def common_limits(scenes: list[Scene]) -> np.ndarray:
+    """Lower and upper corner (2, 2) in cm of a window that holds every body of all scenes whole, wider than MIN_WIDTH_CM."""
+    found = np.array([scene.limits() for scene in scenes])
+    limits = np.stack([found[:, 0].min(0), found[:, 1].max(0)]) + np.array([[-MARGIN_CM], [MARGIN_CM]])
+    limits[0, 1] -= METRE_CM  # room for the metre
+    lacking = max(MIN_WIDTH_CM - np.ptp(limits[:, 0]), 0) / 2
+    limits[:, 0] += [-lacking, lacking]
+    return limits
+
+
+def draw_metre(ax, limits: np.ndarray) -> None:
+    """The length of a metre, at the foot of a picture of bodies."""
+    x, y = limits[0] + [5, 3]
+    ax.plot([x, x + 100], [y, y], color="#737373", lw=1.5, solid_capstyle="butt")
+    ax.text(x + 50, y + 4, "1 m", ha="center", va="bottom", fontsize=7, color="#737373")
 
 
 def draw_face(ax, rig: Rig, weights: np.ndarray, colour: str | np.ndarray, *, shade: float = 0.75) -> None:
@@ -145,11 +216,7 @@ def run(
     out: Path,
 ) -> None:
     """Draw one take."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
+    plt = pyplot()
     sources = [("captured", bvh, face)]
     if generated:
         sources.append(("generated", [generated / "bvhs" / b.name for b in bvh], [generated / "face_arkit" / f.name for f in face]))
@@ -158,32 +225,41 @@ def run(
     num_frames = len(labels[0])
     if wrong := next((path for path, values in zip(actions + facing, labels + faces) if len(values) != num_frames), None):
         raise InputError(f"{wrong}: another number of labels than the {num_frames} of {actions[0]}, need one for each frame; label the take again")
-    moments = np.linspace(0, num_frames - 1, NUM_MOMENTS + 2)[1:-1].round().astype(int)
-    rows = 3 * len(sources)
-    fig = plt.figure(figsize=(2.0 * NUM_MOMENTS, 1.75 * rows + 1.0))
-    grid = fig.add_gridspec(rows + 1, NUM_MOMENTS, wspace=0.04, hspace=0.12, height_ratios=[1.75] * rows + [1.0])
-    axes = np.array([[fig.add_subplot(grid[row, column]) for column in range(NUM_MOMENTS)] for row in range(rows)])
-    draw_labels(fig.add_subplot(grid[rows, :]), labels, faces, moments)
-    for s, (title, bodies, weights) in enumerate(sources):
-        motions = [load_bvh(path, unit="cm").frames(moments) for path in bodies]
-        worlds = [forward_kinematics(motion)[0] for motion in motions]
-        axis = view_axis(worlds)
-        limits = body_limits(worlds, axis)
-        curves = [np.load(path)[moments] for path in weights]
+    motions = [[load_bvh(path, unit="cm") for path in bodies] for _, bodies, _ in sources]
+    curves = [[np.load(path) for path in weights] for _, _, weights in sources]
+    for num_moments in range(NUM_MOMENTS, 0, -1):  # bodies that are far apart need wide pictures, so fewer of them
+        moments = np.linspace(0, num_frames - 1, num_moments + 2)[1:-1].round().astype(int)
+        scenes = [scene_of([motion.frames(moments) for motion in bodies]) for bodies in motions]
+        limits = common_limits(scenes)
+        width, height = np.ptp(limits, axis=0) * INCHES_PER_CM
+        if num_moments <= LEAST_MOMENTS or num_moments * width <= MAX_INCHES:
+            break
+    block = TITLE_INCHES + height + 2 * (WORDS_INCHES + FACE_INCHES)
+    total = (LEFT_INCHES + num_moments * width + 0.1, len(sources) * block + LABEL_INCHES)
+    fig = plt.figure(figsize=total)
+
+    def place(left: float, top: float, width: float, height: float):
+        """Axes at inches from the left and from the top."""
+        return fig.add_axes((left / total[0], 1 - (top + height) / total[1], width / total[0], height / total[1]))
+
+    for s, ((title, _, _), scene, weights) in enumerate(zip(sources, scenes, curves)):
         for column, frame in enumerate(moments):
-            draw_bodies(axes[3 * s, column], motions, worlds, column, axis, limits)
-            labels_here = " / ".join(ACTIONS[label[frame]] for label in labels)
-            axes[3 * s, column].set_title(f"{frame / 30:.1f} s" + (f"  {labels_here}" if s == 0 else ""), fontsize=8)
+            left, top = LEFT_INCHES + column * width, s * block + TITLE_INCHES
+            ax = place(left, top, width, height)
+            draw_bodies(ax, scene, column, limits)
+            said = "" if s else "  " + " / ".join(ACTIONS[label[frame]] for label in labels)
+            ax.set_title(f"{frame / FPS:.1f} s{said}", fontsize=9)
+            if column == 0:
+                draw_metre(ax, limits)
+                ax.text(-0.02, 0.5, title, transform=ax.transAxes, rotation=90, va="center", ha="right", fontsize=11)
             for k in range(2):
-                ax = axes[3 * s + 1 + k, column]
-                draw_face(ax, rigs[k], curves[k][column], COLOURS[k])
+                ax = place(left, top + height + k * (WORDS_INCHES + FACE_INCHES) + WORDS_INCHES, width, FACE_INCHES)
+                draw_face(ax, rigs[k], weights[k][frame], COLOURS[k])
                 if s == 0:
-                    span = num_frames / 30 / NUM_MOMENTS / 2
-                    ax.set_title(said_at(words[k], frame / 30 - span, frame / 30 + span), fontsize=6, color=COLOURS[k])
-        axes[3 * s, 0].text(-0.05, 0.5, title, transform=axes[3 * s, 0].transAxes, rotation=90, va="center", ha="right", fontsize=10)
-    with whole(out) as temporary:
-        fig.savefig(temporary, dpi=90, bbox_inches="tight", metadata={"Software": None})
-    plt.close(fig)
+                    span = num_frames / FPS / num_moments / 2
+                    ax.set_title(said_at(words[k], frame / FPS - span, frame / FPS + span), fontsize=7.5, color=COLOURS[k])
+    draw_labels(place(LEFT_INCHES, len(sources) * block + 0.25, num_moments * width, LABEL_INCHES - 0.9), labels, faces, moments)
+    save(fig, out)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -9,7 +9,6 @@ from tiny_dataset import make_tiny
 from pipeline import frozen, quality
 from pipeline.bvh import load_bvh, save_bvh
 
-
 NAMES = ["20260101_001_001", "20260101_002_001"]
 
 

@@ -86,10 +86,10 @@ def test_residuals_are_drawn_and_fits_without_one_left_out(captured, tmp_path):
     call(["residuals", "--takes", table, "--fits", fits, "--out", out])
     first = out.read_bytes()
     for i, path in enumerate(sorted(fits.glob("*.json"))):
+        assert height_of(out) > 200
         write_json(path, {"performance": path.stem, "source": "csv"})
         call(["residuals", "--takes", table, "--fits", fits, "--out", out])
         assert i or out.read_bytes() != first, "the title counts it"
-    assert height_of(out) > 200
 
 
 def test_losses_of_all_models_or_one_line(tmp_path, capsys):
@@ -110,6 +110,47 @@ def test_losses_of_all_models_or_one_line(tmp_path, capsys):
         refused(report.main, arguments, capsys, "body_upper/log.jsonl", needle, outputs=[out])
     broken.unlink()
     refused(report.main, arguments, capsys, "body_upper/log.jsonl: no such file", outputs=[out])
+
+
+def test_numbers_of_pages_are_short_and_do_not_break():
+    given = {
+        "3.39639e-09": "< 0.0001",
+        "-2e-7": "> -0.0001",
+        "0": "0",
+        "0.0588235": "0.05882",
+        "13.0468": "13.05",
+        "123456.7": "123457",
+        "1": "1",
+        "": "",
+    }
+    assert {value: report.shown(value) for value in given} == given and report.shown("nan") == "nan" and report.shown("<2>") == "<2>"
+    assert all("e" not in report.shown(f"{sign * 10.0**power:.6g}") for power in range(-12, 9) for sign in (1, -1))
+    assert "td { white-space: nowrap" in report.page("x", ["a"], [{"a": "b c"}])
+
+
+def test_a_shoot_without_meshes_says_so_instead_of_an_empty_chart(captured, tmp_path, monkeypatch):
+    kept = []
+    monkeypatch.setattr(report, "save", lambda fig, out: kept.append(fig))
+    for path in sorted((captured / "annotations" / "fit").glob("*.json")):
+        found = {key: value for key, value in read_json(path).items() if not key.startswith("residual")}
+        write_json(tmp_path / path.name, found)
+    call(["residuals", "--takes", captured / "dataset" / "takes.tsv", "--fits", tmp_path, "--out", tmp_path / "x.png"])
+    (ax,) = kept[0].axes
+    assert not ax.axison and "came as weights: nothing was fitted" in ax.texts[0].get_text()
+
+
+def test_ticks_of_losses_are_numbers_not_formulas(tmp_path, monkeypatch):
+    kept = []
+    monkeypatch.setattr(report, "save", lambda fig, out: kept.append(fig))
+    for model, lowest in zip(report.MODELS, (0.09, 0.4, 1e-4)):
+        (tmp_path / model).mkdir()
+        lines = [json.dumps({"step": step, "loss": loss}) for step, loss in enumerate(np.geomspace(1.3, lowest, 50))]
+        (tmp_path / model / "log.jsonl").write_text("\n".join(lines))
+    call(["losses", "--runs", tmp_path, "--out", tmp_path / "x.png"])
+    kept[0].canvas.draw()
+    for ax in kept[0].axes:
+        labels = [label.get_text() for minor in (False, True) for label in ax.get_yticklabels(minor=minor)]
+        assert any(labels) and not any("$" in label for label in labels)
 
 
 def test_accuracy_page_has_a_row_for_each_performance(tmp_path, capsys):

@@ -8,6 +8,7 @@ from pipeline.body_quality import inspect, summary
 from pipeline.bvh import save_bvh
 from pipeline.files import write_json
 from pipeline.reading import read_json
+from pipeline.report_figure import pyplot
 
 NAMES = ["20260101_001_001", "20260101_002_001"]
 
@@ -35,7 +36,7 @@ def test_the_page_has_a_row_for_each_fault_and_its_bytes_repeat(take):
     report.main([str(a) for a in take])
     image = matplotlib.image.imread(out)
     assert out.read_bytes() == first
-    assert image.shape[:2] == (round(100 * (2.9 * 4 + 0.6)), 1300), "three faults and a body without one"
+    assert image.shape[:2] == (round(100 * (2.9 * 3 + 4.6 + 0.6)), 1300), "three faults and a body without one"
     red = (image[..., 0] > 0.8) & (image[..., 1] < 0.25) & (image[..., 2] < 0.25)
     rows = [red[round(60 + 290 * i) : round(60 + 290 * (i + 1))].any() for i in range(4)]
     assert rows == [True, True, True, False], "the bones of the joints at fault stand out"
@@ -84,3 +85,21 @@ def test_reports_that_do_not_belong_are_refused(take, tmp_path, capsys):
     refused(report.main, take, capsys, f"{NAMES[0]}.bvh: got 60 frames", "speaks of more", outputs=[take[-1]])
     write_json(tmp_path / f"{NAMES[0]}.json", {"performance": NAMES[0]})
     refused(report.main, take, capsys, f"{NAMES[0]}.json: no quality in it", outputs=[take[-1]])
+
+
+def test_ways_on_the_floor_are_plans_of_one_scale():
+    plt = pyplot()
+    fig, axes = plt.subplots(2, 1, figsize=(13, 9.2))
+    circle = np.stack([np.cos(np.linspace(0, 6, 50)), np.sin(np.linspace(0, 6, 50))], 1)
+    for ax, radius in zip(axes, (20.0, 150.0)):
+        paths = {"LeftToeBase": radius * circle, "RightToeBase": radius * circle + 5}
+        feet = {foot: {"sliding_share": 0.0, "contact_frames": 9, "longest_slide_cm": 0.0} for foot in paths}
+        report_body.draw_feet(ax, paths, {"feet": feet}, "$a$", "#000000", 340.0)
+    fig.canvas.draw()
+    scales = [np.abs(ax.transData.transform([[0, 0], [100, 100]])[1] - ax.transData.transform([[0, 0], [100, 100]])[0]) for ax in axes]
+    assert np.allclose(scales[0], scales[0][0]) and np.allclose(scales[0], scales[1])
+    for ax in axes:
+        for line in ax.lines:
+            inside = ax.transAxes.inverted().transform(ax.transData.transform(line.get_xydata()))
+            assert (inside > 0).all() and (inside < 1).all()
+    assert (report_body.window({}) == 0).all()

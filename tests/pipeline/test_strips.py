@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,9 +7,10 @@ from commands import refused
 from tiny_shoot import ACTORS
 
 from pipeline import strips
+from pipeline.bvh import load_bvh, save_bvh
 from pipeline.files import write_json
 from pipeline.reading import read_json
-from pipeline.report_figure import pyplot
+from pipeline.report_figure import DPI, pyplot
 from pipeline.rig_file import Rig
 
 
@@ -104,10 +106,48 @@ def test_the_view_spreads_the_actors_from_left_to_right():
         assert np.allclose(axis @ axis.T, np.eye(2))
         across, up = strips.project(apart, axis)
         assert abs(across) > 190 and abs(up) < 20
-        limits = strips.body_limits(bodies, axis)
-        for body in bodies:
-            screen = strips.project(body, axis)
-            assert all(limits[i][0] < screen[..., i].min() and screen[..., i].max() < limits[i][1] for i in range(2))
+
+
+def drawn(monkeypatch, arguments):
+    """The figure of a strip, and its axes with bodies as (first source's, second's)."""
+    kept = []
+    monkeypatch.setattr(strips, "save", lambda fig, out: kept.append(fig))
+    strips.main([str(a) for a in arguments])
+    (fig,) = kept
+    bodies = [ax for ax in fig.axes if ax.patches and not ax.images]
+    return fig, bodies[: len(bodies) // 2], bodies[len(bodies) // 2 :]
+
+
+@pytest.mark.parametrize("apart_cm", [0.0, 250.0, 600.0])
+def test_bodies_are_whole_tall_and_at_one_scale_wherever_they_are(work, captured, tmp_path, monkeypatch, apart_cm):
+    for folder in ("bvhs", "face_arkit"):
+        shutil.copytree(captured / "dataset" / folder, tmp_path / "generated" / folder)
+    path = tmp_path / "generated" / "bvhs" / "20260101_001_001.bvh"
+    motion = load_bvh(path, unit="cm")
+    positions = motion.positions_cm.copy()
+    positions[:, 0] += [apart_cm * np.sin(0.4), -20, apart_cm * np.cos(0.4)]
+    save_bvh(path, replace(motion, positions_cm=positions))
+    fig, captured_axes, generated_axes = drawn(monkeypatch, [*work, "--generated", tmp_path / "generated"])
+    assert len(captured_axes) == len(generated_axes) >= strips.LEAST_MOMENTS
+    fig.canvas.draw()
+    for ax in [*captured_axes, *generated_axes]:
+        (left, bottom), (right, top) = ax.transData.transform([[0, 0], [170, 170]])
+        assert right - left == pytest.approx(top - bottom, rel=1e-6) and top - bottom == pytest.approx(170 * strips.INCHES_PER_CM * fig.dpi, rel=1e-6)
+        assert (top - bottom) * DPI / fig.dpi >= 120
+        low, high = np.array(ax.get_xlim()), np.array(ax.get_ylim())
+        points = np.concatenate([np.concatenate(c.get_segments()) for c in ax.collections])
+        circles = np.array([[*p.center, p.radius] for p in ax.patches])
+        assert len(circles) == 2 and (circles[:, 2] > 5).all()
+        for values, limits in ((points[:, 0], low), (points[:, 1], high)):
+            assert limits[0] < values.min() and values.max() < limits[1]
+        assert (circles[:, 1] + circles[:, 2] < high[1]).all() and (circles[:, 0] - circles[:, 2] > low[0]).all()
+
+
+def test_a_body_without_head_has_no_ball(work, captured):
+    motion = load_bvh(captured / "dataset" / "bvhs" / "20260101_001_001.bvh", unit="cm").frames(slice(0, 3))
+    headless = replace(motion, names=["Lamp" if name == "Head" else name for name in motion.names])
+    with_head, without = strips.scene_of([motion, headless]).heads
+    assert np.isfinite(with_head).all() and np.isnan(without).all() and np.isfinite(strips.common_limits([strips.scene_of([motion, headless])])).all()
 
 
 def test_words_are_those_of_the_moment():

@@ -285,7 +285,7 @@ def run(
         report |= {"nan_frames_interpolated": int((~usable).sum()), "stabilised": "none"}
     used = usable & single
     if times is None:
-        times = own_clock.own_times(seconds[used], fps or clock.FPS, where=where)
+        times = clock.own_times(seconds[used], fps or clock.FPS, where=where)
     if found is not None:
         report |= _about(found, usable, seconds - times[0], first, stream, options)
     bring: dict[str, Any] = {"max_gap_seconds": options.max_gap_seconds, "where": where}

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import body_quality, clock, config, own_clock, rotations, stage, upright
+from pipeline import body_quality, clock, config, rotations, stage, upright
 from pipeline.bvh import Motion, first_frame_is_reference, save_bvh
 from pipeline.errors import InputError
 from pipeline.joint_map import load_body, missing_joints
@@ -137,7 +137,7 @@ def run(
         performance, fps, fix = bvh.stem, float(clock.FPS), "mend the file, or raise body.max_gap_seconds"
         seconds = np.arange(motion.num_frames) / motion.fps
         usable = np.isfinite(motion.positions_cm).all((1, 2)) & np.isfinite(motion.rotations).all((1, 2))
-        times = own_clock.own_times(seconds[usable], fps, where=where)
+        times = clock.own_times(seconds[usable], fps, where=where)
     motion, reference = without_reference(motion)
     motion, quality = inspected(motion, seconds, times, options)
     motion, mended = resample(motion, seconds, times, max_gap_seconds=options.max_gap_seconds, where=where, fix=fix)

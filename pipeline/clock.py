@@ -1,5 +1,7 @@
 """The dataset's frames and samples, and resampling of a stream onto the frames."""
 
+import math
+
 import numpy as np
 
 from pipeline.errors import InputError
@@ -13,6 +15,11 @@ LOW_PASS_LOBES = 4
 MIN_FALL = 1.2
 """A rate that falls by less than this factor loses nothing that the slower rate could not carry."""
 
+SHORTEST = 1e-5
+"""Share of a frame by which the last one may lie beyond the recording."""
+MEND = "mend the stream or exclude the take"
+"""What to do about a stream of a take that does not reach or has a gap too long."""
+
 
 def sample_of(frame, rate: int = AUDIO_RATE):
     """The sample at which a frame (int or array) of a take begins: round(frame * rate / 30), exact in integers."""
@@ -22,9 +29,6 @@ def sample_of(frame, rate: int = AUDIO_RATE):
 def frame_times(start_seconds: float, num_frames: int, fps: float = 30.0) -> np.ndarray:
     """Seconds since midnight of each dataset frame."""
     return start_seconds + np.arange(num_frames) / fps
-
-
-MEND = "mend the stream or exclude the take"
 
 
 def positions_in(times: np.ndarray, seconds: np.ndarray, *, max_gap_seconds: float, where: str, fix: str = MEND) -> np.ndarray:
@@ -49,6 +53,14 @@ def positions_in(times: np.ndarray, seconds: np.ndarray, *, max_gap_seconds: flo
             f"need gaps of at most {max_gap_seconds:g} s; {fix}"
         )
     return index
+
+
+def own_times(seconds: np.ndarray, fps: float, *, where: str) -> np.ndarray:
+    """Times (N,) at `fps` from the first to the last of the usable frames at `seconds` (M,); InputError where there are not two."""
+    if len(seconds) < 2:
+        raise InputError(f"{where}: {len(seconds)} usable frames, need at least 2; check the recording")
+    count = math.floor((seconds[-1] - seconds[0]) * fps + SHORTEST) + 1
+    return seconds[0] + np.arange(count) / fps
 
 
 def linear(values: np.ndarray, index: np.ndarray) -> np.ndarray:

@@ -5,10 +5,7 @@ written begins at the first usable frame and ends with the last.
 """
 
 import logging
-import math
 from pathlib import Path
-
-import numpy as np
 
 from pipeline import faces
 from pipeline.clock_model import fit_clock
@@ -17,22 +14,12 @@ from pipeline.errors import InputError
 log = logging.getLogger("interact")
 TIMECODE_BASES = (24, 25, 30, 48, 50, 60, 100, 120)
 """What timecode counts at; with drop-frame labels the NTSC rate beside 30, 60 or 120."""
-SHORTEST = 1e-5
-"""Share of a frame by which the last one may lie beyond the recording."""
 
 
 def name_of(path: Path) -> str:
     """What a file is called in reports: its name without its endings, an OBJ stream's by its folder."""
     path = path.parent if path.name == "stream.json" else path
     return path.stem.removesuffix(".mesh")
-
-
-def own_times(seconds: np.ndarray, fps: float, *, where: str) -> np.ndarray:
-    """Times (N,) at `fps` from the first to the last of the usable frames at `seconds` (M,); InputError where there are not two."""
-    if len(seconds) < 2:
-        raise InputError(f"{where}: {len(seconds)} usable frames, need at least 2; check the recording")
-    count = math.floor((seconds[-1] - seconds[0]) * fps + SHORTEST) + 1
-    return seconds[0] + np.arange(count) / fps
 
 
 def timecode_base(codes: list[str]) -> float | None:

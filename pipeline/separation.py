@@ -1,9 +1,14 @@
 """Separation: each actor's own voice out of what both close microphones picked up.
 
-In: the Broadcast Waves of both performances and the take's sync JSON. Out: 24-bit WAVs at 48 kHz, cut to the common
+In: the Broadcast Waves of both performances and the take's sync JSON, or any two WAVs alone. Out: 24-bit WAVs at 48 kHz, cut to the common
 window to the sample (round(frames x 48000 / 30)), and a JSON of what the microphones were like and what was gained
 (pipeline.voice_quality). The microphone of one performance alone has nothing to be separated from: it is cut and written
 as it is, and its report says `none`.
+
+    python -m pipeline.separation A.wav B.wav --out VOICES
+
+Without --sync, two microphones have their own clock (pipeline.microphones), and the voices and reports go into the folder --out under
+their recordings' names. One WAV of two channels holds two microphones.
 
 A microphone that is silent throughout, or clipped in more than `max_clipped_share` of its samples, is an error.
 
@@ -20,8 +25,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import audio, config, stage, voice_quality
-from pipeline.clock import AUDIO_RATE
+from pipeline import audio, config, microphones, stage, voice_quality
+from pipeline.clock import AUDIO_RATE, FPS
 from pipeline.errors import InputError
 from pipeline.files import whole
 from pipeline.run_report import write_report
@@ -70,20 +75,21 @@ def read_window(path: Path, record: dict, start_seconds: float, num_samples: int
     return audio.resample_span(stream, start_seconds - record["start"], num_samples, true_rate=record["rate"], out_rate=OUT_RATE)
 
 
-def check_microphone(samples: np.ndarray, where: str, *, max_clipped_share: float) -> None:
-    """InputError where a microphone (S,) at OUT_RATE is silent throughout, or clipped beyond use."""
+def check_microphone(samples: np.ndarray, where: str, *, max_clipped_share: float, alone: bool = False) -> None:
+    """InputError where a microphone (S,) at OUT_RATE, of a take or `alone`, is silent throughout, or clipped beyond use."""
     peak = 2 * voice_quality.decibels(float(np.abs(samples).max(initial=0.0)))
     if peak < SILENT_DB:
         level = "all samples are zero" if not samples.any() else f"its peak is {peak:.0f} dB of full scale"
-        raise InputError(
-            f"{where} is silent in the take's window: {level}, need the actor's voice; was another channel recorded "
-            "(audio.channel in timecode.json)? Else exclude the take"
+        during, channel, fix = (
+            ("", "--channel", "") if alone else (" in the take's window", "audio.channel in timecode.json", " Else exclude the take")
         )
+        raise InputError(f"{where} is silent{during}: {level}, need the actor's voice; was another channel recorded ({channel})?{fix}")
     clipped = voice_quality.clipped(samples)
     if (share := float(clipped.mean())) > max_clipped_share:
+        fix = " or raise separation.max_clipped_share" if alone else ", raise separation.max_clipped_share, or exclude the take"
         raise InputError(
             f"{where} is clipped in {100 * share:.1f} % of its samples, first {int(np.argmax(clipped)) / OUT_RATE:.2f} s into the take, need at most "
-            f"{100 * max_clipped_share:g} %; take another recording of it, raise separation.max_clipped_share, or exclude the take"
+            f"{100 * max_clipped_share:g} %; take another recording of it{fix}"
         )
 
 
@@ -129,13 +135,82 @@ def _separate_seeing(
     )
 
 
-def run(
-    *, wav: list[Path], sync: Path, performance: list[str], out: list[Path], out_report: list[Path], options: config.Separation,
-    face: Sequence[Path] = (), mouth: Sequence[Path] = (), picture: Sequence[Path] = (),
-) -> None:  # fmt: skip
-    """Separate one take and write the voices and reports of the performances that are asked for."""
+def _write_voice(path: Path, voice: np.ndarray) -> None:
     import soundfile
 
+    with whole(path) as temporary:
+        soundfile.write(temporary, np.clip(voice, -1, 1), OUT_RATE, subtype="PCM_24")
+
+
+def _targets(wav: list[Path], names: list[str], out: list[Path], out_report: list[Path]) -> tuple[list[Path], list[Path]]:
+    """Files of both voices and reports of microphones alone: in one folder under their names, or as they are named; InputError over an input."""
+    if len(out) == 1 and out[0].suffix.lower() != ".wav":
+        voices = [out[0] / f"{name}.wav" for name in names]
+        reports = out_report or [out[0] / f"{name}.json" for name in names]
+    else:
+        voices, reports = out, out_report
+    if len(voices) != 2 or len(reports) not in (0, 2) or voices[0] == voices[1]:
+        raise InputError(f"separation: got {len(out)} --out and {len(out_report)} --out-report, need one folder, or two WAVs (and two JSON)")
+    if taken := [path for path in voices if path.resolve() in [source.resolve() for source in wav]]:
+        raise InputError(f"{taken[0]}: is a microphone's recording, and the voice would be written over it; give another --out")
+    return voices, reports
+
+
+def run_alone(
+    *, wav: list[Path], out: list[Path], out_report: list[Path], options: config.Separation, channel: Sequence[int], together: bool,
+    face: Sequence[Path], mouth: Sequence[Path], picture: Sequence[Path],
+) -> None:  # fmt: skip
+    """Separate two microphones by themselves and write both voices and their reports."""
+    mics = microphones.read_microphones(wav, out_rate=OUT_RATE, channels=channel, together=together)
+    voices_out, reports_out = _targets(wav, mics.names, out, out_report)
+    for samples, where in zip(mics.samples, mics.wheres):
+        check_microphone(samples, where, max_clipped_share=options.max_clipped_share, alone=True)
+    if options.method in SEEING:
+        frames = mics.samples.shape[1] * FPS // OUT_RATE
+        begin = {"take": " and ".join(mics.names), "frames": frames, "start_seconds": 0.0, "performances": [{"face": {"start": 0.0}}] * 2}
+        voices = _separate_seeing(mics.samples, begin, face, mouth, picture, options)
+    else:
+        voices = separate(mics.samples, OUT_RATE, method=options.method)
+    found = measure(mics.samples, voices)
+    for k, name in enumerate(mics.names):
+        _write_voice(voices_out[k], voices[k])
+        _tell(name, found[k])
+        if reports_out:
+            about = {"performance": name, "method": options.method, "samples": mics.samples.shape[1], "skipped_seconds": mics.skipped_seconds[k]}
+            write_report(reports_out[k], about | found[k])
+
+
+def _tell(name: str, found: dict) -> None:
+    before, after = (found[f"sir_{when}_db"] for when in ("before", "after"))
+    if before is None or after is None:
+        log.info("%s: how much louder the owner is than the other cannot be said: one of them hardly speaks alone", name)
+    else:
+        log.info("%s: the owner is %.1f dB louder than the other in the microphone, %.1f dB in the voice", name, before, after)
+
+
+def run(
+    *, wav: list[Path], sync: Path | None = None, performance: Sequence[str] = (), out: list[Path], out_report: Sequence[Path] = (),
+    options: config.Separation, face: Sequence[Path] = (), mouth: Sequence[Path] = (), picture: Sequence[Path] = (),
+    channel: Sequence[int] = (), together: bool = False,
+) -> None:  # fmt: skip
+    """Separate one take and write the voices and reports of the performances that are asked for, or two microphones by themselves."""
+    if sync is None:
+        if performance:
+            raise InputError("separation: got --performance without --sync, need both for a take, or neither; correct the command")
+        run_alone(
+            wav=wav,
+            out=out,
+            out_report=list(out_report),
+            options=options,
+            channel=channel,
+            together=together,
+            face=face,
+            mouth=mouth,
+            picture=picture,
+        )
+        return
+    if channel or together:
+        raise InputError("separation: got --channel or --together beside --sync, which says them; correct the command")
     take = read_sync(sync)
     actors = [p["actor"] for p in take["performances"]]
     if not len(performance) == len(out) == len(out_report) or not {actor_of(name) for name in performance} <= set(actors):
@@ -163,25 +238,27 @@ def run(
     found = measure(mics, voices)
     for name, path, report in zip(performance, out, out_report, strict=True):
         k = actors.index(actor_of(name))
-        with whole(path) as temporary:
-            soundfile.write(temporary, np.clip(voices[k], -1, 1), OUT_RATE, subtype="PCM_24")
+        _write_voice(path, voices[k])
         if len(actors) == 2:
-            told = ["unknown" if (value := found[k][f"sir_{when}_db"]) is None else f"{value:.1f} dB" for when in ("before", "after")]
-            log.info("%s: the owner is %s louder than the other in the microphone, %s in the voice", name, *told)
+            _tell(name, found[k])
         write_report(report, {"performance": name, "method": method, "samples": num_samples, "made_of": made_of[k], **found[k]})
 
 
 def main(argv: list[str] | None = None) -> None:
     """Command line."""
     parser = stage.parser(__doc__, section=config.Separation)
-    parser.add_argument("--wav", nargs="+", type=Path, required=True, help="Broadcast Waves of both, in actor order, or of one actor alone")
+    stage.add_files(
+        parser, "wav", nargs="+", help="WAVs of both microphones (with --sync in actor order, or of one actor), or one WAV of two channels"
+    )
     parser.add_argument("--face", nargs="*", type=Path, default=[], help="fitted faces (.npy) of both actors, for method lips")
     parser.add_argument("--mouth", nargs="*", type=Path, default=[], help="mouth crops (.npz, 25 fps) of both actors, for method visualvoice")
     parser.add_argument("--picture", nargs="*", type=Path, default=[], help="pictures (.npy or .png) of both actors' faces, for method visualvoice")
-    parser.add_argument("--sync", type=Path, required=True, help="the take's sync JSON")
-    parser.add_argument("--performance", nargs="+", required=True, help="performances to write: one or both")
-    parser.add_argument("--out", nargs="+", type=Path, required=True, help="WAV to write for each")
-    parser.add_argument("--out-report", nargs="+", type=Path, required=True, help="JSON to write for each")
+    parser.add_argument("--sync", type=Path, help="the take's sync JSON; without it the microphones have their own clock")
+    parser.add_argument("--performance", nargs="+", default=[], help="performances to write: one or both; with --sync")
+    parser.add_argument("--channel", nargs="+", type=int, default=[], help="channel of each microphone, from 1, in files of several; without --sync")
+    parser.add_argument("--together", action="store_true", help="both recordings begin together, whatever their timecode says; without --sync")
+    parser.add_argument("--out", nargs="+", type=Path, required=True, help="WAV to write for each, or without --sync one folder")
+    parser.add_argument("--out-report", nargs="+", type=Path, default=[], help="JSON to write for each (default without --sync: in the folder)")
     stage.execute(parser, run, argv)
 
 

@@ -61,7 +61,7 @@ def flags_of(module: str) -> set[str]:
     """Flags of a stage's parsers, of all its subcommands; empty where the module is no command."""
     text = (REPOSITORY / (module.replace(".", "/") + ".py")).read_text()
     found = set(re.findall(r'"(--[a-z][\w-]*)"', text))
-    found |= {stage.flag(name) for name in re.findall(r'add_files\(\w+, "(\w+)"', text)}
+    found |= {stage.flag(name) for name in re.findall(r'add_files\(\s*\w+,\s*"(\w+)"', text)}
     for name in re.findall(r"section=(?:config\.)?(\w+)", text):
         found |= {stage.flag(field) for field in getattr(importlib.import_module("pipeline.config"), name, Config).model_fields}
     return found

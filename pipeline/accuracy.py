@@ -28,6 +28,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import audio, stage
+from pipeline.array_files import read_npy
 from pipeline.bvh import load_bvh
 from pipeline.dataset_file import read_about
 from pipeline.files import write_csv
@@ -203,7 +204,7 @@ def score_performance(shoot: Path, truth: Path, dataset: Path, annotations: Path
     times = start + np.arange(num_frames) / 30
     scores = {"start_error_ms": 1e3 * (start - record["window"][0])}
     synced = {p["actor"]: p for p in read_json(annotations / "sync" / f"{take.name}.json")["performances"]}[actor]
-    weights, seconds = np.load(truth / take.name / f"{name}.arkit.npy"), np.load(truth / take.name / f"{name}.seconds.npy")
+    weights, seconds = read_npy(truth / take.name / f"{name}.arkit.npy"), read_npy(truth / take.name / f"{name}.seconds.npy")
     scores |= sync_errors(synced, record["start"][actor], record["rate"][actor], seconds)
     recorded, kept = load_bvh(shoot / take.name / f"{name}.bvh"), load_bvh(dataset / "bvhs" / f"{name}.bvh")
     at = (times - record["start"][actor]["body"]) * recorded.fps
@@ -214,9 +215,9 @@ def score_performance(shoot: Path, truth: Path, dataset: Path, annotations: Path
     scores["body_error_deg"] = float(np.rad2deg(2 * np.arccos(turned)).mean())
     scores |= _voices(shoot, truth, dataset, take, k, start, record, round(num_frames * OUT_RATE / 30))
     true = np.stack([np.interp(times, seconds, column) for column in weights.T], 1)
-    scores["face_weight_rms"] = float(np.sqrt(np.mean((np.load(dataset / "face_arkit" / f"{name}.npy") - true) ** 2)))
+    scores["face_weight_rms"] = float(np.sqrt(np.mean((read_npy(dataset / "face_arkit" / f"{name}.npy") - true) ** 2)))
     for kind in ("actions", "facing"):
-        labels, given = np.load(truth / take.name / f"{name}.{kind}.npy"), np.load(annotations / kind / f"{name}.npy")
+        labels, given = read_npy(truth / take.name / f"{name}.{kind}.npy"), read_npy(annotations / kind / f"{name}.npy")
         index = np.round((times - record["window"][0]) * 30).astype(int).clip(0, len(labels) - 1)
         scores[f"{kind.removesuffix('s')}_accuracy"] = float(np.mean(labels[index] == given))
     end = start + num_frames / 30

@@ -122,6 +122,7 @@ def open_npz(path: Path, *, fix: str = "write it again") -> Iterator[Arrays]:
 
 def _fault_of_dataset(name: str, dataset: Any, num_bytes: int) -> str | None:
     """How a dataset of HDF5 takes its values from elsewhere, or claims more than it can have; None where it does not."""
+    dataset.dtype  # noqa: B018  # whatever of its type numpy cannot say is an error here, not where it is used
     if dataset.is_virtual or dataset.id.get_create_plist().get_external_count():
         return f"the values of {name!r:.60} lie in another file, need them in this one"
     if dataset.ndim and max(dataset.shape) > MOST_ROWS:
@@ -147,9 +148,12 @@ def _fault_of_hdf5(f: Any, num_bytes: int) -> str | None:
         if isinstance(link, h5py.ExternalLink):
             return f"{name!r:.60} is a link into another file, need the values themselves"
         if isinstance(link, h5py.HardLink) and isinstance(found := f.get(name), h5py.Dataset):
-            if fault := _fault_of_dataset(name, found, num_bytes):
-                return fault
-            fault = fault_of_texts(Path(f.filename), found)
+            try:
+                if fault := _fault_of_dataset(name, found, num_bytes):
+                    return fault
+                fault = fault_of_texts(Path(f.filename), found)
+            except Exception as error:  # bytes from elsewhere: HDF5 and numpy may throw anything
+                fault = line_of(error)
             return fault and f"{name!r:.60}: {fault}"
         return None
 
@@ -179,9 +183,11 @@ def attribute(holder: Any, name: str, default: Any = None) -> Any:
     """An attribute of a file, group or dataset of HDF5 by `plain_value`; the default where there is none or it is empty."""
     if name not in holder.attrs:
         return default
+    path = Path(holder.file.filename)
     if (size := holder.attrs.get_id(name).get_space().get_simple_extent_npoints()) > MOST_ATTRIBUTE:
-        raise InputError(f"{holder.file.filename}: attribute {name!r:.60} has {size:,} elements, need at most {MOST_ATTRIBUTE:,}; write it again")
-    value = plain_value(holder.attrs[name])
+        raise InputError(f"{path}: attribute {name!r:.60} has {size:,} elements, need at most {MOST_ATTRIBUTE:,}; write it again")
+    with reading(path, f"HDF5 file, attribute {name:.60}", fix="write it again"):
+        value = plain_value(holder.attrs[name])
     return default if value is None else value
 
 

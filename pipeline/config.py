@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from pipeline.errors import InputError
+from pipeline.reading import MEBIBYTE, read_text
 
 Up = Literal["auto", "x", "y", "z", "x-down", "y-down", "z-down"]
 """Which way is up in a body's file: along an axis, against one that points down, or as the body itself tells."""
@@ -486,10 +487,8 @@ def parse(values: dict) -> Config:
 def load(path: Path) -> Config:
     """The typed config of a YAML file."""
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8-sig")) or {}
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; check the path") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        values = yaml.safe_load(read_text(Path(path), most=MEBIBYTE, need="YAML", fix="correct it")) or {}
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}; correct it") from None
     if not isinstance(values, dict):
         raise InputError(f"{path}: got {type(values).__name__}, need a mapping of keys to values")

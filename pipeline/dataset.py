@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import arkit, bvh, ict, obj, ownership, stage
+from pipeline.array_files import read_npy
 from pipeline.dataset_file import FORMAT_VERSION
 from pipeline.errors import InputError
 from pipeline.files import sha256, whole, write_json, write_tsv
@@ -97,7 +98,7 @@ def write_face_ict(folder: Path, performances: Iterable[str]) -> None:
     """face_ict/<performance>.npy (N, 55) beside face_arkit, of performances whose rig has the ICT kit's topology."""
     for name in performances:
         with whole(folder / "face_ict" / f"{name}.npy") as temporary:
-            np.save(temporary, ict.to_ict(np.load(folder / "face_arkit" / f"{name}.npy", allow_pickle=False)))
+            np.save(temporary, ict.to_ict(read_npy(folder / "face_arkit" / f"{name}.npy")))
 
 
 def check_made_of(reports: Path, name: str, record: dict) -> None:

@@ -21,7 +21,7 @@ def _elements(dataset: Any, f: BinaryIO, base: int) -> np.ndarray:
     """The elements (n,) of a dataset as they stand in the file; none of parts that are packed, which are not looked at."""
     if dataset.chunks is None:
         offset = dataset.id.get_offset()
-        places = [] if offset is None else [(offset + base, dataset.id.get_storage_size())]
+        places = [] if offset is None else [(offset + base, 16 * (dataset.size or 0))]
     else:
         chunks = (
             [dataset.id.get_chunk_info(i) for i in range(dataset.id.get_num_chunks())] if not dataset.id.get_create_plist().get_nfilters() else []

@@ -14,14 +14,18 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import stage
+from pipeline.array_files import read_npy
 from pipeline.errors import InputError
 from pipeline.files import whole
+from pipeline.reading import open_plain, reading
 
 OUT_FPS, SIZE, SMOOTH_FRAMES = 25, 96, 12
 STABLE = (33, 36, 39, 42, 45)
 PLACES = np.array([[128.0, 160.0], [72.0, 100.0], [106.0, 102.0], [150.0, 102.0], [184.0, 100.0]])
 """Where the STABLE landmarks come to lie: base of the nose, then the corners of the eyes from the picture's left to its right."""
 MOUTH = slice(48, 68)
+VIDEO_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mxf,asf,flv,ogg,h264,hevc,yuv4mpegpipe"
+"""What FFmpeg may take a video for: no list of other files, such as a playlist."""
 
 
 def smoothed(landmarks: np.ndarray) -> np.ndarray:
@@ -54,28 +58,24 @@ def read_video(path: Path) -> Iterator[tuple[float, np.ndarray]]:
     """(seconds, grey frame (H, W) uint8) of each frame of a video, seconds from the first one."""
     import av
 
-    try:
-        with av.open(str(path)) as container:
+    # opened by us: a name would be an address to FFmpeg, and a list of other files (concat, HLS) would be followed
+    with open_plain(path) as f, reading(path, "video", fix="export it again"):
+        with av.open(f, options={"protocol_whitelist": "none", "format_whitelist": VIDEO_FORMATS}) as container:
             first = None
             for frame in container.decode(video=0):
                 first = frame.time if first is None else first
                 yield float(frame.time - first), frame.to_ndarray(format="gray")
-    except (av.error.FFmpegError, IndexError) as error:
-        raise InputError(f"{path}: not a readable video ({' '.join(str(error).split())[:120]}); export it again") from None
 
 
 def run(*, video: Path, landmarks: Path, out: Path) -> None:
     """Write the mouth crops of a video."""
-    if not Path(landmarks).is_file():
+    if not Path(landmarks).exists():
         raise InputError(
             f"{landmarks}: no such file, need landmarks (T, 68, 2) of each frame of {Path(video).name} as .npy; "
             "no detector comes with this project: make them with face_alignment or dlib"
         )
-    try:
-        points = np.load(landmarks, allow_pickle=False)
-    except (ValueError, EOFError):
-        raise InputError(f"{landmarks}: not a NumPy array, need landmarks (T, 68, 2); save them with numpy.save") from None
-    if points.ndim != 3 or points.shape[1:] != (68, 2) or not np.isfinite(points).all():
+    points = read_npy(landmarks, fix="save landmarks (T, 68, 2) with numpy.save")
+    if points.dtype.kind not in "fiu" or points.ndim != 3 or points.shape[1:] != (68, 2) or not np.isfinite(points).all():
         raise InputError(f"{landmarks}: {points.shape}, need finite landmarks (T, 68, 2) of each frame; give faces that were not found too")
     places, count = smoothed(points.astype(float)), 0
     crops: list[np.ndarray] = []

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import arkit, body_quality, frozen, stage, voice_quality
+from pipeline.array_files import read_npy
 from pipeline.bvh import load_bvh
 from pipeline.clock import AUDIO_RATE, FPS, sample_of
 from pipeline.errors import InputError
@@ -43,10 +44,7 @@ WARNING_PARTS = ("sync", "body", "fit", "separation", "release_in")
 def measure(bvh: Path, face: Path, wav: Path) -> dict:
     """Measures of one performance's files; InputError where they do not belong together or hold NaN."""
     motion = load_bvh(bvh)
-    try:
-        weights = np.load(face, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{face}: cannot be read as .npy ({error}); write it again") from None
+    weights = read_npy(face)
     audio, rate = read_wav(wav)
     num_frames = motion.num_frames
     if abs(motion.fps - FPS) > 1e-3:

@@ -13,12 +13,14 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import ict, stage, upright
+from pipeline.array_files import read_npy
 from pipeline.bvh import Motion, count_frames, load_bvh, read_header, save_bvh
 from pipeline.clock import FPS, sample_of
 from pipeline.config import ReleaseIn
 from pipeline.errors import InputError
 from pipeline.features import read_wav
 from pipeline.files import give_name, whole
+from pipeline.reading import plain
 from pipeline.release_streams import body_frames, cut_frames, decimation, read_face, wav_frames
 from pipeline.run_report import write_report
 from pipeline.skeleton import keep_joints
@@ -33,16 +35,17 @@ def link(source: Path, target: Path) -> None:
 
 def face_frames(path: Path) -> int:
     """Frames of a face array, by its header."""
-    try:
-        return len(np.load(path, mmap_mode="r", allow_pickle=False))
-    except (OSError, ValueError, EOFError, TypeError) as error:
-        raise InputError(f"{path}: cannot be read as .npy ({' '.join(str(error).split())}); exclude the take") from None
+    array = read_npy(path, mapped=True, fix="exclude the take")
+    if not array.ndim:
+        raise InputError(f"{path}: one number, need a row for each frame; exclude the take")
+    return len(array)
 
 
 def voice_frames(path: Path) -> int:
     """Frames that a voice has the samples of, by its header."""
     import soundfile
 
+    plain(path)
     try:
         about = soundfile.info(str(path))
     except (soundfile.LibsndfileError, OSError) as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import arkit, ict
+from pipeline.array_files import read_npy
 from pipeline.clock import FPS
 from pipeline.errors import InputError
 
@@ -39,10 +40,7 @@ def wav_frames(num_samples: int, rate: int) -> int:
 
 def read_face(path: Path) -> np.ndarray:
     """Weights (N, 51) or (N, 55), by the name of the folder; InputError where they are not, or hold NaN."""
-    try:
-        weights = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: cannot be read as .npy ({' '.join(str(error).split())}); download it again") from None
+    weights = read_npy(path, fix="download it again")
     width = WIDTHS[path.parent.name]
     if weights.ndim != 2 or weights.shape[1] != width or weights.dtype.kind != "f":
         raise InputError(f"{path}: got {weights.dtype} of shape {weights.shape}, need floats of shape (frames, {width}); download it again")

@@ -9,21 +9,17 @@ from pathlib import Path
 import numpy as np
 
 from models import separation_net, visualvoice
+from pipeline.array_files import open_npz, read_npy
 from pipeline.errors import InputError
+from pipeline.reading import MEBIBYTE, open_plain, reading
 
-
-def _load(path: Path, **options):
-    try:
-        return np.load(path, allow_pickle=False, **options)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; make it with python -m pipeline.mouth_crop, or correct the command") from None
-    except (ValueError, OSError, EOFError) as error:
-        raise InputError(f"{path}: not a readable NumPy file ({str(error).splitlines()[0][:120]}); make it again") from None
+MOST_PICTURE_BYTES = 64 * MEBIBYTE
+"""Bytes of a picture's file: 224 x 224 pixels have 150 kB."""
 
 
 def read_weights(path: Path, frames: int) -> np.ndarray:
     """Face weights (frames, 51) of a face_arkit file."""
-    weights = _load(path)
+    weights = read_npy(path, fix="run blendshapes again")
     if weights.shape != (frames, 51) or not np.isfinite(weights).all():
         raise InputError(f"{path}: face weights {weights.shape}, need finite ones ({frames}, 51); run blendshapes again")
     return weights
@@ -31,9 +27,9 @@ def read_weights(path: Path, frames: int) -> np.ndarray:
 
 def read_mouth(path: Path, skip_seconds: float) -> np.ndarray:
     """Mouth crops (T, 96, 96) uint8 at 25 fps from `skip_seconds` after the video's first frame on."""
-    with _load(path) as archive:
-        if "data" not in archive.files:
-            raise InputError(f"{path}: holds {', '.join(archive.files)}, need `data`; make it with python -m pipeline.mouth_crop")
+    with open_npz(path, fix="make it with python -m pipeline.mouth_crop, or correct the command") as archive:
+        if "data" not in archive:
+            raise InputError(f"{path}: holds {', '.join(archive.names)}, need `data`; make it with python -m pipeline.mouth_crop")
         data = archive["data"]
     if data.ndim != 3 or data.shape[1:] != (96, 96) or data.dtype != np.uint8 or not len(data):
         raise InputError(f"{path}: data is {data.dtype} {data.shape}, need uint8 (frames, 96, 96); make it with python -m pipeline.mouth_crop")
@@ -44,15 +40,15 @@ def read_mouth(path: Path, skip_seconds: float) -> np.ndarray:
 def read_picture(path: Path) -> np.ndarray:
     """A picture of a face, (224, 224, 3) uint8, from .npy or an image file."""
     if Path(path).suffix == ".npy":
-        picture = _load(path)
+        picture = read_npy(path)
     else:
-        from PIL import Image, UnidentifiedImageError
+        from PIL import Image
 
-        try:
-            with Image.open(path) as image:
+        with open_plain(path, most=MOST_PICTURE_BYTES) as f, reading(path, "picture", fix="cut the face out of a frame, 224 x 224, as .npy or .png"):
+            with Image.open(f, formats=("PNG", "JPEG")) as image:
+                if image.size != (224, 224):
+                    raise ValueError(f"{image.size[0]} x {image.size[1]} pixels, need 224 x 224")
                 picture = np.asarray(image.convert("RGB"))
-        except (FileNotFoundError, UnidentifiedImageError):
-            raise InputError(f"{path}: no such picture, need 224 x 224 pixels as .npy or .png; correct the path") from None
     if picture.shape != (224, 224, 3) or picture.dtype != np.uint8:
         raise InputError(f"{path}: {picture.dtype} {picture.shape}, need a picture uint8 (224, 224, 3); cut the face out of a frame and scale it")
     return picture

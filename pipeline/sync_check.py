@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import arkit, config, evidence, stage
+from pipeline.array_files import read_npy
 from pipeline.clock import FPS
 from pipeline.errors import InputError
 from pipeline.features import read_wav
@@ -25,10 +26,7 @@ log = logging.getLogger("interact")
 
 def read_weights(path: Path) -> np.ndarray:
     """ARKit weights (N, 51) of a .npy; InputError where it is unreadable, of another shape, or holds NaN."""
-    try:
-        weights = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: cannot be read as .npy ({error}); write it again") from None
+    weights = read_npy(path)
     if weights.ndim != 2 or weights.shape[1] != len(arkit.NAMES):
         raise InputError(f"{path}: got shape {weights.shape}, need (frames, {len(arkit.NAMES)}): the ARKit weights; write it again")
     bad = ~np.isfinite(weights).all(1)

@@ -17,6 +17,7 @@ from models.separation_net import RATE, SIZE
 from models.separation_train import Voice, train
 from models.signals import low_band
 from pipeline import config, stage
+from pipeline.array_files import read_npy
 from pipeline.errors import InputError
 from pipeline.leak import estimate_response
 from pipeline.separation import OUT_RATE, read_window
@@ -89,7 +90,7 @@ def voices_of(take: str, mics: np.ndarray, faces: list[np.ndarray]) -> list[Voic
 
 
 def _read_face(path: Path, frames: int) -> np.ndarray:
-    weights = np.load(path, allow_pickle=False)
+    weights = read_npy(path)
     if weights.shape != (frames, 51) or not np.isfinite(weights).all():
         raise InputError(f"{path}: face weights {weights.shape}, need finite ones ({frames}, 51); run blendshapes again")
     return weights

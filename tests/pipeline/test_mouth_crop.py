@@ -1,10 +1,14 @@
 """Mouth crops come out of a video upright, in place, and at 25 frames per second."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from commands import refused
 
 from pipeline import mouth_crop
+from pipeline.errors import InputError
 
 av = pytest.importorskip("av")
 
@@ -66,3 +70,25 @@ def test_without_landmarks_the_error_says_what_to_give(tmp_path, capsys):
     refused(mouth_crop.main, arguments, capsys, "landmarks of 4 frames, x.mp4 has 5", outputs=outputs)
     (tmp_path / "x.mp4").write_bytes(b"no video")
     refused(mouth_crop.main, arguments, capsys, "not a readable video", outputs=outputs)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ffconcat version 1.0\nfile other.mp4\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nother.mp4\n#EXT-X-ENDLIST\n",
+        "http://localhost:1/x.mp4",
+    ],
+    ids=["concat", "hls", "address"],
+)
+def test_a_list_of_other_videos_is_not_followed(tmp_path, monkeypatch, text):
+    write_video(tmp_path / "other.mp4", [np.zeros((304, 304), np.uint8)] * 5, 25)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.mp4").write_text(text)
+    with pytest.raises(InputError, match="x.mp4: not a readable video"):
+        list(mouth_crop.read_video(tmp_path / "x.mp4"))
+    with pytest.raises(InputError, match="no such file"):
+        list(mouth_crop.read_video(Path("http://localhost:1/x.mp4")))
+    os.mkfifo(tmp_path / "pipe.mp4")
+    with pytest.raises(InputError, match="is a pipe or device"):
+        list(mouth_crop.read_video(tmp_path / "pipe.mp4"))

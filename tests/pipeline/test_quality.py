@@ -143,7 +143,7 @@ def _short(take):
     [
         (_weights(lambda w: w.__setitem__((3, 4), np.nan)), "NaN in 1 frames, the first is 3"),
         (lambda take: np.save(take["face"][1], np.zeros((60, 55))), r"got shape \(60, 55\), need \(60, 51\)"),
-        (lambda take: take["face"][1].write_text("x"), "cannot be read as .npy"),
+        (lambda take: take["face"][1].write_text("x"), "not a readable .npy"),
         (_sound(lambda x: x[:48_000]), "got 48000 samples, need 96000"),
         (_short, "got 59 frames, need 60"),
     ],

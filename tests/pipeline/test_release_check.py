@@ -95,7 +95,7 @@ KINDS = {
         lambda f: (f / f"bvhs/{A}.bvh").write_text((f / f"bvhs/{A}.bvh").read_text().rpartition(" ")[0] + " nan\n"),
         f"bvhs/{A}.bvh: nan: got NaN in 1 frames, the first is 29, need none",
     ),
-    "unreadable face": (lambda f: (f / f"face_arkit/{A}.npy").write_bytes(b"no array"), f"face_arkit/{A}.npy: unreadable: cannot be read as .npy"),
+    "unreadable face": (lambda f: (f / f"face_arkit/{A}.npy").write_bytes(b"no array"), f"face_arkit/{A}.npy: unreadable: not a readable .npy"),
     "unreadable body": (lambda f: (f / f"bvhs/{A}.bvh").write_bytes(b"no body"), f"bvhs/{A}.bvh: unreadable: got no HIERARCHY"),
     "unreadable voice": (lambda f: (f / f"wav/{A}.wav").write_bytes(b"no voice"), f"wav/{A}.wav: unreadable: cannot be read as WAV"),
     "no scenarios.db": (lambda f: (f / "scenarios.db").unlink(), "scenarios.db: table: got no file, need a SQLite file"),

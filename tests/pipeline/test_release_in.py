@@ -146,7 +146,7 @@ def test_lengths_that_differ_too_much_stop_the_take(folder, tmp_path, capsys):
     ("file", "content", "needle"),
     [
         (f"bvhs/{NAMES[0]}.bvh", b"none", "need a BVH file"),
-        (f"face_arkit/{NAMES[1]}.npy", b"none", "cannot be read as .npy"),
+        (f"face_arkit/{NAMES[1]}.npy", b"none", "not a readable .npy"),
         (f"wav/{NAMES[1]}.wav", b"none", "cannot be read as WAV"),
     ],
 )

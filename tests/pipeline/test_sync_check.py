@@ -94,7 +94,7 @@ def test_an_offset_beyond_the_limit_is_refused(tmp_path, capsys):
     [
         (lambda face, wav: np.save(face, np.zeros((9, 52))), ["got shape (9, 52), need (frames, 51)"]),
         (lambda face, wav: np.save(face, np.full((9, 51), np.nan)), ["frame 0: got 9 frames with NaN"]),
-        (lambda face, wav: face.write_text("x"), ["cannot be read as .npy"]),
+        (lambda face, wav: face.write_text("x"), ["not a readable .npy"]),
         (lambda face, wav: soundfile.write(wav, np.zeros(8000), 8000), ["got 8000 samples per second, need 13000"]),
     ],
 )

@@ -33,6 +33,7 @@ from pipeline.bvh import save_bvh
 from pipeline.errors import InputError
 from pipeline.files import whole, write_json
 from pipeline.shard_file import open_shards, text_frames
+from pipeline.voice_file import read_voice
 
 log = logging.getLogger("interact")
 ACTIONS = ("sit", "walk", "stand")
@@ -199,7 +200,7 @@ def scene_of_voices(
     name: str,
     speech_model: str | None = None,
 ) -> Scene:
-    """A scene out of two WAV files (mono, any rate and width).
+    """A scene out of two voices (WAV, FLAC, MP3, at any rate; several channels are mixed down).
 
     Actors stand in id order, as in training, whatever the order of the files; each keeps its file, action and place.
     Each actor has the skeleton of the train split.
@@ -211,7 +212,7 @@ def scene_of_voices(
         raise InputError(f"--actors: got {chosen[0]} twice, need two different ones out of {', '.join(known)}")
     doing = _two(actions, ["stand"], list(ACTIONS), "--actions")
     faces = _two(facing, ["yes"], ["yes", "no"], "--facing")
-    voices = [features.resample(*features.read_wav(path)) for path in audio]
+    voices = [features.resample(*read_voice(path)) for path in audio]
     num_samples = max(len(voice) for voice in voices)
     num_frames = num_samples * clock.FPS // clock.AUDIO_RATE
     if num_frames < 2:
@@ -340,7 +341,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--shards", type=Path, help="folder of shards, whose test takes are sampled")
     parser.add_argument("--speech", type=Path, help="folder of speech sidecars, for a face that hears them (default: the only one in --shards)")
     parser.add_argument("--takes", nargs="*", help="test takes to sample (default: all)")
-    parser.add_argument("--audio", type=Path, nargs=2, metavar="WAV", help="voices of two people instead of shards")
+    parser.add_argument(
+        "--audio", type=Path, nargs=2, metavar="WAV", help="voices of two people instead of shards: WAV, FLAC or MP3, several channels are mixed down"
+    )
     parser.add_argument("--transcripts", type=Path, nargs=2, metavar="JSON", help="their words with times (default: recognised)")
     parser.add_argument("--speech-model", help="where the face's speech encoder lies (default: where it lay in training)")
     parser.add_argument("--actions", nargs="+", help=f"what each actor does: {', '.join(ACTIONS)} (default: stand)")

@@ -16,7 +16,7 @@ import os
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,6 +42,10 @@ DELAY_TAPS = 128
 LEAD = 2048
 """Samples before and after a span that the filters see."""
 _CONTAINERS = {(1, 2): "<i2", (1, 3): "u1", (1, 4): "<i4", (3, 4): "<f4", (3, 8): "<f8"}
+
+
+class OtherCoding(InputError):
+    """A WAV whose samples are coded in another way than this module reads."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +81,8 @@ class AudioStream:
 def open_audio(path: Path, *, channel: int | None = None) -> AudioStream:
     """Format, length and start of one channel (from 1) of a recording; only a file of one channel needs none named."""
     path = Path(path)
-    with open_plain(path) as f, reading(path, "WAV", fix="export it again as WAV"):
-        chunks = wav_chunks.walk(f, os.fstat(f.fileno()).st_size, path)
-    rate, num_channels, container, width = _format(chunks["fmt "], path)
+    chunks, stream = _opened(path)
+    num_channels = stream.num_channels
     if channel is None and num_channels > 1:
         raise InputError(
             f"{path}: {num_channels} channels{_track_names(chunks.get('iXML', b''))}, need one: the actor's own microphone; "
@@ -88,11 +91,26 @@ def open_audio(path: Path, *, channel: int | None = None) -> AudioStream:
     channel = 1 if channel is None else channel
     if isinstance(channel, bool) or not isinstance(channel, int) or not 1 <= channel <= num_channels:
         raise InputError(f"{path}: got channel {channel!r}, need 1 to {num_channels}, the channels that the file has; correct the number")
+    start, source, day = _start(chunks, stream.rate, path)
+    return replace(stream, channel=channel, start_seconds=start, source=source, day_seconds=day)
+
+
+def open_channels(path: Path) -> list[AudioStream]:
+    """All channels of a recording, whatever it says of the time of day."""
+    stream = _opened(Path(path))[1]
+    return [replace(stream, channel=k) for k in range(1, stream.num_channels + 1)]
+
+
+def _opened(path: Path) -> tuple[dict[str, Any], AudioStream]:
+    """The chunks of a WAV, and its first channel without a start."""
+    with open_plain(path) as f, reading(path, "WAV", fix="export it again as WAV"):
+        chunks = wav_chunks.walk(f, os.fstat(f.fileno()).st_size, path)
+    rate, num_channels, container, width = _format(chunks["fmt "], path)
     offset, length = chunks["data"]
     num_samples = length // (num_channels * width)
     if num_samples == 0:
         raise InputError(f"{path}: no samples, need a recording; check the file")
-    return AudioStream(path, rate, num_samples, num_channels, channel, *_start(chunks, rate, path), offset, container)
+    return chunks, AudioStream(path, rate, num_samples, num_channels, 1, None, None, None, offset, container)
 
 
 def read(stream: AudioStream, first: int, stop: int) -> np.ndarray:
@@ -209,7 +227,7 @@ def _format(content: bytes, path: Path) -> tuple[int, int, str, int]:
         tag = struct.unpack("<H", content[24:26])[0]
     width = frame_bytes // num_channels if num_channels else 0
     if (tag, width) not in _CONTAINERS or width * num_channels != frame_bytes:
-        raise InputError(
+        raise OtherCoding(
             f"{path}: format {tag} of {bits} bits in {width} bytes, need 16, 24 or 32 bit integers or 32 or 64 bit floats; export it as 24-bit WAV"
         )
     if not 8_000 <= rate <= 384_000:

@@ -16,6 +16,7 @@ from pipeline.clock import AUDIO_RATE, FPS, sample_of
 from pipeline.config import Features
 from pipeline.errors import InputError
 from pipeline.files import whole
+from pipeline.voice_file import read_voice
 
 log = logging.getLogger("interact")
 BLOCK_FRAMES = 1024
@@ -50,19 +51,8 @@ def log_mel(audio: np.ndarray, num_frames: int, *, num_mels: int = 80, mel_fft: 
 
 
 def read_wav(path: Path) -> tuple[np.ndarray, int]:
-    """Samples (S,) float32 in [-1, 1] and rate of a mono WAV; InputError where it is unreadable, not mono or not finite."""
-    import soundfile
-
-    try:
-        audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise InputError(f"{path}: cannot be read as WAV ({' '.join(str(error).split())}); check the path and the file") from None
-    if audio.shape[1] != 1:
-        raise InputError(f"{path}: got {audio.shape[1]} channels, need 1 (one actor's voice); split the file")
-    bad = np.flatnonzero(~np.isfinite(audio[:, 0]))
-    if len(bad):
-        raise InputError(f"{path}, sample {bad[0]}: got {len(bad)} samples that are not finite, need none; export the file again")
-    return audio[:, 0], rate
+    """Samples (S,) float32, full scale at 1, and rate of a mono WAV; InputError where it is unreadable, not mono or not finite."""
+    return read_voice(path, mix=False)
 
 
 def resample(audio: np.ndarray, rate: int, num_samples: int | None = None) -> np.ndarray:

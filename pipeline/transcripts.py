@@ -22,8 +22,9 @@ from pipeline import forced_alignment, stage
 from pipeline.clock import AUDIO_RATE
 from pipeline.config import Transcripts
 from pipeline.errors import InputError
-from pipeline.features import read_wav, resample
+from pipeline.features import resample
 from pipeline.files import write_json
+from pipeline.voice_file import read_voice
 from pipeline.voice_quality import detect_speech
 
 log = logging.getLogger("interact")
@@ -470,7 +471,7 @@ def records(wavs: list[Path], options: Transcripts, *, count: int | None = None,
     A file that is silent throughout has no words. Raises InputError for an unreadable WAV or text, a model that is not there, a
     package that is not installed, or speech in another language.
     """
-    voices = [resample(*read_wav(path)) for path in wavs]
+    voices = [resample(*read_voice(path)) for path in wavs]
     given = [read_text(path) for path in texts] if texts else []
     if given and options.language != "en":
         raise InputError(f"transcripts: a given text is aligned in English only, language is {options.language!r}; leave transcripts.text out")

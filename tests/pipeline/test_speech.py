@@ -73,10 +73,11 @@ def test_bodies_of_two_lengths_and_a_wav_without_samples_are_refused(one, tmp_pa
     save_bvh(one["bvh"][1], load_bvh(one["bvh"][1]).frames(slice(0, 30)))
     with pytest.raises(InputError, match="got 30 frames, need 45"):
         speech.length(**one)
-    for path in one["wav"]:
-        soundfile.write(path, np.zeros(0), 16_000)
-    with pytest.raises(InputError, match="got no audio"):
-        speech.length(one["wav"])
+    for num_samples, message in ((200, "got no audio"), (0, "no samples")):
+        for path in one["wav"]:
+            soundfile.write(path, np.zeros(num_samples), 16_000)
+        with pytest.raises(InputError, match=message):
+            speech.length(one["wav"])
 
 
 def test_features_beyond_float16_are_refused(one, monkeypatch):

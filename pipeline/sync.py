@@ -97,7 +97,7 @@ def body_stream(path: Path, entry: dict | None, where: str) -> dict:
         log.warning("%s: BVH header says %.4g fps, timecode.json %.4g; timecode.json is taken", where, header_fps, given)
     (start, day), (end, _) = _time(entry, "start", rate, where_body), _time(entry, "end", rate, where_body)
     assert start is not None and day is not None
-    more: dict[str, Any] = {"frames": num_frames, "sha256": sha256(path), **marks(path), "day_seconds": day}
+    more: dict[str, Any] = {"frames": num_frames, "header_rate": header_fps, "sha256": sha256(path), **marks(path), "day_seconds": day}
     if end is None:
         return _stream(start, start + (num_frames - 1) / rate, rate, "start and rate" if given else "start and header rate", **more)
     lasts = near(end, start + (num_frames - 1) / rate, day=day) - start

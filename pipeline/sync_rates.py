@@ -8,8 +8,8 @@ witness. A rate is doubted only where
 - two other streams, of which one has timecode at both ends (a face with its timecodes, LTC, a body with an `end`), begin and end
   together, nothing else ends where the doubted stream says to end, and at another standard rate it would begin and end with them.
 
-A stream with timecode at both ends is never doubted, so that an `end` in timecode.json settles the matter. No rate is named
-that was not tried.
+A stream with timecode at both ends is never doubted, so that an `end` in timecode.json settles the matter. A rate that timecode.json
+and the BVH header both say has two witnesses of its own: it is told at most. No rate is named that was not tried.
 """
 
 import logging
@@ -30,6 +30,9 @@ ODD_SHARE, SLACK_SECONDS = 0.05, 3.0
 """Share and seconds by which a length must differ from the witnesses' to be looked at: recorders are not started and stopped at once."""
 CLOSE_SECONDS = 0.5
 """How well beginnings and ends agree at least, however short the take."""
+SAME_RATE = 0.01
+HEADER_ONLY = "start and header rate"
+"""How a body is known whose rate timecode.json does not say."""
 COVERED = 0.8
 """Share of the other streams that a recording covers at its true rate."""
 
@@ -107,33 +110,43 @@ def check_rates(performances: Sequence[dict], take: str) -> None:
 
 def _check(stream: dict, span: _Span, others: list[_Span], where: str) -> None:
     witnesses = _witnesses(others)
-    if not witnesses:
+    if not witnesses or any(other.off(span.begin, span.length) <= _tolerance(other.length) for other in others):  # it is not alone
         return
-    first, tolerance = witnesses[0], _tolerance(witnesses[0].length)
-    ratio = span.length / first.length
-    lies = not 1 / LYING_RATE < ratio < LYING_RATE
+    first = witnesses[0]
+    lies = not 1 / LYING_RATE < span.length / first.length < LYING_RATE
     if not lies and abs(span.length - first.length) <= max(ODD_SHARE * first.length, SLACK_SECONDS):
         return
-    if any(other.off(span.begin, span.length) <= _tolerance(other.length) for other in others):  # it is not alone
-        return
-    sound = span.kind == "audio"
-    rates: Sequence[float] = USUAL_SAMPLE_RATES if sound else [float(rate) for rate in STANDARD_RATES]
-    rate = _fitting_rate(span, stream["rate"], rates, first, tolerance=tolerance if lies else min(tolerance, 2 * CLOSE_SECONDS))
+    refused = lies and not (span.kind == "audio" or _is_confirmed(stream))
+    rates: Sequence[float] = USUAL_SAMPLE_RATES if span.kind == "audio" else [float(rate) for rate in STANDARD_RATES]
+    rate = _fitting_rate(span, stream["rate"], rates, first, tolerance=_tolerance(first.length) if refused else CLOSE_SECONDS)
     if rate is None:
         return
-    unit, count = ("Hz", f"{stream['samples']} samples") if sound else ("fps", f"{stream['frames']} frames")
-    said = {"start and header rate": "BVH header says", "none": f"the {span.kind} is described at"}.get(stream["source"], "timecode.json says")
-    said = "its header says" if sound else said
-    together = f"{first.name} and {witnesses[1].name}"
+    unit, count = ("Hz", f"{stream['samples']} samples") if span.kind == "audio" else ("fps", f"{stream['frames']} frames")
     what = (
-        f"{where}: {said} {stream['rate']:g} {unit}, at which the {count} of the {span.kind} last {span.length:.1f} s, but {together} "
-        f"both last {first.length:.1f} s"
+        f"{where}: {_says(span.kind, stream)} {stream['rate']:g} {unit}, at which the {count} of the {span.kind} last {span.length:.1f} s, "
+        f"but {first.name} and {witnesses[1].name} both last {first.length:.1f} s; at {rate:g} {unit} it would begin and end with them"
     )
-    if sound or not lies:
-        log.warning("%s; at %g %s it would begin and end with them: check the rate", what, rate, unit)
+    if not refused:
+        log.warning("%s: check the rate", what)
         return
-    settles = "" if span.begin is None else f"; if it is right, write the {span.kind}'s end there too"
-    raise InputError(f"{what}; at {rate:g} {unit} it would begin and end with them: correct the rate in timecode.json{settles}")
+    settles = f"; if it is right, write the {span.kind}'s end there too"
+    if stream["source"] == HEADER_ONLY:
+        settles = f"; if {stream['rate']:g} is right, write it there as the rate"
+    raise InputError(f"{what}: correct the rate in timecode.json{'' if span.begin is None else settles}")
+
+
+def _is_confirmed(stream: dict) -> bool:
+    """Whether timecode.json and the file's header say the same rate."""
+    return stream["source"] != HEADER_ONLY and abs(stream.get("header_rate", 0.0) / stream["rate"] - 1) < SAME_RATE
+
+
+def _says(kind: str, stream: dict) -> str:
+    """Who says a stream's rate."""
+    if kind == "audio":
+        return "its header says"
+    if _is_confirmed(stream):
+        return "BVH header and timecode.json say"
+    return {HEADER_ONLY: "BVH header says", "none": f"the {kind} is described at"}.get(stream["source"], "timecode.json says")
 
 
 def check_sample_rate(performance: dict[str, Any], where: str, name: str) -> None:

@@ -21,8 +21,9 @@ def stream(kind: str, seconds: float, *, rate: float, source: str, begin: float 
     return {"start": begin, "end": (begin or 0.0) + lasts, "rate": float(said), "source": source, **about}
 
 
-def body(seconds: float, **more) -> dict:
-    return stream("body", seconds, **{"rate": 120, "source": HEADER} | more)
+def body(seconds: float, *, header: float = 24, **more) -> dict:
+    made = stream("body", seconds, **{"rate": 120, "source": HEADER} | more)
+    return made | {"header_rate": made["rate"] if made["source"] == HEADER else header}
 
 
 def face(seconds: float, **more) -> dict:
@@ -44,6 +45,8 @@ def take(*performances: tuple[dict, dict, dict]) -> list[dict]:
         take((body(22.04), face(13.0), voice(22.5))),
         take((body(22.04, source=GIVEN), face(13.0), voice(30.0))),
         take((body(22.04, source=GIVEN), face(13.0), voice(13.2)), (body(22.04, source=GIVEN), face(22.3), voice(13.2))),
+        take((body(38.0, source=GIVEN, header=120), face(24.5), voice(24.4, begin=START - 1))),
+        take((body(22.0, source=GIVEN, header=120), face(13.9), voice(14.1))),
         take((body(60.0), face(848.0), voice(61.0))),
         take((body(60.0), face(848.0, source="none", begin=None), voice(61.0)), (body(60.0), face(60.5), voice(61.0))),
         take((body(60.0), face(60.5), voice(900.0, begin=START - 400)), (body(60.0), face(59.0), voice(900.0, begin=START - 400))),
@@ -65,7 +68,8 @@ def test_streams_of_different_length_are_the_common_case(caplog, performances):
         (take((body(60.0, rate=120, said=24), face(60.5), voice(61.0))), "actor 001: BVH header says 24 fps, .* at 120 fps"),
         (take((body(60.0, rate=120, said=24), face(60.5), voice(61.0)), (body(60.0, said=24), face(500.0), voice(61.0))), "at 120 fps"),
         (take((body(60.0, rate=60, said=120, source=GIVEN), face(60.5), voice(61.0))), "timecode.json says 120 fps, .* at 60 fps"),
-        (take((body(13.2, rate=200, said=120), face(13.0), voice(13.1))), "at 200 fps .* if it is right, write the body's end there too"),
+        (take((body(13.2, rate=200, said=120), face(13.0), voice(13.1))), "at 200 fps .*; if 120 is right, write it there as the rate"),
+        (take((body(13.2, rate=200, said=120, source=GIVEN), face(13.0), voice(13.1))), "at 200 fps .* if it is right, write the body's end"),
         (
             take((body(60.0), face(60.0, rate=30, said=60, source="none", begin=None), voice(60.5)), (body(60.0), face(60.2), voice(60.5))),
             "the face is described at 60 fps, .* at 30 fps .* timecode.json$",
@@ -85,6 +89,9 @@ def test_a_rate_that_is_a_little_wrong_is_told(caplog):
         "take 7, actor 001: BVH header says 100 fps, at which the 7201 frames of the body last 72.0 s, but the face of 001 and the audio of 001 "
         "both last 60.0 s; at 120 fps it would begin and end with them: check the rate"
     ]
+    caplog.clear()
+    sync_rates.check_rates(take((body(60.0, rate=60, said=120, source=GIVEN, header=120), face(60.0), voice(60.4))), "take 7")
+    assert "BVH header and timecode.json say 120 fps, at which" in caplog.text and "at 60 fps it would begin and end with them" in caplog.text
     caplog.clear()
     sync_rates.check_rates(take((body(60.0), face(60.0), voice(60.3, rate=48_000, said=44_100, source="start"))), "take 7")
     assert caplog.messages[0].endswith(

@@ -507,8 +507,13 @@ def _end(line: str) -> NoReturn:
     sys.exit(2)
 
 
+opened: Study | None = None
+"""The study that was opened last, for the first page of its report, which Snakemake renders without arguments."""
+
+
 def open_study(values: dict) -> Study:
     """The study of a config dict; a user's mistake ends the program with one line and exit code 2."""
+    global opened
     try:
         study = Study(values)
         study.split, study.shards, study.lip_acc  # noqa: B018 - read now, so that mistakes in the tables show before any job starts
@@ -517,6 +522,7 @@ def open_study(values: dict) -> Study:
             check_shoot(Path(study.shoot), study.takes.values())
         ownership.check(study.claim)
         study.claim.notes.clear()  # they are said when the run begins
+        opened = study
         return study
     except InputError as error:
         _end(str(error))

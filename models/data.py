@@ -17,9 +17,11 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from models.description import check_moments
 from pipeline.clock import AUDIO_RATE, FPS, sample_of
 from pipeline.errors import InputError
 from pipeline.pose import relative_root
+from pipeline.reading import read_json
 from pipeline.shard_file import SPLITS, Shard, TakeSpan, open_shards
 
 log = logging.getLogger("interact")
@@ -282,9 +284,7 @@ def speech_folder(shards: Path, given: Path | None) -> Path:
 
 def attach_speech(shards: list[Shard], folder: Path) -> dict:
     """Attach the sidecars of a folder to their shards and give its stats.json; InputError where they are of different encoders."""
-    from pipeline.reading import read_json
-
-    stats = read_json(folder / "stats.json")
+    stats = check_moments(read_json(folder / "stats.json"), folder / "stats.json", names=("speech",))
     for shard in shards:
         shard.attach(folder / shard.path.name)
         if shard.sidecar_attributes("speech") != stats.get("encoder"):
@@ -296,11 +296,12 @@ def attach_speech(shards: list[Shard], folder: Path) -> dict:
 
 def shards_of(folder: Path) -> tuple[list[Shard], dict]:
     """Shards of a folder and its stats.json; InputError where its channels do not fit the shards."""
-    from pipeline.reading import read_json
-
-    shards, stats = open_shards(folder), read_json(Path(folder) / "stats.json")
+    path = Path(folder) / "stats.json"
+    shards, stats = open_shards(folder), check_moments(read_json(path), path, names=("body", "face", "mel", "relative_root", "text"))
+    if type(stats.get("frames")) is not int:
+        raise InputError(f"{path}: frames is {stats.get('frames')!r:.60}, need a number; write it again (python -m pipeline.shards index)")
     for name, stream in (("body", "body"), ("face", "face"), ("mel", "mel"), ("text", "text")):
-        width, need = len(stats.get(name, {}).get("mean", [])), shards[0][stream].shape[-1]
+        width, need = len(stats[name]["mean"]), shards[0][stream].shape[-1]
         if width != need:
             raise InputError(
                 f"{folder}/stats.json: {name} has {width} channels, the shards have {need}; write it again (python -m pipeline.shards index)"

@@ -9,7 +9,6 @@ are measured on the joints' exponential maps of both actors as one row (radians)
 number that cannot be computed, because nothing of the kind was generated, is an empty cell.
 """
 
-import csv
 import html
 from collections.abc import Callable
 from pathlib import Path
@@ -20,9 +19,10 @@ from models import baselines, metrics
 from models.data import shards_of, takes_of
 from models.generate import sample_folder
 from pipeline import config, pose, stage
+from pipeline.array_files import read_npy
 from pipeline.bvh import load_bvh
 from pipeline.errors import InputError
-from pipeline.files import whole
+from pipeline.files import whole, write_csv
 from pipeline.reading import read_json
 from pipeline.rig_file import Rig, load_rig, regions
 from pipeline.shard_file import Shard, TakeSpan
@@ -43,6 +43,7 @@ ROWS = {
     "mean pose": "the train split's mean pose and mean face in every frame",
     "nearest training clip": "for each window, the training window whose log-mel and actions (mean and deviation over the window) are nearest",
 }
+MOST_SAMPLES = 100_000
 BLOCK = 1 << 21
 """Most coordinates of a mesh in memory at a time."""
 
@@ -87,10 +88,7 @@ def read_generated(folder: Path, shard: Shard, span: TakeSpan) -> dict[str, np.n
         faces = []
         for performance in span.performances:
             path = folder / "face_arkit" / f"{performance}.npy"
-            try:
-                faces.append(np.load(path, allow_pickle=False))
-            except (OSError, ValueError, EOFError) as error:
-                raise InputError(f"{path}: cannot be read ({error}); generate it again (python -m models.generate)") from None
+            faces.append(read_npy(path, fix="generate it again (python -m models.generate)"))
             if faces[-1].shape != (frames, shard["face"].shape[-1]):
                 raise InputError(f"{path}: got shape {faces[-1].shape}, need {(frames, shard['face'].shape[-1])}; generate it again")
         result["face"] = np.stack(faces, 1)
@@ -143,6 +141,14 @@ def measure(takes: list, samples: list[Callable], rigs: Rigs | None, *, window: 
     return row
 
 
+def num_samples(path: Path) -> int:
+    """How many samples of a take generated.json says that there are; InputError where it is no such file."""
+    found = read_json(path, kind=dict, fix="generate again (python -m models.generate --shards ...)").get("num_samples")
+    if type(found) is not int or not 1 <= found <= MOST_SAMPLES:
+        raise InputError(f"{path}: num_samples is {found!s:.60}, need 1 to {MOST_SAMPLES:,}; generate again (python -m models.generate --shards ...)")
+    return found
+
+
 def table(shards: Path, generated: Path, rigs: Rigs | None, options: config.Evaluate) -> tuple[dict[str, dict], list[str]]:
     """The rows by name, and notes on what they were computed on.
 
@@ -158,7 +164,7 @@ def table(shards: Path, generated: Path, rigs: Rigs | None, options: config.Eval
     if not ((generated / "bvhs").is_dir() or (generated / "face_arkit").is_dir()):
         raise InputError(f"{generated}: no bvhs and no face_arkit; generate the test takes first (python -m models.generate --shards ...)")
     # not a listing of sample-*: an earlier run may have left more samples there
-    folders = [sample_folder(generated, number) for number in range(read_json(generated / "generated.json")["num_samples"])]
+    folders = [sample_folder(generated, number) for number in range(num_samples(generated / "generated.json"))]
 
     def real(shard, span):
         return {name: np.asarray(shard[name][span.start_frame : span.stop_frame]) for name in ("body", "face")}
@@ -194,11 +200,10 @@ def table(shards: Path, generated: Path, rigs: Rigs | None, options: config.Eval
 def write_table(path: Path, rows: dict[str, dict]) -> None:
     """The CSV: numbers in full, then what they were computed on; empty cells where there is no number."""
     columns = ["method", *COLUMNS, "samples", "windows", "window_frames", "num_rows", "num_pairs", "performances"]
-    with whole(path) as temporary, open(temporary, "w", newline="") as f:
-        writer = csv.DictWriter(f, columns, lineterminator="\n", restval="")
-        writer.writeheader()
-        for name, row in rows.items():
-            writer.writerow({"method": name} | {key: f"{value:.9g}" if isinstance(value, float) else value for key, value in row.items()})
+    said = [
+        {"method": name} | {key: f"{value:.9g}" if isinstance(value, float) else value for key, value in row.items()} for name, row in rows.items()
+    ]
+    write_csv(path, columns, said)
 
 
 def _cell(value) -> str:

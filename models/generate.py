@@ -32,12 +32,16 @@ from pipeline import clock, config, features, pose, stage
 from pipeline.bvh import save_bvh
 from pipeline.errors import InputError
 from pipeline.files import whole, write_json
+from pipeline.ids import check_id, is_id
+from pipeline.reading import inside
 from pipeline.shard_file import open_shards, text_frames
 from pipeline.voice_file import read_voice
 
 log = logging.getLogger("interact")
 ACTIONS = ("sit", "walk", "stand")
 DISTANCE_CM = 150.0
+NO_DATE = "00000000"
+"""Date in the name of what was made of voices that have none."""
 STREAMS: tuple[str, ...] = ("mel", "text", "action", "facing")
 
 
@@ -134,15 +138,19 @@ def write(scene: Scene, sampled: dict[str, np.ndarray], out: Path) -> None:
             raise InputError(
                 f"take {scene.name}: the sampled {name} has NaN, need finite numbers; train the model longer or with a lower learning rate"
             )
-    for k, performance in enumerate(scene.performances):
+    names = [check_id(name, "performance", f"take {scene.name}") if name[:8] != NO_DATE else name for name in scene.performances]
+    faces, bodies = ([out / folder / f"{name}{ending}" for name in names] for folder, ending in (("face_arkit", ".npy"), ("bvhs", ".bvh")))
+    for path in [*faces, *bodies]:
+        inside(out, path, what=str(path))
+    for k in range(2):
         if "face" in sampled:
-            with whole(out / "face_arkit" / f"{performance}.npy") as temporary:
+            with whole(faces[k]) as temporary:
                 np.save(temporary, np.ascontiguousarray(sampled["face"][:, k], np.float32))
         if "body" in sampled:
             root = pose.integrate_root(sampled["relative"][:, k], scene.start[k])
             motion = pose.decode(sampled["body"][:, k], root, scene.skeletons[k])
-            (out / "bvhs").mkdir(parents=True, exist_ok=True)
-            save_bvh(out / "bvhs" / f"{performance}.bvh", motion)
+            bodies[k].parent.mkdir(parents=True, exist_ok=True)
+            save_bvh(bodies[k], motion)
 
 
 def sample_folder(out: Path, number: int) -> Path:
@@ -236,7 +244,7 @@ def scene_of_voices(
     order = np.argsort(chosen, kind="stable")
     ids = chosen[order[0]], chosen[order[1]]
     date, _, number = name.partition("_")
-    if not (date and number) or "_" in number or "/" in name:
+    if not (len(date) == 8 and date.isdecimal() and date.isascii() and is_id(number, "scenario")):
         raise InputError(f"--name: got {name!r}, need <date>_<scenario> such as 20240101_001")
     performances = f"{date}_{ids[0]}_{number}", f"{date}_{ids[1]}_{number}"
     return Scene(
@@ -351,7 +359,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--actors", nargs="+", help="ids that lend style and body (default: the first two known)")
     parser.add_argument("--placement", help='"x,z,heading_deg x,z,heading_deg" of frame 0 in cm and degrees; heading 0 looks along +z, 90 along +x; '
                         "write --placement=... (default: 1.5 m apart, facing each other)")  # fmt: skip
-    parser.add_argument("--name", default="00000000_000", help="take name of what --audio makes, <date>_<scenario> (default: %(default)s)")
+    parser.add_argument("--name", default=f"{NO_DATE}_000", help="take name of what --audio makes, <date>_<scenario> (default: %(default)s)")
     stage.execute(parser, run, argv)
 
 

@@ -17,15 +17,14 @@ from torch import Tensor, nn
 
 from models import diffusion
 from models.body import BodyDenoiser
+from models.description import FIX, check_options, read_description
 from models.diffusion import Diffusion
 from models.face import FaceDenoiser
 from models.representation import Representation
-from models.weights import fit, read_tensors
+from models.weights import check_sizes, fit, read_tensors
 from pipeline import config
 from pipeline.errors import InputError
-from pipeline.ids import check_ids
 from pipeline.pose import Skeleton
-from pipeline.reading import read_json
 
 FORMAT_VERSION = 1
 Options = config.FaceModel | config.BodyModel
@@ -122,18 +121,18 @@ def load(folder: Path, *, device: str = "cpu") -> Run:
     folder = Path(folder)
     if not (folder / "model.json").exists():
         raise InputError(f"{folder}: no model.json; train the model first (python -m models.train {folder.name} --out {folder} ...)")
-    description = read_json(folder / "model.json", kind=dict)
-    if description.get("format_version") != FORMAT_VERSION:
-        raise InputError(
-            f"{folder}/model.json: format version {description.get('format_version')}, this code reads {FORMAT_VERSION}; train the model again"
-        )
-    check_ids(description["actors"], "actor", f"{folder}/model.json", fix="get it again from where it comes")
+    where = folder / "model.json"
+    description = read_description(where, version=FORMAT_VERSION)
     model = description["model"]
     heard = {"audio": "mel"} if model == "face" else {}  # what a face heard before there was a choice
-    options = section_of(model)(**heard | description["options"])
+    options = check_options(section_of(model), heard | description["options"], where)
     representation = represent(model, options, description["stats"], description["joint_names"], description["actors"])
-    network, engine = build(representation, options)
+    if representation.feature_names != description["feature_names"]:
+        raise InputError(f"{where}: feature_names are not those of {model} on its joints; {FIX}")
     weights, fix = folder / "model.safetensors", "train the model again"
+    with torch.device("meta"):  # sizes without memory: what the file does not have is never asked for
+        check_sizes(build(representation, options)[0], weights, to="model.json", fix=fix)
+    network, engine = build(representation, options)
     fit(network, read_tensors(weights, fix=fix), weights, to="model.json", fix=fix)
     return Run(network.to(device).eval(), engine, representation, options, description)
 

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from models.signals import average, low_band, replace_low_band
 from models.unet import UNet
-from models.weights import fit, read_tensors
+from models.weights import check_sizes, fit, read_tensors
 from pipeline import arkit, stft
 from pipeline.errors import InputError
 from pipeline.leak import estimate_response, leak_of
@@ -41,6 +41,7 @@ NUM_FEATURES = 8
 TINY = 1e-12
 SIZES = ("width", "widest", "lip_width")
 """Options that shape the network."""
+MOST_WIDTH = 65_536
 
 
 def lip_cues(weights: np.ndarray, times: np.ndarray) -> np.ndarray:
@@ -133,14 +134,19 @@ def load(path: Path) -> LipSeparator:
         raise InputError(
             f"separation: no {path} with a model.json beside it; train it (snakemake train_separation), or name another in separation.weights"
         )
-    description = read_json(described)
+    description = read_json(described, kind=dict, fix="train the network again")
     if description.get("model") != "separation" or description.get("format_version") != FORMAT_VERSION:
         raise InputError(
-            f"{described}: model {description.get('model')}, format version {description.get('format_version')}; "
+            f"{described}: model {description.get('model')!s:.60}, format version {description.get('format_version')!s:.20}; "
             f"need separation, {FORMAT_VERSION}; train the network again (snakemake train_separation)"
         )
-    network = LipSeparator(**description["sizes"])
-    fix = "train the network again"
+    sizes, fix = description.get("sizes"), "train the network again"
+    good = isinstance(sizes, dict) and set(sizes) == set(SIZES)
+    if not good or not all(type(value) is int and 1 <= value <= MOST_WIDTH for value in sizes.values()):
+        raise InputError(f"{described}: sizes are {sizes!s:.80}, need {', '.join(SIZES)} from 1 to {MOST_WIDTH}; {fix}")
+    with torch.device("meta"):  # sizes without memory
+        check_sizes(LipSeparator(**sizes), path, to="model.json", fix=fix)
+    network = LipSeparator(**sizes)
     fit(network, read_tensors(path, fix=fix), path, to="model.json", fix=fix)
     return network.eval()
 

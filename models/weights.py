@@ -1,8 +1,10 @@
 """Weights in safetensors files, written so that they outlive a power cut, and read only where they fit the network and are finite."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -35,18 +37,30 @@ def read_tensors(path: Path, *, fix: str) -> dict[str, Tensor]:
     return tensors
 
 
-def fit(network: nn.Module, tensors: dict[str, Tensor], path: Path, *, to: str, fix: str) -> None:
-    """Load tensors into a network of exactly those names, shapes and types; InputError, with the network as it was, where they are others.
+def check_sizes(network: nn.Module, path: Path, *, to: str, fix: str) -> None:
+    """InputError where a file's tensors have not exactly the names and shapes of a network's, by its header alone.
 
-    to: where the network's sizes come from, for errors.
+    to: where the network's sizes come from, for errors. The network may lie on torch's device meta.
     """
-    own = network.state_dict()
-    if missing := sorted(own.keys() - tensors.keys()):
+    plain(path)
+    with reading(path, "safetensors file", fix=fix), safe_open(path, "pt") as f:
+        found = {name: tuple(f.get_slice(name).get_shape()) for name in f.keys()}  # noqa: SIM118  it is no mapping
+    _compare(found, {name: tuple(value.shape) for name, value in network.state_dict().items()}, path, to=to, fix=fix)
+
+
+def _compare(found: dict[str, Any], need: dict[str, Any], path: Path, *, to: str, fix: str) -> None:
+    if missing := sorted(need.keys() - found.keys()):
         raise InputError(f"{path}: does not fit {to}: it lacks {missing[0]} ({len(missing)} in all); {fix}")
-    if odd := sorted(tensors.keys() - own.keys()):
+    if odd := sorted(found.keys() - need.keys()):
         raise InputError(f"{path}: does not fit {to}: it has no use for {odd[0]:.80} ({len(odd)} in all); {fix}")
-    for name, value in tensors.items():
-        got, need = ((str(x.dtype).removeprefix("torch."), tuple(x.shape)) for x in (value, own[name]))
-        if got != need:
-            raise InputError(f"{path}: does not fit {to}: {name} is {got[0]} {got[1]}, need {need[0]} {need[1]}; {fix}")
+    if wrong := next((name for name in need if found[name] != need[name]), None):
+        raise InputError(f"{path}: does not fit {to}: {wrong} is {found[wrong]}, need {need[wrong]}; {fix}")
+
+
+def fit(network: nn.Module, tensors: dict[str, Tensor], path: Path, *, to: str, fix: str) -> None:
+    """Load tensors into a network of exactly those names, shapes and types; InputError, with the network as it was, where they are others."""
+    found, need = (
+        {name: (str(value.dtype).removeprefix("torch."), *value.shape) for name, value in state.items()} for state in (tensors, network.state_dict())
+    )
+    _compare(found, need, path, to=to, fix=fix)
     network.load_state_dict(tensors)

@@ -1,0 +1,167 @@
+"""What model.json must hold before anything of it is used: types, sizes, ids, and that its parts fit each other.
+
+A model comes from anywhere: its actors become names of files, its joints stand in a BVH, its sizes ask for memory.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from models.representation import MODELS
+from pipeline import arkit
+from pipeline.errors import InputError
+from pipeline.ids import check_ids
+from pipeline.reading import read_json
+
+FIX = "get the model again from where it comes, or train it again"
+MOST_JOINTS, MOST_ACTORS, MOST_CHANNELS = 10_000, 100_000, 1_000_000
+MOST_SIZE, MOST_BLOCKS = 1_000_000, 1_000
+"""Largest number among a model's options, and most blocks."""
+
+Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e30, le=1e30)]
+Triple = Annotated[list[Number], Field(min_length=3, max_length=3)]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Part(BaseModel):
+    """A part of a JSON whose types are taken as they are: a text is no number."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class Channels(Part):
+    """Moments of a stream's channels."""
+
+    mean: Annotated[list[Number], Field(max_length=MOST_CHANNELS)]
+    std: Annotated[list[Annotated[Number, Field(ge=0)]], Field(max_length=MOST_CHANNELS)]
+
+
+class Body(Part):
+    """An actor's skeleton."""
+
+    offsets_cm: list[Triple]
+    ends_cm: dict[Annotated[str, Field(pattern="^[0-9]{1,5}$")], Triple]
+    orders: list[Literal["xyz", "xzy", "yxz", "yzx", "zxy", "zyx"]]
+
+
+class Encoder(Part):
+    """The speech encoder that a face hears."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+    model: Annotated[str, Field(min_length=1, max_length=4096)]
+    layer: Annotated[str, Field(pattern="^(last|[0-9]{1,4})$")]
+    window_seconds: Annotated[Number, Field(gt=0)]
+    context_seconds: Annotated[Number, Field(gt=0)]
+    width: Annotated[int, Field(ge=1, le=MOST_CHANNELS)]
+
+
+class Mel(Part):
+    """Options of the log-mel."""
+
+    num_mels: Annotated[int, Field(ge=1, le=10_000)]
+    mel_fft: Annotated[int, Field(ge=16, le=1 << 20)]
+    mel_fmax: Annotated[Number, Field(gt=0)]
+
+
+class Description(BaseModel):
+    """model.json of a face or a body."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+    model: Literal[MODELS]  # type: ignore[valid-type]
+    hash: Annotated[str, Field(pattern="^[0-9a-f]{1,64}$")]
+    fps: Literal[30]
+    options: dict[str, Any]
+    feature_names: list[Name]
+    joint_names: Annotated[list[Name], Field(min_length=1, max_length=MOST_JOINTS)]
+    parents: list[int]
+    actors: Annotated[list[str], Field(min_length=1, max_length=MOST_ACTORS)]
+    stats: dict[str, Channels]
+    skeletons: dict[str, Body]
+    text_model: Annotated[str, Field(min_length=1, max_length=4096)]
+    speech_encoder: Encoder | None = None
+    features: Mel
+
+
+def said_of(error: ValidationError) -> str:
+    """The first fault that pydantic found, in a line."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "all of it"
+    return f"{where:.120} is {_short(first['input'])}: {first['msg']:.200}"
+
+
+def _short(value: object) -> str:
+    return {dict: "an object", list: "a list"}.get(type(value)) or f"{value!r:.60}"
+
+
+def _faults(found: Description) -> str | None:
+    """How the parts do not fit each other, None where they do."""
+    count = len(found.joint_names)
+    if odd := next((name for name in found.joint_names if not name.isprintable() or re.search(r"[{}]", name)), None):
+        return f"joint {odd!r:.60} is no name"
+    if len(set(found.joint_names)) < count:
+        return "a name stands twice in joint_names"
+    if len(found.parents) != count or found.parents[0] != -1 or not all(0 <= parent < j for j, parent in enumerate(found.parents[1:], 1)):
+        return f"parents are not those of {count} joints, each after its parent and the first without"
+    if set(found.skeletons) != set(found.actors):
+        return "skeletons are not those of its actors"
+    for actor, body in found.skeletons.items():
+        if not len(body.offsets_cm) == len(body.orders) == count or any(int(j) >= count for j in body.ends_cm):
+            return f"the skeleton of actor {actor} has not {count} joints"
+    widths = {"body": 3 * count, "relative_root": 4, "face": len(arkit.NAMES), "mel": found.features.num_mels}
+    if found.speech_encoder:
+        widths["speech"] = found.speech_encoder.width
+    for name, channels in found.stats.items():
+        got = len(channels.mean), len(channels.std)
+        if got[0] != got[1] or not got[0] or got[0] != widths.get(name, got[0]):
+            return f"stats of {name:.60} have {got[0]} means and {got[1]} deviations, need {widths.get(name, 'as many')}"
+    heard = "speech" if found.model == "face" and found.options.get("audio") == "speech" else "mel"
+    need = {"face", heard} if found.model == "face" else {"body", "relative_root", "mel", "text"}
+    if missing := sorted(str(name) for name in need - found.stats.keys()):
+        return f"stats lack {', '.join(missing):.60}"
+    return "it names no speech encoder, and the face hears one" if heard == "speech" and not found.speech_encoder else None
+
+
+def check_options(section: type[BaseModel], options: dict[str, Any], where: object) -> Any:
+    """The options of a model as their config section has them; InputError for others, and for sizes that no machine has."""
+    for key, value in options.items():
+        most = MOST_BLOCKS if key == "blocks" else MOST_SIZE
+        if key != "seed" and isinstance(value, int | float) and not -most <= value <= most:
+            raise InputError(f"{where}: options.{key:.60} is {value!s:.20}, need at most {most:,}; {FIX}")
+    try:
+        return section(**options)
+    except (ValidationError, TypeError) as error:
+        said = said_of(error) if isinstance(error, ValidationError) else "not the options of a model"
+        raise InputError(f"{where}: options.{said}; {FIX}") from None
+
+
+def read_description(path: Path, *, version: int) -> dict[str, Any]:
+    """model.json of a face or a body, checked; InputError says what is wrong with it."""
+    read = read_json(path, kind=dict, fix=FIX)
+    if read.get("format_version") != version:
+        raise InputError(f"{path}: format version {_short(read.get('format_version'))}, this code reads {version}; train the model again")
+    try:
+        found = Description.model_validate(read)
+    except ValidationError as error:
+        raise InputError(f"{path}: {said_of(error)}; {FIX}") from None
+    check_ids(found.actors, "actor", path, fix=FIX)
+    if fault := _faults(found):
+        raise InputError(f"{path}: {fault}; {FIX}")
+    return read
+
+
+def check_moments(stats: object, where: object, *, names: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Statistics as stats.json has them, of `names` at least: means and deviations that are as many, and finite; else InputError."""
+    fix = "write it again (python -m pipeline.shards index, or python -m pipeline.sidecars stats)"
+    if not isinstance(stats, dict):
+        raise InputError(f"{where}: got {_short(stats)}, need an object; {fix}")
+    for name in dict.fromkeys([*names, *(name for name, value in stats.items() if isinstance(value, dict) and "mean" in value)]):
+        try:
+            channels = Channels.model_validate({key: value for key, value in (stats.get(name) or {}).items() if key in ("mean", "std")})
+        except (ValidationError, AttributeError) as error:
+            said = said_of(error) if isinstance(error, ValidationError) else f"got {_short(stats[name])}"
+            raise InputError(f"{where}: {name:.60}: {said}; {fix}") from None
+        if len(channels.mean) != len(channels.std):
+            raise InputError(f"{where}: {name:.60} has {len(channels.mean)} means and {len(channels.std)} deviations, need as many; {fix}")
+    return stats

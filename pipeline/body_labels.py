@@ -24,7 +24,8 @@ from pipeline.config import Body, Contacts
 from pipeline.errors import InputError
 from pipeline.facing import label_facing
 from pipeline.files import whole, write_json, write_tsv
-from pipeline.people import READ_BY, actor_names, file_names, load_people
+from pipeline.people import READ_BY, load_people
+from pipeline.takes import actor_names, file_names
 
 log = logging.getLogger("interact")
 COLUMNS = ["body", "label", "value", "start_frame", "stop_frame", "start_seconds", "stop_seconds"]

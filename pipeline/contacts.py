@@ -27,8 +27,9 @@ from pipeline.errors import InputError
 from pipeline.files import write_json
 from pipeline.joint_map import missing_joints
 from pipeline.joints import SIDES
-from pipeline.people import READ_BY, actor_names, load_people
+from pipeline.people import READ_BY, load_people
 from pipeline.skeleton import forward_kinematics, require
+from pipeline.takes import actor_names
 
 log = logging.getLogger("interact")
 NEEDED_JOINTS = ["Head", *(f"{side}{part}" for side in SIDES for part in ("Arm", "ForeArm", "Hand"))]

@@ -16,7 +16,7 @@ from pipeline import stage
 from pipeline.config import Dialogue
 from pipeline.errors import InputError
 from pipeline.files import whole, write_json
-from pipeline.takes import actor_of
+from pipeline.takes import actor_names, performance_actor
 from pipeline.text import read_words
 
 log = logging.getLogger("interact")
@@ -66,8 +66,10 @@ def as_text(turns: list[dict]) -> str:
 def run(*, transcripts: list[Path], out: Path, options: Dialogue, text: Path | None = None) -> None:
     """Write the dialogue of one take."""
     names = [path.stem for path in transcripts]
-    actors, takes = [actor_of(name) for name in names], {"_".join(name.split("_")[::2]) for name in names}
-    if len(takes) != 1 or actors[0] == actors[1]:
+    actors, takes = actor_names(transcripts), {"_".join(name.split("_")[::2]) for name in names}
+    if not any(performance_actor(name) for name in names):  # files alone are of one talk, whatever they are called
+        takes = {"-".join(names)}
+    if len(takes) != 1 or len(set(actors)) < 2 or transcripts[0] == transcripts[1]:
         raise InputError(f"dialogue: transcripts {' and '.join(names)}, need those of both performances of one take; correct the command")
     turns = merge([read_words(path) for path in transcripts], actors, max_pause_seconds=options.max_pause_seconds)
     write_json(out, {"take": takes.pop(), "actors": actors, "turns": turns})

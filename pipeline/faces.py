@@ -343,8 +343,10 @@ def _live_link(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
     rows = _csv_rows(path)
     _, header = next(rows, (0, []))
     header = [cell.strip() for cell in header]
-    if header[:1] != ["Timecode"]:
-        raise InputError(f"{path}: first column is not Timecode, need a Live Link Face recording; export it again")
+    first = header[0] if header else ""
+    if first.lower() != "timecode":
+        other = next((f", but {name} separate the columns" for mark, name in ((";", "semicolons"), ("\t", "tabs")) if mark in first), "")
+        raise InputError(f"{path}: first column is not Timecode, need a Live Link Face recording as the app writes it{other}; export it again")
     return header, _complete(path, rows, len(header))
 
 

@@ -18,7 +18,6 @@ from pipeline.config import Body
 from pipeline.errors import InputError
 from pipeline.joint_map import load_body
 from pipeline.joints import SIDES
-from pipeline.takes import performance_actor
 
 log = logging.getLogger("interact")
 READ_BY: dict[type[BaseModel], tuple[str, ...]] = {Body: ("joint_map", "unit", "up")}
@@ -65,16 +64,3 @@ def load_people(paths: Sequence[Path], body: Body | None = None) -> list[Motion]
         log.warning("%s: %d frames longer than the other body, which are left out", longer, abs(lengths[0] - lengths[1]))
         motions = [motion.frames(slice(min(lengths))) for motion in motions]
     return motions
-
-
-def file_names(paths: Sequence[Path]) -> list[str]:
-    """What each body is called in names of files: as its file, with 1 and 2 behind it where both files have one name."""
-    stems = [path.stem for path in paths]
-    return stems if len(set(stems)) == len(stems) else [f"{stem}-{k}" for k, stem in enumerate(stems, 1)]
-
-
-def actor_names(paths: Sequence[Path]) -> list[str]:
-    """What each body is called in labels: the actor where the file's name is a performance's, else the file's name."""
-    actors = [performance_actor(path.stem) for path in paths]
-    named = [actor for actor in actors if actor]
-    return named if len(set(named)) == len(paths) else file_names(paths)

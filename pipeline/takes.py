@@ -151,6 +151,19 @@ def actor_of(performance: str) -> str:
     return actor
 
 
+def file_names(paths: Sequence[Path]) -> list[str]:
+    """What each of two people's files is called in names of files: as it is, with 1 and 2 behind it where both files have one name."""
+    stems = [path.stem for path in paths]
+    return stems if len(set(stems)) == len(stems) else [f"{stem}-{k}" for k, stem in enumerate(stems, 1)]
+
+
+def actor_names(paths: Sequence[Path]) -> list[str]:
+    """What each of two people is called by their files: the actor where the file's name is a performance's, else the file's name."""
+    actors = [performance_actor(path.stem) for path in paths]
+    named = [actor for actor in actors if actor]
+    return named if len(set(named)) == len(paths) else file_names(paths)
+
+
 def in_pairs(files: Sequence[Path], takes: Sequence[str]) -> dict[str, tuple[Path, Path]]:
     """The two files of each take out of a list of them in the order of the takes; InputError where there are not two for each."""
     if len(files) != 2 * len(takes):

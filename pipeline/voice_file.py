@@ -31,7 +31,7 @@ def read_voice(path: Path, *, mix: bool = True) -> tuple[np.ndarray, int]:
     The mix is the mean of the channels; where they cancel each other, the loudest channel. Both are told.
     """
     path = Path(path)
-    samples, rate = _channels(path)
+    samples, rate = read_channels(path)
     if samples.shape[0] == 1:
         return samples[0], rate
     if not mix:
@@ -46,8 +46,8 @@ def read_voice(path: Path, *, mix: bool = True) -> tuple[np.ndarray, int]:
     return mixed, rate
 
 
-def _channels(path: Path) -> tuple[np.ndarray, int]:
-    """All samples (C, S) float32 of a file, and their rate."""
+def read_channels(path: Path) -> tuple[np.ndarray, int]:
+    """All samples (C, S) float32 of a file of any kind, and their rate; InputError where it is unreadable, empty or not finite."""
     with open_plain(path) as f:
         head = f.read(12)
     if head[:4] in (b"RIFF", b"RF64", b"BW64") and head[8:] == b"WAVE":

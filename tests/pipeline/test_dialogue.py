@@ -1,10 +1,12 @@
 import json
 
 import pytest
+from commands import refused
 
 from pipeline import dialogue
 from pipeline.dialogue import as_text, merge
 from pipeline.files import write_json
+from pipeline.reading import read_json
 
 
 def words(*spans):
@@ -51,3 +53,18 @@ def test_dialogue_of_two_transcripts_is_written_and_strangers_are_refused(tmp_pa
             dialogue.main(["--transcripts", *pair, "--out", str(tmp_path / "no.json")])
         assert stop.value.code == 2 and "need those of both performances of one take" in capsys.readouterr().err
     assert not (tmp_path / "no.json").exists()
+
+
+def test_files_alone_are_one_talk_whatever_they_are_called(tmp_path, capsys):
+    words = [{"word": "hello", "start": 0.1, "end": 0.5, "confidence": 0.9}]
+    for name in ("A", "guest", "20260101_001_001", "20260101_002_002"):
+        write_json(tmp_path / f"{name}.json", {"words": words, "phonemes": []})
+
+    def call(*names):
+        return ["--transcripts", *(tmp_path / f"{name}.json" for name in names), "--out", tmp_path / "d.json"]
+
+    dialogue.main([str(argument) for argument in call("A", "guest")])
+    about = read_json(tmp_path / "d.json")
+    assert about["actors"] == ["A", "guest"] and about["take"] == "A-guest" and {turn["actor"] for turn in about["turns"]} == {"A", "guest"}
+    for names in (("A", "A"), ("20260101_001_001", "20260101_002_002")):
+        refused(dialogue.main, call(*names), capsys, "need those of both performances of one take")

@@ -81,7 +81,7 @@ def test_a_file_of_two_channels_is_two_microphones(tmp_path, capsys):
     both = [tmp_path / "zoom.wav", tmp_path / "poly.wav"]
     refused(separation.main, [*both, "--out", out], capsys, "zoom.wav: 2 channels, need one microphone", "--channel 1 1", outputs=[out])
     refused(separation.main, [*both, "--channel", 1, "--out", out], capsys, "got 1 for --channel, need two", outputs=[out])
-    refused(separation.main, [*both, "--channel", 1, 5, "--out", out], capsys, "got channel 5, need 1 to 4", outputs=[out])
+    refused(separation.main, [*both, "--channel", 1, 5, "--out", out], capsys, "got channel 5, need 1 to 4", "correct --channel", outputs=[out])
 
 
 @pytest.mark.parametrize(("starts", "skipped"), [((100.0, 100.5), (0.5, 0.0)), ((86_399.0, 0.25), (1.25, 0.0)), ((0.25, 86_399.0), (0.0, 1.25))])
@@ -108,6 +108,17 @@ def test_other_rates_and_lengths_meet(tmp_path, caplog):
     assert found.samples.shape == (2, 2 * AUDIO_RATE) and "A.wav lasts 3.00 s, B.wav 2.00 s; if they did not begin together" in caplog.text
     middle = slice(2000, -2000)
     assert np.abs(found.samples[1] - MICS[1][: 2 * AUDIO_RATE])[middle].mean() < 0.1 * np.abs(MICS[1]).mean()
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "near"), [("b.flac", {}, 1e-5), ("b.ogg", {"subtype": "VORBIS"}, 0.3), ("b.wav", {"subtype": "ALAW"}, 0.02)]
+)
+def test_other_kinds_of_files_begin_with_the_other(tmp_path, name, more, near):
+    path = plain(tmp_path / name, MICS[1], **more)
+    write_bwf(tmp_path / "a.wav", MICS[0], AUDIO_RATE, 1000.0)
+    found = read_microphones([tmp_path / "a.wav", path], out_rate=AUDIO_RATE)
+    assert found.samples.shape == MICS.shape and np.abs(found.samples[1] - MICS[1]).max() < near
+    assert read_microphones([path, path], out_rate=separation.OUT_RATE, channels=(1, 1)).samples.shape[1] == 3 * separation.OUT_RATE
 
 
 def test_what_cannot_be_two_microphones_is_one_line(tmp_path, capsys):

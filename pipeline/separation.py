@@ -1,15 +1,14 @@
 """Separation: each actor's own voice out of what both close microphones picked up.
 
-In: the Broadcast Waves of both performances and the take's sync JSON, or any two recordings alone. Out: 24-bit WAVs at 48 kHz, cut to the common
-window to the sample (round(frames x 48000 / 30)), and a JSON of what the microphones were like and what was gained
-(pipeline.voice_quality). The microphone of one performance alone has nothing to be separated from: it is cut and written
+In: the Broadcast Waves of both performances and the take's sync JSON, or any two recordings alone. Out: 24-bit WAVs at 48 kHz,
+cut to the common window to the sample (round(frames x 48000 / 30)), and a JSON of what the microphones were like and what was
+gained (pipeline.voice_quality). The microphone of one performance alone has nothing to be separated from: it is cut and written
 as it is, and its report says `none`.
 
     python -m pipeline.separation A.wav B.wav --out VOICES
 
-Without --sync, two microphones have their own clock (pipeline.microphones), and the voices and reports go into the folder --out under
-their recordings' names. One file of two channels holds two microphones. FLAC, MP3 and Ogg
-are read as well where there is no --sync.
+Without --sync, two microphones have their own clock (pipeline.microphones), and the voices and reports go into the folder --out
+under their recordings' names. One file of two channels holds two microphones; FLAC, MP3 and Ogg are read as well.
 
 A microphone that is silent throughout, or clipped in more than `max_clipped_share` of its samples, is an error.
 

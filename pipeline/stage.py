@@ -48,6 +48,21 @@ def flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Help whose first lines show what a command needs, and the options of the config by one word; they have a section of their own."""
+
+    def add_usage(self, usage, actions, groups, prefix=None):
+        """The usage with files before flags, since a flag of many values takes what follows it, and without options of the config."""
+        known = [action for action in actions if action.help is not argparse.SUPPRESS]
+        shown = [action for action in known if not action.dest.startswith(("_option_", "_shared_", "_file_"))]
+        if usage is None and len(shown) < len(known):
+            short = super()._format_usage(None, shown, [], "").strip().removeprefix(self._prog).strip()  # as argparse lays it out
+            files = "FILE ... " if any(action.dest.startswith("_file_") for action in known) else ""
+            more = " [options]" if any(action.dest.startswith(("_option_", "_shared_")) for action in known) else ""
+            usage = f"%(prog)s {files}{short.replace('%', '%%')}{more}"
+        super().add_usage(usage, shown, groups, prefix)
+
+
 def _described(field) -> str:
     shown = json.dumps(field.get_default(call_default_factory=True), default=str)
     return f"{field.description or ''} (default: {shown})".replace("%", "%%")
@@ -62,7 +77,7 @@ def parser(
     """
     main = getattr(sys.modules.get("__main__"), "__spec__", None)
     called = f"python -m {main.name}" if main and main.name.split(".")[0] in ("pipeline", "models") else None
-    result = argparse.ArgumentParser(prog=called, description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    result = argparse.ArgumentParser(prog=called, description=doc, formatter_class=_Help)
     shared = dict(shared or {})
     result.set_defaults(_section=section, _shared=shared, _files=())
     groups = [(section, tuple(section.model_fields), "options (one section of config.yaml)", "_option")] if section else []
@@ -156,7 +171,7 @@ def execute(arguments: argparse.ArgumentParser, run: Callable, argv: list[str] |
             bare, after_flag = values.pop(f"_file_{name}"), values[name]
             found = [*bare, *(after_flag if isinstance(after_flag, list) else [after_flag] if after_flag else [])]
             if not found or (nargs is None and len(found) > 1) or (isinstance(nargs, int) and len(found) != nargs):
-                raise InputError(f"{arguments.prog}: got {len(found)} files, need {what}; correct the command")
+                raise InputError(f"{arguments.prog}: got {len(found)} files, need {what}; name them before the flags")
             values[name] = found[0] if nargs is None else found
         if section:
             values["options"] = options_of(section, "_option_")

@@ -118,7 +118,7 @@ def test_files_stand_by_themselves_or_after_their_flag(capsys):
     for count in ("+", 2):
         many = count
         assert main(["--bvh", "a", "b"]) == main(["a", "b"]) == main(["a", "--bvh", "b"]) == [Path("a"), Path("b")]
-        refused(main, [], capsys, "got 0 files, need bodies (.bvh); correct the command")
+        refused(main, [], capsys, "got 0 files, need bodies (.bvh); name them before the flags")
     refused(main, ["a"], capsys, "got 1 files, need bodies")
     many = None
     assert main(["--bvh", "a"]) == main(["a"]) == Path("a")
@@ -180,6 +180,17 @@ def test_help_shows_flags_defaults_and_percent_signs(capsys):
         call("--help")
     shown = capsys.readouterr().out
     assert stop.value.code == 0 and "--block-frames" in shown and "(default: 64)" in shown and "100 %" in shown
+
+
+def test_the_usage_has_files_first_and_options_of_the_config_in_a_word(capsys):
+    parser = stage.parser("Doc.", section=Options, shared={config.Body: ("joint_map",)})
+    stage.add_files(parser, "bvh", nargs="+", help="bodies")
+    parser.add_argument("--out", nargs="+", required=True)
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--help"])
+    usage, _, rest = capsys.readouterr().out.partition("\n\n")
+    assert usage.endswith("FILE ... [-h] --out OUT [OUT ...] [options]") and "--block-frames" in rest and "--joint-map" in rest
+    assert "--bvh BVH" not in rest
 
 
 def test_progress_yields_everything(caplog):

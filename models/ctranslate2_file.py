@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import InputError
+from pipeline.reading import plain
 
 TYPES = {0: "<f4", 1: "i1", 2: "<i2", 3: "<i4", 4: "<f2"}
 """NumPy types by CTranslate2's numbers; bfloat16 (5) has none."""
@@ -21,6 +22,7 @@ def read_variables(path: Path) -> tuple[str, dict[str, np.ndarray]]:
 
     Raises InputError for a file that is none, is cut short, or holds a type that NumPy lacks.
     """
+    plain(path)
     try:
         data = np.memmap(path, np.uint8, "r")
     except (OSError, ValueError) as error:

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import arkit, stage
+from pipeline.array_files import read_npy
 from pipeline.errors import InputError
 from pipeline.files import write_csv
 from pipeline.meta_groups import TAKE_GROUPINGS, take_groups, tell_unlisted
@@ -128,12 +129,9 @@ Key = tuple[str, str]
 
 
 def _load(path: Path, *, mapped: bool = False) -> np.ndarray:
-    try:
-        return np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; run the stage that writes it, or check the folder") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: not a readable .npy ({error}); write it again") from None
+    if not path.exists():
+        raise InputError(f"{path}: no such file; run the stage that writes it, or check the folder")
+    return read_npy(path, mapped=mapped)
 
 
 def facing_moments(face: Path, facing: Path, *, block_frames: int = BLOCK_FRAMES) -> dict[str, Moments]:

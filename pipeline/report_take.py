@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.array_files import read_npy
 from pipeline.errors import InputError
 from pipeline.reading import read_json
 from pipeline.report_figure import pyplot, save
@@ -149,7 +150,7 @@ def run(
             "correct the command"
         )
     take = read_json(sync[0]) if sync else None
-    labels = [(np.load(a), np.load(f), read_json(t)["words"]) for a, f, t in zip(actions, facing, transcripts, strict=True)]
+    labels = [(read_npy(a), read_npy(f), read_json(t)["words"]) for a, f, t in zip(actions, facing, transcripts, strict=True)]
     heights = ([2.6, 1.5, 1.5] if take else []) + [2.3, 2.3]
     plt = pyplot()
     fig, axes = plt.subplots(len(heights), figsize=(15, sum(heights) + 1), height_ratios=heights, layout="constrained")

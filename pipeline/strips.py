@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from pipeline import rotations, stage
+from pipeline.array_files import read_npy
 from pipeline.bvh import Motion, load_bvh
 from pipeline.clock import FPS
 from pipeline.errors import InputError
@@ -220,13 +221,13 @@ def run(
     sources = [("captured", bvh, face)]
     if generated:
         sources.append(("generated", [generated / "bvhs" / b.name for b in bvh], [generated / "face_arkit" / f.name for f in face]))
-    rigs, labels, words = [load_rig(r) for r in rig], [np.load(a) for a in actions], [read_json(t)["words"] for t in transcripts]
-    faces = [np.load(f) for f in facing]
+    rigs, labels, words = [load_rig(r) for r in rig], [read_npy(a) for a in actions], [read_json(t)["words"] for t in transcripts]
+    faces = [read_npy(f) for f in facing]
     num_frames = len(labels[0])
     if wrong := next((path for path, values in zip(actions + facing, labels + faces) if len(values) != num_frames), None):
         raise InputError(f"{wrong}: another number of labels than the {num_frames} of {actions[0]}, need one for each frame; label the take again")
     motions = [[load_bvh(path, unit="cm") for path in bodies] for _, bodies, _ in sources]
-    curves = [[np.load(path) for path in weights] for _, _, weights in sources]
+    curves = [[read_npy(path) for path in weights] for _, _, weights in sources]
     for num_moments in range(NUM_MOMENTS, 0, -1):  # bodies that are far apart need wide pictures, so fewer of them
         moments = np.linspace(0, num_frames - 1, num_moments + 2)[1:-1].round().astype(int)
         scenes = [scene_of([motion.frames(moments) for motion in bodies]) for bodies in motions]

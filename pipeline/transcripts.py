@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import forced_alignment, stage
+from pipeline import forced_alignment, reading, stage
 from pipeline.clock import AUDIO_RATE
 from pipeline.config import Transcripts
 from pipeline.errors import InputError
@@ -293,10 +293,7 @@ def given_words(text: str, audio: np.ndarray, activity: np.ndarray) -> tuple[lis
 
 def read_text(path: Path) -> str:
     """The text of a file, its lines joined; two whole numbers before a line, as TIMIT's .TXT have, are left out."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as text ({type(error).__name__}); need the performance's words in UTF-8") from None
+    lines = reading.read_text(path, fix="need the performance's words in UTF-8").splitlines()
     text = " ".join(re.sub(r"^\s*\d+\s+\d+\s+", "", line).strip() for line in lines).strip()
     if not forced_alignment.spoken_words(text):
         raise InputError(f"{path}: no English words in it; write what the actor says, or leave transcripts.text out")

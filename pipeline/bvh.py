@@ -590,6 +590,6 @@ def save_bvh(path: Path, motion: Motion) -> None:
         waiting += [(child, depth + 1, False) for child in reversed(children.get(j, []))]
     lines += ["MOTION", f"Frames: {motion.num_frames}", f"Frame Time: {1 / motion.fps:.10f}"]
     table = np.concatenate(columns, 1)
-    with whole(path) as temporary, open(temporary, "w", newline="\n") as f:
+    with whole(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as f:
         f.write("\n".join(lines) + "\n")
         np.savetxt(f, table, fmt="%.6f")

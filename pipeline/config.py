@@ -530,10 +530,10 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     if arguments.page:
         with whole(arguments.page) as temporary:
-            temporary.write_text(reference_page())
+            temporary.write_text(reference_page(), encoding="utf-8")
     if arguments.schema:
         with whole(arguments.schema) as temporary:
-            temporary.write_text(json.dumps(Config.model_json_schema(), indent=1, sort_keys=True) + "\n")
+            temporary.write_text(json.dumps(Config.model_json_schema(), indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

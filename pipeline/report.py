@@ -24,7 +24,7 @@ import numpy as np
 from pipeline import report_body, report_face, report_take, stage
 from pipeline.errors import InputError
 from pipeline.files import whole, write_csv
-from pipeline.reading import read_json
+from pipeline.reading import open_text, read_json
 from pipeline.report_figure import pyplot, save
 from pipeline.sync_file import kinds_of
 from pipeline.takes import read_takes
@@ -139,11 +139,8 @@ def run_sync(*, takes: Path, sync: Path, out: Path, out_page: Path) -> None:
 
 def run_accuracy(*, table: Path, out: Path) -> None:
     """Write the accuracy table as a page with a row for each performance and one for the means."""
-    try:
-        with open(table, newline="", encoding="utf-8") as f:
-            rows = list(csv.DictReader(f))
-    except FileNotFoundError:
-        raise InputError(f"{table}: no such file; check the path") from None
+    with open_text(table, "CSV", fix="make it with pipeline.accuracy") as f:
+        rows = list(csv.DictReader(f))
     if not rows or not {"take", "actor", "measure", "value"} <= set(rows[0]):
         raise InputError(f"{table}: need rows with the columns take, actor, measure, value; make it with pipeline.accuracy")
     with whole(out) as temporary:

@@ -425,7 +425,7 @@ def main(argv: list[str] | None = None) -> None:
     if arguments.schemas:
         for name, kind in TABLES.items():
             with whole(arguments.schemas / f"{name}.schema.json") as temporary:
-                temporary.write_text(schema(kind))
+                temporary.write_text(schema(kind), encoding="utf-8")
     if arguments.columns:
         print(column_table(TABLES[arguments.columns]), end="")
 

@@ -3,12 +3,12 @@
 In: the timings folder. Out: a line per rule: jobs, seconds in all, longest job, largest memory of a job.
 """
 
-import csv
 from collections import defaultdict
 from pathlib import Path
 
 from pipeline import stage
 from pipeline.errors import InputError
+from pipeline.files import is_number, read_tsv
 
 
 def read_timings(folder: Path) -> dict[str, list[tuple[float, float]]]:
@@ -16,10 +16,11 @@ def read_timings(folder: Path) -> dict[str, list[tuple[float, float]]]:
     jobs = defaultdict(list)
     for path in sorted(folder.rglob("*.tsv")):
         rule = path.relative_to(folder).parts[0].removesuffix(".tsv")
-        with open(path, newline="") as f:
-            for row in csv.DictReader(f, delimiter="\t"):
-                memory = row["max_rss"]
-                jobs[rule].append((float(row["s"]), 0.0 if memory in ("-", "NA", "") else float(memory)))
+        columns, rows = read_tsv(path)
+        if not {"s", "max_rss"} <= set(columns) or not all(is_number(row["s"]) for row in rows):
+            raise InputError(f"{path}: no timings of Snakemake (columns s and max_rss); remove it")
+        for row in rows:
+            jobs[rule].append((float(row["s"]), float(row["max_rss"]) if is_number(row["max_rss"]) else 0.0))
     return dict(jobs)
 
 

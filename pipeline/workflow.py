@@ -44,7 +44,7 @@ CANNOT_CHANGE_RESULTS = {"pipeline.errors", "pipeline.stage", "pipeline.config",
 def _imports(path: Path) -> frozenset[str]:
     """Names of the repository's modules that a file imports, anywhere in it."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:

@@ -31,8 +31,8 @@ MIN_WIDTH_CM, MARGIN_CM, METRE_CM = 200.0, 6.0, 16.0
 MAX_INCHES = 18.0
 """Width of a row that is given fewer moments rather than more width."""
 TITLE_INCHES, WORDS_INCHES, FACE_INCHES, LABEL_INCHES, LEFT_INCHES = 0.3, 0.25, 1.6, 1.8, 1.0
-HEAD_CM, MIN_HEAD_CM = 20.0, 5.0
-"""Length of a head whose skeleton tells none."""
+HEAD_CM, MIN_HEAD_CM = 18.0, 5.0
+"""Least length of a head that is drawn, and least distance of a tip that tells its direction."""
 
 
 def view_axis(bodies: list[np.ndarray]) -> np.ndarray:
@@ -62,7 +62,8 @@ def heads(motions: list[Motion], worlds: list[np.ndarray], turned: list[np.ndarr
         j = found["Head"]
         tip = motion.ends_cm.get(j, np.zeros(3))
         if np.linalg.norm(tip) < MIN_HEAD_CM:
-            tip = HEAD_CM * motion.offsets_cm[j] / max(np.linalg.norm(motion.offsets_cm[j]), 1e-9)
+            tip = motion.offsets_cm[j] / max(np.linalg.norm(motion.offsets_cm[j]), 1e-9)
+        tip = tip * max(1.0, HEAD_CM / max(np.linalg.norm(tip), 1e-9))  # many skeletons end in the middle of the head
         centre = world[:, j] + rotations.rotate(turn[:, j], tip / 2)
         result.append(np.concatenate([centre, np.full((len(world), 1), np.linalg.norm(tip) / 2)], 1))
     return result

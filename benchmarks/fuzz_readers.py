@@ -682,23 +682,22 @@ def outcome(path: Path, read: Callable[[Path], None]) -> tuple[str, str]:
     return kind, why
 
 
-def mutation(name: str, number: int, seed: int) -> tuple[bytes, random.Random]:
+def mutation(form: Format, name: str, number: int, seed: int) -> tuple[bytes, random.Random]:
     """The good file of a format, and what decides how it breaks."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, FORMATS[name].name)
-        FORMATS[name].make(path)
+        path = Path(folder, form.name)
+        form.make(path)
         return path.read_bytes(), random.Random(f"{seed} {name} {number}")
 
 
-def _work(name: str, begin: int, count: int, seed: int, keep: Path | None, results: Any) -> None:
+def _work(form: Format, name: str, begin: int, count: int, seed: int, keep: Path | None, results: Any) -> None:
     """Break and read the files from `begin` on; tell the number before each, and what became of it after."""
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (16 << 30, 16 << 30))
-    form = FORMATS[name]
-    data, _ = mutation(name, 0, seed)
+    data, _ = mutation(form, name, 0, seed)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "take", form.name)
         path.parent.mkdir()
@@ -720,7 +719,7 @@ def _work(name: str, begin: int, count: int, seed: int, keep: Path | None, resul
     results.send((count, "end", ""))
 
 
-def fuzz(name: str, count: int, *, seed: int, keep: Path | None = None) -> tuple[Counter, list[str]]:
+def fuzz(name: str, count: int, *, seed: int, keep: Path | None = None, formats: dict[str, Format] = FORMATS) -> tuple[Counter, list[str]]:
     """Counts of `error`, `right` and `failure` of a format, and the failures; a process that dies costs one mutation."""
     counts: Counter = Counter()
     failures: list[str] = []
@@ -728,7 +727,7 @@ def fuzz(name: str, count: int, *, seed: int, keep: Path | None = None) -> tuple
     begin = 0
     while begin < count:
         receive, send = context.Pipe(duplex=False)
-        worker = context.Process(target=_work, args=(name, begin, count, seed, keep, send))
+        worker = context.Process(target=_work, args=(formats[name], name, begin, count, seed, keep, send))
         worker.start()
         send.close()
         number, kind, why = begin, "begin", ""
@@ -751,10 +750,10 @@ def fuzz(name: str, count: int, *, seed: int, keep: Path | None = None) -> tuple
     return counts, failures
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: list[str] | None = None, *, formats: dict[str, Format] = FORMATS, doc: str | None = __doc__) -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--formats", nargs="+", default=list(FORMATS), choices=list(FORMATS), help="which ones (default: all)")
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--formats", nargs="+", default=list(formats), choices=list(formats), help="which ones (default: all)")
     parser.add_argument("--count", type=int, default=2000, help="mutations of each (default: 2000)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, help="folder for the files that fail")
@@ -763,7 +762,7 @@ def main(argv: list[str] | None = None) -> int:
     print(f"{'format':<12}{'mutations':>10}{'refused':>10}{'read':>10}{'failures':>10}{'seconds':>10}")
     for name in arguments.formats:
         begin = time.monotonic()
-        counts, failures = fuzz(name, arguments.count, seed=arguments.seed, keep=arguments.keep)
+        counts, failures = fuzz(name, arguments.count, seed=arguments.seed, keep=arguments.keep, formats=formats)
         spent = time.monotonic() - begin
         print(f"{name:<12}{arguments.count:>10}{counts['error']:>10}{counts['right']:>10}{counts['failure']:>10}{spent:>10.1f}", flush=True)
         for failure in failures[:20]:

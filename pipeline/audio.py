@@ -107,7 +107,9 @@ def _opened(path: Path) -> tuple[dict[str, Any], AudioStream]:
         chunks = wav_chunks.walk(f, os.fstat(f.fileno()).st_size, path)
     rate, num_channels, container, width = _format(chunks["fmt "], path)
     offset, length = chunks["data"]
-    num_samples = length // (num_channels * width)
+    num_samples, rest = divmod(length, num_channels * width)
+    if rest:
+        log.warning("%s: its last %d bytes of samples are less than one of all %d channels; they are left out", path, rest, num_channels)
     if num_samples == 0:
         raise InputError(f"{path}: no samples, need a recording; check the file")
     return chunks, AudioStream(path, rate, num_samples, num_channels, 1, None, None, None, offset, container)

@@ -77,6 +77,7 @@ def test_a_process_that_dies_is_a_failure_and_the_rest_goes_on(monkeypatch):
 
 def test_mutations_are_seeded():
     for name in ("gltf", "npz", "csv", "mesh"):
-        data, _ = fuzz_readers.mutation(name, 0, 0)
-        made = [[fuzz_readers.FORMATS[name].mutate(data, fuzz_readers.mutation(name, i, 0)[1]) for i in range(20)] for _ in range(2)]
+        form = fuzz_readers.FORMATS[name]
+        data, _ = fuzz_readers.mutation(form, name, 0, 0)
+        made = [[form.mutate(data, fuzz_readers.mutation(form, name, i, 0)[1]) for i in range(20)] for _ in range(2)]
         assert len(set(made[0])) > 10 and (name == "mesh" or name == "npz" or made[0] == made[1])

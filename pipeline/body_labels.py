@@ -85,7 +85,8 @@ def run(*, bvh: list[Path], out: Path, body: Body | None = None) -> None:
     try:
         touched = contacts.about(actors, motions, Contacts())
     except InputError as error:
-        raise InputError(f"{', '.join(map(str, bvh))}: {error}") from None
+        hint = "; python -m pipeline.body FILE --out CLEAN.bvh bridges short runs of it" if "NaN" in str(error) else ""
+        raise InputError(f"{', '.join(map(str, bvh))}: {error}{hint}") from None
     if not faces and touched["lacking"] and all(labels is None for labels in found):
         raise InputError(f"{bvh[0]}: nothing can be said of this body, its joints are not known; name them in body.joint_map")
     for name, labels in zip(names, found):

@@ -57,7 +57,7 @@ class _Help(argparse.RawDescriptionHelpFormatter):
         shown = [action for action in known if not action.dest.startswith(("_option_", "_shared_", "_file_"))]
         if usage is None and len(shown) < len(known):
             short = super()._format_usage(None, shown, [], "").strip().removeprefix(self._prog).strip()  # as argparse lays it out
-            files = "FILE ... " if any(action.dest.startswith("_file_") for action in known) else ""
+            files = "".join("FILE ... " if action.metavar == "FILES" else "FILE " for action in known if action.dest.startswith("_file_"))
             more = " [options]" if any(action.dest.startswith(("_option_", "_shared_")) for action in known) else ""
             usage = f"%(prog)s {files}{short.replace('%', '%%')}{more}"
         super().add_usage(usage, shown, groups, prefix)
@@ -95,7 +95,7 @@ def add_files(arguments: argparse.ArgumentParser, name: str, *, help: str, nargs
 
     One file where `nargs` is None, else a list. `execute` refuses a command without them.
     """
-    arguments.add_argument(f"_file_{name}", nargs="*", type=Path, metavar="FILE", help=f"{help}; also after {flag(name)}")
+    arguments.add_argument(f"_file_{name}", nargs="*", type=Path, metavar="FILES" if nargs else "FILE", help=f"{help}; also after {flag(name)}")
     arguments.add_argument(flag(name), dest=name, nargs=None if nargs is None else "+", type=Path, default=None, help=argparse.SUPPRESS)
     arguments.set_defaults(_files=(*(arguments.get_default("_files") or ()), (name, nargs, help)))
 

@@ -197,8 +197,20 @@ def test_what_no_two_bodies_of_a_room_can_be_is_refused(tmp_path, recording, cap
     refused(body_labels.main, [*paths, paths[0], "--out", tmp_path / "x"], capsys, "got 3 bodies, need those of one or two")
     refused(body_labels.main, [paths[0], "--out", tmp_path / "x", "--joint-map", "mixama"], capsys, "joint map mixama: no such file", "mixamo")
     refused(body_labels.main, [paths[0], "--out", tmp_path / "x", "--up", "w"], capsys, "option --up: got 'w'")
-    (tmp_path / "odd.bvh").write_text(re.sub(r"(?<=ROOT |OINT )(\S+)", lambda m: f"J{hash(m[1]) % 10**9}", recording[0]))
+    (tmp_path / "odd.bvh").write_text(re.sub(r"(?<=ROOT |OINT )(\S+)", lambda m: f"J{m.start()}", recording[0]))
     refused(body_labels.main, [tmp_path / "odd.bvh", "--out", tmp_path / "x"], capsys, "its joints are not known; name them in --joint-map")
+
+
+def test_rows_of_nan_are_refused_with_the_command_that_bridges_them(tmp_path, recording, capsys):
+    lines = recording[0].split("\n")
+    lines[-40] = " ".join(["nan"] * len(lines[-40].split()))
+    path, clean, out = tmp_path / "a.bvh", tmp_path / "clean.bvh", tmp_path / "out"
+    path.write_text("\n".join(lines))
+    line = refused(body_labels.main, [path, "--out", out], capsys, "1 frames with NaN", outputs=[out / "labels.tsv"])
+    assert "python -m pipeline.body FILE --out CLEAN.bvh" in line
+    body.main([str(path), "--out", str(clean)])
+    body_labels.main([str(clean), "--out", str(out)])
+    assert np.mean(np.load(out / "clean.actions.npy") == recording[1]) > 0.97
 
 
 def test_a_body_alone_is_brought_to_30_fps_by_its_own_clock(tmp_path, capsys):

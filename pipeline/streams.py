@@ -5,6 +5,9 @@ Light: this module is imported while the Snakefile is read.
 
 from pathlib import Path
 
+from pipeline.errors import InputError
+from pipeline.reading import read_json
+
 OBJ_FOLDERS = (".obj", "_obj")
 """What follows the performance in the name of a folder of OBJ files."""
 OBJ_TIMECODES = ("timecode.txt", "timecode.csv")
@@ -46,3 +49,15 @@ def beside_face(path: Path) -> list[Path]:
     else:
         files = []
     return [file for file in files if file.exists()]
+
+
+def named_ltc(timecode: Path) -> list[Path]:
+    """WAVs beside a timecode.json that it names as LTC and that are there; none where it is not there or not as it should be: sync says why."""
+    timecode = Path(timecode)
+    try:
+        voices = read_json(timecode, kind=dict).get("audio") if timecode.is_file() else None
+    except InputError:
+        return []
+    entries = voices.values() if isinstance(voices, dict) else []
+    names = {entry["ltc"] for entry in entries if isinstance(entry, dict) and isinstance(entry.get("ltc"), str)}
+    return [timecode.with_name(name) for name in sorted(names) if name and Path(name).name == name and timecode.with_name(name).is_file()]

@@ -260,6 +260,10 @@ class Study:
         names = [wildcards.performance] if hasattr(wildcards, "performance") else self._take(wildcards).performances
         return [str(path) for name in names for path in streams.beside_face(Path(self.raw_file(name, "face")))]
 
+    def ltc(self, wildcards) -> list[str]:
+        """Input function: the files of LTC that the timecode.json of {take} names."""
+        return [str(path) for path in streams.named_ltc(Path(self.shoot, wildcards.take, "timecode.json"))]
+
     def raw(self, kind: str) -> InputFunction:
         """Input function: the raw files of both performances of the take ({take}, or the take of {performance})."""
         return lambda wildcards: [self.raw_file(name, kind) for name in self._take(wildcards).performances]
@@ -271,13 +275,16 @@ class Study:
     def lip_raw(self, kind: str) -> InputFunction:
         """Input function: the raw files of {performance} of the lip-accurate set.
 
-        Kind wav or face, or of what may be missing: timecode (its timecode.json) or beside (what is read along with the face).
+        Kind wav or face, or of what may be missing: timecode (its timecode.json), ltc (the files of LTC that this names) or
+        beside (what is read along with the face).
         """
 
         def files(wildcards) -> str | list[str]:
             stem = f"{self.shoot}/lip_acc/{wildcards.performance}"
             if kind == "timecode":
                 return [path for path in [f"{stem}.timecode.json"] if Path(path).exists()]
+            if kind == "ltc":
+                return [str(path) for path in streams.named_ltc(Path(f"{stem}.timecode.json"))]
             if kind == "beside":
                 return [str(path) for path in streams.beside_face(Path(streams.raw_file(stem, "face")))]
             return streams.raw_file(stem, kind)

@@ -10,6 +10,7 @@ if not study.config.dataset:
             face=study.raw("face"),
             beside=study.beside_face,
             wav=study.raw("wav"),
+            ltc=study.ltc,
             rig=study.shoot_rigs if study.config.sync.without_timecode == "voice" else [],
             code=code("pipeline.sync"),
         output:

@@ -62,6 +62,7 @@ elif study.lip_acc:
             face=study.lip_raw("face"),
             beside=study.lip_raw("beside"),
             wav=study.lip_raw("wav"),
+            ltc=study.lip_raw("ltc"),
             rig=study.shoot_rigs if study.config.sync.without_timecode == "voice" else [],
             code=code("pipeline.sync"),
         output:

@@ -175,6 +175,16 @@ def plain_value(value: Any) -> Any:
     return value if isinstance(value, (str, int, float, bool)) else None
 
 
+def is_plain_type(stored: Any) -> bool:
+    """Whether a dataset's or attribute's id in HDF5 is of numbers or texts, not of lists that vary in length or of references.
+
+    Damaged types of variable length crash the library when they are read.
+    """
+    import h5py
+
+    return stored.get_type().get_class() in (h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.STRING, h5py.h5t.ENUM)
+
+
 MOST_ATTRIBUTE = 1_000_000
 """Elements of an attribute: joint names are some hundred."""
 
@@ -187,6 +197,8 @@ def attribute(holder: Any, name: str, default: Any = None) -> Any:
     if (size := holder.attrs.get_id(name).get_space().get_simple_extent_npoints()) > MOST_ATTRIBUTE:
         raise InputError(f"{path}: attribute {name!r:.60} has {size:,} elements, need at most {MOST_ATTRIBUTE:,}; write it again")
     with reading(path, f"HDF5 file, attribute {name:.60}", fix="write it again"):
+        if not is_plain_type(holder.attrs.get_id(name)):
+            raise ValueError("values of variable length or references, need numbers or text")
         value = plain_value(holder.attrs[name])
     return default if value is None else value
 

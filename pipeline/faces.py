@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from pipeline import arkit
-from pipeline.array_files import attribute, open_hdf5, plain_value, read_npy
+from pipeline.array_files import attribute, is_plain_type, open_hdf5, plain_value, read_npy
 from pipeline.errors import InputError
 from pipeline.obj import read_vertices
 from pipeline.reading import MEBIBYTE, open_text, plain, read_json, read_text, reading
@@ -208,6 +208,8 @@ def _open_hdf5(path: Path, rate: float | None) -> tuple[FaceStream, float | None
         attributes = {key: value for key, value in given.items() if value is not None}
         codes = None
         if isinstance(f.get("timecode"), h5py.Dataset):
+            if not is_plain_type(f["timecode"].id):
+                raise InputError(f"{path}: 'timecode' holds no text, need HH:MM:SS:FF for each frame; export the stream again")
             if f["timecode"].size > MOST_FRAMES:
                 raise InputError(f"{path}: {f['timecode'].size:,} timecodes, need at most {MOST_FRAMES:,}; export the stream again")
             codes = [str(plain_value(code)) for code in np.atleast_1d(f["timecode"][()])]

@@ -138,6 +138,8 @@ def fault_of_cell(text: str) -> str | None:
         return f"{len(text):,} characters, need at most {MOST_CELL:,}"
     if found := _CONTROL.search(text):
         return f"the control character {found[0]!r} after {text[: found.start()][-20:]!r}, need text on one line"
+    if any("\ud800" <= mark <= "\udfff" for mark in text):
+        return "half of a surrogate pair, which UTF-8 cannot hold, need text"
     return None
 
 
@@ -153,6 +155,8 @@ def write_tsv(path: Path, columns: list[str], rows: list[dict[str, str]]) -> Non
         for column in columns:
             if fault := fault_of_cell(row[column]):
                 raise InputError(f"{path}, row {number}, column {column}: got {fault}; correct it where it comes from")
+        if not any(row.values()):
+            raise InputError(f"{path}, row {number}: got an empty row, need a cell with text, since readers take it for the end; leave it out")
         lines.append("\t".join(row[column] for column in columns))
     with whole(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="")

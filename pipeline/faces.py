@@ -26,6 +26,7 @@ import numpy as np
 from pipeline import arkit
 from pipeline.array_files import attribute, is_plain_type, open_hdf5, plain_value, read_npy
 from pipeline.errors import InputError
+from pipeline.listing import files_in
 from pipeline.obj import read_vertices
 from pipeline.reading import MEBIBYTE, open_text, plain, read_json, read_text, reading
 from pipeline.streams import OBJ_TIMECODES
@@ -305,10 +306,8 @@ def _open_obj(folder: Path, rate: float | None, stand_in: dict | None) -> tuple[
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; record or export the face as {FORMS}")
     found: dict[int, Path] = {}
-    for path in sorted(folder.glob("*.obj")):
+    for path in files_in(folder, ".obj"):
         match = re.search(r"(?<![0-9])([0-9]{1,12})\.obj$", path.name)
-        if path.name.startswith("."):
-            continue
         if not match:
             raise InputError(f"{path}: no frame number at the end of its name, need such as 00001.obj; rename or remove it")
         if int(match[1]) in found:

@@ -19,6 +19,7 @@ from pipeline.array_files import open_npz, plain_value
 from pipeline.errors import InputError
 from pipeline.faces import UNITS_CM
 from pipeline.gltf import Morphs, read_gltf
+from pipeline.listing import files_in
 from pipeline.obj import faces_of, read_obj, read_vertices
 from pipeline.rig_file import Rig
 
@@ -85,7 +86,7 @@ def read_shapes(source: Path, *, neutral: Path | None = None, mesh: str | None =
 
 def read_obj_folder(folder: Path, neutral: Path | None = None) -> Shapes:
     """A folder with an OBJ file a shape, all of one topology; without `neutral`, the file that is named like one is it."""
-    files = [path for path in sorted(folder.glob("*.obj")) if not path.name.startswith(".")]
+    files = files_in(folder, ".obj")
     if not files:
         raise InputError(f"{folder}: no .obj file, need one a shape and a neutral; export the shapes there")
     base = _neutral_file(folder, files, neutral)

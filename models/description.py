@@ -92,7 +92,7 @@ def said_of(error: ValidationError) -> str:
 
 
 def _short(value: object) -> str:
-    return {dict: "an object", list: "a list"}.get(type(value)) or f"{value!r:.60}"
+    return "an object" if isinstance(value, dict) else "a list" if isinstance(value, list) else f"{value!r:.60}"
 
 
 def _faults(found: Description) -> str | None:

@@ -60,7 +60,7 @@ def read_video(path: Path) -> Iterator[tuple[float, np.ndarray]]:
 
     # opened by us: a name would be an address to FFmpeg, and a list of other files (concat, HLS) would be followed
     with open_plain(path) as f, reading(path, "video", fix="export it again"):
-        with av.open(f, options={"protocol_whitelist": "none", "format_whitelist": VIDEO_FORMATS}) as container:
+        with av.open(f, "r", options={"protocol_whitelist": "none", "format_whitelist": VIDEO_FORMATS}) as container:
             first = None
             for frame in container.decode(video=0):
                 first = frame.time if first is None else first

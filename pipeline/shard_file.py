@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -149,7 +149,7 @@ class Shard:
             size, rows = self.path.stat().st_size, _shape_of(len(self.joint_names))
             if f.userblock_size:
                 raise ValueError(f"it begins after {f.userblock_size} other bytes")
-            columns = {field.name: field.type for field in fields(TakeSpan)}
+            columns = {field.name: cast(type, field.type) for field in fields(TakeSpan)}
             self.takes = [TakeSpan(*row) for row in hdf5_layout.table(f, "takes", columns)]
             self._stored = {name: hdf5_layout.stored(f, name, STREAMS.get(name, "f4"), row, file_bytes=size) for name, row in rows.items()}
             if found := span_faults(self.takes, {name: place.shape[0] for name, place in self._stored.items()}):
@@ -296,7 +296,8 @@ def shard_paths(folder: Path) -> list[Path]:
 
 def open_shards(folder: Path) -> list[Shard]:
     """All shards of a folder, by number; InputError where two of them hold the same take."""
-    shards, seen = [Shard(path) for path in shard_paths(folder)], {}
+    shards = [Shard(path) for path in shard_paths(folder)]
+    seen: dict[str, Shard] = {}
     for shard in shards:
         for span in shard.takes:
             if (other := seen.setdefault(span.take, shard)) is not shard:

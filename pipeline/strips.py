@@ -62,8 +62,8 @@ def heads(motions: list[Motion], worlds: list[np.ndarray], turned: list[np.ndarr
         j = found["Head"]
         tip = motion.ends_cm.get(j, np.zeros(3))
         if np.linalg.norm(tip) < MIN_HEAD_CM:
-            tip = motion.offsets_cm[j] / max(np.linalg.norm(motion.offsets_cm[j]), 1e-9)
-        tip = tip * max(1.0, HEAD_CM / max(np.linalg.norm(tip), 1e-9))  # many skeletons end in the middle of the head
+            tip = motion.offsets_cm[j] / max(float(np.linalg.norm(motion.offsets_cm[j])), 1e-9)
+        tip = tip * max(1.0, HEAD_CM / max(float(np.linalg.norm(tip)), 1e-9))  # many skeletons end in the middle of the head
         centre = world[:, j] + rotations.rotate(turn[:, j], tip / 2)
         result.append(np.concatenate([centre, np.full((len(world), 1), np.linalg.norm(tip) / 2)], 1))
     return result

@@ -252,7 +252,7 @@ def test_words_that_the_shard_does_not_have_are_said(shards, tmp_path):
         {"num_workers": 1, "multiprocessing_context": "spawn", "collate_fn": data.collate},
         {"batch_size": None, "sampler": range(0, 9)},
     ],
-    ids=str,
+    ids=lambda options: " ".join(options) or "plain",
 )
 def test_torch_reads_windows_with_its_own_loader(shards, options):
     found = windows(shards, streams=("body", "root", "mel", "action", "text", "audio"))

@@ -20,6 +20,7 @@ webdataset is no dependency of the project; without it its rows are left out.
 """
 
 import argparse
+import datetime
 import io
 import os
 import shutil
@@ -47,7 +48,7 @@ TAKES_PER_SHARD = 24
 WINDOW, STRIDE, BATCH = 150, 5, 32
 STREAMS = ("body", "root", "face", "mel")
 TEXT = "shard-000.text.h5"
-ANNOTATIONS = ("actions", "facing", "sync_check", "quality", "features", "text", "speech", "shards", "shard_index")
+ANNOTATIONS = ("actions", "facing", "sync_check", "quality", "features", "text", "speech", "shards", "shard_index", "shard_stats")
 
 
 def write_sources(folder: Path, takes: list[str], rng: np.random.Generator) -> None:
@@ -86,6 +87,16 @@ def write_sources(folder: Path, takes: list[str], rng: np.random.Generator) -> N
     write_tsv(folder / "dataset" / "takes.tsv", TAKE_COLUMNS, rows)
 
 
+def rename_takes(path: Path, date: str) -> None:
+    """Give the takes of a shard another date, since no take may be in two shards."""
+    import h5py
+
+    with h5py.File(path, "r+") as f:
+        table = f["takes"][()]
+        table["take"] = [f"{date}_{name.decode().partition('_')[2]}".encode() for name in table["take"]]
+        f["takes"][...] = table
+
+
 def make(folder: Path, hours: float) -> None:
     """Shards (folder/shards), compressed ones (gzip), .npy (npy) and tars (tar) of `hours` of data.
 
@@ -103,6 +114,7 @@ def make(folder: Path, hours: float) -> None:
         print(f"size     {kind:8}{first.stat().st_size / hours_built / 1e6:8.0f} MB an hour, built in {spent / hours_built:.1f} s an hour")
         for i in range(1, num_shards if kind == "shards" else 1):
             shutil.copy(first, folder / kind / f"shard-{i:03d}.h5")
+            rename_takes(folder / kind / f"shard-{i:03d}.h5", f"{datetime.date(2024, 1, 1) + datetime.timedelta(i):%Y%m%d}")
     shutil.rmtree(folder / "features")
 
 

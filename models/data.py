@@ -22,7 +22,7 @@ from pipeline.clock import AUDIO_RATE, FPS, sample_of
 from pipeline.errors import InputError
 from pipeline.pose import relative_root
 from pipeline.reading import read_json
-from pipeline.shard_file import SPLITS, Shard, TakeSpan, open_shards
+from pipeline.shard_file import SPLITS, Shard, TakeSpan, check_alike, open_shards
 
 log = logging.getLogger("interact")
 
@@ -160,8 +160,7 @@ def _check_streams(shards: list[Shard], streams: tuple[str, ...]) -> None:
             place, first = shard.stream(name), shards[0].stream(name)
             if place.shape[1:] != first.shape[1:]:
                 raise InputError(f"{shard.path}: {name} has rows of {place.shape[1:]}, {shards[0].path} of {first.shape[1:]}; build both alike")
-    if odd := next((shard for shard in shards if shard.joint_names != shards[0].joint_names), None):
-        raise InputError(f"{odd.path}: its joints differ from those of {shards[0].path}; build both from one dataset")
+    check_alike(shards)
 
 
 class Windows(Dataset):
@@ -299,11 +298,11 @@ def shards_of(folder: Path) -> tuple[list[Shard], dict]:
     path = Path(folder) / "stats.json"
     shards, stats = open_shards(folder), check_moments(read_json(path), path, names=("body", "face", "mel", "relative_root", "text"))
     if type(stats.get("frames")) is not int:
-        raise InputError(f"{path}: frames is {stats.get('frames')!r:.60}, need a number; write it again (python -m pipeline.shards index)")
+        raise InputError(f"{path}: frames is {stats.get('frames')!r:.60}, need a number; write it again (python -m pipeline.shards stats)")
     for name, stream in (("body", "body"), ("face", "face"), ("mel", "mel"), ("text", "text")):
         width, need = len(stats[name]["mean"]), shards[0][stream].shape[-1]
         if width != need:
             raise InputError(
-                f"{folder}/stats.json: {name} has {width} channels, the shards have {need}; write it again (python -m pipeline.shards index)"
+                f"{folder}/stats.json: {name} has {width} channels, the shards have {need}; write it again (python -m pipeline.shards stats)"
             )
     return shards, stats

@@ -40,15 +40,22 @@ NO_EFFECT = ("checkpoint_steps", "sample_steps", "workers")
 MAX_LOG_LINES = 10_000
 
 
-def run_hash(model: str, options: runs.Options, shards: list, statistics: list[Path]) -> str:
-    """What the weights depend on: options, train data (statistics, train takes, sources of their shards), model code."""
+def run_hash(representation: Representation, options: runs.Options, shards: list, encoder: dict | None = None) -> str:
+    """What the weights depend on: options, train data, model code.
+
+    Of the data that which this model reads: statistics, train takes and who acts in them, and the files that the rows of its streams come
+    from. So a face stays as it is where only a word was corrected.
+    """
     chosen = {key: value for key, value in options.model_dump().items() if key not in NO_EFFECT}
-    used = sorted({(shard.path.name, str(shard.attributes["source_sha256"]), shard.path.stat().st_size) for shard, _ in takes_of(shards, "train")})
-    spans = [[shard.path.name, span.take, span.start_frame, span.stop_frame] for shard, span in takes_of(shards, "train")]
-    digest = hashlib.sha256(json.dumps([model, chosen, used, spans], sort_keys=True).encode())
+    train = takes_of(shards, "train")
+    spans = [[shard.path.name, span.take, span.start_frame, span.stop_frame, span.actor_a, span.actor_b] for shard, span in train]
+    origins = [shard.origin(representation.streams, [span for other, span in train if other is shard]) for shard in shards]
+    read = [representation.stats, representation.joint_names, representation.actors, encoder if "speech" in representation.streams else None]
+    told = [representation.model, chosen, spans, origins, read]
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
     sources = [Path(models.__file__).with_name(f"{name}.py") for name in CODE]
     sources += [Path(inspect.getfile(module)) for module in (arkit, joints, pose, rotations, shard_file, skeleton)]
-    for path in [*statistics, *sources]:
+    for path in sources:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -150,15 +157,13 @@ def run(*, model: str, shards: Path, out: Path, options: runs.Options, speech: P
 def train(model: str, shards: Path, out: Path, options: runs.Options, speech: Path | None = None) -> None:
     """Train or go on, in a run folder that nobody else writes."""
     opened, stats = shards_of(shards)
-    statistics = [shards / "stats.json"]
     if getattr(options, "audio", "mel") == "speech":
         folder = speech_folder(shards, speech)
         stats = stats | attach_speech(opened, folder)
-        statistics.append(folder / "stats.json")
     actors, device = actors_of(opened), runs.pick_device(options.device)
     representation = runs.represent(model, options, stats, opened[0].joint_names, actors)
     windows = Windows(opened, window=options.window_frames, stride=options.stride_frames, streams=representation.streams, actors=actors)
-    digest = run_hash(model, options, opened, statistics)
+    digest = run_hash(representation, options, opened, stats.get("encoder"))
     live_log = out / "log.jsonl"
     with torch.random.fork_rng():
         torch.manual_seed(options.seed)

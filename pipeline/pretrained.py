@@ -101,7 +101,7 @@ def weights_sha256(files: list[Path]) -> str:
 def read_description(kind: str, folder: Path) -> dict[str, Any]:
     """config.json of a model of a family that is known; InputError where it is of another, brings code, is quantised or asks for the absurd."""
     path, where = folder / "config.json", f"{kind} model {folder}"
-    described = read_json(path, kind=dict, most=MOST_DESCRIPTION, fix="put the model's own there")
+    described = read_json(path, kind=dict, long=True, most=MOST_DESCRIPTION, fix="put the model's own there")
     family = described.get("model_type")
     if "auto_map" in described:
         raise InputError(f"{where}: config.json names code of its own (auto_map), and no model's code is run; need one without")
@@ -121,7 +121,7 @@ def _check_index(kind: str, folder: Path) -> None:
     path = folder / INDEX
     if not path.exists():
         return
-    table = read_json(path, kind=dict, most=MOST_DESCRIPTION).get("weight_map")
+    table = read_json(path, kind=dict, long=True, most=MOST_DESCRIPTION).get("weight_map")
     names = set(table.values()) if isinstance(table, dict) and all(isinstance(name, str) for name in table.values()) else {""}
     there = {found.name for found in safetensors_of(kind, folder)}
     if odd := sorted(names - there):
@@ -143,7 +143,7 @@ def _checked(kind: str, folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
             (shown / path.name).symlink_to(path.resolve())
         (shown / "config.json").write_text(json.dumps(described), encoding="utf-8")
         if (folder / TOKENIZER_CONFIG).exists():
-            settings = read_json(folder / TOKENIZER_CONFIG, kind=dict, most=MOST_DESCRIPTION)
+            settings = read_json(folder / TOKENIZER_CONFIG, kind=dict, long=True, most=MOST_DESCRIPTION)
             chosen = settings.get("tokenizer_class")
             if "auto_map" in settings or not (chosen is None or (isinstance(chosen, str) and chosen.removesuffix("Fast") in TOKENIZERS)):
                 got = "code of its own (auto_map)" if "auto_map" in settings else f"tokenizer {chosen!s:.60}"

@@ -131,19 +131,31 @@ def _no_number(text: str) -> float:
     raise ValueError(f"{text} is no number in JSON")
 
 
-def parse_json(text: str | bytes, where: str | Path, *, kind: type | None = None, fix: str = "mend or replace the file") -> Any:
-    """The value of a JSON text; InputError for what is none, for keys that stand twice, for numbers without end, and for another `kind`."""
+def _long(text: str) -> int:
+    """An integer that is a float at least, as tokenizers have for a length without a limit."""
+    if len(text) > 300:
+        raise ValueError(f"{text:.40} is larger than numbers go")
+    return int(text)
+
+
+def parse_json(text: str | bytes, where: str | Path, *, kind: type | None = None, fix: str = "mend or replace the file", long: bool = False) -> Any:
+    """The value of a JSON text; InputError for what is none, for keys that stand twice, for numbers without end, and for another `kind`.
+
+    Integers are of 64 bits, or with `long` of 300 digits.
+    """
     with reading(Path(where), "JSON", fix=fix):
-        value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite, parse_int=_whole)
+        value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite, parse_int=_long if long else _whole)
     if kind is not None and not isinstance(value, kind):
         names = {dict: "an object", list: "a list", str: "a text", int: "a number", float: "a number", bool: "true or false"}
         raise InputError(f"{where}: got {names.get(type(value), 'null')}, need {names[kind]}; {fix}")
     return value
 
 
-def read_json(path: Path, *, kind: type | None = None, most: int = MOST_TEXT_BYTES, fix: str = "mend or replace the file") -> Any:
+def read_json(
+    path: Path, *, kind: type | None = None, most: int = MOST_TEXT_BYTES, fix: str = "mend or replace the file", long: bool = False
+) -> Any:
     """The value of a JSON file, as `parse_json`."""
-    return parse_json(read_text(path, most=most, need="JSON", fix=fix), path, kind=kind, fix=fix)
+    return parse_json(read_text(path, most=most, need="JSON", fix=fix), path, kind=kind, fix=fix, long=long)
 
 
 def rows_of(path: Path, table: str, columns: list[str], *, most: int = 1_000_000, fix: str = "download it again") -> list[tuple]:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -25,9 +25,10 @@ from pipeline.errors import InputError
 from pipeline.files import whole
 from pipeline.ids import check_id, check_ids
 from pipeline.pose import Skeleton
-from pipeline.reading import reading
+from pipeline.reading import read_json, reading
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""1 held relationship and emotion of takes as well: a corrected label made another shard, or none."""
 STREAMS = {"body": "f4", "root": "f4", "face": "f4", "mel": "f4", "action": "u1", "facing": "u1", "text_index": "i4"}
 """Datasets with one row per frame and actor, and their types."""
 UNITS = {
@@ -44,13 +45,11 @@ _SPEAK = "write it again (python -m pipeline.speech)"
 
 @dataclass(frozen=True)
 class TakeSpan:
-    """A take's row in a shard: who, what, split, and where it lies on the shard's frames and samples."""
+    """A take's row in a shard: who, split, and where it lies on the shard's frames and samples. What was said of its scene is in index.parquet."""
 
     take: str
     actor_a: str
     actor_b: str
-    relationship: str
-    emotion: str
     split: str
     start_frame: int
     stop_frame: int
@@ -70,6 +69,17 @@ TAKE_FIELDS = [field.name for field in fields(TakeSpan)]
 def spans_json(spans: Sequence[tuple[str, int, int]]) -> str:
     """Takes with their first frame and the frame after their last, as a sidecar keeps them to know its shard by."""
     return json.dumps([list(span) for span in spans])
+
+
+_FOLDERS = {"face": "dataset/face_arkit", "action": "annotations/actions", "facing": "annotations/facing"}
+_FEATURES = ("body", "root", "mel", "audio")
+
+
+def files_of(span: TakeSpan, stream: str) -> list[str]:
+    """Files of a take that its rows of a stream are made of, by the names of `sources`: one of each actor, one of both, or none of the take's own."""
+    if stream in _FEATURES:
+        return [f"features/{span.take}.h5"]
+    return [f"{_FOLDERS[stream]}/{name}.npy" for name in span.performances] if stream in _FOLDERS else []
 
 
 def _shape_of(joints: int) -> dict[str, tuple[int | None, ...]]:
@@ -149,7 +159,7 @@ class Shard:
             size, rows = self.path.stat().st_size, _shape_of(len(self.joint_names))
             if f.userblock_size:
                 raise ValueError(f"it begins after {f.userblock_size} other bytes")
-            columns = {field.name: cast(type, field.type) for field in fields(TakeSpan)}
+            columns: dict[str, type] = {field.name: str if field.type is str else int for field in fields(TakeSpan)}
             self.takes = [TakeSpan(*row) for row in hdf5_layout.table(f, "takes", columns)]
             self._stored = {name: hdf5_layout.stored(f, name, STREAMS.get(name, "f4"), row, file_bytes=size) for name, row in rows.items()}
             if found := span_faults(self.takes, {name: place.shape[0] for name, place in self._stored.items()}):
@@ -237,6 +247,17 @@ class Shard:
                 raise ValueError(f"sources: sha256 is {odd!r:.80}, need 64 hexadecimal digits")
             return {hdf5_layout.relative_path(name, "a file of sources"): digest for name, digest in rows}
 
+    def origin(self, streams: Iterable[str], takes: Sequence[TakeSpan]) -> list[list[str]]:
+        """Files, with their SHA-256, that the rows of these streams of these takes were made of; a shard that lists no sources has one for all.
+
+        The words of a shard are one file.
+        """
+        if "sources" not in self._open():
+            return [["", hdf5_layout.texts(self.attributes["source_sha256"], "source_sha256")[0]]]
+        found, listed = {name for span in takes for stream in streams for name in files_of(span, stream)}, self.sources
+        words = {name for name in listed if name.endswith(".text.h5")} if takes and "text" in streams else set()
+        return [[name, digest] for name, digest in sorted(listed.items()) if name in found | words]
+
     def skeleton(self, performance: str) -> Skeleton:
         """The skeleton of a performance, on the shard's joints; InputError where the shard has none that fits."""
         count = len(self.joint_names)
@@ -295,14 +316,35 @@ def shard_paths(folder: Path) -> list[Path]:
 
 
 def open_shards(folder: Path) -> list[Shard]:
-    """All shards of a folder, by number; InputError where two of them hold the same take."""
-    shards = [Shard(path) for path in shard_paths(folder)]
+    """All shards of a folder, by number, which are alike and hold each take once."""
+    return check_alike([Shard(path) for path in shard_paths(folder)])
+
+
+def check_alike(shards: list[Shard]) -> list[Shard]:
+    """The shards themselves; InputError where two of them hold the same take or differ in their joints."""
     seen: dict[str, Shard] = {}
     for shard in shards:
+        if shard.joint_names != shards[0].joint_names:
+            raise InputError(f"{shard.path}: its joints differ from those of {shards[0].path}; build both from one dataset")
         for span in shard.takes:
             if (other := seen.setdefault(span.take, shard)) is not shard:
                 raise InputError(f"{shard.path}: take {span.take} is in {other.path} as well; build both from one plan")
     return shards
+
+
+def read_stats(path: Path) -> dict[str, Any]:
+    """stats.json of shards or of sidecars: numbers and texts, and of each stream mean and std; InputError where it is none."""
+    fix = "write it again (python -m pipeline.shards stats, or python -m pipeline.sidecars stats)"
+    stats = read_json(path, kind=dict, fix=fix)
+    for name, value in stats.items():
+        if not isinstance(value, dict) or name == "encoder":
+            continue
+        means, deviations = value.get("mean"), value.get("std")
+        if not (isinstance(means, list) and isinstance(deviations, list) and len(means) == len(deviations)):
+            raise InputError(f"{path}: {name} has no mean and std of one length; {fix}")
+        if odd := [number for number in (*means, *deviations) if not isinstance(number, (int, float)) or isinstance(number, bool)]:
+            raise InputError(f"{path}: {name} holds {odd[0]!r:.60}, need numbers; {fix}")
+    return stats
 
 
 def text_frames(actor: np.ndarray, start: np.ndarray, end: np.ndarray, num_frames: int) -> np.ndarray:

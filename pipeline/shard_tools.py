@@ -2,20 +2,23 @@
 
 import contextlib
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
+from pipeline import sidecars
 from pipeline.array_files import open_hdf5, read_npy
 from pipeline.bvh import save_bvh
 from pipeline.clock import AUDIO_RATE, FPS, sample_of
 from pipeline.errors import InputError
 from pipeline.files import sha256, whole
 from pipeline.pose import decode
-from pipeline.reading import inside, read_json, reading
-from pipeline.shard_file import STREAMS, Shard, TakeSpan, shard_paths
-from pipeline.shard_index import read_index, statistics
+from pipeline.reading import inside, reading
+from pipeline.shard_file import STREAMS, Shard, TakeSpan, files_of, read_stats, shard_paths, text_frames
+from pipeline.shard_index import LABELS, read_index, row_of
+from pipeline.shard_plan import read_plan
+from pipeline.shard_stats import statistics
+from pipeline.split_file import read_split
 from pipeline.takes import dataset_takes
 
 BLOCK_FRAMES = 4096
@@ -43,10 +46,13 @@ def inspect(*, file: Path, take: str | None, plot: Path | None) -> None:
     for name, value in sorted(shard.attributes.items()):
         text = str(value if isinstance(value, (str, int, float)) else np.asarray(value).tolist())
         print(f"@{name}: {text if len(text) <= 120 else text[:117] + '...'}")
+    index = shard.path.parent / "index.parquet"
+    labels = {row["take"]: row for row in read_index(index)} if index.exists() else {}
     for span in shard.takes:
         seconds = (span.stop_frame - span.start_frame) / shard.fps
         where = f"frames {span.start_frame}:{span.stop_frame}  samples {span.start_sample}:{span.stop_sample}"
-        print(f"{span.take}  {span.actor_a} {span.actor_b}  {span.split:5}  {seconds:6.1f} s  {where}  {span.relationship}, {span.emotion}")
+        said = ", ".join(str(labels.get(span.take, {}).get(name) or "no " + name) for name in LABELS)
+        print(f"{span.take}  {span.actor_a} {span.actor_b}  {span.split:5}  {seconds:6.1f} s  {where}  {said}")
     if plot:
         _plot(shard, shard.find(take) if take else shard.takes[0], plot)
 
@@ -147,13 +153,11 @@ def _source_faults(shard: Shard, halves: dict[str, Path]) -> list[str]:
 
 def _take_sources(span: TakeSpan, halves: dict[str, Path]) -> dict[str, dict[str, Path]]:
     """By stream, the two sources of a take's rows by listed name, or the one that holds both actors."""
-    result = {}
-    for stream, half, folder in (("face", "dataset", "face_arkit"), ("action", "annotations", "actions"), ("facing", "annotations", "facing")):
-        if half in halves:
-            result[stream] = {f"{half}/{folder}/{name}.npy": halves[half] / folder / f"{name}.npy" for name in span.performances}
-    if "features" in halves:
-        result |= {stream: {f"features/{span.take}.h5": halves["features"] / f"{span.take}.h5"} for stream in ("body", "root", "mel", "audio")}
-    return result
+    found = {stream: files_of(span, stream) for stream in ("face", "action", "facing", "body", "root", "mel", "audio")}
+    return {
+        stream: {name: halves[name.partition("/")[0]] / name.partition("/")[2] for name in names}
+        for stream, names in found.items() if names[0].partition("/")[0] in halves
+    }  # fmt: skip
 
 
 def _row_faults(shard: Shard, span: TakeSpan, stream: str, pair: dict[str, Path]) -> list[str]:
@@ -181,14 +185,77 @@ def _row_faults(shard: Shard, span: TakeSpan, stream: str, pair: dict[str, Path]
     return [f"take {span.take}: {stream} {what}; build the shard again"]
 
 
-def _missing_takes(dataset: Path, shards: list[Shard]) -> list[str]:
-    """Takes of the dataset that no shard holds."""
-    held = {span.take for shard in shards for span in shard.takes}
+def _dataset_faults(dataset: Path, folder: Path, shards: list[Shard]) -> list[str]:
+    """Takes of the dataset that no shard holds, and what its table says of one otherwise than the shard or the index."""
+    held = {span.take: (shard, span) for shard in shards for span in shard.takes}
     try:
         takes = dataset_takes(dataset)
     except InputError as error:
         return [str(error)]
-    return [f"take {take.name} of {dataset} is in no readable shard" for take in takes if take.name not in held]
+    faults = [f"take {take.name} of {dataset} is in no readable shard" for take in takes if take.name not in held]
+    with contextlib.suppress(InputError):  # said elsewhere
+        listed = {take.name: take for take in takes}
+        for row in read_index(folder / "index.parquet"):
+            take = listed.get(row["take"])
+            for label in LABELS:
+                if take and row.get(label) != take.row[label]:
+                    faults.append(
+                        f"{folder / 'index.parquet'}: take {row['take']}: {label} is {row.get(label)!r:.80}, {dataset} says {take.row[label]!r:.80}; "
+                        "write it again (python -m pipeline.shards index)"
+                    )
+    for take in takes:
+        if take.name not in held:
+            continue
+        shard, span = held[take.name]
+        if (span.actor_a, span.actor_b) != take.actors:
+            said = f"actors are {span.actor_a} {span.actor_b}, {dataset} says {' '.join(take.actors)}"
+            faults.append(f"{shard.path}: take {take.name}: {said}; build the shard again")
+        if take.row["split"] not in ("", span.split):
+            faults.append(f"{shard.path}: take {take.name}: split is {span.split}, {dataset} says {take.row['split']}; build the shard again")
+    return faults
+
+
+def _split_faults(path: Path, shards: list[Shard]) -> list[str]:
+    """Takes that a shard has in another split than split.tsv, or that it does not know; none where there is no such file."""
+    if not path.exists():
+        return []
+    try:
+        sides = read_split(path)
+    except InputError as error:
+        return [str(error)]
+    return [
+        f"{shard.path}: take {span.take}: split is {span.split}, {path} says {sides.get(span.take, 'nothing')}; build the shard again"
+        for shard in shards for span in shard.takes if sides.get(span.take) != span.split
+    ]  # fmt: skip
+
+
+def _plan_faults(path: Path, shards: list[Shard]) -> list[str]:
+    """Takes that lie in another shard than the plan beside the shards says; none where there is no plan."""
+    try:
+        planned = {take: f"shard-{number:03d}.h5" for number, group in enumerate(read_plan(path)) for take in group}
+    except InputError as error:
+        return [str(error)]
+    return [
+        f"{shard.path}: take {span.take} is of {planned.get(span.take, 'no shard')} in {path}; build the shards by their plan"
+        for shard in shards for span in shard.takes if planned and planned.get(span.take) != shard.path.name
+    ]  # fmt: skip
+
+
+def _text_faults(shard: Shard, features: Path) -> list[str]:
+    """Takes whose words are not those of the shard's file of words, or lie at other frames."""
+    faults, first = [], 0
+    for name in (name for name in shard.sources if name.endswith(".text.h5")):
+        with open_hdf5(features / name.partition("/")[2]) as f:
+            for span in shard.takes:
+                words = f[span.take]
+                actor, start, end = (words[key][()] for key in ("actor", "start", "end"))
+                need, count = text_frames(actor, start, end, span.stop_frame - span.start_frame), len(words["text"])
+                got = np.asarray(shard["text_index"][span.start_frame : span.stop_frame])
+                same = np.array_equal(np.where(need < 0, -1, need + first), got)
+                if not (same and np.array_equal(shard["text"][first : first + count], words["text"][()])):
+                    faults.append(f"take {span.take}: text is not that of its sources; build the shard again")
+                first += count
+    return faults
 
 
 def validate(folder: Path, **halves: Path | None) -> list[str]:
@@ -204,15 +271,21 @@ def validate(folder: Path, **halves: Path | None) -> list[str]:
             shard = Shard(path)
             with reading(path, "shard", fix="build it again (python -m pipeline.shards build)"):
                 found = _value_faults(shard) + _source_faults(shard, known)
+                if "features" in known and not found:
+                    found = _text_faults(shard, known["features"])
         except InputError as error:
             faults.append(str(error))
         else:
             faults += [f"{path}: {fault}" for fault in found]
             shards.append(shard)
             faults += _sidecar_faults(shard)
+    unread = bool(faults)
     if "dataset" in known:
-        faults += _missing_takes(known["dataset"], shards)
-    return faults + _index_faults(Path(folder), shards) + ([] if faults else _stats_faults(Path(folder), shards))
+        faults += _dataset_faults(known["dataset"], Path(folder), shards)
+    if "annotations" in known:
+        faults += _split_faults(known["annotations"] / "split.tsv", shards)
+    faults += _plan_faults(Path(folder) / "plan.json", shards) + _index_faults(Path(folder), shards)
+    return faults + ([] if unread else _stats_faults(Path(folder), shards) + _speech_faults(Path(folder)))
 
 
 def _index_faults(folder: Path, shards: list[Shard]) -> list[str]:
@@ -221,7 +294,7 @@ def _index_faults(folder: Path, shards: list[Shard]) -> list[str]:
         listed = {row["take"]: row for row in read_index(folder / "index.parquet")}
     except InputError as error:
         return [str(error)]
-    own = {span.take: {"take": span.take, "shard": shard.path.name} | asdict(span) for shard in shards for span in shard.takes}
+    own = {span.take: row_of(shard, span, None) for shard in shards for span in shard.takes}
     path = folder / "index.parquet"
     faults = [f"{path}: take {take} of {listed[take]['shard']} is in no readable shard" for take in sorted(listed.keys() - own.keys())]
     faults += [f"{path}: take {take} of {own[take]['shard']} is not listed" for take in sorted(own.keys() - listed.keys())]
@@ -236,19 +309,39 @@ def _stats_faults(folder: Path, shards: list[Shard]) -> list[str]:
     """Differences between stats.json and the moments of the train takes, computed again."""
     path = folder / "stats.json"
     try:
-        given, need = read_json(path), statistics(shards)
+        given, need = read_stats(path), statistics(shards)
     except InputError as error:
         return [str(error)]
+    return _moment_faults(path, given, need, "pipeline.shards stats")
+
+
+def _moment_faults(path: Path, given: dict, need: dict, command: str) -> list[str]:
+    """Differences between statistics as they stand in a file and as they are; what a sidecar says of its encoder is one text."""
     faults = []
     for name, value in need.items():
-        if isinstance(value, int):
+        if not isinstance(value, dict) or name == "encoder":
             if given.get(name) != value:
-                faults.append(f"{path}: {name} is {given.get(name)}, the train takes have {value}")
+                faults.append(f"{path}: {name} is {given.get(name)!s:.80}, need {value!s:.80}; write it again (python -m {command})")
             continue
+        own = given.get(name)
         for moment, numbers in value.items():
-            found = np.asarray(given.get(name, {}).get(moment, []), float)
+            found = np.asarray(own.get(moment, []) if isinstance(own, dict) else [], float)
             if found.shape != np.shape(numbers) or not np.allclose(found, numbers, rtol=1e-6, atol=1e-9):
-                faults.append(f"{path}: {moment} of {name} is not that of the train takes; write it again (python -m pipeline.shards index)")
+                faults.append(f"{path}: {moment} of {name} is not that of the train takes; write it again (python -m {command})")
+    return faults
+
+
+def _speech_faults(folder: Path) -> list[str]:
+    """Differences between the stats.json of sidecars and the moments of the train takes; none where a folder has no such file."""
+    faults = []
+    for path in sorted(folder.glob("*-*/stats.json")):
+        pairs = [(shard, path.with_name(shard.name)) for shard in shard_paths(folder) if path.with_name(shard.name).exists()]
+        try:
+            given, need = read_stats(path), sidecars.statistics([shard for shard, _ in pairs], [beside for _, beside in pairs], path)
+        except InputError as error:
+            faults.append(str(error))
+        else:
+            faults += _moment_faults(path, given, need, "pipeline.sidecars stats")
     return faults
 
 

@@ -2,7 +2,8 @@
 
     python -m pipeline.shards plan --takes T... --out plan.json               which takes go into which shard
     python -m pipeline.shards build --dataset D --annotations A --features F --takes T... --out shard-000.h5
-    python -m pipeline.shards index --shards shard-*.h5 --index index.parquet --stats stats.json
+    python -m pipeline.shards index --shards shard-*.h5 --dataset D --index index.parquet
+    python -m pipeline.shards stats --shards shard-*.h5 --out stats.json
     python -m pipeline.shards inspect shard-000.h5 [--take T] [--plot a.png]  what is in one
     python -m pipeline.shards validate DIR [--dataset D ...]                  exit 1 and a line per fault
     python -m pipeline.shards export shard-000.h5 --take T --frames 0:150 --out DIR
@@ -21,7 +22,7 @@ from typing import Any
 import numpy as np
 
 import pipeline
-from pipeline import arkit, shard_index, shard_tools, stage
+from pipeline import arkit, shard_index, shard_stats, shard_tools, stage
 from pipeline.array_files import open_hdf5, read_npy
 from pipeline.clock import AUDIO_RATE, FPS, sample_of
 from pipeline.config import Shards
@@ -158,11 +159,10 @@ def _take_table(parts: list[Sources], splits: list[str], sizes: list[tuple[int, 
     ends = np.cumsum([[0, 0]] + [size[:2] for size in sizes], axis=0)
     table = []
     for i, (part, split) in enumerate(zip(parts, splits, strict=True)):
-        row = part.take.row
         span = (ends[i, 0], ends[i + 1, 0], ends[i, 1], ends[i + 1, 1])
-        table.append((part.take.name, *part.take.actors, row["relationship"], row["emotion"], split, *map(int, span)))
+        table.append((part.take.name, *part.take.actors, split, *map(int, span)))
     texts: list[list[Any]] = [[value.encode() if isinstance(value, str) else value for value in row] for row in table]
-    widths = [max(1, *(len(row[i]) for row in texts)) if i < 6 else 0 for i in range(len(TAKE_FIELDS))]
+    widths = [max(1, *(len(row[i]) for row in texts)) if i < 4 else 0 for i in range(len(TAKE_FIELDS))]
     dtype = np.dtype([(name, h5py.string_dtype("utf-8", width) if width else "<i8") for name, width in zip(TAKE_FIELDS, widths, strict=True)])
     return np.array([tuple(row) for row in texts], dtype)
 
@@ -262,7 +262,12 @@ def main(argv: list[str] | None = None) -> None:
         run = shard_index.run
         parser.add_argument("--shards", type=Path, nargs="+", required=True, help="all shards")
         parser.add_argument("--index", type=Path, required=True, help="Parquet table to write, a row per take")
-        parser.add_argument("--stats", type=Path, required=True, help="JSON to write: moments of the train takes")
+        parser.add_argument("--dataset", type=Path, help="the dataset, whose takes' labels the index gets; default: no labels")
+        parser.add_argument("--stats", type=Path, help="JSON to write as well: moments of the train takes")
+    elif name == "stats":
+        run = shard_stats.run
+        parser.add_argument("--shards", type=Path, nargs="+", required=True, help="all shards")
+        parser.add_argument("--out", type=Path, required=True, help="JSON to write: moments of the train takes")
     elif name == "inspect":
         run = shard_tools.inspect
         parser.add_argument("file", type=Path, help="a shard")
@@ -285,7 +290,7 @@ def main(argv: list[str] | None = None) -> None:
         print(__doc__)
         return
     else:
-        sys.exit(f"error: unknown command {name!r}; need plan, build, index, inspect, validate or export")
+        sys.exit(f"error: unknown command {name!r}; need plan, build, index, stats, inspect, validate or export")
     stage.execute(parser, run, argv[1:])
 
 

@@ -16,13 +16,18 @@ from pipeline import stage
 from pipeline.errors import InputError
 from pipeline.files import write_json
 from pipeline.shard_file import Shard
-from pipeline.shard_index import Moments
+from pipeline.shard_stats import Moments
 
 BLOCK_FRAMES = 4096
 
 
 def stats(*, shards: list[Path], sidecars: list[Path], out: Path) -> None:
     """Write the moments of the train takes, both actors pooled, and what the sidecars say of their encoder."""
+    write_json(out, statistics(shards, sidecars, out))
+
+
+def statistics(shards: list[Path], sidecars: list[Path], out: Path) -> dict:
+    """What `stats` writes to `out`."""
     if len(shards) != len(sidecars):
         raise InputError(f"{out}: got {len(shards)} shards and {len(sidecars)} sidecars, need one for each; name all of both")
     moments, described, stream = Moments(), None, ""
@@ -39,7 +44,7 @@ def stats(*, shards: list[Path], sidecars: list[Path], out: Path) -> None:
                 moments.add(block.reshape(-1, block.shape[-1]))
     if described is None or not moments.count:
         raise InputError(f"{out}: no take in the train split; give at least one take split train")
-    write_json(out, {stream: moments.as_dict(described["width"]), "encoder": described})
+    return {stream: moments.as_dict(described["width"]), "encoder": described}
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -40,6 +40,7 @@ LIP = {
 LIP_IN = {"lip_in": "dataset/lip_acc/face_arkit/{}.npy"}
 JOINT = {
     "shard_index": "shards/index.parquet",
+    "shard_stats": "shards/stats.json",
     **{f"train_{run}": f"runs/{run}/model.safetensors" for run in ("face", "body_lower", "body_upper")},
     "generate": "results/generated/generated.json",
     "evaluate": "results/table.csv",

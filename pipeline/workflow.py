@@ -407,8 +407,8 @@ class Study:
 
     @cached_property
     def shard_files(self) -> list[str]:
-        """All shards, their index and their moments: what training and generation read."""
-        return [f"{self.root}/shards/{name}" for name in [*(f"{shard}.h5" for shard in self.shards), "index.parquet", "stats.json"]]
+        """All shards and their moments: what training and generation read. Not their index, which has the labels that neither does."""
+        return [f"{self.root}/shards/{name}" for name in [*(f"{shard}.h5" for shard in self.shards), "stats.json"]]
 
     @cached_property
     def speech_folder(self) -> str:

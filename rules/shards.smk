@@ -32,6 +32,7 @@ rule shards:
         quality=study.of_shard(f"{ROOT}/annotations/quality/{{take}}.json"),
         features=study.of_shard(f"{ROOT}/features/{{take}}.h5"),
         text=f"{ROOT}/features/{{shard}}.text.h5",
+        # what is read of it, who acts in which take, is in the names of the files above
         dataset=ancient(f"{study.dataset}/takes.tsv"),
         code=code("pipeline.shards"),
     output:
@@ -57,13 +58,14 @@ rule shards:
         "python -m pipeline.shards build --dataset {params.dataset:q} --annotations {params.annotations:q} --features {params.features:q} --text {input.text:q} --takes {params.takes} --splits {params.splits} --out {output:q} {params.options} > {log:q} 2>&1"
 
 
+# takes' labels stand here and in no shard: what models learn from does not change with them
 rule shard_index:
     input:
         shards=expand(f"{ROOT}/shards/{{shard}}.h5", shard=study.shards),
+        dataset=f"{study.dataset}/takes.tsv",
         code=code("pipeline.shard_index"),
     output:
-        index=f"{ROOT}/shards/index.parquet",
-        stats=f"{ROOT}/shards/stats.json",
+        f"{ROOT}/shards/index.parquet",
     log:
         f"{ROOT}/logs/shard_index.log",
     benchmark:
@@ -75,8 +77,30 @@ rule shard_index:
         mem_mb=800,
     params:
         reads=study.reads,
+        dataset=input_folder("dataset"),
     shell:
-        "python -m pipeline.shards index --shards {input.shards:q} --index {output.index:q} --stats {output.stats:q} > {log:q} 2>&1"
+        "python -m pipeline.shards index --shards {input.shards:q} --dataset {params.dataset:q} --index {output:q} > {log:q} 2>&1"
+
+
+rule shard_stats:
+    input:
+        shards=expand(f"{ROOT}/shards/{{shard}}.h5", shard=study.shards),
+        code=code("pipeline.shard_stats"),
+    output:
+        f"{ROOT}/shards/stats.json",
+    log:
+        f"{ROOT}/logs/shard_stats.log",
+    benchmark:
+        f"{ROOT}/timings/shard_stats.tsv"
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=800,
+    params:
+        reads=study.reads,
+    shell:
+        "python -m pipeline.shards stats --shards {input.shards:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule speech_stats:

@@ -1,5 +1,6 @@
 """Tiny shards whose motion follows the voices, so that there is something to learn, and the options of tiny models."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from pipeline import arkit, config, shard_index
 from pipeline.clock import sample_of
+from pipeline.shard_file import FORMAT_VERSION
 
 BONES = {
     "Hips": (None, (0, 0, 0)), "Spine": ("Hips", (0, 12, 0)), "Head": ("Spine", (0, 40, 0)),
@@ -15,6 +17,7 @@ BONES = {
     "RightUpLeg": ("Hips", (-9, 0, 0)), "RightLeg": ("RightUpLeg", (0, -42, 0)), "RightFoot": ("RightLeg", (0, -41, 0)),
 }  # fmt: skip
 JOINTS = list(BONES)
+FOLDERS = ("dataset/face_arkit", "annotations/actions", "annotations/facing")
 NUM_MELS, TEXT_WIDTH = 8, 6
 TAKES = {"20240101_001": ("001", "002", "train", 150), "20240101_002": ("001", "003", "train", 170), "20240101_003": ("002", "003", "train", 130),
          "20240101_004": ("001", "002", "test", 100), "20240101_005": ("002", "004", "test", 90)}  # fmt: skip
@@ -59,6 +62,15 @@ def offsets() -> np.ndarray:
     return np.array([BONES[name][1] for name in JOINTS], float)
 
 
+def source_names(takes: dict[str, tuple], path: Path) -> list[str]:
+    """Files that a shard of these takes would have been built from."""
+    names = [f"features/{path.stem}.text.h5", *(f"features/{take}.h5" for take in takes)]
+    for take, (a, b, *_) in takes.items():
+        date, scenario = take.split("_")
+        names += [f"{kind}/{date}_{actor}_{scenario}.npy" for kind in FOLDERS for actor in (a, b)]
+    return names
+
+
 def write_shard(path: Path, takes: dict[str, tuple], seed: int = 0) -> None:
     """One shard of synthetic takes, in the format of pipeline.shard_file."""
     import h5py
@@ -71,7 +83,7 @@ def write_shard(path: Path, takes: dict[str, tuple], seed: int = 0) -> None:
         for take, (a, b, split, num_frames) in takes.items():
             part = parts[take]
             part["text_index"][part["text_index"] >= 0] += word
-            table.append((take, a, b, "friends", "joy", split, frame, frame + num_frames, sample, sample + len(part["audio"])))
+            table.append((take, a, b, split, frame, frame + num_frames, sample, sample + len(part["audio"])))
             frame, sample, word = frame + num_frames, sample + len(part["audio"]), word + len(part["text"])
             date, scenario = take.split("_")
             for actor in (a, b):
@@ -83,13 +95,15 @@ def write_shard(path: Path, takes: dict[str, tuple], seed: int = 0) -> None:
                 group.attrs["orders"] = ["zxy"] * len(JOINTS)
         for name in next(iter(parts.values())):
             f[name] = np.concatenate([part[name] for part in parts.values()]).astype(types.get(name, "f4"))
-        text = [h5py.string_dtype("utf-8", n) for n in (16, 8, 8, 8, 8, 8)]
-        names = ["take", "actor_a", "actor_b", "relationship", "emotion", "split"]
+        text = [h5py.string_dtype("utf-8", n) for n in (16, 8, 8, 8)]
+        names = ["take", "actor_a", "actor_b", "split"]
         numbers = ["start_frame", "stop_frame", "start_sample", "stop_sample"]
         dtype = np.dtype([*zip(names, text), *((name, "i8") for name in numbers)])
         f["takes"] = np.array([tuple(v.encode() if isinstance(v, str) else v for v in row) for row in table], dtype)
+        named = [(name, hashlib.sha256(f"{seed} {name}".encode()).hexdigest()) for name in source_names(takes, path)]
+        f["sources"] = np.array([(name.encode(), digest.encode()) for name, digest in named], [("file", "S64"), ("sha256", "S64")])
         parents = [-1 if BONES[name][0] is None else JOINTS.index(BONES[name][0]) for name in JOINTS]
-        attributes = {"format_version": 1, "fps": 30, "joint_names": JOINTS, "parents": parents, "arkit_names": list(arkit.NAMES),
+        attributes = {"format_version": FORMAT_VERSION, "fps": 30, "joint_names": JOINTS, "parents": parents, "arkit_names": list(arkit.NAMES),
                       "feature_names": "{}", "units": "{}", "source_sha256": str(seed), "package_version": "0", "text_model": "package"}  # fmt: skip
         for key, value in attributes.items():
             f.attrs[key] = value

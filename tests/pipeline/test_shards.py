@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from commands import refused
 
-from pipeline import shard_file, shard_index, shard_tools, shards
+from pipeline import shard_file, shard_index, shard_stats, shard_tools, shards
 from pipeline.bvh import load_bvh
 from pipeline.clock import sample_of
 from pipeline.config import Shards
@@ -36,7 +36,8 @@ def folder(tiny, tmp_path_factory) -> Path:
     takes = list(tiny.takes)
     build(tiny, folder / "shard-000.h5", takes[:2])
     build(tiny, folder / "shard-001.h5", takes[2:])
-    shard_index.run(shards=shard_file.shard_paths(folder), index=folder / "index.parquet", stats=folder / "stats.json")
+    paths = shard_file.shard_paths(folder)
+    shard_index.run(shards=paths, index=folder / "index.parquet", stats=folder / "stats.json", dataset=tiny.dataset)
     return folder
 
 
@@ -62,7 +63,6 @@ def test_arrays_come_back(tiny, folder):
         part = slice(span.start_frame, span.stop_frame)
         assert span.stop_frame - span.start_frame == tiny.takes[span.take]
         assert span.stop_sample - span.start_sample == round(tiny.takes[span.take] * 16000 / 30)
-        assert span.emotion == "Joy é"
         with h5py.File(tiny.features / f"{span.take}.h5") as f:
             for name in ("body", "root", "mel"):
                 np.testing.assert_array_equal(shard[name][part], f[name][()])
@@ -125,7 +125,7 @@ def test_statistics_are_those_of_the_train_takes(folder):
 
 def test_moments_merge_without_loss():
     rows = np.random.default_rng(0).normal(1e6, 1.0, (1000, 3))
-    moments = shard_index.Moments()
+    moments = shard_stats.Moments()
     for part in np.array_split(rows, [1, 1, 10, 500]):
         moments.add(part)
     np.testing.assert_allclose(moments.as_dict(3)["std"], rows.std(0), rtol=1e-9)
@@ -158,7 +158,7 @@ def test_export_refuses_frames(folder, tmp_path, capsys, frames):
 def test_inspect_prints_and_plots(folder, tmp_path, capsys):
     shards.main(["inspect", str(folder / "shard-000.h5"), "--plot", str(tmp_path / "a.png")])
     printed = capsys.readouterr().out
-    assert "(101, 2, 36)" in printed and "@format_version: 1" in printed and "20260101_002" in printed
+    assert "(101, 2, 36)" in printed and "@format_version: 2" in printed and "20260101_002" in printed
     assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
 
 
@@ -218,7 +218,7 @@ def replace_array(name, shape):
         (replace_array("face", (101, 2, 55)), "face has shape (101, 2, 55)"),
         (lambda f: f.__delitem__("skeletons/20260101_001_001"), "skeleton of 20260101_001_001 (no '20260101_001_001')"),
         (lambda f: f.__delitem__("facing"), "not a readable shard (no 'facing')"),
-        (lambda f: f.attrs.__setitem__("format_version", 2), "format version 2, this code reads 1"),
+        (lambda f: f.attrs.__setitem__("format_version", 1), "format version 1, this code reads 2"),
     ],
 )
 def test_validate_names_faults(copy, edit, expected):
@@ -244,7 +244,7 @@ def test_validate_finds_a_shard_that_the_index_lacks(tiny, copy):
     shard_index.run(shards=shard_file.shard_paths(copy), index=copy / "index.parquet", stats=copy / "stats.json")
     build(tiny, copy / "shard-001.h5", ["20260102_001"])
     found = "\n".join(faults(copy))
-    assert "take 20260102_001 of shard-001.h5 is not listed" in found and "takes is 1, the train takes have 2" in found
+    assert "take 20260102_001 of shard-001.h5 is not listed" in found and "takes is 1, need 2" in found
 
 
 @pytest.fixture
@@ -305,7 +305,7 @@ def test_validate_finds_statistics_of_another_split(tiny, copy):
     assert "split is 'test', the shard says 'train'" in found
     shard_index.run(shards=shard_file.shard_paths(copy), index=copy / "index.parquet", stats=copy / "other.json")
     found = "\n".join(faults(copy))
-    assert "takes is 2, the train takes have 3" in found and "std of body is not that of the train takes" in found
+    assert "takes is 2, need 3" in found and "std of body is not that of the train takes" in found
 
 
 def test_index_rows(folder):
@@ -407,3 +407,113 @@ def test_command_line_plan(tmp_path, capsys):
     assert json.loads(out.read_text())[-1] == ["20260101_1", "20260101_2"]
     with pytest.raises(SystemExit):
         shards.main(["pack"])
+
+
+def test_the_index_has_the_labels_and_no_shard_does(folder):
+    """A corrected label makes another index and no other shard."""
+    rows = shard_index.read_index(folder / "index.parquet")
+    assert {row["emotion"] for row in rows} == {"Joy é"}
+    assert not {"emotion", "relationship"} & {*shard_file.TAKE_FIELDS}
+    assert b"Joy" not in (folder / "shard-000.h5").read_bytes()
+
+
+def test_an_index_needs_the_dataset_of_its_shards(folder, halves, tmp_path, capsys):
+    table = halves["dataset"] / "takes.tsv"
+    table.write_text("".join(line for line in table.read_text().splitlines(keepends=True) if "20260102_001" not in line))
+    arguments = ["index", "--shards", *shard_file.shard_paths(folder), "--dataset", halves["dataset"], "--index", tmp_path / "i.parquet"]
+    refused(shards.main, arguments, capsys, "take 20260102_001 is not among the takes of", outputs=[tmp_path / "i.parquet"])
+
+
+def in_row(take: str, old: str, new: str):
+    """The edit of a table that changes a cell of a take's row."""
+
+    def edit(path):
+        lines = path.read_text().splitlines(keepends=True)
+        changed = [line.replace(old, new) if line.startswith(take) else line for line in lines]
+        assert changed != lines
+        path.write_text("".join(changed))
+
+    return edit
+
+
+def without_labels(path):
+    shard_index.run(shards=shard_file.shard_paths(path.parent), index=path)
+
+
+def moved(path):
+    plan = json.loads(path.read_text())
+    plan[0], plan[1] = plan[1], plan[0]
+    path.write_text(json.dumps(plan))
+
+
+@pytest.mark.parametrize(
+    ("name", "edit", "line"),
+    [
+        ("dataset/takes.tsv", in_row("20260101_002", "Joy é", "Anger"), "take 20260101_002: emotion is 'Joy é', {run}/dataset says 'Anger'"),
+        ("dataset/takes.tsv", in_row("20260101_002", "\t001\t002\t", "\t001\t003\t"), "actors are 001 002, {run}/dataset says 001 003"),
+        ("dataset/takes.tsv", in_row("20260101_002", "\t\t\t\n", "\ttrain\t\t\n"), "split is test, {run}/dataset says train"),
+        ("annotations/split.tsv", in_row("20260101_002", "test", "train"), "split is test, {run}/annotations/split.tsv says train"),
+        ("annotations/split.tsv", in_row("20260101_002", "20260101_002", "20260101_009"), "split is test, {run}/annotations/split.tsv says nothing"),
+        ("annotations/split.tsv", in_row("20260101_002", "test", "val"), "split is 'val', need train or test"),
+        ("annotations/split.tsv", in_row("20260101_002", "20260101_002", "../x"), "take is '../x', need <date>_<scenario>"),
+        ("shards/plan.json", moved, "shard-000.h5: take 20260101_001 is of shard-001.h5 in"),
+        ("shards/plan.json", lambda path: path.write_text('[["../x"]]'), "take is '../x'"),
+        ("shards/plan.json", lambda path: path.write_text('{"a": 1}'), "need a list"),
+        ("shards/index.parquet", without_labels, "take 20260101_001: relationship is None"),
+        ("shards/stats.json", lambda path: path.write_text('{"takes": 1}'), "takes is 1, need 2"),
+        ("shards/stats.json", lambda path: path.write_text('{"body": {"mean": ["x"], "std": [1]}}'), "body holds 'x', need numbers"),
+        ("shards/stats.json", lambda path: path.write_text('{"body": {"mean": 1}}'), "body has no mean and std of one length"),
+        ("shards/stats.json", lambda path: path.write_text("[]"), "got a list, need an object"),
+    ],
+)
+def test_validate_compares_all_that_is_stored_twice(folder, halves, tmp_path, name, edit, line):
+    run = tmp_path / "run"
+    shutil.copytree(folder, run / "shards")
+    (run / "shards" / "plan.json").write_text(json.dumps([list(SPLITS)[:2], list(SPLITS)[2:]]))
+    write_tsv(run / "annotations" / "split.tsv", ["take", "split"], [{"take": take, "split": side} for take, side in SPLITS.items()])
+    assert shard_tools.validate(run / "shards") == []
+    edit(run / name)
+    found = shard_tools.validate(run / "shards")
+    assert any(line.format(run=run) in fault for fault in found), found
+    assert all("\n" not in fault for fault in found)
+
+
+@pytest.mark.parametrize("stream", ["text", "text_index"])
+def test_validate_compares_words_with_their_source(copy, halves, stream):
+    assert shard_tools.validate(copy, **halves) == []
+
+    def shift(f):
+        f[stream][...] = np.roll(f[stream][()], 1, axis=0)
+
+    change(copy / "shard-000.h5", shift)
+    assert any("text is not that of its sources" in fault for fault in shard_tools.validate(copy, **halves))
+
+
+def test_an_index_of_another_kind_is_refused(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = tmp_path / "index.parquet"
+    good = {"take": ["20260101_001"], "shard": ["shard-000.h5"]}
+    pq.write_table(pa.table(good), path)
+    assert shard_index.read_index(path) == [{"take": "20260101_001", "shard": "shard-000.h5"}]
+    for columns, line in (
+        (good | {"take": ["x/../../ESCAPED"]}, "take is 'x/../../ESCAPED'"),
+        (good | {"take": pa.array([None], pa.string())}, "take is None"),
+        (good | {"emotion": [["a"]]}, "column 'emotion' has type list"),
+        (good | {"emotion": [b"a"]}, "column 'emotion' has type binary"),
+        ({"take": ["20260101_001"]}, "no column shard"),
+        ({"take": ["20260101_001"] * 2, "shard": ["a", "b"]}, "stands twice"),
+    ):
+        pq.write_table(pa.table(columns), path)
+        with pytest.raises(InputError, match=line):
+            shard_index.read_index(path)
+    content = path.read_bytes()
+    for number in range(200):
+        flipped = bytearray(content)
+        flipped[(number * 7919) % len(content)] ^= 1 << number % 8
+        path.write_bytes(flipped)
+        try:
+            shard_index.read_index(path)
+        except InputError as error:
+            assert "\n" not in str(error)

@@ -151,9 +151,7 @@ def parse_json(text: str | bytes, where: str | Path, *, kind: type | None = None
     return value
 
 
-def read_json(
-    path: Path, *, kind: type | None = None, most: int = MOST_TEXT_BYTES, fix: str = "mend or replace the file", long: bool = False
-) -> Any:
+def read_json(path: Path, *, kind: type | None = None, most: int = MOST_TEXT_BYTES, fix: str = "mend or replace the file", long: bool = False) -> Any:
     """The value of a JSON file, as `parse_json`."""
     return parse_json(read_text(path, most=most, need="JSON", fix=fix), path, kind=kind, fix=fix, long=long)
 

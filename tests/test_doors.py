@@ -61,7 +61,7 @@ DOORS: dict[str, tuple[str, str]] = {
     "models.visualvoice:convert": ("torch.load", "weights_only: no code is run"),
     "models.ctranslate2_file:read_variables": ("np.memmap", "a model of our package list by its fixed name; offsets are checked against the length"),
     "pipeline.shard_file:Shard.__getitem__": ("np.memmap", "place, type and shape that hdf5_layout checked"),
-    "pipeline.shard_index:read_index": ("pq.read_table", "Parquet that our index wrote"),
+    "pipeline.shard_index:read_index": ("pq.ParquetFile", "an index, plain and with the columns and types that are asked for"),
     "pipeline.dataset:_database": ("sqlite3.connect", "makes a database under a temporary name"),
     "pipeline.files:_sync": ("os.open", "a folder or file that we have just written"),
     "pipeline.run_hooks:Run._hold": ("open", "our lock in the root"),

@@ -22,8 +22,9 @@ from pipeline.files import sha256
 from pipeline.listing import files_in, leftovers
 from pipeline.obj import read_vertices
 from pipeline.reading import open_plain, read_text
-from pipeline.release_streams import FOLDERS, body_frames, cut_frames, decimation, read_face, wav_frames
-from pipeline.takes import actor_of, dataset_takes, is_performance
+from pipeline.release_streams import body_frames, cut_frames, decimation, read_face, wav_frames
+from pipeline.takes import actor_of, is_performance, listed_takes
+from pipeline.unlisted import FOLDERS, unlisted
 
 NUM_TAKES, NUM_PERFORMANCES = 241, 482
 """What the whole public release has."""
@@ -404,10 +405,14 @@ def inspect(folder: Path, options: ReleaseIn) -> Iterator[Finding]:
     yield from _of_all(check)
     if (folder / "takes.tsv").exists():
         try:
-            listed = {take.name for take in dataset_takes(folder)}
-            for name in sorted(listed ^ {f"{date}_{scenario}" for date, scenario in takes}):
-                have, lack = ("takes.tsv", "the folders") if name in listed else ("the folders", "takes.tsv")
-                yield check.fault(folder / "takes.tsv", "takes", f"got take {name} in {have}, need it in {lack} too")
+            listed = listed_takes(folder / "takes.tsv")
+            there = {f"{date}_{scenario}" for date, scenario in takes}
+            for name in [name for name, take in listed.items() if name not in there and take.row["exclude"] != "yes"]:
+                yield check.fault(folder / "takes.tsv", "takes", f"got take {name} in takes.tsv, need it in the folders too")
+            for name, paths in unlisted(folder, {name: take.performances for name, take in listed.items()}).items():
+                if is_performance(paths[0].stem):  # the others are faults of their names
+                    what = f"take {name}" if name in there else f"performance {name}"
+                    yield check.fault(folder / "takes.tsv", "takes", f"got {what} in the folders, need it in takes.tsv too")
         except InputError as error:
             yield check.refused(folder / "takes.tsv", "takes", error)
     yield from _sums(check)

@@ -16,8 +16,6 @@ from pipeline.errors import InputError
 
 WIDTHS = {"face_arkit": len(arkit.NAMES), "face_ict": len(ict.NAMES)}
 """Columns of the face arrays by folder."""
-FOLDERS = {"bvhs": ".bvh", "face_arkit": ".npy", "face_ict": ".npy", "wav": ".wav"}
-"""Folders that hold a file per performance, and how the files' names end."""
 
 
 def decimation(fps: float, where: str) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 from pipeline import ownership, stage
 from pipeline.errors import InputError
 from pipeline.files import give_name, write_tsv
-from pipeline.takes import TAKE_COLUMNS, dataset_takes
+from pipeline.takes import TAKE_COLUMNS, download_takes
 
 log = logging.getLogger("interact")
 
@@ -27,7 +27,7 @@ def run(
     """Write the rows of a download's takes, which must be `takes`, and link its table of actors."""
     if len(actors) != len(out_actors):
         raise InputError(f"release_takes: {len(actors)} --actors and {len(out_actors)} --out-actors, need one of both or none; correct the command")
-    found = dataset_takes(dataset, exclude=exclude)
+    found = download_takes(dataset, exclude=exclude)
     if odd := sorted({take.name for take in found} ^ set(takes)):
         raise InputError(f"{dataset}: take {odd[0]} came or went meanwhile; run again")
     performances = [name for take in found for name in take.performances]

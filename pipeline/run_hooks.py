@@ -46,7 +46,7 @@ class Run:
         from pipeline.status import warnings_since
 
         ownership.mark_folders(self.study.claim)
-        found = warnings_since(self.study, self.started)
+        found = self.study.cautions + warnings_since(self.study, self.started)
         if found:
             print(f"{len(found)} warnings in this run; make status says in which takes:", file=sys.stderr)
             print("\n".join(f"  {line}" for line in found[:SHOWN]), file=sys.stderr)

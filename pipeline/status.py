@@ -160,6 +160,7 @@ def report(study: Study, *, warnings: bool = False) -> tuple[list[str], bool]:
     lines.append("; ".join(f"{name} {_counted(_joint_state(jobs), jobs)}" for name, jobs in stages.items()))
     lines += [f"{step.stage} failed: {step.error}" for step in joint if step.error]
     lines += _ways_on(study, takes, lips)
+    lines += [f"warning: {line}" for line in study.cautions]
     found = warnings_since(study, 0.0)
     if found and warnings:
         lines += [f"{len(found)} warnings:", *(f"  {line}" for line in found)]

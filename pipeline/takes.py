@@ -25,6 +25,7 @@ from pipeline.files import one_line, read_tsv
 from pipeline.ids import DATE, ID, IN_WORDS, NEED, is_id
 from pipeline.listing import files_in
 from pipeline.reading import read_text
+from pipeline.unlisted import check_listed, unlisted
 
 _EXCLUDE = "yes, no or empty: yes leaves the {} out"
 
@@ -219,14 +220,13 @@ def read_actors(path: Path) -> dict[str, str]:
     return result
 
 
-def read_takes(path: Path, *, actors: dict[str, str] | None = None) -> list[Take]:
-    """Takes of takes.tsv that are not excluded, in name order.
+def listed_takes(path: Path, *, actors: dict[str, str] | None = None) -> dict[str, Take]:
+    """Takes of all rows of takes.tsv by name, in name order, excluded ones too.
 
     Raises InputError that names file and row for a misspelt column, a cell that `TakeRow` does not allow, a take that
     stands twice, or an actor that actors.tsv lacks.
     """
     takes: dict[str, Take] = {}
-    excluded = set()
     for where, row in _rows(path, TakeRow):
         if row.take in takes:
             raise InputError(f"{where}: take {row.take} stands twice; remove one row or give it another scenario")
@@ -234,9 +234,13 @@ def read_takes(path: Path, *, actors: dict[str, str] | None = None) -> list[Take
             if actors is not None and actor not in actors:
                 raise InputError(f"{where}: actor {actor} is not in actors.tsv (column {column}); add a row with the actor's gender")
         takes[row.take] = Take(row.take, row.date, row.scenario, in_order(row.actor_a, row.actor_b), row.model_dump())
-        if row.exclude == "yes":
-            excluded.add(row.take)
-    kept = [takes[name] for name in sorted(takes) if name not in excluded]
+    return dict(sorted(takes.items()))
+
+
+def read_takes(path: Path, *, actors: dict[str, str] | None = None) -> list[Take]:
+    """Takes of takes.tsv that are not excluded, in name order; InputError as `listed_takes`, and where none is left."""
+    takes = listed_takes(path, actors=actors)
+    kept = [take for take in takes.values() if take.row["exclude"] != "yes"]
     if not kept:
         raise InputError(f"{path}: no take is left, {len(takes)} listed and excluded; clear an exclude cell or add a take")
     return kept
@@ -268,6 +272,12 @@ def read_lip_acc(path: Path, *, actors: dict[str, str]) -> dict[str, LipRow]:
     if not kept:
         raise InputError(f"{path}: no performance is left, {len(found)} listed and excluded; clear an exclude cell, add one, or remove the folder")
     return kept
+
+
+def listed_lips(folder: Path) -> set[str]:
+    """Performances of all rows of a shoot's lip_acc.tsv, excluded ones too; none where it has no such table."""
+    table = Path(folder, "lip_acc", "lip_acc.tsv")
+    return {row.performance for _, row in _rows(table, LipRow)} if table.exists() else set()
 
 
 def shoot_lip_acc(folder: Path) -> dict[str, LipRow]:
@@ -313,14 +323,13 @@ def download_lip_acc(folder: Path, *, exclude: Sequence[str] = ()) -> dict[str, 
 def dataset_takes(folder: Path, *, exclude: Sequence[str] = ()) -> list[Take]:
     """Takes of a dataset folder: its takes.tsv where it has one, else its BVH files and SQLite tables (the public release).
 
-    `exclude` names takes to leave out, and files of bvhs (without .bvh) that are no performance: a download is not changed.
+    `exclude` names takes to leave out, and files of streams (without their ending) that are of no take: a download is not changed.
     """
     folder = Path(folder)
     odd: list[str] = []
     if (folder / "takes.tsv").exists():
-        takes = read_takes(folder / "takes.tsv")
-        kept = [take for take in takes if take.name not in exclude]
-        known = [take.name for take in takes]
+        kept = [take for take in read_takes(folder / "takes.tsv") if take.name not in exclude]
+        known = sorted(_named(folder)) if exclude else []
     else:
         actors, odd = _listed(folder)
         known = [f"{date}_{scenario}" for date, scenario in actors] + odd
@@ -340,6 +349,20 @@ def dataset_takes(folder: Path, *, exclude: Sequence[str] = ()) -> list[Take]:
     return kept
 
 
+def download_takes(folder: Path, *, exclude: Sequence[str] = ()) -> list[Take]:
+    """Takes of a download, as `dataset_takes`; InputError also where its takes.tsv lacks a row of streams that are there."""
+    table = Path(folder, "takes.tsv")
+    if table.exists():
+        check_listed(folder, {take.name: take.performances for take in listed_takes(table).values()}, exclude)
+    return dataset_takes(folder, exclude=exclude)
+
+
+def _named(folder: Path) -> set[str]:
+    """What `exclude` can name in a download with a takes.tsv: its takes, and what has no row."""
+    listed = {take.name: take.performances for take in listed_takes(folder / "takes.tsv").values()}
+    return {*listed, *unlisted(folder, listed)}
+
+
 def lip_names(folder: Path) -> set[str]:
     """Names of files in a download's lip-accurate set, without their endings."""
     return {path.stem for part in files_in(Path(folder, "lip_acc")) if part.is_dir() for path in files_in(part)}
@@ -353,7 +376,7 @@ def as_named(folder: Path, exclude: Sequence[str]) -> list[str]:
     if not any(name.isdigit() for name in exclude):
         return list(exclude)
     if (folder / "takes.tsv").exists():
-        there = {take.name for take in read_takes(folder / "takes.tsv")}
+        there = _named(folder)
     else:
         actors, odd = _listed(folder)
         there = {"_".join(key) for key in actors} | set(odd)

@@ -27,7 +27,21 @@ from pipeline.reading import read_json
 from pipeline.shoot_check import check_shoot
 from pipeline.simulate import plan as simulate_plan
 from pipeline.split_file import read_split
-from pipeline.takes import LipRow, Take, actor_of, as_named, dataset_takes, download_lip_acc, in_order, lip_names, shoot_lip_acc, shoot_takes
+from pipeline.takes import (
+    LipRow,
+    Take,
+    actor_of,
+    as_named,
+    download_lip_acc,
+    download_takes,
+    in_order,
+    lip_names,
+    listed_lips,
+    listed_takes,
+    shoot_lip_acc,
+    shoot_takes,
+)
+from pipeline.unlisted import unlisted_raw
 
 InputFunction = Callable[..., str | list[str]]
 SEEING = ("lips", "visualvoice")
@@ -189,7 +203,7 @@ class Study:
         elif self.config.shoot:
             takes = shoot_takes(Path(self.shoot))
         else:
-            takes = dataset_takes(Path(self.config.dataset or ""), exclude=self.excluded(lips=False))
+            takes = download_takes(Path(self.config.dataset or ""), exclude=self.excluded(lips=False))
         return {take.name: take for take in sorted(takes, key=lambda take: take.name)}
 
     @property
@@ -201,6 +215,15 @@ class Study:
     def take_of(self) -> dict[str, Take]:
         """The take of each performance."""
         return {name: take for take in self.takes.values() for name in take.performances}
+
+    @cached_property
+    def cautions(self) -> list[str]:
+        """What a run and status warn of beside the logs: recordings of a shoot that no row names."""
+        if not self.config.shoot:
+            return []
+        folder = Path(self.shoot)
+        listed = {take.name: take.performances for take in listed_takes(folder / "takes.tsv").values()}
+        return unlisted_raw(folder, listed, listed_lips(folder))
 
     @cached_property
     def lip_acc(self) -> dict[str, LipRow]:

@@ -9,7 +9,7 @@ Light: this module is imported while the Snakefile is read.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,10 @@ def content_of(path: str, like: str = "sha256:") -> str:
 class RawInputs:
     """Stamps of raw inputs, and the record under root that keeps them from one run to the next."""
 
-    def __init__(self, path: Path, recorded: Recorded):
-        self.path, self._recorded = path, recorded
+    def __init__(self, path: Path, recorded: Recorded, folders: Mapping[str, str], *, elsewhere: bool = False):
+        """Files in `folders` (by a name of the config) are known by their path in it, wherever it lies. With `elsewhere`, they may be copies."""
+        self.path, self._recorded, self._folders = path, recorded, folders
+        self._compared = ("size", "mtime_ns") if elsewhere else ("size", "mtime_ns", "ctime_ns")
         try:
             kept = read_json(path, kind=dict) if path.exists() else {}
         except InputError:  # a record that is no more readable: files count by size and time again, as in a new root
@@ -45,22 +47,36 @@ class RawInputs:
 
     def stamp(self, path: str) -> str | None:
         """What tells this content of a file from another; None where the file is not there."""
-        if path not in self._seen:
+        key = self._key(path)
+        if key not in self._seen:
             try:
                 status = os.stat(path)
             except OSError:
                 return None
-            self._seen[path] = self._look(path, status)
-        return self._seen[path]["stamp"]
+            self._seen[key] = self._look(path, status)
+        return self._seen[key]["stamp"]
+
+    def changed(self) -> list[str]:
+        """Files of the record that have another content than it says; one that is no more there is left out."""
+        paths = {key: self._path(key) for key in self._kept}
+        return [paths[key] for key, kept in sorted(self._kept.items()) if self.stamp(paths[key]) not in (None, kept.get("stamp"))]
+
+    def _key(self, path: str) -> str:
+        """A file's name in the record: by the folder that it lies in, so that a folder may move."""
+        return next((f"{name}:{path[len(folder) + 1 :]}" for name, folder in self._folders.items() if path.startswith(f"{folder}/")), path)
+
+    def _path(self, key: str) -> str:
+        name, colon, rest = key.partition(":")
+        return f"{self._folders[name]}/{rest}" if colon and name in self._folders else key
 
     def _look(self, path: str, status: os.stat_result) -> dict[str, Any]:
         """What is known of a file: times and size, its stamp, and where it was asked for its content."""
         now = {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "ctime_ns": status.st_ctime_ns}
         new = now | {"stamp": f"{status.st_size}-{status.st_mtime_ns}", "content": None}
-        kept = self._kept.get(path)
+        kept = self._kept.get(self._key(path))
         if kept is None or kept.get("size") != status.st_size or "stamp" not in kept:
             return new
-        if all(kept.get(key) == value for key, value in now.items()):
+        if all(kept.get(key) == now[key] for key in self._compared):
             return kept
         before = kept.get("content") or self._recorded(path)
         if before is None:  # nothing to compare with: a new time is another file, a new name or owner is not
@@ -70,9 +86,9 @@ class RawInputs:
 
     def keep(self) -> None:
         """Write the record; files that were not asked for stay in it."""
-        for path, seen in self._seen.items():
-            if seen["content"] is None and not path.endswith(STREAMS) and seen["size"] <= SMALL_BYTES:
-                seen["content"] = content_of(path)
+        for key, seen in self._seen.items():
+            if seen["content"] is None and not key.endswith(STREAMS) and seen["size"] <= SMALL_BYTES:
+                seen["content"] = content_of(self._path(key))
         record = self._kept | self._seen
         if record != self._kept:
             write_json(self.path, record)

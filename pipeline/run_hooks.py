@@ -36,6 +36,7 @@ class Run:
                 print(f"note: {line}", file=sys.stderr)
             ownership.mark_folders(self.study.claim)
             self.study.inputs.keep()
+            self.study.provenance.keep(sys.argv)
         except InputError as error:
             self._stop(str(error))
         except OSError as error:

@@ -6,6 +6,7 @@ Light: nothing heavier than pydantic is imported here.
 import ast
 import hashlib
 import json
+import os
 import re
 import shlex
 import sys
@@ -22,6 +23,7 @@ from pipeline.errors import InputError
 from pipeline.ict import is_ict_rig
 from pipeline.joints import joint_map_file, shipped_joint_maps
 from pipeline.pretrained import PACKAGES
+from pipeline.provenance import Provenance
 from pipeline.raw_inputs import RawInputs
 from pipeline.reading import read_json
 from pipeline.shoot_check import check_shoot
@@ -100,6 +102,16 @@ def _content(path: str) -> str | None:
     return hashlib.sha256(file.read_bytes()).hexdigest() if inside else None
 
 
+@cache
+def _all_code() -> str:
+    """Digest of all code and tables that can change what a stage writes."""
+    files = [path for name in ("pipeline", "models") for path in sorted(Path(REPOSITORY, name).rglob("*"))]
+    files = [path for path in files if path.suffix in (".py", ".txt", ".tsv", ".json")]
+    names = [str(path.relative_to(REPOSITORY)) for path in files]
+    known = {name: _content(name) for name in names if name.removesuffix(".py").replace("/", ".") not in CANNOT_CHANGE_RESULTS}
+    return hashlib.sha256(json.dumps(known).encode()).hexdigest()[:32]
+
+
 def flags(section: BaseModel, *, without: tuple[str, ...] = ()) -> str:
     """A section of the config as the flags of its stage. Defaults are written out, so that a new default reruns the stage."""
     words = []
@@ -126,8 +138,7 @@ class Study:
     def __init__(self, values: dict):
         self.config = config.parse(values)
         _check_paths(self.config)
-        # a slash more or less is no other file
-        self.config = self.config.model_copy(update={key: value.rstrip("/") for key in PATHS if (value := getattr(self.config, key))})
+        self.config = self.config.model_copy(update={key: _spelled(value) for key in PATHS if (value := getattr(self.config, key))})
         self.root = self.config.root
         if self.config.shoot and self.config.dataset:
             raise InputError("config: both shoot and dataset are set; a shoot is captured into a dataset, a download is read as it is: unset one")
@@ -148,7 +159,10 @@ class Study:
         if self.config.dataset and self.config.exclude:
             names = tuple(as_named(Path(self.config.dataset), self.config.exclude))
             self.config = self.config.model_copy(update={"exclude": names})
-        self.inputs = RawInputs(Path(self.root, ".interact", "inputs.json"), self._recorded)
+        self.provenance = Provenance(self.root, self.config.model_dump(mode="json", exclude=set(PATHS)), _all_code())
+        folders = {key: value for key in ("shoot", "dataset") if (value := getattr(self.config, key))}
+        recorded = Path(self.root, ".interact", "inputs.json")
+        self.inputs = RawInputs(recorded, self._recorded, folders, elsewhere=self.provenance.elsewhere)
 
     @cached_property
     def claim(self) -> ownership.Claim:
@@ -514,10 +528,26 @@ def _downloaded(folder: str, name: str, kind: str) -> str:
     return next((path for path in found if Path(path).exists()), found[0])
 
 
+def _spelled(path: str) -> str:
+    """One spelling of a path that Snakemake is to know again: no slashes or dots to spare, and from here where it lies below here."""
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    path = ("/" if path.startswith("/") else "") + "/".join(parts) or "."
+    here = f"{os.getcwd()}/"
+    return path.removeprefix(here)
+
+
 def _check_paths(parsed: config.Config) -> None:
     """InputError for a path in the config, or of the repository, that Snakemake would not take as it is written."""
     if "{" in str(REPOSITORY) or "}" in str(REPOSITORY):
         raise InputError(f"{REPOSITORY}: braces in this path stand for wildcards in Snakemake; move or rename the folder of the repository")
+    for name in PATHS:
+        value = getattr(parsed, name)
+        if value and value.startswith("~"):
+            raise InputError(f"config: {name} {value!r}: a shell does not put your home folder in place of that ~; write the path in full")
+    root = Path(parsed.root)
+    for folder in (root, *(root / name for name in ("dataset", *WRITTEN))):
+        if os.path.lexists(folder) and not folder.is_dir():
+            raise InputError(f"config: {folder} is {'a link to nothing' if folder.is_symlink() else 'a file'}, need a folder there; set another root")
     for section in (parsed, parsed.body, parsed.separation, parsed.transcripts):
         for name, value in section:
             if isinstance(value, str) and (odd := re.search(r"[{}\x00-\x1f\x7f]", value)):
@@ -551,6 +581,7 @@ def open_study(values: dict) -> Study:
         if study.config.shoot:
             check_shoot(Path(study.shoot), study.takes.values())
         ownership.check(study.claim)
+        study.provenance.check(study.inputs.changed() if study.provenance.elsewhere else [], sys.argv)
         study.claim.notes.clear()  # they are said when the run begins
         opened = study
         return study

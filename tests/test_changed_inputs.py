@@ -15,6 +15,7 @@ from tiny_shoot import make_shoot  # noqa: E402
 
 CONFIG = ["--config", "shoot=shoot", "root=out"]
 TARGETS = ["out/dataset/dataset.json", "out/annotations/split.tsv", "out/shards/plan.json"]
+OTHER = [target.replace("out/", "other/") for target in TARGETS]
 TAKE = "shoot/20260101_001"
 
 
@@ -115,14 +116,66 @@ def test_a_lost_record_of_inputs_reruns_nothing(copy):
         assert rules(copy) == set()
 
 
+def said(folder: Path, *arguments: str) -> str:
+    """What a dry run says that is refused."""
+    result = snakemake(folder, "-n", *arguments)
+    lines = (result.stdout + result.stderr).strip().splitlines()
+    assert result.returncode == 2 and lines[-1].startswith("error: config: "), lines[-20:]
+    return lines[-1]
+
+
+def test_one_root_by_any_spelling(copy):
+    config = ["--config", f"shoot={copy}//shoot/", f"root={copy}/./out"]
+    assert planned(copy, *TARGETS, *config) == []
+    assert {"separation"} <= set(planned(copy, *TARGETS, *config, "separation={method: none}"))
+
+
+def test_a_copied_root_of_changed_inputs_options_or_code_is_refused(copy):
+    """Snakemake has no records of copies, and compares their times alone."""
+    config = ["--config", "shoot=second", "root=other"]
+    shutil.copytree(copy / "shoot", copy / "second")
+    shutil.copytree(copy / "out", copy / "other")
+    assert planned(copy, *OTHER, *config) == []
+    assert "since then changed: separation.method; " in said(copy, *OTHER, *config, "separation={method: none}")
+    label, voice = copy / "second/takes.tsv", copy / f"second/{TAKE.removeprefix('shoot/')}/20260101_001_001.wav"
+    before = label.read_bytes(), voice.read_bytes()
+    replace(label, before[0].replace(b"scene 1", b"another", 1))
+    replace(voice, flipped(voice))
+    assert f"changed: {voice.relative_to(copy)}, {label.relative_to(copy)}; " in said(copy, *OTHER, *config)
+    for path, content in zip((label, voice), before, strict=True):
+        replace(path, content, 1.65e9)
+    assert planned(copy, *OTHER, *config) == []  # touched only
+    module = copy / "pipeline" / "split.py"
+    content = module.read_bytes()
+    replace(module, content.replace(b"first = ", b"first=  ", 1))
+    assert "changed: the code; " in said(copy, *OTHER, *config)
+    assert set(planned(copy, *OTHER, *config, "--forceall")) >= {"sync", "dataset", "split"}
+    module.write_bytes(content)
+    os.utime(module, (1.6e9, 1.6e9))
+    assert snakemake(copy, *OTHER, *config, "--forceall", "--touch").returncode == 0
+    assert planned(copy, *OTHER, *config) == []
+    replace(voice, flipped(voice))
+    assert {"sync", "separation"} <= set(planned(copy, *OTHER, *config))
+
+
+def test_roots_that_no_folder_can_be(copy):
+    (copy / "file").write_text("notes")
+    (copy / "nothing").symlink_to("not-there")
+    (copy / "half").mkdir()
+    (copy / "half" / "annotations").write_text("notes")
+    for root, need in (("file", "is a file"), ("nothing", "is a link to nothing"), ("half", "is a file"), ("~/out", "in full")):
+        assert need in said(copy, "all", "--config", "shoot=shoot", f"root={root}")
+
+
 def test_two_runs_in_one_root_exclude_each_other(copy, tmp_path):
     other = make_project(tmp_path / "second")
     script = (
-        "import sys; from pipeline.run_hooks import Run; from pipeline.workflow import open_study\n"
-        "run = Run(open_study({'shoot': sys.argv[1], 'root': sys.argv[2]})); run.begin(); print('held', flush=True); sys.stdin.read()\n"
+        "import sys, yaml; from pipeline.run_hooks import Run; from pipeline.workflow import open_study\n"
+        "study = open_study(yaml.safe_load(open('config.yaml')) | {'shoot': sys.argv[1], 'root': sys.argv[2]})\n"
+        "run = Run(study); run.begin(); print('held', flush=True); sys.stdin.read()\n"
     )
     command = [sys.executable, "-c", script, str(copy / "shoot"), str(copy / "out")]
-    with subprocess.Popen(command, cwd=other, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as holder:
+    with subprocess.Popen(command, cwd=other, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout.readline() == "held\n"
         (copy / "out/annotations/split.tsv").unlink()
         before = time.monotonic()

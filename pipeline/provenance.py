@@ -18,7 +18,7 @@ from typing import Any
 
 from pipeline.errors import InputError
 from pipeline.files import whole, write_json
-from pipeline.reading import read_json
+from pipeline.reading import read_json, read_text
 
 SETTLES = {"--forceall", "-F"}
 """Flags of Snakemake after which it knows all files of a root; --touch alone passes over those that it takes for up to date."""
@@ -32,7 +32,7 @@ def place(root: str) -> str:
 
     For a root beyond the folder that Snakemake is started in, that folder too: records that were copied with it may be older than the root.
     """
-    name = RECORDS.read_text(encoding="utf-8") if RECORDS.is_file() else ""
+    name = read_text(RECORDS) if RECORDS.is_file() else ""
     here = os.path.realpath(".") if root.startswith(("/", "..")) else ""
     return hashlib.sha256("\0".join((name, here, root)).encode()).hexdigest()[:32] if name else ""
 
@@ -70,7 +70,7 @@ class Provenance:
             raise InputError(
                 f"config: root {self.root} was last run from another folder or under another path, and since then changed: "
                 f"{', '.join(changed[:SHOWN])}{more}; Snakemake, which has no record of these files here, would not see it: set a new root, "
-                "make all anew with --forceall, or take the files as they are with --forceall --touch"
+                "make all anew (snakemake --forceall), or take the files as they are (snakemake --forceall --touch)"
             )
 
     def keep(self, arguments: Sequence[str]) -> None:

@@ -17,6 +17,9 @@ _FIX = "it is not as this pipeline writes it: run the stage dataset again"
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
+FIX_DOWNLOAD = "it is not as this pipeline writes it: download it again, or have it made by the pipeline's stage dataset"
+
+
 class _Checked(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
@@ -51,18 +54,21 @@ class About(_Checked):
     takes: dict[str, TakeAbout]
 
 
-def read_about(path: Path) -> dict[str, Any]:
-    """What a dataset.json holds, as plain values; InputError names the first key that is missing or not what it must be."""
-    value = read_json(path, kind=dict, fix=_FIX)
+def read_about(path: Path, *, fix: str = _FIX) -> dict[str, Any]:
+    """What a dataset.json holds, as plain values; InputError names the first key that is missing or not what it must be.
+
+    `fix`: what mends it, which for a download is not to run a stage.
+    """
+    value = read_json(path, kind=dict, fix=fix)
     version = value.get("format_version")
     if version != FORMAT_VERSION:
-        raise InputError(f"{path}: format version {str(version)!r:.40}, this code reads {FORMAT_VERSION}; run the stage dataset again")
+        raise InputError(f"{path}: format version {str(version)!r:.40}, this code reads {FORMAT_VERSION}; {fix}")
     try:
         About(**value)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{path}: {key:.100}: got {str(first['input'])!r:.60}: {first['msg']}; {_FIX}") from None
-    check_ids(value["takes"], "take", path, fix=_FIX)
-    check_ids(value["rig_sha256"], "actor", path, fix=_FIX)
+        raise InputError(f"{path}: {key:.100}: got {str(first['input'])!r:.60}: {first['msg']}; {fix}") from None
+    check_ids(value["takes"], "take", path, fix=fix)
+    check_ids(value["rig_sha256"], "actor", path, fix=fix)
     return value

@@ -5,6 +5,7 @@ Streams are read one at a time. What a folder needs, by kind of fault, is the ta
 
 import contextlib
 import logging
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from pipeline import bvh, database, ict, upright
 from pipeline.clock import AUDIO_RATE, FPS
 from pipeline.config import ReleaseIn
 from pipeline.database import MAGIC, TABLES, plain_id
+from pipeline.dataset_file import FIX_DOWNLOAD, read_about
 from pipeline.errors import InputError
 from pipeline.features import read_wav
 from pipeline.files import sha256
@@ -415,6 +417,11 @@ def inspect(folder: Path, options: ReleaseIn) -> Iterator[Finding]:
                     yield check.fault(folder / "takes.tsv", "takes", f"got {what} in the folders, need it in takes.tsv too")
         except InputError as error:
             yield check.refused(folder / "takes.tsv", "takes", error)
+    if os.path.lexists(about := folder / "dataset.json"):
+        try:
+            read_about(about, fix=FIX_DOWNLOAD)
+        except InputError as error:
+            yield check.refused(about, "unreadable", error)
     yield from _sums(check)
     folders = [folder, *(folder / part / name for part in (".", "lip_acc") for name in FOLDERS)]
     if left := list(leftovers(folders)):

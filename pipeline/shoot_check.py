@@ -3,11 +3,12 @@
 Light: this module is imported while the Snakefile is read.
 """
 
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.errors import InputError
-from pipeline.reading import inside, read_text
+from pipeline.reading import inside, plain, read_text, reading
 from pipeline.takes import Take
 
 LICENCE, CONSENT = "LICENCE", "CONSENT.md"
@@ -50,6 +51,19 @@ def check_scenarios(takes: Iterable[Take]) -> None:
                     f"take {take.name}: {column} of scenario {number} is {take.row[column]!r:.60}, in take {other.name} it is "
                     f"{other.row[column]!r:.60}; use one text per scenario id, or another id"
                 )
+
+
+def check_rig(path: Path, before: str = "") -> None:
+    """InputError, which begins with `before`, where a file is no .npz with the arrays of a rig, by the archive's list; no array is read."""
+    fix = "set or copy an .npz as docs/rig.md has it, which python -m pipeline.rig import makes"
+    try:
+        plain(path)
+        with reading(path, ".npz of a rig", fix=fix), zipfile.ZipFile(path) as archive:
+            there = set(archive.namelist())
+        if missing := [name for name in ("neutral", "names", "deltas", "faces") if f"{name}.npy" not in there]:
+            raise InputError(f"{path}: no array {', '.join(missing)}, need neutral, names, deltas, faces; {fix}")
+    except InputError as error:
+        raise InputError(f"{before}{error}") from None
 
 
 def check_shoot(shoot: Path, takes: Iterable[Take]) -> None:

@@ -11,6 +11,7 @@ writes. Light: this module is imported while the Snakefile is read.
 import datetime
 import difflib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from pipeline import database
 from pipeline.database import plain_id
+from pipeline.dataset_file import FIX_DOWNLOAD, read_about
 from pipeline.errors import InputError
 from pipeline.files import one_line, read_tsv
 from pipeline.ids import DATE, ID, IN_WORDS, NEED, is_id
@@ -78,7 +80,10 @@ class ActorRow(Row):
     """One row of actors.tsv: an actor of the shoot."""
 
     actor: str = Field(pattern=f"^{ID}$", description=f"{IN_WORDS}: the actor's id, once in the table")
-    gender: str = Field(description="text or empty: male or female as in the release, or your own word")
+    gender: str = Field(
+        pattern=r"^(\S(.*\S)?)?$",
+        description="text without spaces at its ends, or empty: male or female as in the release, your own word, or empty where it is not stated",
+    )
 
 
 class LipRow(Row):
@@ -350,8 +355,13 @@ def dataset_takes(folder: Path, *, exclude: Sequence[str] = ()) -> list[Take]:
 
 
 def download_takes(folder: Path, *, exclude: Sequence[str] = ()) -> list[Take]:
-    """Takes of a download, as `dataset_takes`; InputError also where its takes.tsv lacks a row of streams that are there."""
-    table = Path(folder, "takes.tsv")
+    """Takes of a download, as `dataset_takes`.
+
+    InputError also where its takes.tsv lacks a row of streams that are there, or its dataset.json cannot be read.
+    """
+    about, table = Path(folder, "dataset.json"), Path(folder, "takes.tsv")
+    if os.path.lexists(about):
+        read_about(about, fix=FIX_DOWNLOAD)
     if table.exists():
         check_listed(folder, {take.name: take.performances for take in listed_takes(table).values()}, exclude)
     return dataset_takes(folder, exclude=exclude)

@@ -75,7 +75,6 @@ def unlisted_raw(shoot: Path, listed: Mapping[str, Collection[str]], lips: Colle
             odd = odd or bodies or ([folder.name] if is_id(folder.name, "take") else [])
         if odd:
             more = f" and {len(odd) - 1} more" if odd[1:] else ""
-            lines.append(
-                f"{folder}: no row of {table} names {odd[0]}{more}, so nothing of it is read; add a row, with yes under exclude to leave it out"
-            )
+            hint = "correct the row's actors" if folder.name in listed else "add a row, with yes under exclude where it is not ready"
+            lines.append(f"{folder}: no row of {table} names {odd[0]}{more}, so it is not read; {hint}, or move the files out of the shoot")
     return lines

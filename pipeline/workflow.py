@@ -26,7 +26,7 @@ from pipeline.pretrained import PACKAGES
 from pipeline.provenance import Provenance
 from pipeline.raw_inputs import RawInputs
 from pipeline.reading import read_json
-from pipeline.shoot_check import check_shoot
+from pipeline.shoot_check import check_rig, check_shoot
 from pipeline.simulate import plan as simulate_plan
 from pipeline.split_file import read_split
 from pipeline.takes import (
@@ -40,6 +40,7 @@ from pipeline.takes import (
     lip_names,
     listed_lips,
     listed_takes,
+    read_actors,
     shoot_lip_acc,
     shoot_takes,
 )
@@ -232,12 +233,19 @@ class Study:
 
     @cached_property
     def cautions(self) -> list[str]:
-        """What a run and status warn of beside the logs: recordings of a shoot that no row names."""
+        """What a run and status warn of beside the logs: recordings of a shoot that no row names, actors without a gender."""
         if not self.config.shoot:
             return []
         folder = Path(self.shoot)
         listed = {take.name: take.performances for take in listed_takes(folder / "takes.tsv").values()}
-        return unlisted_raw(folder, listed, listed_lips(folder))
+        genders = read_actors(folder / "actors.tsv")
+        used = {*self.actors, *(row.actor for row in self.lip_acc.values())}
+        lines = unlisted_raw(folder, listed, listed_lips(folder))
+        if bare := [actor for actor in sorted(used) if not genders[actor].strip()]:
+            lines.append(
+                f"{folder}/actors.tsv: no gender of {', '.join(bare)}: tables by gender have these actors under unknown; fill it in if it is known"
+            )
+        return lines
 
     @cached_property
     def lip_acc(self) -> dict[str, LipRow]:
@@ -357,6 +365,16 @@ class Study:
             stems = [f"{self.shoot}/{self.take_of[name].name}/{name}" for name in self.performances]
             hint = "make it with python -m pipeline.mouth_crop, or choose another separation.method"
             _need_all([f"{stem}.{kind}" for stem in stems for kind in ("mouth.npz", "face.npy")], "separation.method visualvoice", hint)
+
+    def check_rigs(self) -> None:
+        """InputError where a rig from outside is there and is none; those that are missing are listed by Snakemake, less the config's own."""
+        if self.config.rig:
+            check_rig(Path(self.config.rig), "config: rig: ")
+        folder = Path(self.config.dataset or self.shoot, "rigs")
+        unread = self.simulated or (self.config.dataset and self.config.rig)
+        for actor in [] if unread else sorted({*self.actors, *(row.actor for row in self.lip_acc.values())}):
+            if os.path.lexists(path := folder / f"{actor}.npz"):
+                check_rig(path)
 
     @property
     def separation_files(self) -> list[str]:
@@ -495,8 +513,21 @@ class Study:
     def held_out(self, wildcards) -> list[str]:
         """Params function: the takes that are held out; ends the program where there is none, before anything is trained for them."""
         if not self.test_takes:
-            _end("no take is held out, and generate and evaluate need one; write test under split of one take in takes.tsv, or add takes")
+            _end(f"no take is held out, and generate and evaluate need one; {self._hold_out()}")
         return self.test_takes
+
+    def _hold_out(self) -> str:
+        """What gives a study, in which no take is held out, one that is."""
+        if len(self.takes) < 2:
+            more = "set simulate.num_takes to 2 or more" if self.simulated else "add a take"
+            if self.config.dataset:
+                more = "take a take off exclude in the config" if self.excluded(lips=False) else f"{self.config.dataset} has one take, need two"
+            return f"{more}; one take alone goes as far as the target train"
+        if not self.config.dataset:
+            return "write test under split of one take in takes.tsv, or add takes"
+        if any(not take.row["split"] for take in self.takes.values()):
+            return f"{self.root}/annotations/split.tsv has frozen all takes that are left as train: remove it, and the split is made anew"
+        return f"all rows of {self.config.dataset}/takes.tsv say train; set dataset to a copy of it (cp -rL) whose takes.tsv says test for one"
 
     def take_label(self, wildcards) -> dict[str, str]:
         """Label function: how the report lists pictures of {take}. One label: two of two rows become switches that break the page."""
@@ -580,6 +611,7 @@ def open_study(values: dict) -> Study:
         study.check_named_files()
         if study.config.shoot:
             check_shoot(Path(study.shoot), study.takes.values())
+        study.check_rigs()
         ownership.check(study.claim)
         study.provenance.check(study.inputs.changed() if study.provenance.elsewhere else [], sys.argv)
         study.claim.notes.clear()  # they are said when the run begins

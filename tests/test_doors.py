@@ -37,6 +37,7 @@ DOORS: dict[str, tuple[str, str]] = {
     "pipeline.array_files:open_npz": ("zipfile.ZipFile", "a door: plain files, bounded before anything is unpacked"),
     "pipeline.array_files:open_hdf5": ("h5py.File", "a door: plain files; links, storage and texts are checked before they are followed"),
     "pipeline.hdf5_heap:fault_of_texts": ("open", "part of the door for HDF5: bytes of a file that open_hdf5 found plain"),
+    "pipeline.shoot_check:check_rig": ("zipfile.ZipFile", "plain files, inside `reading`; the archive's list alone, nothing is unpacked"),
     "pipeline.ict:is_ict_rig": ("archive.open zipfile.ZipFile", "plain files, a header of 4096 bytes; any fault means no"),
     "pipeline.audio:read": ("open", "a stream that open_audio found plain, from where its chunk begins"),
     "pipeline.bvh:_columns": ("csv.read_csv", "bytes in memory that reading.read_bytes read; what Arrow refuses goes to the slow reader"),

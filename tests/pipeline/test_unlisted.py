@@ -1,7 +1,9 @@
-"""No recording is left out in silence: files that no row of a table names, in a download and in a shoot."""
+"""What a dry run says of a download or shoot: recordings that no row names, a dataset.json or rig that is none, no take held out."""
 
+import os
 import shutil
 
+import numpy as np
 import pytest
 from test_shoot_check import make_tables
 
@@ -12,7 +14,7 @@ from pipeline.files import read_tsv, write_tsv
 from pipeline.release_check import inspect
 from pipeline.run_hooks import Run
 from pipeline.status import report
-from pipeline.takes import LIP_COLUMNS, dataset_takes
+from pipeline.takes import ACTOR_COLUMNS, LIP_COLUMNS, dataset_takes
 from pipeline.unlisted import FOLDERS
 from pipeline.workflow import Study, open_study
 
@@ -134,11 +136,11 @@ RAW = {
 
 
 @pytest.mark.parametrize("name", RAW)
-def test_a_run_and_status_warn_of_raw_streams_of_a_shoot_that_no_row_names(tmp_path, monkeypatch, capsys, name):
+def test_a_run_and_status_warn_of_raw_streams_of_a_shoot_that_no_row_names(tmp_path, capsys, name):
     shoot = tmp_path / "shoot"
     make_tables(shoot, {"exclude": "no"}, {"exclude": "yes"}, {})
     lip = {"date": "20260109", "actor": "001", "scenario": "1", "sentence": "A.", "exclude": "", "reason": ""}
-    for place in [*(f"{take}/{take[:8]}_001_001.bvh" for take in TAKES), "lip_acc/20260109_001_1.wav", "ltc/sound.wav", "rigs/001.npz"]:
+    for place in [*(f"{take}/{take[:8]}_001_001.bvh" for take in TAKES), "lip_acc/20260109_001_1.wav", "ltc/sound.wav", "rigs/009.npz"]:
         (shoot / place).parent.mkdir(parents=True, exist_ok=True)
         (shoot / place).touch()
     write_tsv(shoot / "lip_acc/lip_acc.tsv", LIP_COLUMNS, [lip])
@@ -153,3 +155,143 @@ def test_a_run_and_status_warn_of_raw_streams_of_a_shoot_that_no_row_names(tmp_p
     capsys.readouterr()
     Run(study).end()
     assert line in capsys.readouterr().err
+
+
+def test_an_actor_without_a_gender_is_warned_of_and_one_with_spaces_refused(tmp_path, capsys):
+    shoot, given = tmp_path / "shoot", {"shoot": str(tmp_path / "shoot"), "root": str(tmp_path / "out")}
+    make_tables(shoot, {}, {})
+    genders = {"001": "", "002": "woman", "003": ""}  # 003 is in no take
+    write_tsv(shoot / "actors.tsv", ACTOR_COLUMNS, [{"actor": actor, "gender": gender} for actor, gender in genders.items()])
+    (line,) = open_study(given).cautions
+    assert "actors.tsv: no gender of 001: tables by gender have these actors under unknown" in line
+    for gender in (" ", "male ", "\u2003male"):
+        write_tsv(shoot / "actors.tsv", ACTOR_COLUMNS, [{"actor": actor, "gender": gender} for actor in genders])
+        with pytest.raises(SystemExit):
+            open_study(given)
+        assert f"row 2: gender is {gender!r}, need text without spaces at its ends, or empty" in capsys.readouterr().err
+
+
+ABOUT = {
+    "no JSON": "{",
+    "nothing": "",
+    "a list": "[]",
+    "another version": '{"format_version": 99}',
+    "keys that are missing": '{"format_version": 1}',
+    "NaN": '{"format_version": 1, "fps": NaN}',
+}
+
+
+@pytest.mark.parametrize("text", ABOUT.values(), ids=ABOUT)
+def test_a_broken_dataset_json_of_a_download_is_a_fault_and_stops_every_reader(download, capsys, text):
+    (download / "dataset.json").write_text(text)
+    (fault,) = [str(finding) for finding in inspect(download, ReleaseIn()) if finding.file == "dataset.json"]
+    assert fault.startswith("dataset.json: unreadable: ") and "download it again" in fault
+    with pytest.raises(SystemExit) as stop:
+        open_study(values(download))
+    told = capsys.readouterr().err
+    assert stop.value.code == 2 and told.count("\n") == 1 and f"{download}/dataset.json: " in told and "download it again" in told
+    with pytest.raises(InputError, match="dataset.json"):
+        release_takes.run(dataset=download, takes=TAKES, exclude=[], reports=download, out=download / "out.tsv")
+
+
+def test_a_dataset_json_that_leads_nowhere_is_no_missing_one(download):
+    (download / "dataset.json").symlink_to("gone")
+    assert [finding.kind for finding in inspect(download, ReleaseIn()) if finding.file == "dataset.json"] == ["unreadable"]
+    with pytest.raises(InputError, match="dataset.json: no such file"):
+        Study(values(download)).takes  # noqa: B018
+
+
+def no_rig(path):
+    np.savez(path, neutral=np.zeros((3, 3)), names=np.array(["jawOpen"]))
+
+
+NO_RIGS = {
+    "a folder": (lambda path: path.mkdir(), "is a folder"),
+    "a pipe": (os.mkfifo, "is a pipe"),
+    "empty": (lambda path: path.touch(), "not a readable .npz of a rig"),
+    "a mesh": (lambda path: path.write_text("v 0 0 0\n"), "not a readable .npz of a rig"),
+    "an .npy": (lambda path: np.save(path.open("wb"), np.zeros(3)), "not a readable .npz of a rig"),
+    "another .npz": (no_rig, "no array deltas, faces, need neutral, names, deltas, faces"),
+    "a link to nowhere": (lambda path: path.symlink_to("gone"), "no such file"),
+}
+
+
+@pytest.mark.parametrize("name", NO_RIGS)
+@pytest.mark.parametrize("place", ["rig of the config", "rigs of a download", "rigs of a shoot"])
+def test_what_is_no_rig_is_refused_before_any_job(download, capsys, name, place):
+    spoil, words = NO_RIGS[name]
+    given = values(download)
+    path = download / "rigs" / "001.npz"
+    if place == "rig of the config":
+        path = download.parent / "rig.npz"
+        given["rig"] = str(path)
+    elif place == "rigs of a shoot":
+        shoot = download.parent / "shoot"
+        make_tables(shoot, {}, {})
+        path = shoot / "rigs" / "001.npz"
+        path.parent.mkdir()
+        given = {"shoot": str(shoot), "root": given["root"]}
+    np.savez(path, neutral=np.zeros((3, 3)), names=np.array(["jawOpen"]), deltas=np.zeros((1, 3, 3)), faces=np.zeros((0, 3), int))
+    open_study(given)
+    path.unlink()
+    spoil(path)
+    with pytest.raises(SystemExit) as stop:
+        open_study(given)
+    told = capsys.readouterr().err
+    assert stop.value.code == 2 and told.count("\n") == 1 and words in told and str(path) in told
+
+
+def test_a_rig_of_the_config_that_is_missing_is_refused_before_any_job(download, capsys):
+    with pytest.raises(SystemExit):
+        open_study(values(download) | {"rig": "gone.npz"})
+    assert "error: config: rig: gone.npz: no such file" in capsys.readouterr().err
+
+
+def frozen(folder, **sides):
+    path = folder.parent / "out/annotations/split.tsv"
+    path.parent.mkdir(parents=True)
+    write_tsv(path, ["take", "split"], [{"take": take, "split": side} for take, side in sides.items()])
+
+
+def all_train(folder):
+    columns, rows = read_tsv(folder / "takes.tsv")
+    write_tsv(folder / "takes.tsv", columns, [row | {"split": "train"} for row in rows])
+
+
+def none_held_out(study, capsys):
+    with pytest.raises(SystemExit) as stop:
+        study.held_out(None)
+    told = capsys.readouterr().err
+    assert stop.value.code == 2 and told.count("\n") == 1 and told.startswith("error: no take is held out, and generate and evaluate need one; ")
+    return told
+
+
+def test_what_is_said_where_no_take_of_a_download_is_held_out_works(download, capsys):
+    """Each line of advice, and that a take is held out once it is followed."""
+    assert "take a take off exclude in the config" in none_held_out(Study(values(download, *TAKES[1:])), capsys)
+    assert Study(values(download, TAKES[1])).test_takes
+    frozen(download, **{TAKES[0]: "train", TAKES[1]: "train", TAKES[2]: "test"})
+    told = none_held_out(Study(values(download, TAKES[2])), capsys)
+    path = download.parent / "out/annotations/split.tsv"
+    assert f"{path} has frozen all takes that are left as train: remove it" in told
+    path.unlink()
+    assert Study(values(download, TAKES[2])).test_takes
+    all_train(download)
+    assert f"all rows of {download}/takes.tsv say train; set dataset to a copy of it (cp -rL)" in none_held_out(Study(values(download)), capsys)
+    copy = shutil.copytree(download, download.parent / "copy")
+    columns, rows = read_tsv(copy / "takes.tsv")
+    write_tsv(copy / "takes.tsv", columns, [rows[0] | {"split": "test"}, *rows[1:]])
+    assert Study(values(copy)).test_takes == [TAKES[0]]
+    (download / "takes.tsv").unlink()
+    for path in [path for path in download.rglob("*") if path.is_file() and not path.name.startswith(DAYS[0])]:
+        path.unlink()
+    assert f"{download} has one take, need two; one take alone goes as far as the target train" in none_held_out(Study(values(download)), capsys)
+
+
+def test_what_is_said_where_no_take_of_a_shoot_is_held_out(tmp_path, capsys):
+    given = {"shoot": str(tmp_path / "shoot"), "root": str(tmp_path / "out")}
+    make_tables(tmp_path / "shoot", {})
+    assert "; add a take; one take alone" in none_held_out(Study(given), capsys)
+    make_tables(tmp_path / "shoot", {"split": "train"}, {"split": "train"})
+    assert "write test under split of one take in takes.tsv, or add takes" in none_held_out(Study(given), capsys)
+    assert "set simulate.num_takes to 2" in none_held_out(Study({"root": given["root"], "simulate": {"num_takes": 1}}), capsys)

@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = stage.parser(__doc__)
     parser.add_argument("--shoot", type=Path, help="folder of the shoot")
     parser.add_argument("--download", type=Path, help="folder of the download, instead of a shoot")
-    parser.add_argument("--exclude", nargs="*", default=[], help="performances of the download that are left out")
+    parser.add_argument("--exclude", nargs="*", action="extend", default=[], help="performances of the download that are left out")
     parser.add_argument("--reports", type=Path, required=True, help="folder of the reports of the stages that wrote the streams")
     parser.add_argument("--out", type=Path, required=True, help="folder of the set in the dataset, with its streams in place")
     stage.execute(parser, run, argv)

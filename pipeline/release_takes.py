@@ -43,7 +43,8 @@ def main(argv: list[str] | None = None) -> None:
     parser = stage.parser(__doc__)
     parser.add_argument("--dataset", type=Path, required=True, help="the download")
     parser.add_argument("--takes", nargs="+", required=True, help="all takes that are read")
-    parser.add_argument("--exclude", nargs="*", default=[], help="takes that are left out, and files of bvhs that are no performance")
+    # extended: a name that begins with a hyphen is given alone, as --exclude=NAME
+    parser.add_argument("--exclude", nargs="*", action="extend", default=[], help="takes that are left out, and files of streams that are of no take")
     parser.add_argument("--reports", type=Path, required=True, help="folder of the reports of the stage that took the streams in")
     parser.add_argument("--out", type=Path, required=True, help="takes.tsv to write")
     parser.add_argument("--actors", nargs="*", type=Path, default=[], help="the download's actors.db, if it has one")

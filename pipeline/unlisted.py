@@ -4,6 +4,7 @@ A download whose takes.tsv lacks a row is refused; a shoot, which may hold takes
 once and no file is opened. Light: this module is imported while the Snakefile is read.
 """
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def check_listed(folder: Path, listed: Mapping[str, Collection[str]], exclude: S
         return
     first, paths = next(iter(odd.items()))
     more = f" (and files of {len(odd) - 1} more names)" if len(odd) > 1 else ""
-    names = ", ".join(f'"{name}"' for name in [*exclude, *odd])
+    names = ", ".join(json.dumps(name, ensure_ascii=False) for name in [*exclude, *odd])
     leave = f"set exclude: [{names}] in the config, quotation marks too, to leave them out" if len(odd) <= SHOWN else "get the whole table again"
     raise InputError(
         f"{Path(folder, 'takes.tsv')}: no row names {first}, of which there are files ({len(paths)}, such as {paths[0].relative_to(folder)}){more}; "

@@ -47,11 +47,11 @@ if study.lip_acc and study.config.dataset:
         params:
             reads=study.reads,
             download=input_folder("sentences", levels=2),
-            exclude=study.excluded(lips=True),
+            exclude=[f"--exclude={name}" for name in study.excluded(lips=True)],
             reports=f"{ROOT}/annotations/lip_acc",
             out=subpath(output[0], parent=True),
         shell:
-            "python -m pipeline.lip_acc --download {params.download:q} --exclude {params.exclude:q} --reports {params.reports:q} --out {params.out:q} > {log:q} 2>&1"
+            "python -m pipeline.lip_acc --download {params.download:q} {params.exclude:q} --reports {params.reports:q} --out {params.out:q} > {log:q} 2>&1"
 
 elif study.lip_acc:
 

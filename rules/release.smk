@@ -50,10 +50,10 @@ if study.config.dataset:
             reads=study.reads,
             dataset=lambda wildcards: study.config.dataset,
             takes=list(study.takes),
-            exclude=study.excluded(lips=False),
+            exclude=[f"--exclude={name}" for name in study.excluded(lips=False)],
             reports=f"{ROOT}/annotations",
         shell:
-            "python -m pipeline.release_takes --dataset {params.dataset:q} --takes {params.takes} --exclude {params.exclude:q} --reports {params.reports:q} --actors {input.genders:q} --out {output.takes:q} --out-actors {output.genders:q} > {log:q} 2>&1"
+            "python -m pipeline.release_takes --dataset {params.dataset:q} --takes {params.takes} {params.exclude:q} --reports {params.reports:q} --actors {input.genders:q} --out {output.takes:q} --out-actors {output.genders:q} > {log:q} 2>&1"
 
     if study.templates:
 

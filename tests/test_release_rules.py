@@ -1,5 +1,6 @@
 """The rules of a download and of a release: which jobs there are, what is refused before any job, what status says."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -56,6 +57,20 @@ def test_a_download_is_taken_in_and_stays_as_it_is(project):
     links = sorted(path.name for path in (project / "taken/dataset").rglob("*") if path.is_symlink())
     assert links == [*sorted(f"20231101_{actor}_001.{end}" for actor in ("003", "005") for end in ("bvh", "npy", "wav")), "actors.db"]
     assert planned(project, *targets, *config(root="taken")) == []
+
+
+def test_files_of_any_name_can_be_excluded(project, tmp_path):
+    download = shutil.copytree(project / "interact", tmp_path / "interact")
+    odd = ["-walk", "--takes", "a b", "it's", 'a "pose"', "$(touch x)", "pose, 2"]
+    for name in odd:
+        shutil.copy(download / "bvhs/20231101_003_001.bvh", download / f"bvhs/{name}.bvh")
+    for name in (lips := ["-read", "x y"]):
+        shutil.copy(download / "lip_acc/wav/20231201_006_1.wav", download / f"lip_acc/wav/{name}.wav")
+    options = config(download, tmp_path / "out", exclude=json.dumps([TAKES[1], *odd, *lips]))
+    table = tmp_path / "out/dataset/takes.tsv"
+    result = snakemake(project, str(table), "lip_acc", *options)
+    assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
+    assert [line.split("\t")[0] for line in table.read_text().splitlines()[1:]] == [TAKES[0], TAKES[2]]
 
 
 def test_the_lip_accurate_set_of_a_download_is_taken_in(project):

@@ -60,6 +60,12 @@ def file_name(step: int) -> str:
     return f"step-{step:08d}.safetensors"
 
 
+WRITTEN = ("config.yaml", "model.json", "model.safetensors", "CARD.md")
+"""Files of a run folder, which a training replaces, ..."""
+PROOFS = ("checkpoints", "log.jsonl")
+"""... and what says that a training wrote them."""
+
+
 class State:
     """Network and Adam at a step, and how they reach a checkpoint folder and come back."""
 

@@ -175,6 +175,11 @@ class Windows(Dataset):
         if split not in SPLITS:
             raise InputError(f"split: got {split!r}, need {' or '.join(SPLITS)}")
         _check_streams(shards, streams)
+        for name, number in (("window", window), ("stride", stride)):
+            if isinstance(number, bool) or not isinstance(number, (int, np.integer)):
+                raise InputError(f"{name}: got {number!r}, need a whole number of frames")
+        if isinstance(actors, str) or not all(isinstance(actor, str) for actor in actors) or len(set(actors)) < len(actors):
+            raise InputError(f"actors: got {actors!r:.200}, need a list of ids, each once, such as ['001', '002']")
         if window < (least := 2 if "root" in streams else 1) or stride < 1:  # what moves is seen in two frames
             raise InputError(f"window {window}, stride {stride}: need at least {least} and 1 frames")
         self.takes, self.window, self.stride, self.streams, self.actors = takes_of(shards, split), window, stride, streams, actors

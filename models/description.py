@@ -139,7 +139,7 @@ def check_options(section: type[BaseModel], options: dict[str, Any], where: obje
 def read_description(path: Path, *, version: int) -> dict[str, Any]:
     """model.json of a face or a body, checked; InputError says what is wrong with it."""
     read = read_json(path, kind=dict, fix=FIX)
-    if read.get("format_version") != version:
+    if read.get("format_version") != version or isinstance(read.get("format_version"), bool):
         raise InputError(f"{path}: format version {_short(read.get('format_version'))}, this code reads {version}; train the model again")
     try:
         found = Description.model_validate(read)

@@ -15,6 +15,7 @@ range too, and metrics compare like with like.
 
 import logging
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,7 +29,7 @@ from models.data import attach_speech, read, speech_folder, takes_of
 from models.representation import MODELS
 from models.runs import pick_device
 from models.threads import fixed_threads
-from pipeline import clock, config, features, pose, stage
+from pipeline import clock, config, features, ownership, pose, stage
 from pipeline.bvh import save_bvh
 from pipeline.errors import InputError
 from pipeline.files import whole, write_json
@@ -42,6 +43,7 @@ ACTIONS = ("sit", "walk", "stand")
 DISTANCE_CM = 150.0
 NO_DATE = "00000000"
 """Date in the name of what was made of voices that have none."""
+RECORD = "generated.json"
 STREAMS: tuple[str, ...] = ("mel", "text", "action", "facing")
 
 
@@ -131,6 +133,19 @@ def sample(found: dict[str, runs.Run], scene: Scene, *, number: int, options: co
     return result
 
 
+def files_of(names: Iterable[str], out: Path) -> list[list[Path]]:
+    """Faces and bodies of performances in a folder of generated motion; InputError where a link would lead one out of it."""
+    result = [[out / folder / f"{name}{ending}" for name in names] for folder, ending in (("face_arkit", ".npy"), ("bvhs", ".bvh"))]
+    for path in sum(result, []):
+        inside(out, path, what=str(path))
+    return result
+
+
+def claim(out: Path, performances: Iterable[str]) -> None:
+    """InputError where motion of these performances is in a folder in which nothing says that motion was generated."""
+    ownership.need_proof(out, sum(files_of(performances, out), []), [RECORD])
+
+
 def write(scene: Scene, sampled: dict[str, np.ndarray], out: Path) -> None:
     """Write a sample in the dataset's formats. Relative roots are integrated from the start; InputError for NaN."""
     for name, values in sampled.items():
@@ -139,9 +154,7 @@ def write(scene: Scene, sampled: dict[str, np.ndarray], out: Path) -> None:
                 f"take {scene.name}: the sampled {name} has NaN, need finite numbers; train the model longer or with a lower learning rate"
             )
     names = [check_id(name, "performance", f"take {scene.name}") if name[:8] != NO_DATE else name for name in scene.performances]
-    faces, bodies = ([out / folder / f"{name}{ending}" for name in names] for folder, ending in (("face_arkit", ".npy"), ("bvhs", ".bvh")))
-    for path in [*faces, *bodies]:
-        inside(out, path, what=str(path))
+    faces, bodies = files_of(names, out)
     for k in range(2):
         if "face" in sampled:
             with whole(faces[k]) as temporary:
@@ -314,7 +327,10 @@ def run(
                 "speech_model": speech_model,
             }
             scene = scene_of_voices(audio, transcripts, found, **choices)
-            write(scene, sample(found, scene, number=0, options=options), out)
+            claim(out, scene.performances)
+            sampled = sample(found, scene, number=0, options=options)
+            record(found, options.model_copy(update={"num_samples": 1}), out)
+            write(scene, sampled, out)
 
 
 def sample_takes(found: dict[str, runs.Run], shards: Path, speech: Path | None, takes: list[str] | None, out: Path, options: config.Generate) -> None:
@@ -328,6 +344,7 @@ def sample_takes(found: dict[str, runs.Run], shards: Path, speech: Path | None, 
     missing = [take for take in takes or [] if take not in test]
     if missing or not test:
         raise InputError(f"take {missing[0] if missing else '(any)'}: not in the test split of {shards}; test takes are {', '.join(test) or 'none'}")
+    claim(out, [name for take in takes or list(test) for name in test[take][1].performances])
     for take in stage.progress(takes or list(test), label="generate"):
         shard, span = test[take]
         if shard.joint_names != next(iter(found.values())).description["joint_names"]:
@@ -337,8 +354,13 @@ def sample_takes(found: dict[str, runs.Run], shards: Path, speech: Path | None, 
             log.warning("take %s: actor %s is in no train take; the face has the mean of all speaking styles", take, actor)
         for number in range(options.num_samples):
             write(scene, sample(found, scene, number=number, options=options), sample_folder(out, number))
+    record(found, options, out)
+
+
+def record(found: dict[str, runs.Run], options: config.Generate, out: Path) -> None:
+    """Say in a folder by which models and options its motion is generated."""
     hashes = {model: one.description["hash"] for model, one in found.items()}
-    write_json(out / "generated.json", {"models": hashes} | options.model_dump(exclude={"device"}))
+    write_json(out / RECORD, {"models": hashes} | options.model_dump(exclude={"device"}))
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -20,11 +20,11 @@ from torch import Tensor
 import models
 import pipeline
 from models import separation_net
-from models.checkpoints import State, losses, step_seed
+from models.checkpoints import PROOFS, WRITTEN, State, losses, step_seed
 from models.separation_net import RATE, WINDOW, LipSeparator, band_coupling, cue_times, lip_cues, window_spectra
 from models.threads import fixed_threads
 from models.weights import write_tensors
-from pipeline import arkit, config, leak, separation_mask, stage, stft
+from pipeline import arkit, config, leak, ownership, separation_mask, stage, stft
 from pipeline.errors import InputError
 from pipeline.files import alone_in, write_json
 from pipeline.leak import leak_of
@@ -155,6 +155,8 @@ def train(voices: list[Voice], out: Path, options: config.SeparationModel) -> No
     """Train, or go on, and write the run folder; a second trainer of the same run waits for the first."""
     if len(voices) < 2:
         raise InputError(f"train_separation: {len(voices)} voices with a stretch in which one actor speaks alone, need two; give more takes")
+    ownership.need_proof(out, [out / name for name in WRITTEN], PROOFS)
+    (out / PROOFS[0]).mkdir(parents=True, exist_ok=True)
     with alone_in(out, log), fixed_threads(options.threads), torch.random.fork_rng():
         torch.manual_seed(options.seed)
         network = LipSeparator(width=options.width, widest=options.widest, lip_width=options.lip_width)

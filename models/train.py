@@ -24,12 +24,12 @@ import yaml
 import models
 import pipeline
 from models import runs
-from models.checkpoints import State, losses, step_seed, summary
+from models.checkpoints import PROOFS, WRITTEN, State, losses, step_seed, summary
 from models.data import Windows, actors_of, attach_speech, loader, shards_of, speech_folder, takes_of
 from models.representation import MODELS, Representation
 from models.threads import fixed_threads
 from models.weights import write_tensors
-from pipeline import arkit, config, joints, pose, rotations, shard_file, skeleton, stage
+from pipeline import arkit, config, joints, ownership, pose, rotations, shard_file, skeleton, stage
 from pipeline.errors import InputError
 from pipeline.files import alone_in, whole, write_json
 
@@ -150,6 +150,8 @@ def _card(description: dict, num_parameters: int, takes: int, seconds: float, fi
 
 def run(*, model: str, shards: Path, out: Path, options: runs.Options, speech: Path | None = None) -> None:
     """Train one model, or go on with it, and write the run folder; a second trainer of the same run waits for the first."""
+    ownership.need_proof(out, [out / name for name in WRITTEN], PROOFS)
+    (out / PROOFS[0]).mkdir(parents=True, exist_ok=True)
     with alone_in(out, log), fixed_threads(options.threads):
         train(model, shards, out, options, speech)
 

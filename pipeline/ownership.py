@@ -148,6 +148,23 @@ def need_own(folder: Path, tables: Iterable[str]) -> None:
         raise InputError(f"{folder}: has a {found[0]}, and no mark ({MARK}) says that this pipeline wrote it; give another folder as --out")
 
 
+def need_proof(folder: Path, targets: Iterable[Path], proofs: Iterable[str]) -> None:
+    """InputError where one of the `targets` is there that a command is to write, and none of the files that prove its hand is in the folder."""
+    if any(os.path.lexists(folder / name) for name in proofs):
+        return
+    found = next((path for path in targets if os.path.lexists(path)), None)
+    if found:
+        raise InputError(f"{found}: is there, and nothing in {folder} says that this command wrote it; give another folder as --out")
+
+
+def take_folder(folder: Path, writes: str, targets: Iterable[Path]) -> None:
+    """Mark a folder as one into which a command `writes`, before it does; InputError where one of its `targets` is there without that mark."""
+    known = (read_mark(folder) or {}).get("writes", [])
+    need_proof(folder, targets, [MARK] if writes in known else [])
+    folder.mkdir(parents=True, exist_ok=True)
+    write_mark(folder, writes=sorted({*known, writes}))
+
+
 def _linked_folders(folder: Path, levels: int = 2) -> Iterator[Path]:
     """Folders below a folder that are links."""
     try:

@@ -323,6 +323,8 @@ def open_shards(folder: Path) -> list[Shard]:
 def check_alike(shards: list[Shard]) -> list[Shard]:
     """The shards themselves; InputError where two of them hold the same take or differ in their joints."""
     seen: dict[str, Shard] = {}
+    if len({id(shard) for shard in shards}) < len(shards):
+        raise InputError("shards: the same one stands twice in the list, need each once")
     for shard in shards:
         if shard.joint_names != shards[0].joint_names:
             raise InputError(f"{shard.path}: its joints differ from those of {shards[0].path}; build both from one dataset")

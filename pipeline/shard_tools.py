@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import sidecars
+from pipeline import ownership, sidecars
 from pipeline.array_files import open_hdf5, read_npy
 from pipeline.bvh import save_bvh
 from pipeline.clock import AUDIO_RATE, FPS, sample_of
@@ -380,9 +380,12 @@ def export(*, file: Path, take: str, frames: str, out: Path) -> None:
     start, stop = frame_range(frames, span.stop_frame - span.start_frame, f"{file}, take {take}")
     part = slice(span.start_frame + start, span.start_frame + stop)
     sound = slice(span.start_sample + int(sample_of(start)), span.start_sample + int(sample_of(stop)))
+    targets = []
     for performance in span.performances:
         for target in (out / "bvhs" / f"{performance}.bvh", out / "face_arkit" / f"{performance}.npy", out / "wav" / f"{performance}.wav"):
             inside(out, target, what=f"{file}: performance {performance}")
+            targets.append(target)
+    ownership.take_folder(out, "exported", targets)
     for actor, performance in enumerate(span.performances):
         motion = decode(shard["body"][part, actor], shard["root"][part, actor], shard.skeleton(performance), fps=FPS)
         save_bvh(out / "bvhs" / f"{performance}.bvh", motion)

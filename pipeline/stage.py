@@ -177,6 +177,7 @@ def execute(arguments: argparse.ArgumentParser, run: Callable, argv: list[str] |
             values["options"] = options_of(section, "_option_")
         for other in shared:
             values[_name_of(other)] = options_of(other, f"_shared_{_name_of(other)}_")
+        _need_apart(values, arguments)
         with warnings_kept():
             run(**values)
     except ValidationError as error:
@@ -198,6 +199,23 @@ def execute(arguments: argparse.ArgumentParser, run: Callable, argv: list[str] |
         sys.exit(_fault(arguments.prog, error))
     finally:
         log.removeFilter(spell)
+
+
+def _need_apart(values: dict[str, object], arguments: argparse.ArgumentParser) -> None:
+    """InputError where a file to write is one that the same command reads, or writes under another flag."""
+
+    def files(value: object) -> list[Path]:
+        return [path for path in (value if isinstance(value, list) else [value]) if isinstance(path, Path)]
+
+    read: dict[Path, str] = {}
+    given = [(name, path.resolve()) for name in sorted(values, key=lambda name: name.startswith("out")) for path in files(values[name])]
+    for name, path in given:
+        if not name.startswith("out"):
+            read.setdefault(path, name)
+        elif path in read and not path.is_dir():
+            raise InputError(f"{arguments.prog}: {flag(name)} would replace {path}, which is {flag(read[path])} too; give another name to write")
+        else:
+            read[path] = name
 
 
 def _fault(command: str, error: Exception, *, hint: str = "report it with that traceback") -> int:

@@ -212,6 +212,21 @@ def test_what_windows_cannot_be_is_said(shards, options, line):
         windows(shards, **options)
 
 
+def test_a_shard_twice_is_refused(shards):
+    opened = open_shards(shards)
+    with pytest.raises(InputError, match="the same one stands twice"):
+        data.Windows([*opened, opened[0]], window=24, stride=4, streams=("root",), actors=[])
+
+
+@pytest.mark.parametrize(
+    "change", [{"window": 24.5}, {"window": True}, {"stride": "4"}, {"actors": "001"}, {"actors": [1, 2]}, {"actors": ["1", "1"]}]
+)
+def test_numbers_and_ids_of_another_kind_are_said(shards, change):
+    options = {"window": 24, "stride": 4, "streams": ("root",), "actors": ["001"]} | change
+    with pytest.raises(InputError, match=f"{next(iter(change))}: got"):
+        data.Windows(open_shards(shards), **options)
+
+
 def test_shards_that_differ_are_refused(shards, tmp_path):
     for number, shard in enumerate(open_shards(shards)):
         lengths = {span.take: span.stop_frame - span.start_frame for span in shard.takes}

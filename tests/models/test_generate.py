@@ -71,6 +71,15 @@ def test_test_takes_come_out_in_the_datasets_formats(trained, made):
     assert np.allclose(root[0, [0, 2, 3]], real[[0, 2, 3]], atol=1e-3)
 
 
+def test_captured_motion_is_not_replaced(trained, tmp_path):
+    path = tmp_path / "bvhs" / "20240101_001_004.bvh"
+    path.parent.mkdir()
+    path.write_text("captured")
+    with pytest.raises(InputError, match="20240101_001_004.bvh: is there"):
+        go(runs=trained.runs, shards=trained.shards, takes=["20240101_004"], out=tmp_path)
+    assert path.read_text() == "captured" and len(list(tmp_path.rglob("*"))) == 2
+
+
 def test_the_same_seed_gives_the_same_bytes_and_samples_differ(trained, made, tmp_path):
     go(runs=trained.runs, shards=trained.shards, takes=["20240101_005"], out=tmp_path)
     here, there = files(tmp_path), files(made)
@@ -89,7 +98,8 @@ def test_sampling_in_windows_stays_close_to_sampling_whole(trained, made, tmp_pa
 def test_two_voices_become_two_people(trained, voices, tiny_embeddings, tmp_path):
     audio, transcripts = [voices / "a.wav", voices / "b.wav"], [voices / "a.json", voices / "b.json"]
     go(runs=trained.runs, audio=audio, transcripts=transcripts, actions=["sit", "walk"], out=tmp_path / "out")
-    assert set(files(tmp_path / "out")) == {f"{f}/00000000_{a}_000.{e}" for a in ("001", "002") for f, e in (("bvhs", "bvh"), ("face_arkit", "npy"))}
+    motion = {f"{f}/00000000_{a}_000.{e}" for a in ("001", "002") for f, e in (("bvhs", "bvh"), ("face_arkit", "npy"))}
+    assert set(files(tmp_path / "out")) == motion | {"generated.json"}
     roots = [pose.encode(load_bvh(tmp_path / "out" / "bvhs" / f"00000000_{a}_000.bvh", unit="cm"))[1] for a in ("001", "002")]
     assert len(roots[0]) == len(roots[1]) == 60
     assert np.allclose(roots[0][0, [0, 2, 3]], [-75, 0, np.pi / 2], atol=1e-3) and np.allclose(roots[1][0, [0, 2, 3]], [75, 0, -np.pi / 2], atol=1e-3)
@@ -115,7 +125,7 @@ def test_a_face_needs_no_body_models(trained, voices, tmp_path):
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "face").symlink_to(trained.runs / "face")
     go(runs=tmp_path / "runs", audio=[voices / "a.wav", voices / "b.wav"], out=tmp_path / "out")
-    assert {p.name for p in (tmp_path / "out").iterdir()} == {"face_arkit"}
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"face_arkit", "generated.json"}
 
 
 def test_stereo_and_other_kinds_of_files_are_voices_too(trained, voices, tmp_path, caplog):

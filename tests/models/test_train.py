@@ -122,6 +122,13 @@ def test_command_line(shards, tmp_path, capsys):
     assert caught.value.code == 2 and "multiple of twice heads" in capsys.readouterr().err
 
 
+def test_a_folder_of_another_hand_is_not_trained_into(shards, tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(b"of another hand")
+    with pytest.raises(InputError, match="model.safetensors: is there"):
+        go("face", shards, tmp_path, steps=2)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
+
+
 def test_weights_that_do_not_fit_are_named(trained, tmp_path):
     (tmp_path / "model.json").write_bytes((trained.runs / "face" / "model.json").read_bytes())
     (tmp_path / "model.safetensors").write_bytes((trained.runs / "body_lower" / "model.safetensors").read_bytes())

@@ -225,3 +225,26 @@ def test_a_broken_mark_is_one_line(here):
     write_json(here / "out/results" / ownership.MARK, {"made_by": "somebody else"})
     (here / "out/results/x").write_text("")
     assert "out/results holds x" in refusal(claim())
+
+
+def test_a_command_replaces_in_a_folder_only_what_it_wrote_there(tmp_path):
+    out, names = tmp_path / "out", ["bvhs/a.bvh", "bvhs/b.bvh"]
+
+    def take(writes: str = "generated") -> None:
+        ownership.take_folder(out, writes, [out / name for name in names])
+
+    (out / "bvhs").mkdir(parents=True)
+    (out / "notes.txt").write_text("of another hand, and in nobody's way")
+    (out / names[1]).write_text("captured")
+    with pytest.raises(InputError, match="b.bvh: is there, and nothing in"):
+        take()
+    ownership.need_proof(out, [out / name for name in names], ["notes.txt"])
+    (out / names[1]).unlink()
+    take()
+    (out / names[1]).write_text("generated")
+    take()
+    with pytest.raises(InputError, match="is there"):
+        take("exported")
+    shutil.copytree(out, tmp_path / "copy")
+    with pytest.raises(InputError, match="is there"):
+        ownership.take_folder(tmp_path / "copy", "generated", [tmp_path / "copy" / names[1]])

@@ -148,6 +148,16 @@ def test_export_gives_the_dataset_back(tiny, folder, tmp_path):
         np.testing.assert_array_equal(audio, whole[sample_of(7) : sample_of(31)])
 
 
+def test_export_replaces_only_what_it_exported(folder, tmp_path, capsys):
+    command = ["export", str(folder / "shard-001.h5"), "--take", "20260102_001", "--frames", "7:31", "--out", str(tmp_path / "out")]
+    shards.main(command)
+    shards.main(command)
+    shutil.copytree(tmp_path / "out", tmp_path / "dataset")
+    with pytest.raises(SystemExit) as stop:
+        shards.main([*command[:-1], str(tmp_path / "dataset")])
+    assert stop.value.code == 2 and ".bvh: is there, and nothing in" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("frames", ["5", "9:3", "0:9999", "a:b"])
 def test_export_refuses_frames(folder, tmp_path, capsys, frames):
     with pytest.raises(SystemExit) as stop:

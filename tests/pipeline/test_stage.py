@@ -228,3 +228,37 @@ def test_a_reader_that_has_seen_enough_gets_no_traceback():
     process.stdout.readline()
     process.stdout.close()
     assert process.stderr.read() == "" and process.wait() == 0
+
+
+def write(*argv: str) -> None:
+    """A stage that writes its outputs over whatever they are."""
+
+    def run(*, wav: list[Path], rig: Path | None, out: list[Path], out_report: Path | None) -> None:
+        for path in [*out, *([out_report] if out_report else [])]:
+            path.write_text("written")
+
+    parser = stage.parser("Doc.")
+    parser.add_argument("--wav", type=Path, nargs="+")
+    parser.add_argument("--rig", type=Path)
+    parser.add_argument("--out", type=Path, nargs="+")
+    parser.add_argument("--out-report", type=Path)
+    stage.execute(parser, run, list(argv))
+
+
+@pytest.mark.parametrize(
+    "argv",
+    ["--wav a b --out b c", "--wav a --out sub/../a", "--wav a --rig link --out link", "--wav link --out a", "--wav a --rig b --out c --out-report b",
+     "--wav a --out c --out-report c", "--wav a --out c c"],
+)  # fmt: skip
+def test_no_command_writes_over_what_it_reads_or_twice(argv, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name in "ab":
+        Path(name).write_text(name)
+    Path("sub").mkdir()
+    Path("link").symlink_to("a")
+    with pytest.raises(SystemExit) as stop:
+        write(*argv.split())
+    assert stop.value.code == 2 and "give another name to write" in capsys.readouterr().err
+    assert [Path(name).read_text() for name in "ab"] == ["a", "b"] and not Path("c").exists()
+    write("--wav", "a", "--out", "c")
+    write("--wav", "a", "--out", "c")  # its own output of before

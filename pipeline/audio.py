@@ -152,14 +152,14 @@ def resample_span(
     sample (start + k / out_rate) * true_rate. The part of a sample by which the span is off the file's grid is a
     fractional-delay filter (a Kaiser-windowed sinc of DELAY_TAPS), the rate is soxr's, at very high quality. A span on
     the grid at the file's own rate comes out as it stands in the file. The span may reach half a sample before the file
-    and one step behind it; beyond the ends the recording counts as silence.
+    and to the end of its last sample, at a coarser rate one step behind it; beyond the ends the recording counts as silence.
     """
     if not (np.isfinite(true_rate) and abs(true_rate / stream.rate - 1) < 0.01):
         raise InputError(f"{stream.path}: a true rate of {true_rate:g} for a header of {stream.rate} Hz, need one within 1 %; correct the sync")
     step = true_rate / out_rate
     begin = start_seconds_in_stream * true_rate
     end = begin + (num_samples - 1) * step
-    if begin < -0.5 or end > stream.num_samples - 0.5 + step:
+    if begin < -0.5 or end > stream.num_samples + max(step - 0.5, 0.0):
         raise InputError(
             f"{stream.path}: the recording is {stream.num_samples / true_rate:.3f} s long, need {start_seconds_in_stream:.3f} to "
             f"{start_seconds_in_stream + num_samples / out_rate:.3f} s of it; the window reaches beyond the recording, sync the take again"

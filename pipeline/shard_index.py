@@ -5,6 +5,7 @@ name, and the take's labels, relationship and emotion, as takes.tsv has them. Th
 label that is corrected makes another index and no other shard, and what was trained on the shards stays.
 """
 
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -64,4 +65,9 @@ def read_index(path: Path) -> list[dict]:
                 raise ValueError(f"it unpacks to {size:,} bytes, need at most {MOST_BYTES:,}")
             rows = f.read().to_pylist()
     check_ids([row["take"] for row in rows], "take", path, fix=_FIX)
+    for row in rows:
+        odd = next((name for name, value in row.items() if isinstance(value, int) and value < 0), None)
+        if odd or not re.fullmatch(r"shard-\d+\.h5", row["shard"] or ""):
+            got = f"{odd} {row[odd]}" if odd else f"shard {row['shard']!r:.60}"
+            raise InputError(f"{path}: take {row['take']} has {got}, need the name of a shard and places from 0 on; {_FIX}")
     return rows

@@ -34,6 +34,9 @@ from pipeline.shard_plan import extend, read_plan
 from pipeline.split_file import read_split
 from pipeline.takes import Take, dataset_takes, read_takes
 
+MAX_LATE_SECONDS = 0.1
+"""How much later than a take's streams a word may begin, by rounding."""
+
 
 @dataclass(frozen=True)
 class Sources:
@@ -92,6 +95,18 @@ def _column(paths: list[Path], num_frames: int, width: tuple[int, ...]) -> np.nd
     return np.stack(arrays, 1)
 
 
+def _labels(paths: list[Path], num_frames: int, *, count: int) -> np.ndarray:
+    """Labels (N, 2) of the two actors; InputError for values that are none of the `count` labels."""
+    labels = _column(paths, num_frames, ())
+    wrong = ~np.isin(labels, np.arange(count))
+    if wrong.any():
+        frame, actor = (int(i) for i in np.argwhere(wrong)[0])
+        raise InputError(
+            f"{paths[actor]}: label {labels[frame, actor]!s:.40} at frame {frame}, need whole numbers from 0 to {count - 1}; write it again"
+        )
+    return labels
+
+
 def _load_take(source: Sources) -> dict[str, np.ndarray]:
     """Every dataset of one take, `text_index` counted from the take's own first word."""
     with _features(source.features) as f:
@@ -99,11 +114,17 @@ def _load_take(source: Sources) -> dict[str, np.ndarray]:
     num_frames = len(result["body"])
     with _features(source.text) as f:
         words = f[source.take.name]
+        late = words["start"][()].max(initial=0.0)
+        if late > num_frames / FPS + MAX_LATE_SECONDS:
+            raise InputError(
+                f"{source.text}: take {source.take.name} has a word at {late:.2f} s, its streams end at {num_frames / FPS:.2f} s; "
+                "mend the transcript and write the words again"
+            )
         result["text"] = words["text"][()]
         result["text_index"] = text_frames(words["actor"][()], words["start"][()], words["end"][()], num_frames)
     result["face"] = _column(source.faces, num_frames, (len(arkit.NAMES),))
-    result["action"] = _column(source.actions, num_frames, ())
-    result["facing"] = _column(source.facing, num_frames, ())
+    result["action"] = _labels(source.actions, num_frames, count=3)
+    result["facing"] = _labels(source.facing, num_frames, count=2)
     if len(result["audio"]) != sample_of(num_frames):
         raise InputError(f"{source.features}: {len(result['audio'])} samples, need {sample_of(num_frames)} for {num_frames} frames; write it again")
     for name, array in result.items():
@@ -221,6 +242,8 @@ def run_build(
         splits = [table.get(take, "") for take in takes]
     if len(splits) != len(takes) or not set(splits) <= {"train", "test"}:
         raise InputError(f"{out}: splits {' '.join(splits) or 'none'} for {len(takes)} takes; need train or test for each, in the order of --takes")
+    if len(set(takes)) < len(takes):
+        raise InputError(f"{out}: a take stands twice in --takes {' '.join(takes):.200}, need each once; correct the command")
     parts = sources(dataset, annotations, features, takes, text or features / f"{out.stem}.text.h5")
     build(parts, splits, out, compression=options.compression, chunk_frames=options.chunk_frames)
 

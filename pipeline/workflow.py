@@ -576,6 +576,8 @@ def _check_paths(parsed: config.Config) -> None:
         if value and value.startswith("~"):
             raise InputError(f"config: {name} {value!r}: a shell does not put your home folder in place of that ~; write the path in full")
     root = Path(parsed.root)
+    if blocked := next((folder for folder in root.parents if os.path.lexists(folder) and not folder.is_dir()), None):
+        raise InputError(f"config: root {root}: {blocked} is no folder; set another root")
     for folder in (root, *(root / name for name in ("dataset", *WRITTEN))):
         if os.path.lexists(folder) and not folder.is_dir():
             raise InputError(f"config: {folder} is {'a link to nothing' if folder.is_symlink() else 'a file'}, need a folder there; set another root")

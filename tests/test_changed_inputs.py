@@ -163,7 +163,14 @@ def test_roots_that_no_folder_can_be(copy):
     (copy / "nothing").symlink_to("not-there")
     (copy / "half").mkdir()
     (copy / "half" / "annotations").write_text("notes")
-    for root, need in (("file", "is a file"), ("nothing", "is a link to nothing"), ("half", "is a file"), ("~/out", "in full")):
+    for root, need in (
+        ("file", "is a file"),
+        ("nothing", "is a link to nothing"),
+        ("half", "is a file"),
+        ("file/x", "is no folder"),
+        ("/dev/null/x", "is no folder"),
+        ("~/out", "in full"),
+    ):
         assert need in said(copy, "all", "--config", "shoot=shoot", f"root={root}")
 
 

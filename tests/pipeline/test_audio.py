@@ -294,6 +294,12 @@ def test_the_span_may_reach_the_ends_and_not_beyond(tmp_path):
         audio.resample_span(stream, 0.0, 100, true_rate=44_100)
 
 
+@pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 44_100, 96_000])
+def test_a_whole_recording_of_any_rate_is_a_span(tmp_path, rate):
+    stream = audio.open_audio(write(tmp_path / "x.wav", noise(rate), rate=rate))
+    assert np.isfinite(audio.resample_span(stream, 0.0, 48_000, true_rate=rate)).all()
+
+
 @pytest.mark.parametrize(
     ("rate", "flag", "day"), [("30000/1001", "DF", 86_399.9136), ("24000/1001", "NDF", 86_486.4), ("25/1", "NDF", 86_400), ("25/1", "DF", None)]
 )

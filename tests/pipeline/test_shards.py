@@ -380,6 +380,31 @@ def test_words_of_another_shard_are_refused(tiny, tmp_path):
     assert not (tmp_path / "a.h5").exists()
 
 
+@pytest.mark.parametrize(("kind", "value"), [("actions", 3), ("actions", -300), ("facing", 2), ("facing", 0.5)])
+def test_build_refuses_labels_that_are_none(tiny, tmp_path, kind, value):
+    annotations = Path(shutil.copytree(tiny.annotations, tmp_path / "annotations"))
+    labels = np.load(annotations / kind / "20260101_002_001.npy").astype(type(value))
+    labels[5] = value
+    np.save(annotations / kind / "20260101_002_001.npy", labels)
+    parts = shards.sources(tiny.dataset, annotations, tiny.features, ["20260101_001"], tiny.text)
+    with pytest.raises(InputError, match=f"20260101_002_001.npy: label {value} at frame 5, need whole numbers from 0"):
+        shards.build(parts, ["train"], tmp_path / "a.h5")
+
+
+def test_build_refuses_words_that_nobody_can_hear(tiny, tmp_path):
+    features = Path(shutil.copytree(tiny.features, tmp_path / "features"))
+    with h5py.File(features / tiny.text.name, "r+") as f:
+        f["20260101_001/start"][-1], f["20260101_001/end"][-1] = 500.0, 500.4
+    parts = shards.sources(tiny.dataset, tiny.annotations, features, ["20260101_001"], features / tiny.text.name)
+    with pytest.raises(InputError, match="has a word at 500.00 s, its streams end at"):
+        shards.build(parts, ["train"], tmp_path / "a.h5")
+
+
+def test_build_takes_each_take_once(tiny, tmp_path):
+    with pytest.raises(InputError, match="a take stands twice"):
+        build(tiny, tmp_path / "a.h5", ["20260101_001", "20260101_001"])
+
+
 def test_build_refuses_nan(tiny, tmp_path):
     dataset = Path(shutil.copytree(tiny.dataset, tmp_path / "dataset"))
     face = np.load(dataset / "face_arkit" / "20260101_001_001.npy")
@@ -514,6 +539,8 @@ def test_an_index_of_another_kind_is_refused(tmp_path):
         (good | {"emotion": [b"a"]}, "column 'emotion' has type binary"),
         ({"take": ["20260101_001"]}, "no column shard"),
         ({"take": ["20260101_001"] * 2, "shard": ["a", "b"]}, "stands twice"),
+        (good | {"shard": ["../shard-000.h5"]}, "has shard '../shard-000.h5'"),
+        (good | {"start_frame": [-4]}, "has start_frame -4"),
     ):
         pq.write_table(pa.table(columns), path)
         with pytest.raises(InputError, match=line):

@@ -21,15 +21,15 @@ NAMES = NAMES_52[:51]
 """The 51 shapes of the dataset: the 52 of ARKit without tongueOut, which no mesh stream shows."""
 
 
-def rig_order(names: list[str], where: str) -> list[int]:
+def rig_order(names: list[str], where: str, *, fix: str = "add them to the rig") -> list[int]:
     """Index in `names` of each ARKit shape in `NAMES`; names are matched without regard to case.
 
-    Raises InputError that lists the shapes that are missing, or stand twice.
+    Raises InputError that lists the shapes that are missing, with what to do as `fix`, or stand twice.
     """
     index = {name.lower(): i for i, name in enumerate(names)}
     missing = [name for name in NAMES if name.lower() not in index]
     if missing:
-        raise InputError(f"{where}: {len(missing)} of the 51 ARKit shapes are missing: {', '.join(missing)}; add them to the rig")
+        raise InputError(f"{where}: {len(missing)} of the 51 ARKit shapes are missing: {', '.join(missing)}; {fix}")
     counts = Counter(name.lower() for name in names)
     if twice := [name for name in NAMES if counts[name.lower()] > 1]:
         raise InputError(f"{where}: {', '.join(twice)} stands twice, need each ARKit shape once; remove one")

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import arkit, clock, config, faces, own_clock, rotations, stabilise, stage
+from pipeline import arkit, clock, config, face_quality, faces, own_clock, rotations, stabilise, stage
 from pipeline.blendshape_fit import BlendshapeFit, Fitted, smooth
 from pipeline.clock_model import take_seconds
 from pipeline.errors import InputError
@@ -82,6 +82,7 @@ def vertex_weights(rig: Rig, by_region: dict[str, float]) -> np.ndarray | None:
 class StreamFit:
     """What a stream's frames gave: weights (M, 51), residual (M,) in cm, by_region the same, masked vertices (M,), head pose.
 
+    `neutral` (V, 3) are the vertices of the rig that its faces use.
     `moved` (M,) is how far the weights move the head's vertices, cm, root mean square over coordinates; `stabilised` is none, rigid or similarity.
     """
 
@@ -92,6 +93,7 @@ class StreamFit:
     moved: np.ndarray
     pose: Pose
     stabilised: str
+    neutral: np.ndarray
 
 
 class _StreamFitter:
@@ -185,6 +187,7 @@ def fit_stream(stream: faces.FaceStream, rig_path: Path, first: int, stop: int, 
         fitter.fit.movement(weights),
         Pose(*(np.concatenate([getattr(pose, name) for pose in poses]) for name in ("rotation", "translation", "scale"))),
         fitter.mode,
+        rig.neutral[used_vertices(rig)],
     )
 
 
@@ -281,6 +284,7 @@ def run(
         weights, pose = found.weights, found.pose
     else:
         weights = faces.live_link_weights(face)[first:stop]
+        face_quality.refuse_percent(weights, where=where)
         usable, pose = np.isfinite(weights).all(1), None
         report |= {"nan_frames_interpolated": int((~usable).sum()), "stabilised": "none"}
     used = usable & single
@@ -288,6 +292,7 @@ def run(
         times = clock.own_times(seconds[used], fps or clock.FPS, where=where)
     if found is not None:
         report |= _about(found, usable, seconds - times[0], first, stream, options)
+        face_quality.refuse_no_face(report.get("residual_rms_cm"), found.neutral, where=where)
     bring: dict[str, Any] = {"max_gap_seconds": options.max_gap_seconds, "where": where}
     if placed.times is None:
         bring["fix"] = "mend the stream, or raise blendshapes.max_gap_seconds"
@@ -299,6 +304,8 @@ def run(
         poses[:, :3] = clock.at_times(pose.translation[used], seconds[used], times, **bring)
         turns = rotations.continuous(rotations.from_matrix(pose.rotation[used]))
         poses[:, 3:] = rotations.slerp(turns, clock.positions_in(times, seconds[used], **bring))
+    for text in face_quality.warnings(brought, report):
+        log.warning("%s", text)
     _write(out, brought)
     if out_pose:
         _write(out_pose, poses)

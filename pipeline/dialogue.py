@@ -67,10 +67,13 @@ def run(*, transcripts: list[Path], out: Path, options: Dialogue, text: Path | N
     """Write the dialogue of one take."""
     names = [path.stem for path in transcripts]
     actors, takes = actor_names(transcripts), {"_".join(name.split("_")[::2]) for name in names}
-    if not any(performance_actor(name) for name in names):  # files alone are of one talk, whatever they are called
+    if not all(performance_actor(name) for name in names):  # files alone are of one talk, whatever they are called
         takes = {"-".join(names)}
     if len(takes) != 1 or len(set(actors)) < 2 or transcripts[0] == transcripts[1]:
-        raise InputError(f"dialogue: transcripts {' and '.join(names)}, need those of both performances of one take; correct the command")
+        raise InputError(
+            f"dialogue: transcripts {' and '.join(names)}, need those of both performances of one take; correct the command, "
+            "or name files that are of one talk otherwise, such as guest.json"
+        )
     turns = merge([read_words(path) for path in transcripts], actors, max_pause_seconds=options.max_pause_seconds)
     write_json(out, {"take": takes.pop(), "actors": actors, "turns": turns})
     if text:

@@ -40,8 +40,12 @@ MOST_FRAMES = 10_000_000
 """Frames of a stream: 46 hours at 60 frames per second."""
 MOST_VERTICES = 5_000_000
 """Vertices of a frame: a scan of a head has some hundred thousand."""
+MOST_CM = 100_000.0
+"""A coordinate of a face: 1 km from the origin, beyond any stage, and beyond any face whose unit is taken for another."""
 MOST_CSV_BYTES = 4096 * MEBIBYTE
 """Bytes of a recording of Live Link Face: an hour has 100 MB."""
+REPEATED_SHARE = 0.01
+"""Share of a recording's rows that may equal the row before to the last cell, timecode too: an app that stumbles repeats a few."""
 COPY = "copy or export it again"
 FORMS = ".mesh.h5, Live Link .csv, .npy or a folder of .obj"
 
@@ -107,20 +111,33 @@ def _open_mesh(path: Path, rate: float | None, stand_in: dict | None) -> tuple[F
 def blocks(stream: FaceStream, first: int, stop: int, *, block_frames: int) -> Iterator[np.ndarray]:
     """Vertices in cm of frames first..stop, as arrays (B, V, 3) float32 of at most `block_frames` frames."""
     ranges = [(i, min(i + block_frames, stop)) for i in range(first, stop, block_frames)]
-    unit = np.float32(stream.unit_cm)
     if stream.files:
         need = read_vertices(stream.files[0])
         for begin, end in ranges:
-            yield np.stack([_same_topology(stream.files[i], *need) for i in range(begin, end)]) * unit
+            yield _in_cm(np.stack([_same_topology(stream.files[i], *need) for i in range(begin, end)]), stream, begin)
     elif stream.path.suffix == ".npy":
         for begin, end in ranges:  # a mapping of its own for each block: pages that were read do not pile up
-            yield read_npy(stream.path, mapped=True, fix=COPY)[begin:end].astype(np.float32) * unit
+            yield _in_cm(read_npy(stream.path, mapped=True, fix=COPY)[begin:end], stream, begin)
     else:
         with open_hdf5(stream.path) as f:
             for begin, end in ranges:
                 with reading(Path(f"{stream.path}, frames {begin} to {end - 1}"), "mesh"):
-                    block = f["vertices"][begin:end].astype(np.float32, copy=False)
-                yield block if unit == 1 else block * unit
+                    block = f["vertices"][begin:end]
+                yield _in_cm(block, stream, begin)
+
+
+def _in_cm(vertices: np.ndarray, stream: FaceStream, first: int) -> np.ndarray:
+    """Vertices (B, V, 3) of frames from `first` on, as the file has them, in cm as float32; InputError beyond MOST_CM."""
+    size = np.abs(vertices, dtype=np.result_type(vertices.dtype, np.float32))
+    far = np.isfinite(size) & (size > MOST_CM / stream.unit_cm)
+    if far.any():
+        frame, vertex, axis = (int(i) for i in np.argwhere(far)[0])
+        raise InputError(
+            f"{stream.path}, frame {first + frame}, vertex {vertex}: {'xyz'[axis]} {vertices[frame, vertex, axis]:.4g} is "
+            f"{size[frame, vertex, axis] * stream.unit_cm:.4g} cm, need {MOST_CM:,.0f} cm at most; correct the units, or export the stream again"
+        )
+    result = np.array(vertices, np.float32)
+    return result if stream.unit_cm == 1 else result * np.float32(stream.unit_cm)
 
 
 def live_link_timecodes(path: Path) -> list[str]:
@@ -134,16 +151,22 @@ def live_link_weights(path: Path) -> np.ndarray:
     A row without any weight is a frame on which the app saw no face: NaN.
     """
     header, rows = _live_link(path)
-    columns = arkit.rig_order(header, str(path))
-    values = array("d")
+    columns = arkit.rig_order(header, str(path), fix="export the recording again with all columns")
+    values, before, again = array("d"), [], []
     for line, row in rows:
+        if row == before:
+            again.append(line)
+        before = row
         try:
             seen = any(row[i].strip() for i in columns)
             values.extend([float(row[i]) if seen else math.nan for i in columns])
         except ValueError:
             i = next(i for i in columns if not _is_number(row[i]))
             raise InputError(f"{path}, line {line}: got {row[i]!r:.60} for {header[i]}, need a number; export the recording again") from None
-    return np.array(values).reshape(-1, len(columns))
+    result = np.array(values).reshape(-1, len(columns))
+    if len(again) > REPEATED_SHARE * len(result):
+        log.warning("%s: %d of %d rows are the row before again, the first is line %d; export it again", path, len(again), len(result), again[0])
+    return result
 
 
 def _is_number(text: str) -> bool:
@@ -332,7 +355,7 @@ def _same_topology(path: Path, need: np.ndarray, need_faces: int) -> np.ndarray:
         raise InputError(
             f"{path}: its faces are not those of the first file, the order of the vertices may differ; export all frames with one topology"
         )
-    return vertices.astype(np.float32)
+    return vertices
 
 
 def _live_link(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:

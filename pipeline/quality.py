@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import arkit, body_quality, frozen, stage, voice_quality
+from pipeline import arkit, body_quality, face_quality, frozen, stage, voice_quality
 from pipeline.array_files import read_npy
 from pipeline.bvh import load_bvh
 from pipeline.clock import AUDIO_RATE, FPS, sample_of
@@ -26,10 +26,6 @@ from pipeline.reading import read_json
 MAX_WAV_SECONDS = 0.1
 MAX_MENDED_SHARE = 0.01
 """Share of frames that were dropped or interpolated above which a take is to be looked at."""
-MAX_RESIDUAL_CM = 0.1
-"""RMS distance between face mesh and fitted shapes: sensor noise is a tenth of this, a wrong rig ten times it."""
-WEIGHT_RANGE = (-0.5, 1.5)
-"""Weights are fitted without bounds; noise carries them a little beyond 0 and 1, a bad fit far."""
 MAX_JUMP_CM = 15.0
 """Way of the hips in one frame, 4.5 m/s: faster than anybody moves in a scene."""
 MAX_CLIPPED_SHARE = 1e-4
@@ -89,8 +85,8 @@ def own_reasons(name: str, found: dict) -> Iterator[str]:
         yield f"{name}: wav is {found['wav_samples_off']:+d} samples off the length of its body"
     if found["hips_jump_cm"] > MAX_JUMP_CM:
         yield f"{name}: hips jump {found['hips_jump_cm']:.1f} cm in one frame"
-    if found["weight_min"] < WEIGHT_RANGE[0] or found["weight_max"] > WEIGHT_RANGE[1]:
-        yield f"{name}: face weights reach from {found['weight_min']:.2f} to {found['weight_max']:.2f}"
+    if reason := face_quality.range_reason(found["weight_min"], found["weight_max"]):
+        yield f"{name}: {reason}"
     for stream, stretches in found["frozen"].items():
         if stretches:
             start, seconds = max(stretches, key=lambda stretch: stretch[1])
@@ -123,8 +119,8 @@ def part_reasons(parts: dict[str, dict[str, dict]], num_frames: int) -> Iterator
         if "quality" in report:
             yield from (f"{name}: {reason}" for reason in body_quality.reasons(report["quality"]))
     for name, report in parts.get("fit", {}).items():
-        if report.get("residual_rms_cm", 0.0) > MAX_RESIDUAL_CM:
-            yield f"{name}: face shapes fit the mesh to {report['residual_rms_cm']:.3f} cm only; is it the actor's rig?"
+        if reason := face_quality.residual_reason(report.get("residual_rms_cm")):
+            yield f"{name}: {reason}"
     for report in parts.get("sync_check", {}).values():
         if report.get("swapped"):
             yield "each mouth moves with the other actor's voice: the microphones are swapped"

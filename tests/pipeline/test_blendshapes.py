@@ -6,7 +6,7 @@ import pytest
 from commands import refused, without_marks
 from tiny_shoot import ACTORS, write_mesh
 
-from pipeline import arkit, blendshapes, config
+from pipeline import arkit, blendshapes, config, face_quality, quality
 from pipeline.blendshapes import fit_blendshapes
 from pipeline.errors import InputError
 from pipeline.reading import read_json
@@ -402,3 +402,93 @@ def test_a_take_and_a_stream_alone_are_told_apart(work, capsys, tmp_path):
     for extra in (["--sync", "x.json"], ["--performance", NAME]):
         refused(blendshapes.main, [face, "--out", tmp_path / "w.npy", *extra], capsys, "need both for a face of a take, or neither")
     refused(blendshapes.main, [*arguments, "--fps", "60"], capsys, "--fps beside --sync, which says them")
+
+
+def reshaped(path, change):
+    """Put other vertices into a mesh stream."""
+    with h5py.File(path, "r+") as f:
+        vertices = change(f["vertices"][()])
+        attributes = dict(f["vertices"].attrs)
+        del f["vertices"]
+        f["vertices"] = vertices
+        f["vertices"].attrs.update(attributes)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda v: v / 100,
+        lambda v: v * 10,
+        lambda v: v[:, np.random.default_rng(0).permutation(v.shape[1])],
+        lambda v: v[:, ::-1],
+        lambda v: 0 * v,
+        lambda v: v * np.float32([-1, 1, 1]),
+    ],
+    ids=["m", "mm", "order", "reverse", "empty", "mirror"],
+)
+def test_a_mesh_that_is_no_face_of_the_rig_is_refused(work, capsys, change):
+    path, arguments, outputs = work
+    reshaped(path, change)
+    refused(blendshapes.main, arguments, capsys, f"{NAME}.mesh.h5", "need", "check the mesh's units, the order", outputs=outputs)
+
+
+def test_a_bad_fit_is_warned_of_and_said_once_by_quality(work, caplog):
+    path, arguments, (out, report) = work
+    blendshapes.main([str(a) for a in arguments])
+    assert read_json(report)["warnings"] == [], "a good fit"
+    reshaped(path, lambda v: v + np.random.default_rng(1).normal(0, 0.8, v.shape[1:]).astype(np.float32))
+    blendshapes.main([str(a) for a in arguments])
+    about, weights = read_json(report), np.load(out)
+    assert about["residual_rms_cm"] > 0.1 and "is it the actor's rig?" in caplog.text
+    fits = {"fit": {NAME: about}}
+    reasons = list(quality.part_reasons(fits, len(weights)))
+    assert len(reasons) == 1 and len(list(quality.warnings_of(fits, []))) == len(about["warnings"]) > 0
+    if reason := face_quality.range_reason(float(weights.min()), float(weights.max())):
+        reasons.append(f"{NAME}: {reason}")
+    assert len(about["warnings"]) == len(reasons) and not list(quality.warnings_of(fits, reasons)), "quality has its own reason for each"
+
+
+@pytest.mark.parametrize("form", [".mesh.h5", ".npy", "_obj"])
+@pytest.mark.parametrize("size", [1e20, 1e36, 1e300])
+def test_coordinates_beyond_any_head_are_refused(tmp_path, shoot, capsys, recwarn, form, size):
+    """Whatever the form and its precision; NumPy warns of nothing."""
+    with h5py.File(shoot.folder / "20260101_001" / f"{NAME}.mesh.h5") as f:
+        vertices = f["vertices"][:24].astype(float)
+    vertices[7, 3, 1] *= size
+    path, more = tmp_path / f"face{form}", ["--units", "cm", "--rate", "60"]
+    if form == ".mesh.h5":
+        with h5py.File(path, "w") as f:
+            f["vertices"], f.attrs["rate"], f.attrs["units"], more = vertices, 60.0, "cm", []
+    elif form == ".npy":
+        np.save(path, vertices)
+    else:
+        path.mkdir()
+        for k, frame in enumerate(vertices):
+            (path / f"{k:05}.obj").write_text("".join(f"v {x!r} {y!r} {z!r}\n" for x, y, z in frame.tolist()) + "f 1 2 3\n")
+    rig, out = shoot.folder / "rigs" / "001.npz", tmp_path / "w.npy"
+    refused(blendshapes.main, [path, "--rig", rig, "--out", out, *more], capsys, "frame 7, vertex 3: y", "need 100,000 cm at most", outputs=[out])
+    assert not recwarn.list
+
+
+def test_weights_in_percent_are_refused(tmp_path, capsys, caplog):
+    codes = [format_timecode(i / 60, 60) for i in range(150)]
+    path, out = live_link_csv(tmp_path / "a.csv", codes, 100 * ramp(150)), tmp_path / "w.npy"
+    refused(blendshapes.main, [path, "--out", out], capsys, "a.csv: weights reach from 0 to 100, need 0 to 1: are they in percent?", outputs=[out])
+    blendshapes.main([str(live_link_csv(path, codes, 2 * ramp(150))), "--out", str(out)])
+    assert "need 0 to 1: face weights reach from" in caplog.text, "a gain on top is told"
+
+
+def test_rows_that_stand_twice_are_told(tmp_path, caplog):
+    codes = [format_timecode(i / 60, 60) for i in range(150)]
+    out = tmp_path / "w.npy"
+    blendshapes.main([str(live_link_csv(tmp_path / "a.csv", codes, ramp(150))), "--out", str(out)])
+    assert "again" not in caplog.text
+    blendshapes.main([str(live_link_csv(tmp_path / "a.csv", np.repeat(codes, 2), np.repeat(ramp(150), 2, axis=0))), "--out", str(out)])
+    assert "150 of 300 rows are the row before again, the first is line 3" in caplog.text
+
+
+def test_a_recording_without_a_column_is_to_be_exported_again(tmp_path, capsys):
+    path, out = live_link_csv(tmp_path / "a.csv", [format_timecode(i / 60, 60) for i in range(9)], ramp(9)), tmp_path / "w.npy"
+    path.write_text(path.read_text().replace("JawOpen", "Jaw"))
+    error = refused(blendshapes.main, [path, "--out", out], capsys, "jawOpen; export the recording again with all columns", outputs=[out])
+    assert "rig" not in error.replace(str(tmp_path), "")

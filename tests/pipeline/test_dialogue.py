@@ -68,3 +68,6 @@ def test_files_alone_are_one_talk_whatever_they_are_called(tmp_path, capsys):
     assert about["actors"] == ["A", "guest"] and about["take"] == "A-guest" and {turn["actor"] for turn in about["turns"]} == {"A", "guest"}
     for names in (("A", "A"), ("20260101_001_001", "20260101_002_002")):
         refused(dialogue.main, call(*names), capsys, "need those of both performances of one take")
+    for names in (("20260101_001_001", "A"), ("guest", "20260101_002_002")):
+        dialogue.main([str(argument) for argument in call(*names)])
+        assert read_json(tmp_path / "d.json")["actors"] == list(names) and read_json(tmp_path / "d.json")["take"] == "-".join(names)

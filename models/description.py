@@ -153,7 +153,7 @@ def read_description(path: Path, *, version: int) -> dict[str, Any]:
 
 def check_moments(stats: object, where: object, *, names: tuple[str, ...] = ()) -> dict[str, Any]:
     """Statistics as stats.json has them, of `names` at least: means and deviations that are as many, and finite; else InputError."""
-    fix = "write it again (python -m pipeline.shards index, or python -m pipeline.sidecars stats)"
+    fix = "write it again (python -m pipeline.shards stats, or python -m pipeline.sidecars stats)"
     if not isinstance(stats, dict):
         raise InputError(f"{where}: got {_short(stats)}, need an object; {fix}")
     for name in dict.fromkeys([*names, *(name for name, value in stats.items() if isinstance(value, dict) and "mean" in value)]):

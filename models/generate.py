@@ -228,6 +228,9 @@ def scene_of_voices(
     """
     first = next(iter(found.values()))
     known = first.description["actors"]
+    date, _, number = name.partition("_")
+    if not (len(date) == 8 and date.isdecimal() and date.isascii() and is_id(number, "scenario")):
+        raise InputError(f"--name: got {name!r}, need <date>_<scenario> such as 20240101_001")
     chosen = _two(actors, known[:2], known, "--actors")
     if chosen[0] == chosen[1]:
         raise InputError(f"--actors: got {chosen[0]} twice, need two different ones out of {', '.join(known)}")
@@ -256,9 +259,6 @@ def scene_of_voices(
     )
     order = np.argsort(chosen, kind="stable")
     ids = chosen[order[0]], chosen[order[1]]
-    date, _, number = name.partition("_")
-    if not (len(date) == 8 and date.isdecimal() and date.isascii() and is_id(number, "scenario")):
-        raise InputError(f"--name: got {name!r}, need <date>_<scenario> such as 20240101_001")
     performances = f"{date}_{ids[0]}_{number}", f"{date}_{ids[1]}_{number}"
     return Scene(
         name, performances, ids, {key: value[:, order] for key, value in batch.items()}, placement[order], [first.skeleton(actor) for actor in ids]
@@ -331,6 +331,7 @@ def run(
             sampled = sample(found, scene, number=0, options=options)
             record(found, options.model_copy(update={"num_samples": 1}), out)
             write(scene, sampled, out)
+            log.info("%s: motion of actors %s and %s, %d frames", out, *scene.actors, len(scene.batch["mel"]))
 
 
 def sample_takes(found: dict[str, runs.Run], shards: Path, speech: Path | None, takes: list[str] | None, out: Path, options: config.Generate) -> None:

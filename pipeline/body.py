@@ -17,7 +17,7 @@ import numpy as np
 from pipeline import body_quality, clock, config, rotations, stage, upright
 from pipeline.bvh import Motion, first_frame_is_reference, save_bvh
 from pipeline.errors import InputError
-from pipeline.joint_map import load_body, missing_joints
+from pipeline.joint_map import better_map, load_body, missing_joints
 from pipeline.joints import RELEASE_JOINTS, SIDES
 from pipeline.people import with_toes
 from pipeline.run_report import write_report
@@ -69,15 +69,18 @@ def dataset_joints(motion: Motion, wanted: list[str] | None) -> list[str]:
     return [canonical[j] for j in sorted(below)]
 
 
-def lacking(motion: Motion, wanted: list[str] | None, kept: Motion) -> tuple[list[str], list[str]]:
+def lacking(motion: Motion, wanted: list[str] | None, kept: Motion, *, unmapped: bool = False) -> tuple[list[str], list[str]]:
     """The dataset's joints (those wanted, else the release's 60) that a body lacks, and lines that say what follows from it.
 
-    `kept` is the motion on the joints that are written, which later stages get to see.
+    `kept` is the motion on the joints that are written, which later stages get to see. Where it is `unmapped`, a map that helps is named.
     """
     missing = missing_joints(motion, wanted or RELEASE_JOINTS)
     lines = []
     if missing:
-        lines.append(f"the body lacks {len(missing)} of the dataset's {len(wanted or RELEASE_JOINTS)} joints: {', '.join(missing)}")
+        better = better_map(motion.names, wanted or RELEASE_JOINTS, len(missing)) if unmapped else ""
+        lines.append(
+            f"the body lacks {len(missing)} of the dataset's {len(wanted or RELEASE_JOINTS)} joints{better and f' ({better})'}: {', '.join(missing)}"
+        )
     for stage_name, names in NEEDED_JOINTS.items():
         if absent := missing_joints(kept, names):
             lines.append(
@@ -146,7 +149,7 @@ def run(
         kept = keep_joints(motion, dataset_joints(motion, options.joints))
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
-    missing, lines = lacking(motion, options.joints, with_toes(kept))
+    missing, lines = lacking(motion, options.joints, with_toes(kept), unmapped=options.joint_map is None)
     motion = kept
     save_bvh(out, motion)
     for line in lines:

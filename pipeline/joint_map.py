@@ -104,6 +104,16 @@ def fitting_hint(names: Sequence[str]) -> str:
     return f"set body.joint_map to {fitting[0]}, whose names these are" if fitting else ""
 
 
+def better_map(names: Sequence[str], wanted: Sequence[str], num_missing: int) -> str:
+    """A shipped map with which a body with these joints would lack fewer of ours, and how many, to be said; "" where there is none."""
+    best = (num_missing, "")
+    for name in fitting_maps(names):
+        mapping, index = load_joint_map(joint_map_file(name)), _index_of(names)
+        met = {ours for theirs, ours in mapping.items() if theirs in index or plain_name(theirs) in index}
+        best = min(best, (sum(joint not in met and joint not in names for joint in wanted), name))
+    return f"with body.joint_map {best[1]} it would lack {best[0]}" if best[1] else ""
+
+
 def load_body(path: Path, options: Body | None = None, *, where: str | None = None) -> Motion:
     """A BVH file by `unit` and `joint_map` of the options, with its joints under the dataset's names.
 

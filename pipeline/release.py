@@ -118,7 +118,7 @@ def card(about: dict[str, Any], rows: list[dict[str, str]], genders: dict[str, s
     lip_line = [f"| `lip_acc/` | the lip-accurate set: {lips} sentences read by one actor each |"] if lips else []
     limits = [
         "Motion, faces and voices were captured apart and brought to one clock; `dataset.json` says when each take begins.",
-        "Faces are blendshape weights fitted to meshes: they may leave 0 to 1. Tongues are not captured.",
+        "Faces are blendshape weights, fitted to meshes, which may leave 0 to 1, or recorded by the phone itself. Tongues are not captured.",
         "Voices come from close microphones; some of the other actor's voice may remain.",
         "Actors play scenes: their behaviour is not that of people who are not watched.",
         f"{len(genders)} subjects are no sample of any population; train and test share them, so a model's score says nothing about strangers.",

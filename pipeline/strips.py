@@ -249,6 +249,8 @@ def run(
             left, top = LEFT_INCHES + column * width, s * block + TITLE_INCHES
             ax = place(left, top, width, height)
             draw_bodies(ax, scene, column, limits)
+            if column:
+                ax.axvline(limits[0, 0], color="#cccccc", linewidth=0.8)  # bodies that stand far apart end at the next moment's
             said = "" if s else "  " + " / ".join(ACTIONS[label[frame]] for label in labels)
             ax.set_title(f"{frame / FPS:.1f} s{said}", fontsize=9)
             if column == 0:

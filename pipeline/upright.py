@@ -195,7 +195,10 @@ def stand(motions: Sequence[Motion], up: str, *, wheres: Sequence[str], key: str
     clear = sorted({found.axis for found in judged if found and not found.doubt and "trunk" in found.witnesses})
     if len(clear) > 1:
         each = ", ".join(f"{where} along {found.axis}" for where, found in zip(wheres, judged) if found)
-        raise InputError(f"{each}: two bodies of one room stand along different axes, need one; export one of them again, or set {key}")
+        raise InputError(
+            f"{each}: two bodies of one room stand along different axes, need one; "
+            "bring each to y by itself first (python -m pipeline.body FILE --out UPRIGHT.bvh), or export one again"
+        )
     result = []
     for motion, found, where in zip(motions, judged, wheres):
         unclear = found is None or found.doubt or "trunk" not in found.witnesses

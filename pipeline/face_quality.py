@@ -50,7 +50,7 @@ def refuse_no_face(residual_cm: float | None, neutral: np.ndarray, *, where: str
     if residual_cm is not None and residual_cm > MAX_RESIDUAL_SHARE * size:
         raise InputError(
             f"{where}: the rig's shapes leave {residual_cm:.3g} cm of the mesh, need {MAX_RESIDUAL_SHARE * size:.1f} cm at most and "
-            f"{MAX_RESIDUAL_CM} cm of a face; {CAUSES}"
+            f"{MAX_RESIDUAL_CM} cm of a face; {CAUSES}, or set blendshapes.stabilise to rigid where the head lies elsewhere"
         )
 
 

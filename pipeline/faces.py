@@ -152,7 +152,8 @@ def live_link_weights(path: Path) -> np.ndarray:
     """
     header, rows = _live_link(path)
     columns = arkit.rig_order(header, str(path), fix="export the recording again with all columns")
-    values, before, again = array("d"), [], []
+    values, again = array("d"), []
+    before: list[str] = []
     for line, row in rows:
         if row == before:
             again.append(line)

@@ -130,7 +130,13 @@ def all_steps(study: Study) -> dict[str, list[Step]]:
 def warnings_since(study: Study, started: float) -> list[str]:
     """`<take or stage>, <stage>: <warning>` of every warning in logs that were written at `started`, seconds since 1970, or later."""
     found = []
-    for subject, steps in all_steps(study).items():
+    every = all_steps(study)
+    known = {step.stage for steps in every.values() for step in steps}
+    for log in sorted(Path(study.root, "logs").rglob("*.log")):  # of rules that are no step on a take's way: statistics, pictures
+        rule = log.relative_to(Path(study.root, "logs")).parts[0].removesuffix(".log")
+        if rule not in known:
+            every.setdefault(log.stem, []).append(Step(rule, log, log))
+    for subject, steps in every.items():
         for step in steps:
             if step.log.exists() and step.log.stat().st_mtime >= started:
                 found += [f"{subject if subject == step.stage else f'{subject}, {step.stage}'}: {text}" for text in step.warnings]
@@ -160,7 +166,7 @@ def report(study: Study, *, warnings: bool = False) -> tuple[list[str], bool]:
     lines.append("; ".join(f"{name} {_counted(_joint_state(jobs), jobs)}" for name, jobs in stages.items()))
     lines += [f"{step.stage} failed: {step.error}" for step in joint if step.error]
     lines += _ways_on(study, takes, lips)
-    lines += [f"warning: {line}" for line in study.cautions]
+    lines += [f"warning: {line}" for line in [*study.missing, *study.cautions]]
     found = warnings_since(study, 0.0)
     if found and warnings:
         lines += [f"{len(found)} warnings:", *(f"  {line}" for line in found)]

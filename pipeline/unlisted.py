@@ -1,4 +1,4 @@
-"""Recordings that are there and that no row of a table names: what would be left out in silence.
+"""Recordings that are there and that no row of a table names, which would be left out in silence, and those that a row needs and are not there.
 
 A download whose takes.tsv lacks a row is refused; a shoot, which may hold takes that are not ready, is warned of. A folder is listed
 once and no file is opened. Light: this module is imported while the Snakefile is read.
@@ -11,11 +11,15 @@ from pathlib import Path
 from pipeline.errors import InputError
 from pipeline.ids import is_id
 from pipeline.listing import files_in
+from pipeline.streams import OBJ_FOLDERS, find_face
 
 FOLDERS = {"bvhs": ".bvh", "face_arkit": ".npy", "face_ict": ".npy", "wav": ".wav"}
 """Folders of a dataset that hold a file per performance, and how the files' names end."""
 RAW = (".bvh", ".wav", ".mesh.h5", ".csv", ".npy", ".obj", "_obj")
 """How names of raw streams of a shoot end, behind that of the performance."""
+FACES = (".mesh.h5", ".csv", ".npy", *OBJ_FOLDERS)
+MISSING_SHOWN = 10
+"""Missing raw files that are said one by one."""
 SHOWN = 20
 """Names that a line of advice has at most."""
 
@@ -79,3 +83,27 @@ def unlisted_raw(shoot: Path, listed: Mapping[str, Collection[str]], lips: Colle
             hint = "correct the row's actors" if folder.name in listed else "add a row, with yes under exclude where it is not ready"
             lines.append(f"{folder}: no row of {table} names {odd[0]}{more}, so it is not read; {hint}, or move the files out of the shoot")
     return lines
+
+
+def missing_raw(shoot: Path, takes: Mapping[str, Sequence[str]]) -> list[str]:
+    """A line per raw stream of a shoot that a row needs and that is not there, with files beside it that may be meant.
+
+    `takes`: performances by take, of the rows that are not excluded. From MISSING_SHOWN on they are counted.
+    """
+    lines = []
+    for take, performances in takes.items():
+        folder = Path(shoot, take)
+        beside = [path.name for path in files_in(folder)]
+        for name in performances:
+            for kind, endings in (("body", (".bvh",)), ("voice", (".wav",)), ("face", FACES)):
+                if find_face(folder / name) if kind == "face" else (folder / f"{name}{endings[0]}").is_file():
+                    continue
+                odd = [other for other in beside if other.lower().endswith(endings) and other.partition(".")[0] not in performances]
+                odd += [other for other in beside if other.lower().endswith(endings) and other.startswith(f"{name}.")]  # .WAV for .wav
+                way = f"rename {' or '.join(odd[:3])} if it is meant" if odd else "add it"
+                lines.append(
+                    f"{folder}: no {kind} of {name}, need {name} with {' or '.join(endings)}; {way}, or write yes under exclude in takes.tsv"
+                )
+        if not (folder / "timecode.json").is_file():
+            lines.append(f"{folder}: no timecode.json; add it, or write yes under exclude in takes.tsv")
+    return lines if len(lines) <= MISSING_SHOWN else [*lines[:MISSING_SHOWN], f"{shoot}: {len(lines) - MISSING_SHOWN} more raw files are missing"]

@@ -44,7 +44,7 @@ from pipeline.takes import (
     shoot_lip_acc,
     shoot_takes,
 )
-from pipeline.unlisted import unlisted_raw
+from pipeline.unlisted import missing_raw, unlisted_raw
 
 InputFunction = Callable[..., str | list[str]]
 SEEING = ("lips", "visualvoice")
@@ -246,6 +246,11 @@ class Study:
                 f"{folder}/actors.tsv: no gender of {', '.join(bare)}: tables by gender have these actors under unknown; fill it in if it is known"
             )
         return lines
+
+    @cached_property
+    def missing(self) -> list[str]:
+        """Raw files that takes of a shoot need and that are not there. Not an error: what needs others alone can be made."""
+        return missing_raw(Path(self.shoot), {name: take.performances for name, take in self.takes.items()}) if self.config.shoot else []
 
     @cached_property
     def lip_acc(self) -> dict[str, LipRow]:

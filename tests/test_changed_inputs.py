@@ -158,6 +158,13 @@ def test_a_copied_root_of_changed_inputs_options_or_code_is_refused(copy):
     assert {"sync", "separation"} <= set(planned(copy, *OTHER, *config))
 
 
+def test_a_dry_run_names_the_raw_files_that_are_missing(copy):
+    path = copy / f"{TAKE}/20260101_001_001.wav"
+    path.rename(path.with_suffix(".WAV"))
+    result = snakemake(copy, "-n", "out/annotations/sync/20260101_002.json", *CONFIG)
+    assert result.returncode == 0 and f"rename {path.stem}.WAV if it is meant" in result.stdout + result.stderr
+
+
 def test_roots_that_no_folder_can_be(copy):
     (copy / "file").write_text("notes")
     (copy / "nothing").symlink_to("not-there")

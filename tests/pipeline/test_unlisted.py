@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 from test_shoot_check import make_tables
+from tiny_shoot import make_shoot
 
 from pipeline import release_takes
 from pipeline.config import ReleaseIn
@@ -15,7 +16,7 @@ from pipeline.release_check import inspect
 from pipeline.run_hooks import Run
 from pipeline.status import report
 from pipeline.takes import ACTOR_COLUMNS, LIP_COLUMNS, dataset_takes
-from pipeline.unlisted import FOLDERS
+from pipeline.unlisted import FOLDERS, missing_raw
 from pipeline.workflow import Study, open_study
 
 DAYS = ("20260101", "20260102", "20260103")
@@ -155,6 +156,28 @@ def test_a_run_and_status_warn_of_raw_streams_of_a_shoot_that_no_row_names(tmp_p
     capsys.readouterr()
     Run(study).end()
     assert line in capsys.readouterr().err
+
+
+def test_raw_files_that_are_missing_are_all_said_with_what_may_be_meant(tmp_path):
+    shoot = tmp_path / "shoot"
+    make_shoot(shoot)
+    take = shoot / "20260101_001"
+    (take / "20260101_001_001.wav").rename(take / "20260101_001_001.WAV")
+    (take / "20260101_002_001.mesh.h5").rename(take / "MySlate_1.csv")
+    (take / "20260101_002_001.bvh").unlink()
+    (take / "timecode.json").unlink()
+    study = open_study({"shoot": str(shoot), "root": str(tmp_path / "out")})
+    voice, body, face, timecode = study.missing
+    assert "no voice of 20260101_001_001, need 20260101_001_001 with .wav; rename 20260101_001_001.WAV if it is meant" in voice
+    assert "no body of 20260101_002_001" in body and "; add it, or write yes" in body
+    assert "no face of 20260101_002_001" in face and "rename MySlate_1.csv if it is meant" in face
+    assert "no timecode.json" in timecode
+    assert {f"warning: {line}" for line in study.missing} <= set(report(study)[0])
+
+
+def test_many_missing_files_are_counted(tmp_path):
+    lines = missing_raw(tmp_path, {f"20260101_{number:03d}": ["a", "b"] for number in range(20)})
+    assert len(lines) == 11 and lines[-1] == f"{tmp_path}: 130 more raw files are missing"
 
 
 def test_an_actor_without_a_gender_is_warned_of_and_one_with_spaces_refused(tmp_path, capsys):

@@ -38,6 +38,7 @@ def finished(tmp_path_factory) -> tuple[Path, float]:
     return project, time.monotonic() - begin
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Two processes share the tests, a file to each at a time: what a file prepares is prepared once.
 

@@ -318,10 +318,11 @@ def _lines(data: bytes, rng: random.Random) -> bytes:
     return b"\n".join(lines)
 
 
-def _numbers(data: bytes, rng: random.Random) -> bytes:
+def numbers(data: bytes, rng: random.Random, words: tuple[bytes, ...] = VALUES) -> bytes:
+    """Numbers of a text swapped for others, or for what is none."""
     found = list(re.finditer(rb"[-+.0-9eE]*[0-9][-+.0-9eE]*", data))
     for match in sorted(rng.sample(found, min(len(found), rng.choice((1, 1, 3)))), key=lambda m: -m.start()):
-        data = data[: match.start()] + rng.choice(VALUES) + data[match.end() :]
+        data = data[: match.start()] + rng.choice(words) + data[match.end() :]
     return data
 
 
@@ -357,7 +358,7 @@ def _space(data: bytes, rng: random.Random) -> bytes:
 
 
 MUTATIONS: tuple[Callable[[bytes, random.Random], bytes], ...]
-MUTATIONS = (_flip, _delete, _insert, _duplicate, _truncate, _lines, _numbers, _numbers, _header, _header, _space)
+MUTATIONS = (_flip, _delete, _insert, _duplicate, _truncate, _lines, numbers, numbers, _header, _header, _space)
 
 
 def cut(data: bytes, num_frames: int) -> bytes:

@@ -124,10 +124,7 @@ def field(data: bytes, rng: random.Random) -> bytes:
 
 def number(data: bytes, rng: random.Random) -> bytes:
     """Numbers of a text swapped for others, or for what is none."""
-    found = list(re.finditer(rb"[-+.0-9eE]*[0-9][-+.0-9eE]*", data))
-    for match in sorted(rng.sample(found, min(len(found), rng.choice((1, 1, 3)))), key=lambda match: -match.start()):
-        data = data[: match.start()] + rng.choice(WORDS) + data[match.end() :]
-    return data
+    return fuzz_bvh.numbers(data, rng, WORDS)
 
 
 def line(data: bytes, rng: random.Random) -> bytes:

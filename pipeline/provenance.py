@@ -68,7 +68,7 @@ class Provenance:
         if changed:
             more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
             raise InputError(
-                f"config: root {self.root} was last run from another folder or under another path, and since then changed: "
+                f"config: root {self.root} was last run from another folder, under another path or with another .snakemake, and since then changed: "
                 f"{', '.join(changed[:SHOWN])}{more}; Snakemake, which has no record of these files here, would not see it: set a new root, "
                 "make all anew (snakemake --forceall), or take the files as they are (snakemake --forceall --touch)"
             )

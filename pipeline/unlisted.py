@@ -15,9 +15,9 @@ from pipeline.streams import OBJ_FOLDERS, find_face
 
 FOLDERS = {"bvhs": ".bvh", "face_arkit": ".npy", "face_ict": ".npy", "wav": ".wav"}
 """Folders of a dataset that hold a file per performance, and how the files' names end."""
-RAW = (".bvh", ".wav", ".mesh.h5", ".csv", ".npy", ".obj", "_obj")
-"""How names of raw streams of a shoot end, behind that of the performance."""
-FACES = (".mesh.h5", ".csv", ".npy", *OBJ_FOLDERS)
+ENDINGS = {"body": (".bvh",), "voice": (".wav",), "face": (".mesh.h5", ".csv", ".npy", *OBJ_FOLDERS)}
+"""How names of raw streams end behind that of the performance, by kind."""
+RAW = tuple(ending for endings in ENDINGS.values() for ending in endings)
 MISSING_SHOWN = 10
 """Missing raw files that are said one by one."""
 SHOWN = 20
@@ -88,22 +88,25 @@ def unlisted_raw(shoot: Path, listed: Mapping[str, Collection[str]], lips: Colle
 def missing_raw(shoot: Path, takes: Mapping[str, Sequence[str]]) -> list[str]:
     """A line per raw stream of a shoot that a row needs and that is not there, with files beside it that may be meant.
 
-    `takes`: performances by take, of the rows that are not excluded. From MISSING_SHOWN on they are counted.
+    `takes`: performances by take, of the rows that are not excluded. From MISSING_SHOWN on they are counted. A folder is listed only
+    where it lacks a stream.
     """
     lines = []
     for take, performances in takes.items():
         folder = Path(shoot, take)
-        beside = [path.name for path in files_in(folder)]
         for name in performances:
-            for kind, endings in (("body", (".bvh",)), ("voice", (".wav",)), ("face", FACES)):
-                if find_face(folder / name) if kind == "face" else (folder / f"{name}{endings[0]}").is_file():
-                    continue
-                odd = [other for other in beside if other.lower().endswith(endings) and other.partition(".")[0] not in performances]
-                odd += [other for other in beside if other.lower().endswith(endings) and other.startswith(f"{name}.")]  # .WAV for .wav
+            there = {"body": (folder / f"{name}.bvh").is_file(), "voice": (folder / f"{name}.wav").is_file(), "face": find_face(folder / name)}
+            for kind in (kind for kind, found in there.items() if not found):
+                odd = _meant(folder, name, performances, ENDINGS[kind])
                 way = f"rename {' or '.join(odd[:3])} if it is meant" if odd else "add it"
-                lines.append(
-                    f"{folder}: no {kind} of {name}, need {name} with {' or '.join(endings)}; {way}, or write yes under exclude in takes.tsv"
-                )
+                need = f"{name} with {' or '.join(ENDINGS[kind])}"
+                lines.append(f"{folder}: no {kind} of {name}, need {need}; {way}, or write yes under exclude in takes.tsv")
         if not (folder / "timecode.json").is_file():
             lines.append(f"{folder}: no timecode.json; add it, or write yes under exclude in takes.tsv")
     return lines if len(lines) <= MISSING_SHOWN else [*lines[:MISSING_SHOWN], f"{shoot}: {len(lines) - MISSING_SHOWN} more raw files are missing"]
+
+
+def _meant(folder: Path, name: str, performances: Sequence[str], endings: tuple[str, ...]) -> list[str]:
+    """Files that may be meant by a missing one: of no performance of the row, or of this one with an ending in another case."""
+    found = [path.name for path in files_in(folder) if path.name.lower().endswith(endings)]
+    return [other for other in found if (stem := other.partition(".")[0]) == name or stem not in performances]

@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import soundfile
-from tiny_dataset import make_tiny
+from tiny_dataset import quality_arguments
 
 from pipeline import frozen, quality
 from pipeline.bvh import load_bvh, save_bvh
@@ -15,10 +15,7 @@ NAMES = ["20260101_001_001", "20260101_002_001"]
 @pytest.fixture
 def take(tmp_path):
     """The arguments of quality's `run` for a take of 8 s."""
-    made = make_tiny(tmp_path, {"20260101_001": 240})
-    kinds = {"bvh": ("bvhs", "bvh"), "face": ("face_arkit", "npy"), "wav": ("wav", "wav")}
-    files = {kind: [made.dataset / folder / f"{n}.{suffix}" for n in NAMES] for kind, (folder, suffix) in kinds.items()}
-    return files | {"parts": [], "out": tmp_path / "quality" / "20260101_001.json"}
+    return quality_arguments(tmp_path, 240)
 
 
 def freeze(stream: str, path, first: float, seconds: float) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 from talks import talk
-from tiny_dataset import make_tiny
+from tiny_dataset import make_tiny, quality_arguments
 
 from pipeline import quality
 from pipeline.bvh import load_bvh, save_bvh
@@ -17,10 +17,7 @@ NAMES = ["20260101_001_001", "20260101_002_001"]
 @pytest.fixture
 def take(tmp_path):
     """The arguments of `run` for one clean take without reports."""
-    made = make_tiny(tmp_path, {"20260101_001": 60})
-    kinds = {"bvh": ("bvhs", "bvh"), "face": ("face_arkit", "npy"), "wav": ("wav", "wav")}
-    files = {kind: [made.dataset / folder / f"{n}.{suffix}" for n in NAMES] for kind, (folder, suffix) in kinds.items()}
-    return files | {"parts": [], "out": tmp_path / "quality" / "20260101_001.json"}
+    return quality_arguments(tmp_path, 60)
 
 
 def result(take) -> dict:

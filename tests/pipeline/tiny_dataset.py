@@ -87,3 +87,11 @@ def make_tiny(root: Path, takes: dict[str, int], splits: dict[str, str] | None =
         )
     write_tsv(root / "dataset" / "takes.tsv", TAKE_COLUMNS, rows)
     return Tiny(root / "dataset", root / "annotations", root / "features", takes)
+
+
+def quality_arguments(root: Path, num_frames: int) -> dict:
+    """The arguments of `quality.run` for one clean take of two actors, without reports."""
+    made = make_tiny(root, {"20260101_001": num_frames})
+    kinds = {"bvh": ("bvhs", "bvh"), "face": ("face_arkit", "npy"), "wav": ("wav", "wav")}
+    files = {kind: [made.dataset / folder / f"20260101_{actor}_001.{ending}" for actor in ("001", "002")] for kind, (folder, ending) in kinds.items()}
+    return files | {"parts": [], "out": root / "quality" / "20260101_001.json"}

@@ -14,6 +14,7 @@ range too, and metrics compare like with like.
 """
 
 import logging
+import os
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -44,6 +45,8 @@ DISTANCE_CM = 150.0
 NO_DATE = "00000000"
 """Date in the name of what was made of voices that have none."""
 RECORD = "generated.json"
+BEGUN = ".generated.json"
+"""The record while motion is being written, so that a killed command may go on in its folder."""
 STREAMS: tuple[str, ...] = ("mel", "text", "action", "facing")
 
 
@@ -141,9 +144,15 @@ def files_of(names: Iterable[str], out: Path) -> list[list[Path]]:
     return result
 
 
-def claim(out: Path, performances: Iterable[str]) -> None:
+def need_own(out: Path, performances: Iterable[str]) -> None:
     """InputError where motion of these performances is in a folder in which nothing says that motion was generated."""
-    ownership.need_proof(out, sum(files_of(performances, out), []), [RECORD])
+    ownership.need_proof(out, sum(files_of(performances, out), []), [RECORD, BEGUN])
+
+
+def record(found: dict[str, runs.Run], options: config.Generate, path: Path) -> None:
+    """Say by which models and options the motion in the folder of `path` is generated."""
+    hashes = {model: one.description["hash"] for model, one in found.items()}
+    write_json(path, {"models": hashes} | options.model_dump(exclude={"device"}))
 
 
 def write(scene: Scene, sampled: dict[str, np.ndarray], out: Path) -> None:
@@ -327,10 +336,11 @@ def run(
                 "speech_model": speech_model,
             }
             scene = scene_of_voices(audio, transcripts, found, **choices)
-            claim(out, scene.performances)
+            need_own(out, scene.performances)
             sampled = sample(found, scene, number=0, options=options)
-            record(found, options.model_copy(update={"num_samples": 1}), out)
+            record(found, options.model_copy(update={"num_samples": 1}), out / BEGUN)
             write(scene, sampled, out)
+            os.replace(out / BEGUN, out / RECORD)
             log.info("%s: motion of actors %s and %s, %d frames", out, *scene.actors, len(scene.batch["mel"]))
 
 
@@ -345,23 +355,21 @@ def sample_takes(found: dict[str, runs.Run], shards: Path, speech: Path | None, 
     missing = [take for take in takes or [] if take not in test]
     if missing or not test:
         raise InputError(f"take {missing[0] if missing else '(any)'}: not in the test split of {shards}; test takes are {', '.join(test) or 'none'}")
-    claim(out, [name for take in takes or list(test) for name in test[take][1].performances])
-    for take in stage.progress(takes or list(test), label="generate"):
-        shard, span = test[take]
+    chosen = takes or list(test)
+    for shard in (test[take][0] for take in chosen):
         if shard.joint_names != next(iter(found.values())).description["joint_names"]:
             raise InputError(f"{shard.path}: its joints are not those that the models were trained on; train them on these shards")
+    need_own(out, [name for take in chosen for name in test[take][1].performances])
+    for take in stage.progress(chosen, label="generate"):
+        shard, span = test[take]
         scene = scene_of(shard, span, streams)
         for actor in sorted(set(scene.actors) - set(next(iter(found.values())).description["actors"])):
             log.warning("take %s: actor %s is in no train take; the face has the mean of all speaking styles", take, actor)
         for number in range(options.num_samples):
-            write(scene, sample(found, scene, number=number, options=options), sample_folder(out, number))
-    record(found, options, out)
-
-
-def record(found: dict[str, runs.Run], options: config.Generate, out: Path) -> None:
-    """Say in a folder by which models and options its motion is generated."""
-    hashes = {model: one.description["hash"] for model, one in found.items()}
-    write_json(out / RECORD, {"models": hashes} | options.model_dump(exclude={"device"}))
+            sampled = sample(found, scene, number=number, options=options)
+            record(found, options, out / BEGUN)
+            write(scene, sampled, sample_folder(out, number))
+    os.replace(out / BEGUN, out / RECORD)
 
 
 def main(argv: list[str] | None = None) -> None:

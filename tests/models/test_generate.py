@@ -80,6 +80,17 @@ def test_captured_motion_is_not_replaced(trained, tmp_path):
     assert path.read_text() == "captured" and len(list(tmp_path.rglob("*"))) == 2
 
 
+def test_a_command_that_was_stopped_goes_on_in_its_folder(trained, tmp_path, monkeypatch):
+    command = {"runs": trained.runs, "shards": trained.shards, "takes": ["20240101_004"], "out": tmp_path}
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(generate, "save_bvh", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        go(**command)
+    assert files(tmp_path) and not (tmp_path / "generated.json").exists()
+    go(**command)
+    go(**command)
+    assert (tmp_path / "generated.json").exists() and not (tmp_path / ".generated.json").exists()
+
+
 def test_the_same_seed_gives_the_same_bytes_and_samples_differ(trained, made, tmp_path):
     go(runs=trained.runs, shards=trained.shards, takes=["20240101_005"], out=tmp_path)
     here, there = files(tmp_path), files(made)

@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 
 run: $(VENV)/run.stamp ## the main job on the default: simulated shoot to evaluated models
 	$(BIN)/snakemake --cores $(CORES) all
-	@$(BIN)/python -m pipeline.timings
+	@$(BIN)/python -m pipeline.report.timings
 
 test: $(VENV)/test.stamp ## every test
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
@@ -26,5 +26,5 @@ clean: ## remove the environment; output under data/ stays
 	rm -rf $(VENV)
 
 status: ## which takes are done, which failed where and why; installs nothing
-	@test -x $(BIN)/python || { echo "no environment in $(VENV) yet: make run makes it and runs the default; with another one, python -m pipeline.status" >&2; exit 2; }
-	@$(BIN)/python -m pipeline.status $(if $(CONFIG),--config $(CONFIG))
+	@test -x $(BIN)/python || { echo "no environment in $(VENV) yet: make run makes it and runs the default; with another one, python -m pipeline.planning.status" >&2; exit 2; }
+	@$(BIN)/python -m pipeline.planning.status $(if $(CONFIG),--config $(CONFIG))

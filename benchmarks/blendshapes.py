@@ -33,10 +33,12 @@ from scipy.spatial.transform import Rotation
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from pipeline import arkit, blendshapes, config, faces, ict  # noqa: E402
-from pipeline.blendshape_fit import BlendshapeFit  # noqa: E402
-from pipeline.rig_file import Rig, save_rig  # noqa: E402
-from pipeline.timecode import format_timecode  # noqa: E402
+from pipeline import config
+from pipeline.capture import blendshapes  # noqa: E402
+from pipeline.capture.blendshape_fit import BlendshapeFit  # noqa: E402
+from pipeline.formats import arkit, faces, ict
+from pipeline.formats.rig_file import Rig, save_rig  # noqa: E402
+from pipeline.formats.timecode import format_timecode  # noqa: E402
 
 NOISE_CM = 0.01
 RATE = 60
@@ -46,8 +48,15 @@ def real_head(folder: Path) -> tuple[Rig, np.ndarray]:
     """The ICT head with ARKit's shapes, and the real curves of both recordings (N, 51), one after the other."""
     kit = np.load(folder / "rig" / "ict_facekit_expressions.npz")
     shapes = dict(zip(kit["names"].tolist(), kit["deltas"]))
-    deltas = np.stack([np.sum([shapes[theirs] for theirs, ours in zip(ict.NAMES, ict.ARKIT_OF) if ours == name], axis=0) for name in arkit.NAMES])
-    curves = np.concatenate([faces.live_link_weights(path) for path in sorted((folder / "face").glob("*.csv"))])
+    deltas = np.stack(
+        [
+            np.sum([shapes[theirs] for theirs, ours in zip(ict.NAMES, ict.ARKIT_OF) if ours == name], axis=0)
+            for name in arkit.NAMES
+        ]
+    )
+    curves = np.concatenate(
+        [faces.live_link_weights(path) for path in sorted((folder / "face").glob("*.csv"))]
+    )
     return Rig(kit["neutral"], deltas.astype(np.float32), kit["faces"]), curves
 
 
@@ -61,11 +70,15 @@ def simulated_head() -> tuple[Rig, np.ndarray]:
     return Rig(head.neutral, head.deltas, head.faces), np.clip(0.25 + 0.5 * slow / slow.std(), 0, 1)
 
 
-def write_stream(path: Path, rig: Rig, weights: np.ndarray, *, rng: np.random.Generator, moved: bool = False) -> None:
+def write_stream(
+    path: Path, rig: Rig, weights: np.ndarray, *, rng: np.random.Generator, moved: bool = False
+) -> None:
     """A mesh stream of the weights (N, 51), with noise; `moved` turns and moves the head on smooth ways."""
     flat, shape = rig.deltas.reshape(len(rig.deltas), -1), (len(weights), *rig.neutral.shape)
     t = np.arange(len(weights)) / RATE
-    turns = Rotation.from_euler("yxz", np.stack([20 * np.sin(0.9 * t), 12 * np.sin(1.7 * t), 8 * np.sin(1.1 * t)], 1), degrees=True).as_matrix()
+    turns = Rotation.from_euler(
+        "yxz", np.stack([20 * np.sin(0.9 * t), 12 * np.sin(1.7 * t), 8 * np.sin(1.1 * t)], 1), degrees=True
+    ).as_matrix()
     ways = np.stack([5 * np.sin(0.7 * t), 3 * np.sin(1.3 * t), 5 * np.cos(0.5 * t)], 1)
     with h5py.File(path, "w") as f:
         vertices = f.create_dataset("vertices", shape, "f4", chunks=(8, *shape[1:]))
@@ -74,7 +87,9 @@ def write_stream(path: Path, rig: Rig, weights: np.ndarray, *, rng: np.random.Ge
             if moved:
                 block = block @ turns[a : a + 64].transpose(0, 2, 1) + ways[a : a + 64, None]
             vertices[a : a + 64] = block + NOISE_CM * rng.standard_normal(block.shape, dtype=np.float32)
-        f["timecode"] = np.array([format_timecode(36_000 + i / RATE, RATE) for i in range(len(weights))], "S16")
+        f["timecode"] = np.array(
+            [format_timecode(36_000 + i / RATE, RATE) for i in range(len(weights))], "S16"
+        )
         f.attrs.update(timecode_rate=float(RATE), units="cm")
 
 
@@ -104,7 +119,9 @@ def seconds(function) -> float:
 def fit(path: Path, rig_path: Path, threads: int = 1, **options) -> blendshapes.StreamFit:
     """Fit a whole stream as the stage does."""
     stream = faces.open_face(path)
-    return blendshapes.fit_stream(stream, rig_path, 0, len(stream.seconds), options=config.Blendshapes(**options), threads=threads)
+    return blendshapes.fit_stream(
+        stream, rig_path, 0, len(stream.seconds), options=config.Blendshapes(**options), threads=threads
+    )
 
 
 def compare_speed(path: Path, rig_path: Path, num_frames: int, repeats: int) -> float:
@@ -125,7 +142,9 @@ def compare_speed(path: Path, rig_path: Path, num_frames: int, repeats: int) -> 
             ratio = float(np.median([b / a for a, b in pairs]))
             best = min(best, whole)
             where = "from disk" if cold else "in memory"
-            print(f"{where}, {threads} threads: one read {once:.3f} ms a frame, read and fit {whole:.3f}: {ratio:.2f} x the read")
+            print(
+                f"{where}, {threads} threads: one read {once:.3f} ms a frame, read and fit {whole:.3f}: {ratio:.2f} x the read"
+            )
     return best
 
 
@@ -142,9 +161,16 @@ def compare_lsqr(rig: Rig, frames: np.ndarray, ours_ms: float) -> None:
             taken.append(time.perf_counter() - begin)
         name = "tight" if options else "default"
         each = 1000 * float(np.median(taken))
-        print(f"lsqr with {name} tolerances {each:.0f} ms a frame: {each / ours_ms:.0f} x the fit's {ours_ms:.3f} ms")
-    fast, exact = (BlendshapeFit(rig.neutral, rig.deltas, fast=fast)(frames).weights for fast in (True, False))
-    print(f"full rank: fit {np.abs(fast - tight).max():.1e} from tight lsqr (float64 throughout: {np.abs(exact - tight).max():.1e})", end="")
+        print(
+            f"lsqr with {name} tolerances {each:.0f} ms a frame: {each / ours_ms:.0f} x the fit's {ours_ms:.3f} ms"
+        )
+    fast, exact = (
+        BlendshapeFit(rig.neutral, rig.deltas, fast=fast)(frames).weights for fast in (True, False)
+    )
+    print(
+        f"full rank: fit {np.abs(fast - tight).max():.1e} from tight lsqr (float64 throughout: {np.abs(exact - tight).max():.1e})",
+        end="",
+    )
     print(f", lsqr with default tolerances {np.abs(np.array(default) - tight).max():.1e}")
 
 
@@ -155,8 +181,12 @@ def compare_deficient(rig: Rig, frames: np.ndarray) -> None:
     basis = deltas.reshape(len(deltas), -1)
     worst = 0.0
     for frame in frames:
-        expected = lsqr(basis.T, (frame - rig.neutral).ravel().astype(float), atol=1e-12, btol=1e-12, iter_lim=5000)[0]
-        worst = max(worst, float(np.abs(BlendshapeFit(rig.neutral, deltas)(frame[None]).weights[0] - expected).max()))
+        expected = lsqr(
+            basis.T, (frame - rig.neutral).ravel().astype(float), atol=1e-12, btol=1e-12, iter_lim=5000
+        )[0]
+        worst = max(
+            worst, float(np.abs(BlendshapeFit(rig.neutral, deltas)(frame[None]).weights[0] - expected).max())
+        )
     found = BlendshapeFit(rig.neutral, deltas)
     print(
         f"rank {found.rank} of {len(deltas)}: fit {worst:.1e} from tight lsqr, minimum norm both; told: {'; '.join(found.faults(list(arkit.NAMES)))}"
@@ -166,15 +196,26 @@ def compare_deficient(rig: Rig, frames: np.ndarray) -> None:
 def compare_bounded(rig: Rig, rng: np.random.Generator) -> None:
     """Print the difference of `bounded` from scipy's bounded solver where weights would leave [0, 1]."""
     weights = rng.uniform(-0.4, 1.4, (12, len(rig.deltas)))
-    frames = rig.neutral + np.tensordot(weights, rig.deltas, 1) + NOISE_CM * rng.standard_normal((12, *rig.neutral.shape))
+    frames = (
+        rig.neutral
+        + np.tensordot(weights, rig.deltas, 1)
+        + NOISE_CM * rng.standard_normal((12, *rig.neutral.shape))
+    )
     found = BlendshapeFit(rig.neutral, rig.deltas, method="bounded")(frames).weights
     q, r = np.linalg.qr(rig.deltas.reshape(len(rig.deltas), -1).T.astype(float))
-    expected = [lsq_linear(r, q.T @ (frame - rig.neutral).ravel(), (0, 1), method="bvls", tol=1e-14, max_iter=2000).x for frame in frames]
+    expected = [
+        lsq_linear(r, q.T @ (frame - rig.neutral).ravel(), (0, 1), method="bvls", tol=1e-14, max_iter=2000).x
+        for frame in frames
+    ]
     at_bounds = int(((found == 0) | (found == 1)).sum())
-    print(f"bounded: {np.abs(found - expected).max():.1e} from scipy.optimize.lsq_linear, {at_bounds} of {found.size} weights at a bound")
+    print(
+        f"bounded: {np.abs(found - expected).max():.1e} from scipy.optimize.lsq_linear, {at_bounds} of {found.size} weights at a bound"
+    )
 
 
-def measure_movement(folder: Path, rig: Rig, rig_path: Path, weights: np.ndarray, rng: np.random.Generator) -> None:
+def measure_movement(
+    folder: Path, rig: Rig, rig_path: Path, weights: np.ndarray, rng: np.random.Generator
+) -> None:
     """Print errors of weights and residuals of a head that moves, stabilised and not, and of one that does not."""
     for moved, mode in ((False, "auto"), (True, "auto"), (True, "similarity"), (True, "none")):
         path = folder / "moved.mesh.h5"
@@ -182,12 +223,18 @@ def measure_movement(folder: Path, rig: Rig, rig_path: Path, weights: np.ndarray
         found = fit(path, rig_path, stabilise=mode)
         error = found.weights - weights
         about = "turned by 20 degrees, moved by 5 cm" if moved else "at rest"
-        parts = ", ".join(f"{name} {10 * np.sqrt(np.mean(values**2)):.3f}" for name, values in found.by_region.items())
+        parts = ", ".join(
+            f"{name} {10 * np.sqrt(np.mean(values**2)):.3f}" for name, values in found.by_region.items()
+        )
         root = np.sqrt(np.mean(error**2))
-        print(f"head {about}, {mode} ({found.stabilised}): weight RMS {root:.4f}, largest {np.abs(error).max():.3f}; residual, mm: {parts}")
+        print(
+            f"head {about}, {mode} ({found.stabilised}): weight RMS {root:.4f}, largest {np.abs(error).max():.3f}; residual, mm: {parts}"
+        )
 
 
-def measure_memory(folder: Path, rig: Rig, rig_path: Path, weights: np.ndarray, rng: np.random.Generator) -> None:
+def measure_memory(
+    folder: Path, rig: Rig, rig_path: Path, weights: np.ndarray, rng: np.random.Generator
+) -> None:
     """Print the peak of a process that fits a short and a ten times longer stream."""
     code = (
         "import resource, sys; from pathlib import Path; sys.path.insert(0, sys.argv[3]); from benchmarks.blendshapes import fit;"
@@ -196,14 +243,23 @@ def measure_memory(folder: Path, rig: Rig, rig_path: Path, weights: np.ndarray, 
     for num_frames in (500, 5000):
         path = folder / "long.mesh.h5"
         write_stream(path, rig, np.resize(weights, (num_frames, weights.shape[1])), rng=rng)
-        command = [sys.executable, "-c", code, str(path), str(rig_path), str(Path(__file__).resolve().parents[1])]
+        command = [
+            sys.executable,
+            "-c",
+            code,
+            str(path),
+            str(rig_path),
+            str(Path(__file__).resolve().parents[1]),
+        ]
         result = subprocess.run(command, capture_output=True, text=True, check=True)
         print(f"memory: {float(result.stdout.split()[-1]):.0f} MB at most for {num_frames} frames")
 
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--frames", type=int, default=2000, help="frames of the stream (default: 2000)")
     parser.add_argument("--repeats", type=int, default=5, help="pairs of a read and a fit (default: 5)")
     parser.add_argument("--memory", action="store_true", help="measure memory, with a stream of 5,000 frames")
@@ -211,8 +267,13 @@ def main() -> None:
     real = os.environ.get("INTERACT_REAL_DATA")
     rig, curves = real_head(Path(real)) if real else simulated_head()
     rng = np.random.default_rng(0)
-    print(f"{'ICT head, real curves' if real else 'simulated head and curves'}: {len(rig.neutral)} vertices, {len(rig.deltas)} shapes,", end=" ")
-    print(f"condition {BlendshapeFit(rig.neutral, rig.deltas).condition:.0f}; {os.cpu_count()} cores, {platform.processor() or platform.machine()}")
+    print(
+        f"{'ICT head, real curves' if real else 'simulated head and curves'}: {len(rig.neutral)} vertices, {len(rig.deltas)} shapes,",
+        end=" ",
+    )
+    print(
+        f"condition {BlendshapeFit(rig.neutral, rig.deltas).condition:.0f}; {os.cpu_count()} cores, {platform.processor() or platform.machine()}"
+    )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path, rig_path = folder / "stream.mesh.h5", folder / "rig.npz"

@@ -12,10 +12,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipeline import body_quality, config, rotations
-from pipeline.bvh import Motion
+from pipeline import config
+from pipeline.capture import body_quality
+from pipeline.formats.bvh import Motion
+from pipeline.motion import rotations
+from pipeline.motion.skeleton import chain
 from pipeline.simulate import plan, take
-from pipeline.skeleton import chain
 
 FINGERS = body_quality.FINGERS
 Injected = tuple[Motion, list[int], int, int]
@@ -36,9 +38,14 @@ def swap(motion: Motion, rng: np.random.Generator, *, to_the_end: bool = False) 
     side, i = ("Left", "Right")[rng.integers(2)], int(rng.integers(1, 4))
     first, stop = _span(motion, rng, 0.1, 2.0)
     stop = motion.num_frames if to_the_end else stop
-    one, other = ([motion.names.index(f"{side}Hand{finger}{k}") for k in (1, 2, 3)] for finger in FINGERS[i : i + 2])
+    one, other = (
+        [motion.names.index(f"{side}Hand{finger}{k}") for k in (1, 2, 3)] for finger in FINGERS[i : i + 2]
+    )
     changed = _copy(motion)
-    changed.rotations[first:stop, one], changed.rotations[first:stop, other] = motion.rotations[first:stop, other], motion.rotations[first:stop, one]
+    changed.rotations[first:stop, one], changed.rotations[first:stop, other] = (
+        motion.rotations[first:stop, other],
+        motion.rotations[first:stop, one],
+    )
     return changed, one + other, first, stop
 
 
@@ -63,7 +70,9 @@ def flicker(motion: Motion, rng: np.random.Generator) -> Injected:
     axis = rng.normal(size=3)
     away = rotations.from_expmap(axis / np.linalg.norm(axis) * np.deg2rad(rng.uniform(15, 40)))
     changed = _copy(motion)
-    changed.rotations[first : first + width, joint] = rotations.multiply(motion.rotations[first : first + width, joint], away)
+    changed.rotations[first : first + width, joint] = rotations.multiply(
+        motion.rotations[first : first + width, joint], away
+    )
     return changed, [joint], first, first + width
 
 
@@ -131,7 +140,9 @@ def slide(motion: Motion, rng: np.random.Generator) -> Injected:
     places = chain(motion.parents, motion.positions_cm, motion.rotations)[0][:, feet]
     way, speed = rng.uniform(6, 20), rng.uniform(30, 80)
     length = max(2, round(way / speed * motion.fps))
-    still = (np.abs(np.diff(places, axis=0)).max((1, 2)) * motion.fps < 10) & (places[1:, :, 1] - np.percentile(places[..., 1], 5, axis=0) < 2).all(1)
+    still = (np.abs(np.diff(places, axis=0)).max((1, 2)) * motion.fps < 10) & (
+        places[1:, :, 1] - np.percentile(places[..., 1], 5, axis=0) < 2
+    ).all(1)
     firsts = np.flatnonzero(np.lib.stride_tricks.sliding_window_view(still, length).all(1))
     if not len(firsts):
         return motion, [], 0, 0
@@ -161,7 +172,10 @@ def is_found(kind: str, injected: Injected) -> bool:
     """Whether a fault of this kind is found at the place of the injected one."""
     motion, joints, first, stop = injected
     return any(
-        fault.kind == kind and (fault.index in joints or fault.index < 0) and fault.first < stop + 2 and fault.stop > first - 2
+        fault.kind == kind
+        and (fault.index in joints or fault.index < 0)
+        and fault.first < stop + 2
+        and fault.stop > first - 2
         for fault in body_quality.inspect(motion).faults
     )
 
@@ -175,11 +189,17 @@ def motions(seeds: list[int], num_takes: int, seconds: float) -> Iterator[Motion
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--takes", type=int, default=3, help="takes of each shoot (default: 3)")
     parser.add_argument("--seconds", type=float, default=20.0, help="length of a take, seconds (default: 20)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="seeds of the shoots (default: 0 1)")
-    parser.add_argument("--faults", type=int, default=5, help="faults of each kind in a performance (default: 5)")
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=[0, 1], help="seeds of the shoots (default: 0 1)"
+    )
+    parser.add_argument(
+        "--faults", type=int, default=5, help="faults of each kind in a performance (default: 5)"
+    )
     options = parser.parse_args()
     rng = np.random.default_rng(0)
     injected, hits = (dict.fromkeys(INJECTORS, 0) for _ in range(2))
@@ -197,7 +217,9 @@ def main() -> None:
                 if fault[1]:  # a foot that never stands cannot slide
                     hits[name] += is_found(kind, fault)
                     injected[name] += 1
-    print(f"{'fault':<18}{'injected':>9}{'found':>7}{'recall':>8}{'false alarms':>14}   in {minutes:.1f} minutes of clean motion")
+    print(
+        f"{'fault':<18}{'injected':>9}{'found':>7}{'recall':>8}{'false alarms':>14}   in {minutes:.1f} minutes of clean motion"
+    )
     for name, (kind, _) in INJECTORS.items():
         recall = f"{hits[name] / injected[name]:.3f}" if injected[name] else "-"
         print(f"{name:<18}{injected[name]:>9}{hits[name]:>7}{recall:>8}{alarms[kind] / minutes:>12.2f}/min")

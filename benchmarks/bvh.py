@@ -26,16 +26,21 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from pipeline import rotations  # noqa: E402
-from pipeline.bvh import Motion, load_bvh, save_bvh  # noqa: E402
-from pipeline.joints import RELEASE_JOINTS, RELEASE_PARENTS  # noqa: E402
-from pipeline.skeleton import forward_kinematics  # noqa: E402
+from pipeline.formats.bvh import Motion, load_bvh, save_bvh  # noqa: E402
+from pipeline.motion import rotations  # noqa: E402
+from pipeline.motion.joints import RELEASE_JOINTS, RELEASE_PARENTS  # noqa: E402
+from pipeline.motion.skeleton import forward_kinematics  # noqa: E402
 
 
 def release_like(num_frames: int, *, rng: np.random.Generator) -> Motion:
     """A motion of the release's joints and one prop, 186 channels, that drifts smoothly."""
     names = [*RELEASE_JOINTS, "Prop"]
-    parents = np.array([-1 if (parent := RELEASE_PARENTS.get(name, "Hips")) is None else names.index(parent) for name in names])
+    parents = np.array(
+        [
+            -1 if (parent := RELEASE_PARENTS.get(name, "Hips")) is None else names.index(parent)
+            for name in names
+        ]
+    )
     offsets = rng.normal(0, 10, (len(names), 3))
     positions = np.repeat(offsets[None], num_frames, 0)
     positions[:, 0] = [0, 90, 0] + np.cumsum(rng.normal(0, 0.2, (num_frames, 3)), 0)
@@ -77,7 +82,9 @@ def distance(path: Path, pybvh) -> float:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--repeats", type=int, default=7, help="pairs of loads (default: 7)")
     parser.add_argument("--frames", type=int, default=8640, help="frames of the file (default: 8640)")
     arguments = parser.parse_args()
@@ -89,11 +96,25 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "release-like.bvh")
         save_bvh(path, release_like(arguments.frames, rng=np.random.default_rng(0)))
-        print(f"{arguments.frames} frames x 186 channels, {path.stat().st_size / 1e6:.1f} MB, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+        print(
+            f"{arguments.frames} frames x 186 channels, {path.stat().st_size / 1e6:.1f} MB, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+        )
         load_bvh(path, unit="cm")
-        compare("pybvh", lambda: load_bvh(path, unit="cm"), lambda: pybvh.read_bvh_file(str(path)), arguments.repeats)
-        compare("pybvh, to_quat", lambda: load_bvh(path, unit="cm"), lambda: pybvh.read_bvh_file(str(path)).to_quat(), arguments.repeats)
-        compare("bvhio", lambda: load_bvh(path, unit="cm"), lambda: bvhio.readAsBvh(str(path)), arguments.repeats)
+        compare(
+            "pybvh",
+            lambda: load_bvh(path, unit="cm"),
+            lambda: pybvh.read_bvh_file(str(path)),
+            arguments.repeats,
+        )
+        compare(
+            "pybvh, to_quat",
+            lambda: load_bvh(path, unit="cm"),
+            lambda: pybvh.read_bvh_file(str(path)).to_quat(),
+            arguments.repeats,
+        )
+        compare(
+            "bvhio", lambda: load_bvh(path, unit="cm"), lambda: bvhio.readAsBvh(str(path)), arguments.repeats
+        )
         real = os.environ.get("INTERACT_REAL_DATA")
         for file in [path, *(sorted(Path(real, "bvh").glob("*.bvh")) if real else [])]:
             print(f"{file.name:24} joints at most {distance(file, pybvh):.1e} from pybvh's")

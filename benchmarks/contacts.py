@@ -1,4 +1,4 @@
-"""How many scripted touches of simulated takes `pipeline.contacts` finds, and how close to their times.
+"""How many scripted touches of simulated takes `pipeline.annotate.contacts` finds, and how close to their times.
 
     python benchmarks/contacts.py --seeds 10 11 12 --takes 16
 
@@ -18,8 +18,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pipeline import config  # noqa: E402
-from pipeline.bvh import Motion  # noqa: E402
-from pipeline.contacts import find_contacts  # noqa: E402
+from pipeline.annotate.contacts import find_contacts  # noqa: E402
+from pipeline.formats.bvh import Motion  # noqa: E402
 from pipeline.simulate import plan, take  # noqa: E402
 
 FPS = 30
@@ -32,14 +32,22 @@ def at_dataset_rate(scene: take.Scene) -> list[Motion]:
     motions = []
     for motion, stream in zip(scene.motions, scene.streams.start, strict=True):
         index = np.round((times - stream["body"]) * motion.fps).astype(int)
-        motions.append(replace(motion, fps=FPS, positions_cm=motion.positions_cm[index], rotations=motion.rotations[index]))
+        motions.append(
+            replace(
+                motion, fps=FPS, positions_cm=motion.positions_cm[index], rotations=motion.rotations[index]
+            )
+        )
     return motions
 
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[10, 11, 12], help="seeds of simulated shoots")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=[10, 11, 12], help="seeds of simulated shoots"
+    )
     parser.add_argument("--takes", type=int, default=16, help="takes of each")
     parser.add_argument("--seconds", type=float, default=20.0, help="length of a take")
     arguments = parser.parse_args()
@@ -55,12 +63,17 @@ def main() -> None:
                 hits = [
                     i
                     for i, c in enumerate(found)
-                    if (c["actor"], c["of"], c["hand"], c["part"]) == (touch.actor, touch.of, touch.hand, touch.part)
+                    if (c["actor"], c["of"], c["hand"], c["part"])
+                    == (touch.actor, touch.of, touch.hand, touch.part)
                     and c["start"] / FPS < stop
                     and start < c["stop"] / FPS
                 ]
                 used |= set(hits)
-                error = (found[hits[0]]["start"] / FPS - start, found[hits[-1]]["stop"] / FPS - stop) if hits else None
+                error = (
+                    (found[hits[0]]["start"] / FPS - start, found[hits[-1]]["stop"] / FPS - stop)
+                    if hits
+                    else None
+                )
                 errors[f"hand-{touch.kind.lower()}", touch.actor == touch.of].append(error)
             for i, contact in enumerate(found):
                 if i not in used:

@@ -36,8 +36,16 @@ def dry_run(num_takes: int) -> tuple[float, float, int]:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--takes", type=int, nargs="+", default=[8, 241, 1000], help="numbers of takes, ascending (default: 8 241 1000)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--takes",
+        type=int,
+        nargs="+",
+        default=[8, 241, 1000],
+        help="numbers of takes, ascending (default: 8 241 1000)",
+    )
     first = None
     print(f"{'takes':>8}{'jobs':>8}{'seconds':>10}{'MB':>8}{'x first':>9}")
     for num_takes in sorted(parser.parse_args().takes):

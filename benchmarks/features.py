@@ -16,8 +16,8 @@ import time
 
 import numpy as np
 
-from pipeline.clock import AUDIO_RATE, sample_of
-from pipeline.features import log_mel
+from pipeline.motion.clock import AUDIO_RATE, sample_of
+from pipeline.shards.features import log_mel
 
 
 def voice(seconds: float) -> np.ndarray:
@@ -36,7 +36,7 @@ def measure(model: str, seconds: float, threads: int) -> dict[str, float]:
     """Seconds and MB of encoding, in this process."""
     import torch
 
-    from models import speech_encoders
+    from models.speech import speech_encoders
 
     torch.set_num_threads(threads)
     encoder = speech_encoders.load(model)
@@ -57,19 +57,25 @@ def against_ctranslate2() -> float:
     import ctranslate2
     from transformers import WhisperFeatureExtractor
 
-    from models import speech_encoders
-    from pipeline.pretrained import package_folder
+    from models.speech import speech_encoders
+    from pipeline.formats.pretrained import package_folder
 
     audio = voice(30)
-    mel = WhisperFeatureExtractor(feature_size=80)(audio, sampling_rate=AUDIO_RATE, return_tensors="np").input_features
-    theirs = ctranslate2.models.Whisper(str(package_folder("speech")), compute_type="float32").encode(ctranslate2.StorageView.from_array(mel))
+    mel = WhisperFeatureExtractor(feature_size=80)(
+        audio, sampling_rate=AUDIO_RATE, return_tensors="np"
+    ).input_features
+    theirs = ctranslate2.models.Whisper(str(package_folder("speech")), compute_type="float32").encode(
+        ctranslate2.StorageView.from_array(mel)
+    )
     found = speech_encoders.load().encode(audio)
     return float(np.abs(np.array(theirs)[0] - found[:1500]).max())
 
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", default="package", help="as speech.model (default: package)")
     parser.add_argument("--threads", type=int, default=1, help="threads of the encoder (default: 1)")
     parser.add_argument("--only", type=float, help=argparse.SUPPRESS)
@@ -78,8 +84,19 @@ def main() -> None:
         print(json.dumps(measure(arguments.model, arguments.only, arguments.threads)))
         return
     for seconds in (90, 600):
-        command = [sys.executable, __file__, "--only", str(seconds), "--model", arguments.model, "--threads", str(arguments.threads)]
-        found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+        command = [
+            sys.executable,
+            __file__,
+            "--only",
+            str(seconds),
+            "--model",
+            arguments.model,
+            "--threads",
+            str(arguments.threads),
+        ]
+        found = json.loads(
+            subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
+        )
         print(
             f"{seconds:4d} s of voice: speech encoder {seconds / found['speech_s']:.0f} x real time, {found['speech_mb']:.0f} MB more; "
             f"log-mel {seconds / found['mel_s']:.0f} x real time"

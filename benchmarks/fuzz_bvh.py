@@ -27,10 +27,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from pipeline import rotations  # noqa: E402
-from pipeline.bvh import Motion, load_bvh  # noqa: E402
 from pipeline.errors import InputError  # noqa: E402
-from pipeline.skeleton import forward_kinematics  # noqa: E402
+from pipeline.formats.bvh import Motion, load_bvh  # noqa: E402
+from pipeline.motion import rotations  # noqa: E402
+from pipeline.motion.skeleton import forward_kinematics  # noqa: E402
 
 SMALL = """HIERARCHY
 ROOT pre:Hips
@@ -79,7 +79,10 @@ class Refused(Exception):
 def _value(token: str) -> float:
     if re.fullmatch(r"(?i)[+-]?nan(\([a-z0-9_]*\))?|[+-]?1\.#(ind|qnan|snan)[0-9]*", token):
         return math.nan
-    if not re.fullmatch(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?", token) or abs(float(token)) > 1e6:
+    if (
+        not re.fullmatch(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?", token)
+        or abs(float(token)) > 1e6
+    ):
         raise Refused(token)
     return float(token)
 
@@ -98,7 +101,9 @@ class Reference:
             if any("\udc80" <= c <= "\udcff" for c in line):
                 raise Refused("not UTF-8")
             words = line.split()
-            self.words += [words[:-1], ["{"]] if len(words) > 1 and words[-1] == "{" else [words] if words else []
+            self.words += (
+                [words[:-1], ["{"]] if len(words) > 1 and words[-1] == "{" else [words] if words else []
+            )
         self.joints: list[dict] = []
         self._take("HIERARCHY", 1)
         self._joint("ROOT", -1)
@@ -129,7 +134,13 @@ class Reference:
         if len(words) < 2:
             raise Refused("no name")
         number = len(self.joints)
-        joint = {"name": " ".join(words[1:]), "parent": parent, "offset": None, "channels": None, "end": False}
+        joint = {
+            "name": " ".join(words[1:]),
+            "parent": parent,
+            "offset": None,
+            "channels": None,
+            "end": False,
+        }
         self.joints.append(joint)
         self._take("{")
         while self._peek() != "}":
@@ -141,7 +152,9 @@ class Reference:
                 joint["channels"] = [word.lower() for word in words[2:]]
                 if words[1:2] != [str(len(words) - 2)] or len(set(joint["channels"])) != len(words) - 2:
                     raise Refused("channels")
-                if any(not re.fullmatch("[xyz](position|rotation)", channel) for channel in joint["channels"]):
+                if any(
+                    not re.fullmatch("[xyz](position|rotation)", channel) for channel in joint["channels"]
+                ):
                     raise Refused("channels")
             elif kind == "JOINT":
                 self._joint("JOINT", number)
@@ -170,7 +183,9 @@ class Reference:
             raise Refused("no channels")
         for i, line in enumerate(lines):
             last = i == len(lines) - 1
-            tokens = [token.decode("utf-8", "replace") for token in line.encode("utf-8", "surrogateescape").split()]  # ASCII white space only
+            tokens = [
+                token.decode("utf-8", "replace") for token in line.encode("utf-8", "surrogateescape").split()
+            ]  # ASCII white space only
             numbers = []
             for k, token in enumerate(tokens):
                 try:
@@ -234,7 +249,9 @@ def difference(motion: Motion, data: bytes) -> str:
     except Refused as refused:
         return f"read, but the second reader refuses it: {refused}"
     joints = reference.joints
-    if motion.names != [joint["name"] for joint in joints] or motion.parents.tolist() != [joint["parent"] for joint in joints]:
+    if motion.names != [joint["name"] for joint in joints] or motion.parents.tolist() != [
+        joint["parent"] for joint in joints
+    ]:
         return "another skeleton"
     if motion.num_frames != len(reference.rows):
         return f"{motion.num_frames} frames, not {len(reference.rows)}"
@@ -244,7 +261,10 @@ def difference(motion: Motion, data: bytes) -> str:
         positions, world = forward_kinematics(motion)
         matrices = np.stack([rotations.rotate(world, axis) for axis in np.eye(3)], -1)
     truth = [reference.world(row) for row in reference.rows]
-    for name, got, need in (("positions", positions, [t[0] for t in truth]), ("rotations", matrices, [t[1] for t in truth])):
+    for name, got, need in (
+        ("positions", positions, [t[0] for t in truth]),
+        ("rotations", matrices, [t[1] for t in truth]),
+    ):
         wanted = np.array(need)
         if not np.array_equal(np.isnan(got), np.isnan(wanted)):
             return f"{name}: NaN elsewhere"
@@ -254,10 +274,58 @@ def difference(motion: Motion, data: bytes) -> str:
     return ""
 
 
-VALUES = (b"nan", b"NaN", b"-nan", b"-nan(ind)", b"1.#QNAN", b"inf", b"-Infinity", b"1e999", b"1e-999", b"999999999999", b"1e308", b"0,5", b"1_0")
-VALUES += (b"", b"-", b"+1.5", b".5", b"5.", b"1e", b"0x10", b"--1", b"1.2.3", b"\xef\xbc\x91", b"360", b"-720.5", b"1e6", b"1000000.1")
-WORDS = (b"HIERARCHY", b"ROOT x", b"JOINT y", b"End Site", b"{", b"}", b"OFFSET 1 2 3", b"CHANNELS 3 Xrotation Yrotation Zrotation", b"MOTION")
-WORDS += (b"CHANNELS 0", b"Frames: 3", b"Frame Time: 0.01", b"CHANNELS 1 Xposition", b"ROOT x {", b"# comment", b"\x00", b"motion")
+VALUES = (
+    b"nan",
+    b"NaN",
+    b"-nan",
+    b"-nan(ind)",
+    b"1.#QNAN",
+    b"inf",
+    b"-Infinity",
+    b"1e999",
+    b"1e-999",
+    b"999999999999",
+    b"1e308",
+    b"0,5",
+    b"1_0",
+)
+VALUES += (
+    b"",
+    b"-",
+    b"+1.5",
+    b".5",
+    b"5.",
+    b"1e",
+    b"0x10",
+    b"--1",
+    b"1.2.3",
+    b"\xef\xbc\x91",
+    b"360",
+    b"-720.5",
+    b"1e6",
+    b"1000000.1",
+)
+WORDS = (
+    b"HIERARCHY",
+    b"ROOT x",
+    b"JOINT y",
+    b"End Site",
+    b"{",
+    b"}",
+    b"OFFSET 1 2 3",
+    b"CHANNELS 3 Xrotation Yrotation Zrotation",
+    b"MOTION",
+)
+WORDS += (
+    b"CHANNELS 0",
+    b"Frames: 3",
+    b"Frame Time: 0.01",
+    b"CHANNELS 1 Xposition",
+    b"ROOT x {",
+    b"# comment",
+    b"\x00",
+    b"motion",
+)
 ENDS = (b"\r\n", b"\r", b"\n\n", b" \n", b"\n\t", b"\t\n\n \n")
 
 
@@ -289,7 +357,13 @@ def _delete(data: bytes, rng: random.Random) -> bytes:
 
 def _insert(data: bytes, rng: random.Random) -> bytes:
     start = rng.randrange(len(data) + 1)
-    return data[:start] + bytes(rng.choice((rng.randrange(256), 32, 9, 10, 13, 46, 48)) for _ in range(rng.choice((1, 2, 20)))) + data[start:]
+    return (
+        data[:start]
+        + bytes(
+            rng.choice((rng.randrange(256), 32, 9, 10, 13, 46, 48)) for _ in range(rng.choice((1, 2, 20)))
+        )
+        + data[start:]
+    )
 
 
 def _duplicate(data: bytes, rng: random.Random) -> bytes:
@@ -298,7 +372,11 @@ def _duplicate(data: bytes, rng: random.Random) -> bytes:
 
 
 def _truncate(data: bytes, rng: random.Random) -> bytes:
-    return data[: rng.randrange(len(data) + 1)] if rng.random() < 0.5 else data[: max(0, len(data) - rng.randint(1, 300))]
+    return (
+        data[: rng.randrange(len(data) + 1)]
+        if rng.random() < 0.5
+        else data[: max(0, len(data) - rng.randint(1, 300))]
+    )
 
 
 def _lines(data: bytes, rng: random.Random) -> bytes:
@@ -330,16 +408,45 @@ def _header(data: bytes, rng: random.Random) -> bytes:
     kind = rng.randrange(5)
     if kind == 0:
         return re.sub(
-            rb"Frames:.*", b"Frames:" + rng.choice((b"7", b" 0", b" -1", b"\t24", b" 26", b" 1e3", b" 999999999", b"", b" 2.0")), data, count=1
+            rb"Frames:.*",
+            b"Frames:"
+            + rng.choice((b"7", b" 0", b" -1", b"\t24", b" 26", b" 1e3", b" 999999999", b"", b" 2.0")),
+            data,
+            count=1,
         )
     if kind == 1:
         times = (b"0", b"nan", b"-0.01", b"1e-3", b".0333333", b"1e9", b"0,01", b"0.01 0.02", b"")
         return re.sub(rb"Frame Time:.*", b"Frame Time: " + rng.choice(times), data, count=1)
     if kind == 2:
-        word = rng.choice((b"HIERARCHY", b"ROOT", b"JOINT", b"OFFSET", b"CHANNELS", b"End Site", b"MOTION", b"Frames", b"Frame Time"))
-        return data.replace(word, rng.choice((word.lower(), word.upper(), word[:-1], b"\t" + word + b"  ")), rng.choice((1, -1)))
+        word = rng.choice(
+            (
+                b"HIERARCHY",
+                b"ROOT",
+                b"JOINT",
+                b"OFFSET",
+                b"CHANNELS",
+                b"End Site",
+                b"MOTION",
+                b"Frames",
+                b"Frame Time",
+            )
+        )
+        return data.replace(
+            word,
+            rng.choice((word.lower(), word.upper(), word[:-1], b"\t" + word + b"  ")),
+            rng.choice((1, -1)),
+        )
     if kind == 3:
-        axes = [b"Xrotation", b"Yrotation", b"Zrotation", b"Xposition", b"Yposition", b"Wrotation", b"xROTATION", b""]
+        axes = [
+            b"Xrotation",
+            b"Yrotation",
+            b"Zrotation",
+            b"Xposition",
+            b"Yposition",
+            b"Wrotation",
+            b"xROTATION",
+            b"",
+        ]
         return data.replace(rng.choice(axes[:5]), rng.choice(axes), rng.choice((1, 2, -1)))
     return re.sub(rb"CHANNELS \d", b"CHANNELS %d" % rng.randrange(8), data, count=rng.choice((0, 1, 3)))
 
@@ -358,7 +465,19 @@ def _space(data: bytes, rng: random.Random) -> bytes:
 
 
 MUTATIONS: tuple[Callable[[bytes, random.Random], bytes], ...]
-MUTATIONS = (_flip, _delete, _insert, _duplicate, _truncate, _lines, numbers, numbers, _header, _header, _space)
+MUTATIONS = (
+    _flip,
+    _delete,
+    _insert,
+    _duplicate,
+    _truncate,
+    _lines,
+    numbers,
+    numbers,
+    _header,
+    _header,
+    _space,
+)
 
 
 def cut(data: bytes, num_frames: int) -> bytes:
@@ -392,7 +511,11 @@ def outcome(data: bytes, path: Path) -> tuple[str, str]:
     try:
         motion = load_bvh(path, unit="cm")
     except InputError as error:
-        return ("failure", "more than one line") if len(str(error).splitlines()) != 1 else ("error", str(error).removeprefix(str(path)))
+        return (
+            ("failure", "more than one line")
+            if len(str(error).splitlines()) != 1
+            else ("error", str(error).removeprefix(str(path)))
+        )
     except Exception as error:  # whatever it is, it is what this looks for
         return "failure", repr(error)
     finally:
@@ -404,7 +527,9 @@ def outcome(data: bytes, path: Path) -> tuple[str, str]:
     return ("failure", problem) if problem else ("right", "")
 
 
-def fuzz(num_mutations: int, *, seed: int, files: list[Path], num_frames: int, keep: Path | None = None) -> tuple[Counter, list[str]]:
+def fuzz(
+    num_mutations: int, *, seed: int, files: list[Path], num_frames: int, keep: Path | None = None
+) -> tuple[Counter, list[str]]:
     """Counts of `error`, `right` and `failure`, and of `strict`: refused although the second reader reads it; the failures."""
     sources, counts, failures = originals(files, num_frames), Counter(), []
     with tempfile.TemporaryDirectory() as folder:
@@ -436,17 +561,29 @@ def fuzz(num_mutations: int, *, seed: int, files: list[Path], num_frames: int, k
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--mutations", type=int, default=20000, help="mutations to try (default: 20000)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the mutations (default: 0)")
-    parser.add_argument("--files", type=Path, nargs="*", default=[], help="BVH files to mutate (default: see above)")
+    parser.add_argument(
+        "--files", type=Path, nargs="*", default=[], help="BVH files to mutate (default: see above)"
+    )
     parser.add_argument("--frames", type=int, default=6, help="frames to keep of each (default: 6)")
     parser.add_argument("--keep", type=Path, help="folder for the files that fail")
     arguments = parser.parse_args()
     logging.getLogger("interact").setLevel(logging.ERROR)  # not in fuzz(): a test calls it
-    counts, failures = fuzz(arguments.mutations, seed=arguments.seed, files=arguments.files, num_frames=arguments.frames, keep=arguments.keep)
+    counts, failures = fuzz(
+        arguments.mutations,
+        seed=arguments.seed,
+        files=arguments.files,
+        num_frames=arguments.frames,
+        keep=arguments.keep,
+    )
     print(*failures, sep="\n", end="\n" * bool(failures))
-    print(f"{arguments.mutations} mutations: {counts['error']} refused with one line ({counts['strict']} of them by this reader alone),")
+    print(
+        f"{arguments.mutations} mutations: {counts['error']} refused with one line ({counts['strict']} of them by this reader alone),"
+    )
     print(f"{counts['right']} read rightly, {counts['failure']} failures")
     sys.exit(1 if failures else 0)
 

@@ -44,17 +44,37 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import fuzz_bvh  # noqa: E402
 
-from pipeline import arkit, bvh, dataset_row, faces, joint_map, obj, sync, sync_file, takes, text, transcripts  # noqa: E402
-from pipeline.array_files import open_npz, read_npy  # noqa: E402
+from pipeline.annotate import transcripts  # noqa: E402
+from pipeline.capture import sync
 from pipeline.errors import InputError  # noqa: E402
 from pipeline.files import fault_of_cell, read_tsv  # noqa: E402
-from pipeline.gltf import read_gltf  # noqa: E402
+from pipeline.formats import arkit, bvh, faces, obj, sync_file, takes
+from pipeline.formats.array_files import open_npz, read_npy  # noqa: E402
+from pipeline.formats.gltf import read_gltf  # noqa: E402
+from pipeline.formats.rig_file import load_rig  # noqa: E402
+from pipeline.motion import joint_map
 from pipeline.reading import read_json, rows_of  # noqa: E402
-from pipeline.rig_file import load_rig  # noqa: E402
-from pipeline.rig_import import read_arrays, read_obj_folder  # noqa: E402
+from pipeline.rigs.importing import read_arrays, read_obj_folder  # noqa: E402
+from pipeline.shards import text
+from pipeline.statistics import dataset_row
 
 SECONDS, ALL_SECONDS, MEGABYTES = 5, 60, 300
-HUGE = (0, 1, -1, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, -(2**63), 10**12, 10**400, 1e308, -1e308, 5e-324, 0.1)
+HUGE = (
+    0,
+    1,
+    -1,
+    2**31 - 1,
+    2**31,
+    2**32 - 1,
+    2**63 - 1,
+    -(2**63),
+    10**12,
+    10**400,
+    1e308,
+    -1e308,
+    5e-324,
+    0.1,
+)
 WORDS = (
     b"nan",
     b"inf",
@@ -72,7 +92,23 @@ WORDS = (
     b"\xef\xbc\x91",
     b"-0",
 )
-ODD: tuple[Any, ...] = (None, True, "", "x", "\0", "\ud800", [], {}, [[]], [None], {"": None}, "../x", "nan", "9" * 5000, 1.5)
+ODD: tuple[Any, ...] = (
+    None,
+    True,
+    "",
+    "x",
+    "\0",
+    "\ud800",
+    [],
+    {},
+    [[]],
+    [None],
+    {"": None},
+    "../x",
+    "nan",
+    "9" * 5000,
+    1.5,
+)
 CODES = [f"10:00:00:{2 * i:02d}" for i in range(8)]
 
 
@@ -116,7 +152,14 @@ def field(data: bytes, rng: random.Random) -> bytes:
     """A field of 1 to 8 bytes set to what is extreme."""
     width = rng.choice((1, 2, 4, 8))
     value = rng.choice(
-        (b"\0" * 8, b"\xff" * 8, b"\xff" * 7 + b"\x7f", b"\0" * 7 + b"\x80", struct.pack("<d", math.nan), struct.pack("<ff", math.inf, math.nan))
+        (
+            b"\0" * 8,
+            b"\xff" * 8,
+            b"\xff" * 7 + b"\x7f",
+            b"\0" * 7 + b"\x80",
+            struct.pack("<d", math.nan),
+            struct.pack("<ff", math.inf, math.nan),
+        )
     )
     place = rng.randrange(len(data) + 1)
     return data[:place] + value[-width:] + data[place + width :]
@@ -142,7 +185,11 @@ def line(data: bytes, rng: random.Random) -> bytes:
             parts[i], parts[j] = parts[j], parts[i]
         return mark.join(parts)
     if kind == 3:
-        return data.replace(rng.choice((b"\n", b"\t", b",", b" ")), rng.choice((b"\r\n", b"\r", b";", b"\t", b"\0", b'"')), rng.choice((1, 3, -1)))
+        return data.replace(
+            rng.choice((b"\n", b"\t", b",", b" ")),
+            rng.choice((b"\r\n", b"\r", b";", b"\t", b"\0", b'"')),
+            rng.choice((1, 3, -1)),
+        )
     if kind == 4:
         return rng.choice((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\n", b"\0", b'"')) + data
     return data.decode("latin-1").encode(rng.choice(("utf-16", "utf-16-le", "utf-8", "utf-32")))
@@ -165,7 +212,9 @@ def several(*ways: Callable[[bytes, random.Random], bytes]) -> Callable[[bytes, 
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:
     """Every container of a JSON with each of its keys."""
-    for key in list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+    for key in (
+        list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    ):
         yield value, key
         yield from _places(value[key])
 
@@ -176,7 +225,9 @@ def changed(value: Any, rng: random.Random) -> Any:
     places = list(_places(value))
     for _ in range(rng.choice((1, 1, 2, 4)) if places else 0):
         holder, key = rng.choice(places)
-        if (isinstance(holder, list) and key >= len(holder)) or (isinstance(holder, dict) and key not in holder):
+        if (isinstance(holder, list) and key >= len(holder)) or (
+            isinstance(holder, dict) and key not in holder
+        ):
             continue
         kind = rng.randrange(6)
         if kind == 0:
@@ -264,7 +315,10 @@ def as_npz(data: bytes, rng: random.Random) -> bytes:
     elif kind == 4:
         members[i] = (rng.choice(("x.npy", "../x.npy", "x", members[-1][0])), members[i][1])
     out = io.BytesIO()
-    with warnings.catch_warnings(), zipfile.ZipFile(out, "w", rng.choice((zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED))) as archive:
+    with (
+        warnings.catch_warnings(),
+        zipfile.ZipFile(out, "w", rng.choice((zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED))) as archive,
+    ):
         warnings.simplefilter("ignore")  # a name that stands twice
         for name, content in members:
             archive.writestr(name, content)
@@ -274,7 +328,14 @@ def as_npz(data: bytes, rng: random.Random) -> bytes:
 def as_hdf5(data: bytes, rng: random.Random) -> bytes:
     """An HDF5 file with an attribute or dataset of another type, shape or place."""
     holder = io.BytesIO(data)
-    arrays = (np.zeros((0, 5, 3)), np.zeros((8, 5)), np.full((8, 5, 3), np.inf), np.arange(8), np.array(b"10:00:00:00"), np.zeros((8, 5, 3), "i2"))
+    arrays = (
+        np.zeros((0, 5, 3)),
+        np.zeros((8, 5)),
+        np.full((8, 5, 3), np.inf),
+        np.arange(8),
+        np.array(b"10:00:00:00"),
+        np.zeros((8, 5, 3), "i2"),
+    )
     values = (
         60,
         0,
@@ -304,12 +365,26 @@ def as_hdf5(data: bytes, rng: random.Random) -> bytes:
                 f[name] = rng.choice(arrays)
             elif kind == 3:
                 del f[name]
-                f[name] = rng.choice((h5py.ExternalLink("x.mesh.h5", "vertices"), h5py.SoftLink("/timecode"), h5py.SoftLink("/")))
+                f[name] = rng.choice(
+                    (
+                        h5py.ExternalLink("x.mesh.h5", "vertices"),
+                        h5py.SoftLink("/timecode"),
+                        h5py.SoftLink("/"),
+                    )
+                )
             elif kind == 4:
-                f["timecode"][rng.randrange(8)] = rng.choice((b"", b"\xff", b"10:00:00:99", b"99:00:00:00", b"9" * 5000, CODES[0].encode()))
+                f["timecode"][rng.randrange(8)] = rng.choice(
+                    (b"", b"\xff", b"10:00:00:99", b"99:00:00:00", b"9" * 5000, CODES[0].encode())
+                )
             else:
                 del f[name]
-                f.create_dataset(name, (rng.choice((8, 10**9, 10**12)), 5, 3), "f4", chunks=(8, 5, 3), compression=rng.choice((None, "gzip")))
+                f.create_dataset(
+                    name,
+                    (rng.choice((8, 10**9, 10**12)), 5, 3),
+                    "f4",
+                    chunks=(8, 5, 3),
+                    compression=rng.choice((None, "gzip")),
+                )
     except Exception:  # broken before
         return flip(data, rng)
     return holder.getvalue()
@@ -335,7 +410,10 @@ def as_sqlite(data: bytes, rng: random.Random) -> bytes:
                     connection.executescript(rng.choice(script))
                 else:
                     column = rng.choice(("id", "relationship", "emotion", "setup"))
-                    connection.execute(f"UPDATE scenarios SET {column} = ? WHERE rowid = ?", (rng.choice(values), rng.randrange(1, 7)))
+                    connection.execute(
+                        f"UPDATE scenarios SET {column} = ? WHERE rowid = ?",
+                        (rng.choice(values), rng.randrange(1, 7)),
+                    )
         except Exception:  # broken before
             return flip(data, rng)
         return path.read_bytes()
@@ -365,13 +443,30 @@ SYNC = {
         {"actor": actor, **{kind: {"start": 36000.0, "end": 36003.0, "rate": 60.0} for kind in ("body", "face", "audio")}} for actor in ("001", "002")
     ],
 }  # fmt: skip
-SPOKEN = {"words": [{"word": f"w{i}", "start": i / 4, "end": i / 4 + 0.2, "probability": 0.5} for i in range(8)], "language": "en", "seconds": 3.0}
+SPOKEN = {
+    "words": [{"word": f"w{i}", "start": i / 4, "end": i / 4 + 0.2, "probability": 0.5} for i in range(8)],
+    "language": "en",
+    "seconds": 3.0,
+}
 TIMECODE = {
     "body": {actor: {"start": "10:00:00:00", "rate": 120} for actor in ("001", "002")},
     "audio": {"001": {"start": "10:00:00:00", "timecode_rate": 30, "drop_frame": False}},
 }
 TAKES = [
-    [f"20260101_{i:03d}", "20260101", f"{i:03d}", "001", "002", "friends", "joy", "a and b", "they talk", split, "no", ""]
+    [
+        f"20260101_{i:03d}",
+        "20260101",
+        f"{i:03d}",
+        "001",
+        "002",
+        "friends",
+        "joy",
+        "a and b",
+        "they talk",
+        split,
+        "no",
+        "",
+    ]
     for i, split in enumerate(("train", "test", ""), 1)
 ]
 
@@ -383,7 +478,10 @@ def dumped(value: Any) -> Callable[[Path], None]:
 
 def table(columns: list[str], rows: list[list[str]]) -> Callable[[Path], None]:
     """Maker of a table."""
-    return lambda path: path.write_text("\n".join("\t".join(row) for row in (columns, *rows)) + "\n", encoding="utf-8") and None
+    return lambda path: (
+        path.write_text("\n".join("\t".join(row) for row in (columns, *rows)) + "\n", encoding="utf-8")
+        and None
+    )
 
 
 def read_any_json(path: Path) -> None:
@@ -394,13 +492,20 @@ def read_any_sync(path: Path) -> None:
     take = sync_file.read_sync(path)
     _plain(take)
     need(
-        all(math.isfinite(sync_file.stream_of(take, f"20260101_{p['actor']}_001", "face", where="x")["rate"]) for p in take["performances"]), "rates"
+        all(
+            math.isfinite(sync_file.stream_of(take, f"20260101_{p['actor']}_001", "face", where="x")["rate"])
+            for p in take["performances"]
+        ),
+        "rates",
     )
 
 
 def read_any_words(path: Path) -> None:
     words = text.read_words(path)
-    need(all(0 <= word["start"] <= word["end"] < math.inf and isinstance(word["word"], str) for word in words), "times and words")
+    need(
+        all(0 <= word["start"] <= word["end"] < math.inf and isinstance(word["word"], str) for word in words),
+        "times and words",
+    )
     need(dataset_row.num_words(path) == len(words), "one count of words")
 
 
@@ -411,12 +516,18 @@ def read_any_timecode(path: Path) -> None:
 def read_any_table(path: Path) -> None:
     columns, rows = read_tsv(path)
     need(len(set(columns)) == len(columns), "columns that differ")
-    need(all(row.keys() == set(columns) and not any(map(fault_of_cell, row.values())) for row in rows), "cells of one line")
+    need(
+        all(row.keys() == set(columns) and not any(map(fault_of_cell, row.values())) for row in rows),
+        "cells of one line",
+    )
 
 
 def read_any_takes(path: Path) -> None:
     found = takes.read_takes(path, actors={"001": "female", "002": "male"})
-    need(all(takes.is_performance(name) for take in found for name in take.performances), "names of performances")
+    need(
+        all(takes.is_performance(name) for take in found for name in take.performances),
+        "names of performances",
+    )
 
 
 def read_any_joint_map(path: Path) -> None:
@@ -430,13 +541,22 @@ def make_npy(path: Path) -> None:
 
 def read_any_npy(path: Path) -> None:
     array, mapped = read_npy(path), read_npy(path, mapped=True)
-    need(array.dtype == mapped.dtype and array.shape == mapped.shape and array.tobytes() == mapped.tobytes(), "the same array, mapped or not")
+    need(
+        array.dtype == mapped.dtype and array.shape == mapped.shape and array.tobytes() == mapped.tobytes(),
+        "the same array, mapped or not",
+    )
 
 
 def make_rig(path: Path) -> None:
     rng = np.random.default_rng(0)
     neutral = 10 * rng.normal(size=(9, 3)).astype(np.float32)
-    np.savez(path, neutral=neutral, names=np.array(arkit.NAMES), deltas=rng.normal(size=(51, 9, 3)).astype(np.float32), faces=np.array([[0, 1, 2]]))
+    np.savez(
+        path,
+        neutral=neutral,
+        names=np.array(arkit.NAMES),
+        deltas=rng.normal(size=(51, 9, 3)).astype(np.float32),
+        faces=np.array([[0, 1, 2]]),
+    )
 
 
 def read_any_rig(path: Path) -> None:
@@ -492,8 +612,12 @@ def read_beside(path: Path) -> None:
 
 
 def make_csv(path: Path) -> None:
-    rows = [["Timecode", "BlendShapeCount", *(name[0].upper() + name[1:] for name in arkit.NAMES_52), "HeadYaw"]]
-    rows += [[code, "61", *(f"{(i + k) % 10 / 10}" for k in range(52)), "0.5"] for i, code in enumerate(CODES)]
+    rows = [
+        ["Timecode", "BlendShapeCount", *(name[0].upper() + name[1:] for name in arkit.NAMES_52), "HeadYaw"]
+    ]
+    rows += [
+        [code, "61", *(f"{(i + k) % 10 / 10}" for k in range(52)), "0.5"] for i, code in enumerate(CODES)
+    ]
     path.write_text("\n".join(",".join(row) for row in rows) + "\n", encoding="utf-8")
 
 
@@ -510,18 +634,26 @@ def _gltf() -> tuple[dict, bytes]:
     found: dict[str, Any] = {"asset": {"version": "2.0"}, "accessors": [], "bufferViews": []}
 
     def view(array: np.ndarray) -> int:
-        found["bufferViews"].append({"buffer": 0, "byteOffset": sum(map(len, parts)), "byteLength": array.nbytes})
+        found["bufferViews"].append(
+            {"buffer": 0, "byteOffset": sum(map(len, parts)), "byteLength": array.nbytes}
+        )
         parts.append(array.tobytes() + b"\0" * (-array.nbytes % 4))
         return len(found["bufferViews"]) - 1
 
     def accessor(array: np.ndarray, kind: int, type: str, **more) -> int:
-        found["accessors"].append({"bufferView": view(array), "componentType": kind, "count": len(array), "type": type} | more)
+        found["accessors"].append(
+            {"bufferView": view(array), "componentType": kind, "count": len(array), "type": type} | more
+        )
         return len(found["accessors"]) - 1
 
     vertices = accessor(rng.normal(size=(4, 3)).astype("<f4"), 5126, "VEC3")
     targets = [{"POSITION": accessor(rng.normal(size=(4, 3)).astype("<f4"), 5126, "VEC3")} for _ in range(3)]
     where, what = view(np.array([1, 2], "<u2")), view(np.ones((2, 3), "<f4"))
-    found["accessors"][-1]["sparse"] = {"count": 2, "indices": {"bufferView": where, "componentType": 5123}, "values": {"bufferView": what}}
+    found["accessors"][-1]["sparse"] = {
+        "count": 2,
+        "indices": {"bufferView": where, "componentType": 5123},
+        "values": {"bufferView": what},
+    }
     corners = accessor(np.array([0, 1, 2, 0, 2, 3], "<u2"), 5123, "SCALAR")
     attributes = {"POSITION": vertices}
     joints = {
@@ -531,8 +663,21 @@ def _gltf() -> tuple[dict, bytes]:
     inverse = accessor(np.eye(4, dtype="<f4").reshape(1, 16), 5126, "MAT4")
     names = ["jawOpen", "mouthClose", "smirk"]
     found["meshes"] = [
-        {"name": "Head", "extras": {"targetNames": names}, "primitives": [{"attributes": attributes, "indices": corners, "targets": targets}] * 2},
-        {"primitives": [{"attributes": attributes | joints, "targets": targets, "extras": {"targetNames": names}, "indices": corners}]},
+        {
+            "name": "Head",
+            "extras": {"targetNames": names},
+            "primitives": [{"attributes": attributes, "indices": corners, "targets": targets}] * 2,
+        },
+        {
+            "primitives": [
+                {
+                    "attributes": attributes | joints,
+                    "targets": targets,
+                    "extras": {"targetNames": names},
+                    "indices": corners,
+                }
+            ]
+        },
     ]
     found["nodes"] = [
         {"name": "root", "children": [1, 2], "rotation": [0, 0, 0, 1], "translation": [0, 1, 0]},
@@ -555,15 +700,24 @@ def make_glb(path: Path) -> None:
     value, binary = _gltf()
     head = json.dumps(value).encode()
     head += b" " * (-len(head) % 4)
-    chunks = struct.pack("<I", len(head)) + b"JSON" + head + struct.pack("<I", len(binary)) + b"BIN\0" + binary
+    chunks = (
+        struct.pack("<I", len(head)) + b"JSON" + head + struct.pack("<I", len(binary)) + b"BIN\0" + binary
+    )
     path.write_bytes(b"glTF" + struct.pack("<II", 2, 12 + len(chunks)) + chunks)
 
 
 def read_any_gltf(path: Path) -> None:
     for mesh in read_gltf(path):
         finite(mesh.vertices, mesh.deltas)
-        need(mesh.deltas.shape == (len(mesh.names), *mesh.vertices.shape) and len(set(mesh.names)) == len(mesh.names), "a name for each shape")
-        need(not mesh.triangles.size or 0 <= mesh.triangles.min() <= mesh.triangles.max() < len(mesh.vertices), "corners that exist")
+        need(
+            mesh.deltas.shape == (len(mesh.names), *mesh.vertices.shape)
+            and len(set(mesh.names)) == len(mesh.names),
+            "a name for each shape",
+        )
+        need(
+            not mesh.triangles.size or 0 <= mesh.triangles.min() <= mesh.triangles.max() < len(mesh.vertices),
+            "corners that exist",
+        )
 
 
 OBJ = (
@@ -581,7 +735,11 @@ def make_obj(path: Path) -> None:
 def read_any_obj(path: Path) -> None:
     vertices, corners, _ = obj.read_obj(path)
     need(vertices.ndim == 2 and vertices.shape[1] == 3, "vertices (V, 3)")
-    need(corners.shape[1] in (3, 4) and (not corners.size or 0 <= corners.min() <= corners.max() < len(vertices)), "corners that exist")
+    need(
+        corners.shape[1] in (3, 4)
+        and (not corners.size or 0 <= corners.min() <= corners.max() < len(vertices)),
+        "corners that exist",
+    )
     shapes = read_obj_folder(path.parent)
     finite(shapes.neutral, shapes.deltas)
 
@@ -597,7 +755,10 @@ def read_any_bvh(path: Path) -> None:
     finite(motion.offsets_cm)
     lengths = np.linalg.norm(motion.rotations, axis=-1)
     need(np.allclose(lengths[np.isfinite(lengths)], 1), "unit quaternions")
-    need(len(bvh.read_names(path)) == len(motion.names) and bvh.count_frames(path) == motion.num_frames, "one count of joints and frames")
+    need(
+        len(bvh.read_names(path)) == len(motion.names) and bvh.count_frames(path) == motion.num_frames,
+        "one count of joints and frames",
+    )
 
 
 COLUMNS = ["id", "relationship", "emotion", "setup"]
@@ -607,7 +768,9 @@ def make_sqlite(path: Path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("PRAGMA page_size = 512")
         connection.execute("CREATE TABLE scenarios (id INTEGER, relationship TEXT, emotion TEXT, setup TEXT)")
-        connection.executemany("INSERT INTO scenarios VALUES (?, ?, ?, ?)", [(i, "friends", "joy", "x" * 40) for i in range(6)])
+        connection.executemany(
+            "INSERT INTO scenarios VALUES (?, ?, ?, ?)", [(i, "friends", "joy", "x" * 40) for i in range(6)]
+        )
 
 
 def read_any_sqlite(path: Path) -> None:
@@ -631,7 +794,12 @@ FORMATS = {
     "timecode": Format("timecode.json", dumped(TIMECODE), read_any_timecode, JSON),
     "tsv": Format("x.tsv", table(takes.TAKE_COLUMNS, TAKES), read_any_table, several(*TEXT)),
     "takes": Format("takes.tsv", table(takes.TAKE_COLUMNS, TAKES), read_any_takes, several(*TEXT)),
-    "joint_map": Format("x.tsv", table(["theirs", "ours"], [["LowerBack", "Spine"], ["Spine", "Spine1"]]), read_any_joint_map, several(*TEXT)),
+    "joint_map": Format(
+        "x.tsv",
+        table(["theirs", "ours"], [["LowerBack", "Spine"], ["Spine", "Spine1"]]),
+        read_any_joint_map,
+        several(*TEXT),
+    ),
     "transcript": Format("x.txt", make_text, read_any_text, several(*TEXT)),
     "npy": Format("x.npy", make_npy, read_any_npy, NPY),
     "npz": Format("x.npz", make_rig, read_any_rig, several(as_npz, as_npz, *BYTES)),
@@ -667,7 +835,12 @@ def outcome(path: Path, read: Callable[[Path], None]) -> tuple[str, str]:
         kind, why = "right", ""
     except InputError as error:
         kind, why = "error", str(error)
-        if len(why.splitlines()) != 1 or len(why) > 3000 or "TimeoutError" in why or f"more than {SECONDS} s of" in why:
+        if (
+            len(why.splitlines()) != 1
+            or len(why) > 3000
+            or "TimeoutError" in why
+            or f"more than {SECONDS} s of" in why
+        ):
             kind = "failure"
     except Exception as error:  # whatever it is, it is what this looks for
         kind, why = "failure", f"{type(error).__name__}: {error}"
@@ -687,7 +860,9 @@ def mutation(form: Format, name: str, number: int, seed: int) -> tuple[bytes, ra
         return path.read_bytes(), random.Random(f"{seed} {name} {number}")
 
 
-def _work(form: Format, name: str, begin: int, count: int, seed: int, keep: Path | None, results: Any) -> None:
+def _work(
+    form: Format, name: str, begin: int, count: int, seed: int, keep: Path | None, results: Any
+) -> None:
     """Break and read the files from `begin` on; tell the number before each, and what became of it after."""
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
@@ -716,7 +891,9 @@ def _work(form: Format, name: str, begin: int, count: int, seed: int, keep: Path
     results.send((count, "end", ""))
 
 
-def fuzz(name: str, count: int, *, seed: int, keep: Path | None = None, formats: dict[str, Format] = FORMATS) -> tuple[Counter, list[str]]:
+def fuzz(
+    name: str, count: int, *, seed: int, keep: Path | None = None, formats: dict[str, Format] = FORMATS
+) -> tuple[Counter, list[str]]:
     """Counts of `error`, `right` and `failure` of a format, and the failures; a process that dies costs one mutation."""
     counts: Counter = Counter()
     failures: list[str] = []
@@ -740,17 +917,23 @@ def fuzz(name: str, count: int, *, seed: int, keep: Path | None = None, formats:
         except EOFError:  # it died: the system's word for it is below
             worker.join()
             counts["failure"] += 1
-            failures.append(f"{name}, seed {seed}, mutation {number}: the process ended with {worker.exitcode}")
+            failures.append(
+                f"{name}, seed {seed}, mutation {number}: the process ended with {worker.exitcode}"
+            )
         worker.join()
         receive.close()
         begin = number + 1
     return counts, failures
 
 
-def main(argv: list[str] | None = None, *, formats: dict[str, Format] = FORMATS, doc: str | None = __doc__) -> int:
+def main(
+    argv: list[str] | None = None, *, formats: dict[str, Format] = FORMATS, doc: str | None = __doc__
+) -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--formats", nargs="+", default=list(formats), choices=list(formats), help="which ones (default: all)")
+    parser.add_argument(
+        "--formats", nargs="+", default=list(formats), choices=list(formats), help="which ones (default: all)"
+    )
     parser.add_argument("--count", type=int, default=2000, help="mutations of each (default: 2000)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, help="folder for the files that fail")
@@ -759,9 +942,14 @@ def main(argv: list[str] | None = None, *, formats: dict[str, Format] = FORMATS,
     print(f"{'format':<12}{'mutations':>10}{'refused':>10}{'read':>10}{'failures':>10}{'seconds':>10}")
     for name in arguments.formats:
         begin = time.monotonic()
-        counts, failures = fuzz(name, arguments.count, seed=arguments.seed, keep=arguments.keep, formats=formats)
+        counts, failures = fuzz(
+            name, arguments.count, seed=arguments.seed, keep=arguments.keep, formats=formats
+        )
         spent = time.monotonic() - begin
-        print(f"{name:<12}{arguments.count:>10}{counts['error']:>10}{counts['right']:>10}{counts['failure']:>10}{spent:>10.1f}", flush=True)
+        print(
+            f"{name:<12}{arguments.count:>10}{counts['error']:>10}{counts['right']:>10}{counts['failure']:>10}{spent:>10.1f}",
+            flush=True,
+        )
         for failure in failures[:20]:
             print(f"  {failure[:600]}", flush=True)
         failed += len(failures)

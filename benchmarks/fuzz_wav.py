@@ -23,7 +23,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import fuzz_readers  # noqa: E402
 from fuzz_readers import BYTES, Format, finite, need, several  # noqa: E402
 
-from pipeline import audio, sync, voice_file  # noqa: E402
+from pipeline.capture import sync  # noqa: E402
+from pipeline.formats import audio, voice_file
 
 RATE = 48_000
 NUM_SAMPLES = 2001
@@ -48,7 +49,9 @@ def make_wav(path: Path, kind: bytes = b"RIFF") -> None:
         listed.insert(0, chunk(b"ds64", struct.pack("<QQQI", 0, len(DATA), NUM_SAMPLES, 0)))
         listed[3] = b"data\xff\xff\xff\xff" + listed[3][8:]
     body = b"".join(listed)
-    path.write_bytes(kind + struct.pack("<I", 4 + len(body) if kind == b"RIFF" else 0xFFFFFFFF) + b"WAVE" + body)
+    path.write_bytes(
+        kind + struct.pack("<I", 4 + len(body) if kind == b"RIFF" else 0xFFFFFFFF) + b"WAVE" + body
+    )
 
 
 def make_rf64(path: Path) -> None:
@@ -70,10 +73,14 @@ def break_lengths(data: bytes, rng: random.Random) -> bytes:
     out = bytearray(data)
     if kind < 2:
         now = struct.unpack("<I", data[place : place + 4])[0]
-        value = rng.choice([*EXTREME, now + rng.randint(-8, 8), rng.randrange(2**32), rng.randrange(2 * len(data))])
+        value = rng.choice(
+            [*EXTREME, now + rng.randint(-8, 8), rng.randrange(2**32), rng.randrange(2 * len(data))]
+        )
         out[place : place + 4] = struct.pack("<I", max(value, 0) % 2**32)
     if data[:4] == b"RF64" and rng.random() < 0.5:
-        value = rng.choice([*EXTREME, 2**63, 2**64 - 1, len(DATA) + rng.randint(-8, 8), rng.randrange(2 * len(data))])
+        value = rng.choice(
+            [*EXTREME, 2**63, 2**64 - 1, len(DATA) + rng.randint(-8, 8), rng.randrange(2 * len(data))]
+        )
         out[28:36] = struct.pack("<Q", value)
     if kind == 2:  # the pad byte of the samples, whose length is odd
         del out[places[2] + 4 + len(DATA)]
@@ -97,7 +104,9 @@ def read_recording(path: Path) -> None:
     """Format, start and samples of a recording, as sync and separation read them, and as a voice."""
     found = sync.audio_stream(path, "take 7")
     for stream in audio.open_channels(path):
-        need(stream.num_samples == found["samples"] > 0 and 8000 <= stream.rate <= 384_000, "samples at a rate")
+        need(
+            stream.num_samples == found["samples"] > 0 and 8000 <= stream.rate <= 384_000, "samples at a rate"
+        )
         finite(audio.read(stream, 0, stream.num_samples))
     need(found["start"] is None or 0 <= found["start"] < 86_487, "a time of day")
     read_voice(path)
@@ -106,7 +115,10 @@ def read_recording(path: Path) -> None:
 def read_voice(path: Path) -> None:
     """A voice."""
     samples, rate = voice_file.read_voice(path)
-    need(samples.ndim == 1 and len(samples) and samples.dtype == np.float32 and rate > 0, "samples of one channel")
+    need(
+        samples.ndim == 1 and len(samples) and samples.dtype == np.float32 and rate > 0,
+        "samples of one channel",
+    )
     finite(samples)
 
 

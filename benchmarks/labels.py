@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline.actions import NAMES, label_actions
-from pipeline.bvh import Motion
-from pipeline.facing import label_facing
+from pipeline.annotate.actions import NAMES, label_actions
+from pipeline.annotate.facing import label_facing
+from pipeline.formats.bvh import Motion
 from pipeline.simulate.figure import Figure
 from pipeline.simulate.motion import FPS, animate, plan_manner
 from pipeline.simulate.script import plan_scripts
@@ -43,7 +43,9 @@ class Played:
     def every(self, step: int) -> "Played":
         """The take with every `step`-th frame."""
         thin = [[values[::step] for values in labels] for labels in (self.actions, self.facing)]
-        return Played([replace(m.frames(slice(None, None, step)), fps=m.fps / step) for m in self.motions], *thin)
+        return Played(
+            [replace(m.frames(slice(None, None, step)), fps=m.fps / step) for m in self.motions], *thin
+        )
 
 
 def build(actor: str, legs: float, trunk: float) -> Figure:
@@ -51,7 +53,9 @@ def build(actor: str, legs: float, trunk: float) -> Figure:
     figure = Figure(actor)
     for name, j in figure.index.items():
         part = name.removeprefix("Left").removeprefix("Right")
-        figure.offsets_cm[j] *= legs if part in ("Leg", "Foot") else trunk if part.startswith(("Spine", "Neck")) else 1.0
+        figure.offsets_cm[j] *= (
+            legs if part in ("Leg", "Foot") else trunk if part.startswith(("Spine", "Neck")) else 1.0
+        )
     return figure
 
 
@@ -65,7 +69,9 @@ def play(seed: int, seconds: float, *, legs: float = 1.0, trunk: float = 1.0) ->
         manner = plan_manner([(t, t + 1.5) for t in begins], list(begins + 0.5), 0.0, seconds, rng)
         motions.append(animate(build(actor, legs, trunk), scripts[k], scripts[1 - k], manner, 0.0, size))
     times = np.arange(size) / FPS
-    return Played(motions, [script.action_at(times) for script in scripts], facing(motions, [0.0, 0.0], times))
+    return Played(
+        motions, [script.action_at(times) for script in scripts], facing(motions, [0.0, 0.0], times)
+    )
 
 
 def scaled(motion: Motion, scale: float) -> Motion:
@@ -120,7 +126,10 @@ def border_errors(found: np.ndarray, true: np.ndarray) -> list[float]:
 
 def f1_scores(found: np.ndarray, true: np.ndarray) -> list[float]:
     """F1 of each class over all frames."""
-    both = [2 * np.sum((found == c) & (true == c)) / max(np.sum(found == c) + np.sum(true == c), 1) for c in range(len(NAMES))]
+    both = [
+        2 * np.sum((found == c) & (true == c)) / max(np.sum(found == c) + np.sum(true == c), 1)
+        for c in range(len(NAMES))
+    ]
     return [float(value) for value in both]
 
 
@@ -149,21 +158,35 @@ def score(setting: str, seeds: list[int], seconds: float) -> Score:
             true.append(actions)
             errors += [30 / motion.fps * error for error in border_errors(found[-1], actions)]
         right += [np.mean(a == b) for a, b in zip(label_facing(take.motions), take.facing, strict=True)]
-    return Score(f1_scores(np.concatenate(found), np.concatenate(true)), np.array(errors), float(np.mean(right)))
+    return Score(
+        f1_scores(np.concatenate(found), np.concatenate(true)), np.array(errors), float(np.mean(right))
+    )
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description="Score action and facing labels on simulated takes.")
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(20, 28)), help="seeds of takes; the defaults were tuned on 0 to 11")
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        nargs="+",
+        default=list(range(20, 28)),
+        help="seeds of takes; the defaults were tuned on 0 to 11",
+    )
     parser.add_argument("--seconds", type=float, default=60.0, help="length of a take")
     arguments = parser.parse_args()
-    print(f"{'setting':<20}{'macro F1':>10}" + "".join(f"{name:>8}" for name in NAMES) + "  borders: median    95 %    far   facing")
+    print(
+        f"{'setting':<20}{'macro F1':>10}"
+        + "".join(f"{name:>8}" for name in NAMES)
+        + "  borders: median    95 %    far   facing"
+    )
     for name in SETTINGS:
         result = score(name, arguments.seeds, arguments.seconds)
         off = result.border_frames
         print(
-            f"{name:<20}{result.macro_f1:>10.4f}" + "".join(f"{value:>8.3f}" for value in result.f1) + f"{np.median(off):>17.1f}"
+            f"{name:<20}{result.macro_f1:>10.4f}"
+            + "".join(f"{value:>8.3f}" for value in result.f1)
+            + f"{np.median(off):>17.1f}"
             f"{np.percentile(off, 95, method='lower'):>8.1f}{100 * np.mean(off > 30 * FAR_SECONDS):>6.1f} %{100 * result.facing:>7.2f} %"
         )
 

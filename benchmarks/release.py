@@ -27,18 +27,20 @@ import numpy as np
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests" / "pipeline"), str(REPOSITORY / "tests")]
 
-from tiny_release import make_release  # noqa: E402
-from tiny_shoot import make_rig  # noqa: E402
-from workflow_project import make_project  # noqa: E402
+from helpers.tiny_release import make_release  # noqa: E402
+from helpers.tiny_shoot import make_rig  # noqa: E402
+from helpers.workflow_project import make_project  # noqa: E402
 
 from pipeline.config import ReleaseIn  # noqa: E402
 from pipeline.files import sha256  # noqa: E402
-from pipeline.release_check import inspect, quiet  # noqa: E402
+from pipeline.release.check import inspect, quiet  # noqa: E402
 
 
 def sums(folder: Path) -> dict[str, str]:
     """SHA-256 of every file."""
-    return {str(path.relative_to(folder)): sha256(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(folder)): sha256(path) for path in sorted(folder.rglob("*")) if path.is_file()
+    }
 
 
 def run_commands(commands: list[str], project: Path) -> None:
@@ -69,7 +71,10 @@ def in_process(project: Path, command: list[str], cores: int) -> None:
             per_take.setdefault("_".join(date_scenario.pop()), []).append(line)
         else:
             joined.append(line)
-    print(f"           {sum(map(len, per_take.values()))} commands of single takes, {len(joined)} that join them", flush=True)
+    print(
+        f"           {sum(map(len, per_take.values()))} commands of single takes, {len(joined)} that join them",
+        flush=True,
+    )
     groups = [[line for take in list(per_take)[k::cores] for line in per_take[take]] for k in range(cores)]
     with multiprocessing.get_context("spawn").Pool(cores) as pool:
         pool.starmap(run_commands, [(group, project) for group in groups])
@@ -86,8 +91,12 @@ def measure(folder: Path, arguments: argparse.Namespace) -> None:
         print(f"{time.perf_counter() - begin:8.1f} s  {what}", flush=True)
         begin = time.perf_counter()
 
-    takes = make_release(download, num_takes=arguments.takes, fps=arguments.fps, num_simulated=min(3, arguments.takes))
-    told(f"made up {len(takes)} takes, {2 * len(takes)} performances, {len(list(download.rglob('*.*')))} files")
+    takes = make_release(
+        download, num_takes=arguments.takes, fps=arguments.fps, num_simulated=min(3, arguments.takes)
+    )
+    told(
+        f"made up {len(takes)} takes, {2 * len(takes)} performances, {len(list(download.rglob('*.*')))} files"
+    )
     with quiet():
         faults = [finding for finding in inspect(download, ReleaseIn()) if finding.kind]
     told(f"check: {len(faults)} faults")
@@ -116,13 +125,25 @@ def measure(folder: Path, arguments: argparse.Namespace) -> None:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--takes", type=int, default=8, help="takes of the download (default: 8; the release has 241)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--takes", type=int, default=8, help="takes of the download (default: 8; the release has 241)"
+    )
     parser.add_argument("--fps", type=int, default=30, help="rate of its bodies (default: 30)")
     parser.add_argument("--cores", type=int, default=2, help="cores of the workflow (default: 2)")
     parser.add_argument("--rig", type=Path, help="rig for face metrics (default: a random one)")
-    parser.add_argument("--in-process", action="store_true", help="run the commands without an interpreter each")
-    parser.add_argument("--config", nargs="*", default=[], metavar="KEY=VALUE", help="more of the config, such as 'face_model={audio: mel}'")
+    parser.add_argument(
+        "--in-process", action="store_true", help="run the commands without an interpreter each"
+    )
+    parser.add_argument(
+        "--config",
+        nargs="*",
+        default=[],
+        metavar="KEY=VALUE",
+        help="more of the config, such as 'face_model={audio: mel}'",
+    )
     parser.add_argument("--keep", type=Path, help="folder to work in, kept (default: a temporary one)")
     arguments = parser.parse_args()
     if arguments.keep:

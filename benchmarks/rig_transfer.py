@@ -28,15 +28,18 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from pipeline import arkit
-from pipeline import deformation_transfer as transfer
-from pipeline.blendshapes import fit_blendshapes
-from pipeline.rig_file import Rig, regions
+from pipeline.capture.blendshapes import fit_blendshapes
+from pipeline.formats import arkit
+from pipeline.formats.rig_file import Rig, regions
+from pipeline.rigs import deformation_transfer as transfer
 
 ROOT = Path(__file__).resolve().parents[1]
 NOISE_CM = 0.01
 CLOSED_CM, OPEN_CM = 0.08, 0.6
-CLOSING = {"eyeBlink": (("eyeBlinkLeft", "eyeBlinkRight"), ()), "jawOpen + mouthClose": (("jawOpen", "mouthClose"), ("jawOpen",))}
+CLOSING = {
+    "eyeBlink": (("eyeBlinkLeft", "eyeBlinkRight"), ()),
+    "jawOpen + mouthClose": (("jawOpen", "mouthClose"), ("jawOpen",)),
+}
 """Shapes that close something, and those of them with which it is open."""
 
 
@@ -54,7 +57,11 @@ def jaw(x: np.ndarray) -> np.ndarray:
 def features(x: np.ndarray) -> np.ndarray:
     """A mouth and eyes that are 20 to 25 % larger than a head with other proportions asks for, within 2 cm of their centres."""
     result = x * [0.95, 1.06, 1.02]
-    for centre, scale in (((0, -2.3, 10), (0.25, 0.25, 0.15)), ((3.2, 3.6, 9), (0.2, 0.2, 0)), ((-3.2, 3.6, 9), (0.2, 0.2, 0))):
+    for centre, scale in (
+        ((0, -2.3, 10), (0.25, 0.25, 0.15)),
+        ((3.2, 3.6, 9), (0.2, 0.2, 0)),
+        ((-3.2, 3.6, 9), (0.2, 0.2, 0)),
+    ):
         away = x - centre
         result = result + np.exp(-0.5 * (away**2).sum(-1, keepdims=True) / 2**2) * away * scale
     return result
@@ -68,18 +75,27 @@ def sumner_popovic(rig: Rig, target: np.ndarray, *, own_jacobian: bool = False) 
     """
     neutral, target = rig.neutral.astype(float), target.astype(float)
     corners = transfer.split_faces(rig.faces, len(neutral))
-    corners = corners[transfer.well_shaped(transfer.edges(neutral, corners)) & transfer.well_shaped(transfer.edges(target, corners))]
+    corners = corners[
+        transfer.well_shaped(transfer.edges(neutral, corners))
+        & transfer.well_shaped(transfer.edges(target, corners))
+    ]
     travel = np.linalg.norm(rig.deltas, axis=2).max(0)
-    solve = transfer.EdgeFit(target, corners, travel > transfer.UNMOVED * travel.max(), reach=100 * np.std(target))
+    solve = transfer.EdgeFit(
+        target, corners, travel > transfer.UNMOVED * travel.max(), reach=100 * np.std(target)
+    )
     inverse = np.linalg.inv(transfer.with_normal(transfer.edges(neutral, corners)))
     there = transfer.edges(target, corners)
-    overall = np.linalg.lstsq(neutral - neutral.mean(0), target - target.mean(0))[0] if own_jacobian else np.eye(3)
+    overall = (
+        np.linalg.lstsq(neutral - neutral.mean(0), target - target.mean(0))[0] if own_jacobian else np.eye(3)
+    )
     result = np.empty(rig.deltas.shape)
     for k, delta in enumerate(rig.deltas.astype(float)):
         if own_jacobian:
             wanted = transfer.with_normal(there) @ inverse @ transfer.edges(delta, corners)
         else:
-            wanted = (transfer.with_normal(transfer.edges(neutral + delta, corners)) @ inverse - np.eye(3)) @ there
+            wanted = (
+                transfer.with_normal(transfer.edges(neutral + delta, corners)) @ inverse - np.eye(3)
+            ) @ there
         start = delta @ overall
         result[k] = start + solve(wanted - transfer.edges(start, corners))
     return result
@@ -109,7 +125,14 @@ def rms(x: np.ndarray) -> float:
     return float(np.sqrt((x.astype(float) ** 2).sum(-1).mean()))
 
 
-def score(true_neutral: np.ndarray, true: np.ndarray, deltas: np.ndarray, weights: np.ndarray, places: list, seed: int) -> list[float]:
+def score(
+    true_neutral: np.ndarray,
+    true: np.ndarray,
+    deltas: np.ndarray,
+    weights: np.ndarray,
+    places: list,
+    seed: int,
+) -> list[float]:
     """Weight RMS, then reconstruction and delta RMS in mm over each of the places."""
     found = []
     for first in range(0, len(weights), 64):
@@ -118,21 +141,33 @@ def score(true_neutral: np.ndarray, true: np.ndarray, deltas: np.ndarray, weight
         fitted, _ = fit_blendshapes(clean + noise, true_neutral, deltas)
         error = true_neutral + np.tensordot(fitted, deltas, 1) - clean
         found.append(
-            [len(fitted) * np.mean((fitted - weights[first : first + 64]) ** 2), *(len(fitted) * rms(error[:, place]) ** 2 for place in places)]
+            [
+                len(fitted) * np.mean((fitted - weights[first : first + 64]) ** 2),
+                *(len(fitted) * rms(error[:, place]) ** 2 for place in places),
+            ]
         )
     weight, *reconstruction = np.sqrt(np.sum(found, 0) / len(weights))
-    return [weight, *(10 * x for x in reconstruction), *(10 * rms((deltas - true)[:, place]) for place in places)]
+    return [
+        weight,
+        *(10 * x for x in reconstruction),
+        *(10 * rms((deltas - true)[:, place]) for place in places),
+    ]
 
 
 def meeting(rig: Rig, closing: tuple[str, ...], opened: tuple[str, ...]) -> np.ndarray:
     """Pairs (n, 2) of vertices of the skin, the largest component, that `closing` shapes bring together and `opened` ones leave apart."""
     closed, apart = (pose(rig.neutral, rig.deltas, names) for names in (closing, opened))
     corners = transfer.split_faces(rig.faces, len(rig.neutral))
-    links = sparse.coo_array((np.ones(2 * len(corners)), (np.repeat(corners[:, 0], 2), corners[:, 1:].ravel())), shape=2 * (len(rig.neutral),))
+    links = sparse.coo_array(
+        (np.ones(2 * len(corners)), (np.repeat(corners[:, 0], 2), corners[:, 1:].ravel())),
+        shape=2 * (len(rig.neutral),),
+    )
     _, component = connected_components(links, directed=False)
     skin = component == np.bincount(component).argmax()
     pairs = cKDTree(closed).query_pairs(CLOSED_CM, output_type="ndarray")
-    return pairs[skin[pairs].all(1) & (np.linalg.norm(apart[pairs[:, 0]] - apart[pairs[:, 1]], axis=1) > OPEN_CM)]
+    return pairs[
+        skin[pairs].all(1) & (np.linalg.norm(apart[pairs[:, 0]] - apart[pairs[:, 1]], axis=1) > OPEN_CM)
+    ]
 
 
 def pose(neutral: np.ndarray, deltas: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
@@ -142,10 +177,19 @@ def pose(neutral: np.ndarray, deltas: np.ndarray, names: tuple[str, ...]) -> np.
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     default = Path(os.environ.get("INTERACT_REAL_DATA", ROOT.parent / "shared" / "real"))
-    parser.add_argument("--real-data", type=Path, default=default, help="folder of the real recordings (default: INTERACT_REAL_DATA)")
-    parser.add_argument("--frames", type=int, default=300, help="frames of the recording, evenly spread (default: 300)")
+    parser.add_argument(
+        "--real-data",
+        type=Path,
+        default=default,
+        help="folder of the real recordings (default: INTERACT_REAL_DATA)",
+    )
+    parser.add_argument(
+        "--frames", type=int, default=300, help="frames of the recording, evenly spread (default: 300)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of the noise (default: 0)")
     arguments = parser.parse_args()
     source = arguments.real_data / "make_shoot.py"
@@ -161,7 +205,9 @@ def main() -> None:
     weights = weights[np.linspace(0, len(weights) - 1, arguments.frames).round().astype(int)]
     face = np.flatnonzero(np.linalg.norm(rig.deltas, axis=2).max(0) > 0.1)
     places = [slice(None), face, regions(rig)["lips"]]
-    heads = {"": neutral.astype(float)} | {f"identity {i} + ": neutral + 0.8 * x for i, x in enumerate(identities.astype(float))}
+    heads = {"": neutral.astype(float)} | {
+        f"identity {i} + ": neutral + 0.8 * x for i, x in enumerate(identities.astype(float))
+    }
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     begin, begin_cpu = time.perf_counter(), time.process_time()
@@ -173,17 +219,30 @@ def main() -> None:
     )
 
     print(f"{'':<40}{'weight':>9}   {'reconstruction, mm':<27}{'deltas, mm':<27}{'copied / this: weight,'}")
-    print(f"{'actor':<20}{'rig':<20}{'RMS':>9}" + f"{'all':>9}{'face':>9}{'lips':>9}" * 2 + "   reconstruction and deltas all, lips")
+    print(
+        f"{'actor':<20}{'rig':<20}{'RMS':>9}"
+        + f"{'all':>9}{'face':>9}{'lips':>9}" * 2
+        + "   reconstruction and deltas all, lips"
+    )
     actors = [("", axes), ("", jaw), ("", features), ("identity 0 + ", jaw), ("identity 1 + ", axes)]
     for head, stretch in actors:
         base = heads[head]
         target = stretch(base)
         true = np.stack([stretch(base + delta) - target for delta in rig.deltas.astype(float)])
         rigs = {"true": true} | {name: make(rig, target) for name, make in RIGS.items()}
-        rows = {name: score(target, true, made, weights, places, arguments.seed) for name, made in rigs.items()}
+        rows = {
+            name: score(target, true, made, weights, places, arguments.seed) for name, made in rigs.items()
+        }
         for name, row in rows.items():
-            ratios = "  ".join(f"{rows['copied'][i] / row[i]:.1f}" if row[i] > 1e-6 else "exact" for i in (0, 1, 3, 4, 6))
-            print(f"{head + stretch.__name__:<20}{name:<20}{row[0]:>9.5f}" + "".join(f"{x:>9.4f}" for x in row[1:]) + f"   {ratios}", flush=True)
+            ratios = "  ".join(
+                f"{rows['copied'][i] / row[i]:.1f}" if row[i] > 1e-6 else "exact" for i in (0, 1, 3, 4, 6)
+            )
+            print(
+                f"{head + stretch.__name__:<20}{name:<20}{row[0]:>9.5f}"
+                + "".join(f"{x:>9.4f}" for x in row[1:])
+                + f"   {ratios}",
+                flush=True,
+            )
 
     print(f"\n{'what closes':<24}{'actor':<20}{'rig':<20}{'change, mm':>12}")
     for what, (closing, opened) in CLOSING.items():

@@ -30,11 +30,12 @@ import soxr
 import torch
 from scipy.signal import oaconvolve
 
-from pipeline import audio, config
-from pipeline.accuracy import si_sdr
-from pipeline.features import read_wav
+from pipeline import config
+from pipeline.capture.separation import METHODS, OUT_RATE, separate
+from pipeline.formats import audio
 from pipeline.reading import read_json
-from pipeline.separation import METHODS, OUT_RATE, separate
+from pipeline.report.accuracy import si_sdr
+from pipeline.shards.features import read_wav
 from pipeline.simulate import plan, take
 
 SIR_RATE, SIR_TAPS = 16_000, 1024
@@ -49,14 +50,19 @@ TO_MICROPHONE_M = np.array([[0.05, -0.03, -0.04], [-0.05, 0.03, -0.04]])
 def sir(found: np.ndarray, voices: np.ndarray) -> np.ndarray:
     """Signal-to-interference ratio (2,) in dB of estimates (2, S) of voices (2, S) at OUT_RATE."""
     # tensors: its numpy half needs numpy 1
-    pair = [torch.tensor(np.stack([soxr.resample(x, OUT_RATE, SIR_RATE) for x in signals]), dtype=torch.float64) for signals in (voices, found)]
+    pair = [
+        torch.tensor(np.stack([soxr.resample(x, OUT_RATE, SIR_RATE) for x in signals]), dtype=torch.float64)
+        for signals in (voices, found)
+    ]
     return fast_bss_eval.bss_eval_sources(*pair, filter_length=SIR_TAPS, compute_permutation=False)[1].numpy()
 
 
 def responses(rt60: float, steps_m: float = 0.0) -> list[list[np.ndarray]]:
     """Room responses [microphone][mouth] at OUT_RATE; `steps_m` is how far the second person has walked along the room's y."""
     absorption, order = pyroomacoustics.inverse_sabine(rt60, ROOM_M)
-    room = pyroomacoustics.ShoeBox(ROOM_M, fs=OUT_RATE, materials=pyroomacoustics.Material(absorption), max_order=order)
+    room = pyroomacoustics.ShoeBox(
+        ROOM_M, fs=OUT_RATE, materials=pyroomacoustics.Material(absorption), max_order=order
+    )
     mouths = MOUTHS_M + [[0, 0, 0], [0, steps_m, 0]]
     for mouth in mouths:
         room.add_source(mouth)
@@ -77,12 +83,26 @@ def images_of(dry: np.ndarray, rirs: list[list[list[np.ndarray]]]) -> np.ndarray
     return images
 
 
-def mix(images: np.ndarray, crosstalk_db: float, *, noise_db: float | None = None, quiet: int | None = None, hot_db: float = 0.0):
+def mix(
+    images: np.ndarray,
+    crosstalk_db: float,
+    *,
+    noise_db: float | None = None,
+    quiet: int | None = None,
+    hot_db: float = 0.0,
+):
     """Microphones and the voices in them, (2, S) each; the second recorder's gain is `hot_db` above the first's."""
     level = [10 ** ((QUIET_DB if k == quiet else 0) / 20) * 0.05 for k in range(2)]
     voices = np.stack([level[k] * images[k, k] / np.std(images[k, k]) for k in range(2)])
-    leaks = np.stack([10 ** (crosstalk_db / 20) * level[1 - k] * images[k, 1 - k] / np.std(images[k, 1 - k]) for k in range(2)])
-    noise = np.random.default_rng(0).standard_normal(voices.shape) * (0 if noise_db is None else 10 ** (noise_db / 20) * voices.std(1, keepdims=True))
+    leaks = np.stack(
+        [
+            10 ** (crosstalk_db / 20) * level[1 - k] * images[k, 1 - k] / np.std(images[k, 1 - k])
+            for k in range(2)
+        ]
+    )
+    noise = np.random.default_rng(0).standard_normal(voices.shape) * (
+        0 if noise_db is None else 10 ** (noise_db / 20) * voices.std(1, keepdims=True)
+    )
     gain = np.array([[1.0], [10 ** (hot_db / 20)]])
     return (gain * (voices + leaks + noise)).astype(np.float32), gain * voices
 
@@ -90,7 +110,9 @@ def mix(images: np.ndarray, crosstalk_db: float, *, noise_db: float | None = Non
 def conversation(folder: Path) -> np.ndarray:
     """Dry voices (2, S) at OUT_RATE: the real sentences of two speakers in turns, every third of which begins before the last has ended."""
     voices = [[read_wav(path) for path in sorted(folder.glob(f"{name}_*.wav"))] for name in ("aew", "axb")]
-    turns = [(k, soxr.resample(*turn, OUT_RATE)) for sentences in zip(*voices) for k, turn in enumerate(sentences)]
+    turns = [
+        (k, soxr.resample(*turn, OUT_RATE)) for sentences in zip(*voices) for k, turn in enumerate(sentences)
+    ]
     placed, at = [], OUT_RATE // 2
     for i, (k, sound) in enumerate(turns):
         at -= OUT_RATE if i % 3 == 2 else 0
@@ -108,14 +130,24 @@ def rooms(folder: Path):
     for rt60 in RT60_S:
         images = images_of(dry, [responses(rt60)])
         for crosstalk, noise_db, quiet in itertools.product(CROSSTALK_DB, (None, -40), (None, 1)):
-            name = f"RT60 {rt60} s, {crosstalk} dB, {'no noise' if noise_db is None else f'noise {noise_db} dB'}"
+            name = (
+                f"RT60 {rt60} s, {crosstalk} dB, {'no noise' if noise_db is None else f'noise {noise_db} dB'}"
+            )
             yield name, quiet, *mix(images, crosstalk, noise_db=noise_db, quiet=quiet)
     for quiet, hot_db in ((None, 12), (1, -12)):
-        yield f"RT60 {rt60} s, -14 dB, second recorder {hot_db:+} dB", quiet, *mix(images, -14, quiet=quiet, hot_db=hot_db)
+        yield (
+            f"RT60 {rt60} s, -14 dB, second recorder {hot_db:+} dB",
+            quiet,
+            *mix(images, -14, quiet=quiet, hot_db=hot_db),
+        )
     walk = [responses(RT60_S[0], step) for step in np.linspace(0, WALK_M, round(WALK_M / STEP_M) + 1)]
     images = images_of(dry, walk)
     for crosstalk in CROSSTALK_DB:
-        yield f"RT60 {RT60_S[0]} s, {crosstalk} dB, the second walks {WALK_M:g} m", None, *mix(images, crosstalk)
+        yield (
+            f"RT60 {RT60_S[0]} s, {crosstalk} dB, the second walks {WALK_M:g} m",
+            None,
+            *mix(images, crosstalk),
+        )
 
 
 def simulated(num_takes: int, seconds: float, crosstalk_db: float, seed: int):
@@ -131,31 +163,62 @@ def simulated(num_takes: int, seconds: float, crosstalk_db: float, seed: int):
             for root in (shoot, truth):
                 heard = []
                 for actor in (row["actor_a"], row["actor_b"]):
-                    stream = audio.open_audio(root / row["take"] / f"{row['date']}_{actor}_{row['scenario']}.wav", channel=1)
+                    stream = audio.open_audio(
+                        root / row["take"] / f"{row['date']}_{actor}_{row['scenario']}.wav", channel=1
+                    )
                     begin = first - record["start"][actor]["audio"]
-                    heard.append(audio.resample_span(stream, begin, int((last - first) * OUT_RATE), true_rate=record["rate"][actor]["audio"]))
+                    heard.append(
+                        audio.resample_span(
+                            stream,
+                            begin,
+                            int((last - first) * OUT_RATE),
+                            true_rate=record["rate"][actor]["audio"],
+                        )
+                    )
                 pair.append(np.stack(heard))
         yield f"simulated take, {crosstalk_db:g} dB", None, pair[0], pair[1].astype(float)
 
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--methods", nargs="+", default=[name for name in METHODS if name != "none"], help="methods to measure, in this order")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        default=[name for name in METHODS if name != "none"],
+        help="methods to measure, in this order",
+    )
     parser.add_argument("--takes", type=int, default=2, help="simulated takes at each crosstalk (default: 2)")
-    parser.add_argument("--seconds", type=float, default=60.0, help="length of a simulated take, seconds (default: 60)")
+    parser.add_argument(
+        "--seconds", type=float, default=60.0, help="length of a simulated take, seconds (default: 60)"
+    )
     parser.add_argument("--seed", type=int, default=40, help="seed of the simulated shoot (default: 40)")
     parser.add_argument("--rooms-only", action="store_true", help="leave the simulated takes out")
     arguments = parser.parse_args()
     folder = Path(os.environ.get("INTERACT_REAL_DATA", "../shared/real")) / "speech"
-    cells = [] if arguments.rooms_only else [simulated(arguments.takes, arguments.seconds, db, arguments.seed) for db in (-18, -12)]
+    cells = (
+        []
+        if arguments.rooms_only
+        else [simulated(arguments.takes, arguments.seconds, db, arguments.seed) for db in (-18, -12)]
+    )
     if folder.is_dir():
         cells.append(rooms(folder))
     else:
-        print(f"{folder}: no such folder, real sentences are skipped; set INTERACT_REAL_DATA", file=sys.stderr)
+        print(
+            f"{folder}: no such folder, real sentences are skipped; set INTERACT_REAL_DATA", file=sys.stderr
+        )
     print("SI-SDR / SIR in dB\n")
-    print(f"| cell | voice | microphone | {' | '.join(arguments.methods)} |\n| --- | --- | --- | {' | '.join('---' for _ in arguments.methods)} |")
-    default, gains, quiet_gains, took = config.Separation().method, [], [], dict.fromkeys(arguments.methods, 0.0)
+    print(
+        f"| cell | voice | microphone | {' | '.join(arguments.methods)} |\n| --- | --- | --- | {' | '.join('---' for _ in arguments.methods)} |"
+    )
+    default, gains, quiet_gains, took = (
+        config.Separation().method,
+        [],
+        [],
+        dict.fromkeys(arguments.methods, 0.0),
+    )
     length = 0.0
     for name, quiet, mics, voices in itertools.chain(*cells):
         length += mics.shape[1] / OUT_RATE
@@ -168,14 +231,21 @@ def main() -> None:
         for k in range(2):
             sdr = {key: si_sdr(found[k].astype(float), voices[k]) for key, (found, _) in scores.items()}
             who = ["first", "second"][k] if quiet is None else ["loud", "quiet"][int(k == quiet)]
-            print(f"| {name} | {who} | {' | '.join(f'{sdr[key]:.1f} / {value[k]:.1f}' for key, (_, value) in scores.items())} |", flush=True)
+            print(
+                f"| {name} | {who} | {' | '.join(f'{sdr[key]:.1f} / {value[k]:.1f}' for key, (_, value) in scores.items())} |",
+                flush=True,
+            )
             if default in sdr:
                 gains.append(sdr[default] - sdr["microphone"])
                 quiet_gains += [gains[-1]] if who == "quiet" else []
-    print("\n" + "\n".join(f"{method}: {seconds / length:.3f} x real time" for method, seconds in took.items()))
+    print(
+        "\n" + "\n".join(f"{method}: {seconds / length:.3f} x real time" for method, seconds in took.items())
+    )
     if gains:
         least = min(quiet_gains, default=np.nan)
-        print(f"{default} against the microphone: {min(gains):+.1f} to {max(gains):+.1f} dB, quiet talkers at least {least:+.1f} dB")
+        print(
+            f"{default} against the microphone: {min(gains):+.1f} to {max(gains):+.1f} dB, quiet talkers at least {least:+.1f} dB"
+        )
         sys.exit(int(min(gains) < 0 or min(quiet_gains, default=QUIET_GAIN_DB) < QUIET_GAIN_DB))
 
 

@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 import separation as rooms_benchmark
 
-from models import separation_net
-from pipeline.accuracy import si_sdr
-from pipeline.separation import OUT_RATE, separate
+from models.speech import separation_net
+from pipeline.capture.separation import OUT_RATE, separate
+from pipeline.report.accuracy import si_sdr
 from pipeline.simulate import plan, recording
 from pipeline.simulate.dialogue import Turn, draw_sentences
 from pipeline.simulate.face import evaluate_face, plan_face
@@ -45,9 +45,15 @@ def scene(seed: int, seconds: float = 20.0) -> tuple[np.ndarray, np.ndarray, lis
             voices[k, at : at + len(utterance.samples)] += utterance.samples
             time += utterance.seconds + rng.uniform(0.1, 1.2)
         voices[k] *= 10 ** (rng.uniform(-3, 3) / 20)
-        faces.append(evaluate_face(plan_face(turns, "anger", -1.0, seconds + 1, rng), np.arange(int(seconds * 30)) / 30).astype(np.float32))
+        faces.append(
+            evaluate_face(
+                plan_face(turns, "anger", -1.0, seconds + 1, rng), np.arange(int(seconds * 30)) / 30
+            ).astype(np.float32)
+        )
     how = {"distance_cm": rng.uniform(120, 220), "crosstalk_db": -18.0, "noise_db": -60.0, "rng": rng}
-    mics, clean = zip(*[recording.microphone(voices[k], voices[1 - k], 0, **how) for k in range(2)], strict=True)
+    mics, clean = zip(
+        *[recording.microphone(voices[k], voices[1 - k], 0, **how) for k in range(2)], strict=True
+    )
     return np.stack(mics), np.stack(clean), faces
 
 
@@ -62,7 +68,9 @@ def both_talk(voices: np.ndarray) -> np.ndarray:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--weights", type=Path, required=True, help="model.safetensors of train_separation")
     parser.add_argument("--scenes", type=int, default=8, help="simulated scenes (default: 8)")
     parser.add_argument("--seed", type=int, default=200, help="seed of the first scene (default: 200)")
@@ -70,8 +78,12 @@ def main() -> None:
     arguments = parser.parse_args()
     network = separation_net.load(arguments.weights)
     if arguments.memory:
-        mics = np.random.default_rng(0).normal(0, 0.1, (2, int(arguments.memory * OUT_RATE))).astype(np.float32)
-        separation_net.separate_lips(mics, OUT_RATE, network=network, weights=[np.zeros((10, 51), np.float32)] * 2)
+        mics = (
+            np.random.default_rng(0).normal(0, 0.1, (2, int(arguments.memory * OUT_RATE))).astype(np.float32)
+        )
+        separation_net.separate_lips(
+            mics, OUT_RATE, network=network, weights=[np.zeros((10, 51), np.float32)] * 2
+        )
         print(
             f"{arguments.memory:g} s: peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB, microphones {mics.nbytes / 1e6:.0f} MB"
         )
@@ -87,8 +99,17 @@ def main() -> None:
     for seed in range(arguments.seed, arguments.seed + arguments.scenes):
         mics, voices, faces = scene(seed)
         still, at = [np.zeros_like(face) for face in faces], both_talk(voices)
-        found = (mics, separate(mics, OUT_RATE), lips(mics, still, untrained), lips(mics, faces), lips(mics, still), lips(mics, faces[::-1]))
-        rows.append([[si_sdr(x[k, at].astype(float), voices[k, at].astype(float)) for k in range(2)] for x in found])
+        found = (
+            mics,
+            separate(mics, OUT_RATE),
+            lips(mics, still, untrained),
+            lips(mics, faces),
+            lips(mics, still),
+            lips(mics, faces[::-1]),
+        )
+        rows.append(
+            [[si_sdr(x[k, at].astype(float), voices[k, at].astype(float)) for k in range(2)] for x in found]
+        )
         print(f"| {seed} | {' | '.join(f'{a:.1f} {b:.1f}' for a, b in rows[-1])} |", flush=True)
     mean = np.mean(rows, axis=(0, 2))
     print(f"| mean | {' | '.join(f'{value:.2f}' for value in mean)} |")
@@ -99,7 +120,8 @@ def main() -> None:
             still = [np.zeros((10, 51), np.float32)] * 2
             found = (mics, separate(mics, OUT_RATE), lips(mics, still, untrained), lips(mics, still))
             print(
-                f"| {name} | {' | '.join(f'{np.mean([si_sdr(x[k].astype(float), voices[k]) for k in range(2)]):.1f}' for x in found)} |", flush=True
+                f"| {name} | {' | '.join(f'{np.mean([si_sdr(x[k].astype(float), voices[k]) for k in range(2)]):.1f}' for x in found)} |",
+                flush=True,
             )
     sys.exit(int(mean[3] - mean[1] < 1.0))
 

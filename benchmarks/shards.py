@@ -35,20 +35,32 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from pipeline import arkit, shards  # noqa: E402
-from pipeline.clock import sample_of  # noqa: E402
 from pipeline.files import write_tsv  # noqa: E402
-from pipeline.joints import RELEASE_JOINTS, RELEASE_PARENTS  # noqa: E402
-from pipeline.shard_file import open_shards  # noqa: E402
-from pipeline.takes import TAKE_COLUMNS  # noqa: E402
-from pipeline.timings import read_timings  # noqa: E402
+from pipeline.formats import arkit
+from pipeline.formats.shard_file import open_shards  # noqa: E402
+from pipeline.formats.takes import TAKE_COLUMNS  # noqa: E402
+from pipeline.motion.clock import sample_of  # noqa: E402
+from pipeline.motion.joints import RELEASE_JOINTS, RELEASE_PARENTS  # noqa: E402
+from pipeline.report.timings import read_timings  # noqa: E402
+from pipeline.shards import build as shards  # noqa: E402
 
 TAKE_FRAMES = 1800
 TAKES_PER_SHARD = 24
 WINDOW, STRIDE, BATCH = 150, 5, 32
 STREAMS = ("body", "root", "face", "mel")
 TEXT = "shard-000.text.h5"
-ANNOTATIONS = ("actions", "facing", "sync_check", "quality", "features", "text", "speech", "shards", "shard_index", "shard_stats")
+ANNOTATIONS = (
+    "actions",
+    "facing",
+    "sync_check",
+    "quality",
+    "features",
+    "text",
+    "speech",
+    "shards",
+    "shard_index",
+    "shard_stats",
+)
 
 
 def write_sources(folder: Path, takes: list[str], rng: np.random.Generator) -> None:
@@ -66,10 +78,18 @@ def write_sources(folder: Path, takes: list[str], rng: np.random.Generator) -> N
             for name, width in (("body", 3 * len(names)), ("root", 4), ("mel", 80)):
                 f[name] = rng.standard_normal((TAKE_FRAMES, 2, width), np.float32)
             f["audio"] = 0.1 * rng.standard_normal((int(sample_of(TAKE_FRAMES)), 2), np.float32)
-            f.attrs["joint_names"], f.attrs["parents"], f.attrs["mel_fft"], f.attrs["mel_fmax"] = names, parents, 1024, 8000.0
+            f.attrs["joint_names"], f.attrs["parents"], f.attrs["mel_fft"], f.attrs["mel_fmax"] = (
+                names,
+                parents,
+                1024,
+                8000.0,
+            )
             for actor in ("001", "002"):
                 group = f.create_group(f"skeletons/{date}_{actor}_{scenario}")
-                group["offsets_cm"], group["ends_cm"] = np.zeros((len(names), 3)), np.full((len(names), 3), np.nan)
+                group["offsets_cm"], group["ends_cm"] = (
+                    np.zeros((len(names), 3)),
+                    np.full((len(names), 3), np.nan),
+                )
                 group.attrs["orders"] = ["zxy"] * len(names)
         with h5py.File(folder / "features" / TEXT, "a") as f:
             start, group = np.arange(0.0, TAKE_FRAMES / 30 - 1, 0.4), f.create_group(take)
@@ -79,7 +99,9 @@ def write_sources(folder: Path, takes: list[str], rng: np.random.Generator) -> N
             f.attrs["model"], f.attrs["model_sha256"] = "none", ""
         for actor in ("001", "002"):
             name = f"{date}_{actor}_{scenario}.npy"
-            np.save(folder / "dataset/face_arkit" / name, rng.random((TAKE_FRAMES, len(arkit.NAMES)), np.float32))
+            np.save(
+                folder / "dataset/face_arkit" / name, rng.random((TAKE_FRAMES, len(arkit.NAMES)), np.float32)
+            )
             np.save(folder / "annotations/actions" / name, rng.integers(0, 3, TAKE_FRAMES).astype(np.uint8))
             np.save(folder / "annotations/facing" / name, rng.integers(0, 2, TAKE_FRAMES).astype(np.uint8))
         row = {"take": take, "date": date, "scenario": scenario, "actor_a": "001", "actor_b": "002"}
@@ -104,17 +126,24 @@ def make(folder: Path, hours: float) -> None:
     """
     takes = [f"20240101_{i + 1:03d}" for i in range(TAKES_PER_SHARD)]
     write_sources(folder, takes, np.random.default_rng(0))
-    parts = shards.sources(folder / "dataset", folder / "annotations", folder / "features", takes, folder / "features" / TEXT)
+    parts = shards.sources(
+        folder / "dataset", folder / "annotations", folder / "features", takes, folder / "features" / TEXT
+    )
     num_shards = max(1, round(hours * 3600 * 30 / TAKE_FRAMES / TAKES_PER_SHARD))
     for kind, compression in (("shards", "none"), ("gzip", "gzip")):
         first = folder / kind / "shard-000.h5"
         begin = time.perf_counter()
         shards.build(parts, ["train"] * len(takes), first, compression=compression, chunk_frames=WINDOW)
         spent, hours_built = time.perf_counter() - begin, TAKES_PER_SHARD * TAKE_FRAMES / 30 / 3600
-        print(f"size     {kind:8}{first.stat().st_size / hours_built / 1e6:8.0f} MB an hour, built in {spent / hours_built:.1f} s an hour")
+        print(
+            f"size     {kind:8}{first.stat().st_size / hours_built / 1e6:8.0f} MB an hour, built in {spent / hours_built:.1f} s an hour"
+        )
         for i in range(1, num_shards if kind == "shards" else 1):
             shutil.copy(first, folder / kind / f"shard-{i:03d}.h5")
-            rename_takes(folder / kind / f"shard-{i:03d}.h5", f"{datetime.date(2024, 1, 1) + datetime.timedelta(i):%Y%m%d}")
+            rename_takes(
+                folder / kind / f"shard-{i:03d}.h5",
+                f"{datetime.date(2024, 1, 1) + datetime.timedelta(i):%Y%m%d}",
+            )
     shutil.rmtree(folder / "features")
 
 
@@ -125,7 +154,10 @@ def make_others(folder: Path) -> None:
     (folder / "tar").mkdir()
     for name in STREAMS:
         whole = np.lib.format.open_memmap(
-            folder / "npy" / f"{name}.npy", "w+", np.float32, (sum(len(shard[name]) for shard in opened), *opened[0][name].shape[1:])
+            folder / "npy" / f"{name}.npy",
+            "w+",
+            np.float32,
+            (sum(len(shard[name]) for shard in opened), *opened[0][name].shape[1:]),
         )
         at = 0
         for shard in opened:
@@ -168,7 +200,11 @@ def slices(kind: str, folder: Path):
 
 def measure_windows(folder: Path, num_repeats: int) -> None:
     """Windows a second by plain slices, in turns."""
-    readers = {"shards": slices("shards", folder), "npy": slices("npy", folder), "gzip": slices("gzip", folder)}
+    readers = {
+        "shards": slices("shards", folder),
+        "npy": slices("npy", folder),
+        "gzip": slices("gzip", folder),
+    }
     counts = {"shards": 4000, "npy": 4000, "gzip": 200}
     rates: dict[str, list[float]] = {kind: [] for kind in readers}
     for repeat in range(num_repeats + 1):
@@ -188,13 +224,17 @@ def npy_windows(folder: Path):
     """A Dataset over the .npy files: the same windows, and the same relative root."""
     from torch.utils.data import Dataset
 
-    from pipeline.pose import relative_root
+    from pipeline.motion.pose import relative_root
 
     class Memmaps(Dataset):
         def __init__(self):
             self.maps = {name: np.load(folder / "npy" / f"{name}.npy", mmap_mode="r") for name in STREAMS}
             per_take = (TAKE_FRAMES - WINDOW) // STRIDE + 1
-            self.starts = [take + i * STRIDE for take in range(0, len(self.maps["body"]), TAKE_FRAMES) for i in range(per_take)]
+            self.starts = [
+                take + i * STRIDE
+                for take in range(0, len(self.maps["body"]), TAKE_FRAMES)
+                for i in range(per_take)
+            ]
 
         def __len__(self):
             return len(self.starts)
@@ -204,7 +244,11 @@ def npy_windows(folder: Path):
             item = {name: np.array(self.maps[name][a : a + WINDOW]) for name in STREAMS if name != "root"}
             before = int(a % TAKE_FRAMES > 0)
             root = np.asarray(self.maps["root"][a - before : a + WINDOW], np.float64)
-            return item | {"relative": np.stack([relative_root(root[:, k])[before:] for k in range(2)], 1).astype(np.float32)}
+            return item | {
+                "relative": np.stack([relative_root(root[:, k])[before:] for k in range(2)], 1).astype(
+                    np.float32
+                )
+            }
 
     return Memmaps()
 
@@ -218,7 +262,11 @@ def tar_loader(folder: Path, workers: int):
 
     paths = sorted(str(path) for path in (folder / "tar").glob("*.tar"))
     names = [f"{name}.npy" for name in STREAMS]
-    read = wds.WebDataset(paths, shardshuffle=False, empty_check=False, workersplitter=wds.split_by_worker).repeat().shuffle(1000, initial=1000)
+    read = (
+        wds.WebDataset(paths, shardshuffle=False, empty_check=False, workersplitter=wds.split_by_worker)
+        .repeat()
+        .shuffle(1000, initial=1000)
+    )
     samples = read.decode().to_tuple(*names).map(lambda arrays: dict(zip(STREAMS, arrays)))
     return DataLoader(samples.batched(BATCH, collation_fn=collate), batch_size=None, num_workers=workers)
 
@@ -235,10 +283,21 @@ def loader_of(kind: str, folder: Path, num_batches: int, workers: int):
     if kind == "npy":
         windows = npy_windows(folder)
     else:
-        windows = data.Windows(open_shards(folder / "shards"), window=WINDOW, stride=STRIDE, streams=STREAMS, actors=["001", "002"])
+        windows = data.Windows(
+            open_shards(folder / "shards"),
+            window=WINDOW,
+            stride=STRIDE,
+            streams=STREAMS,
+            actors=["001", "002"],
+        )
     if kind == "shards":
         return data.loader(windows, batch_size=BATCH, workers=workers, **order)
-    return DataLoader(windows, batch_sampler=data.Batches(len(windows), BATCH, **order), collate_fn=data.collate, num_workers=workers)
+    return DataLoader(
+        windows,
+        batch_sampler=data.Batches(len(windows), BATCH, **order),
+        collate_fn=data.collate,
+        num_workers=workers,
+    )
 
 
 def child(kind: str, folder: Path, workers: int, num_batches: int) -> None:
@@ -263,7 +322,11 @@ def memory() -> tuple[float, float]:
     private = mapped = 0.0
     for pid in ["self", *listed]:
         try:
-            fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line)
+            fields = dict(
+                line.split(":", 1)
+                for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+                if ":" in line
+            )
             private += int(fields["RssAnon"].split()[0]) / 1024
             mapped += int(fields["RssFile"].split()[0]) / 1024
         except (OSError, KeyError):  # pgrep itself, which has ended
@@ -297,27 +360,47 @@ def measure_loaders(folder: Path, workers: list[int], num_repeats: int, num_batc
                 rates[kind].append(in_a_process(kind, folder, count, num_batches)[0])
         for kind in kinds:
             ratio = np.median(np.array(rates["shards"]) / np.array(rates[kind]))
-            print(f"loader   {kind:10}{count} workers{np.median(rates[kind]):10.0f} windows a second   shards are {ratio:.2f} x as fast")
+            print(
+                f"loader   {kind:10}{count} workers{np.median(rates[kind]):10.0f} windows a second   shards are {ratio:.2f} x as fast"
+            )
 
 
 def from_run(run: Path) -> None:
     """Seconds from dataset to shards per minute of takes, out of the timings of a finished run."""
     jobs = read_timings(run / "timings")
-    minutes = sum(span.stop_frame - span.start_frame for shard in open_shards(run / "shards") for span in shard.takes) / 30 / 60
+    minutes = (
+        sum(
+            span.stop_frame - span.start_frame
+            for shard in open_shards(run / "shards")
+            for span in shard.takes
+        )
+        / 30
+        / 60
+    )
     total = 0.0
     for rule in ANNOTATIONS:
         spent = sum(seconds for seconds, _ in jobs.get(rule, []))
         total += spent
         print(f"to shards  {rule:12}{spent / minutes:8.2f} s a minute")
     speech = sum(seconds for seconds, _ in jobs.get("transcripts", []))
-    print(f"to shards  {'in all':12}{total / minutes:8.2f} s a minute, {60 * minutes / total:.1f} x real time")
+    print(
+        f"to shards  {'in all':12}{total / minutes:8.2f} s a minute, {60 * minutes / total:.1f} x real time"
+    )
     print(f"to shards  {'transcripts':12}{speech / minutes:8.2f} s a minute more")
 
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--hours", type=float, nargs="+", default=[1, 10], help="hours of data; the first is what speeds are measured on")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--hours",
+        type=float,
+        nargs="+",
+        default=[1, 10],
+        help="hours of data; the first is what speeds are measured on",
+    )
     parser.add_argument("--workers", type=int, nargs="+", default=[0, 2, 4], help="DataLoader workers")
     parser.add_argument("--repeats", type=int, default=5, help="rounds")
     parser.add_argument("--batches", type=int, default=200, help="batches of a loader")
@@ -339,7 +422,9 @@ def main() -> None:
                 measure_loaders(folder, arguments.workers, arguments.repeats, arguments.batches)
             for count in arguments.workers:
                 _, private, mapped = in_a_process("shards", folder, count, arguments.batches)
-                print(f"memory   {hours:4g} h  {count} workers  private {private:6.0f} MB  mapped {mapped:6.0f} MB")
+                print(
+                    f"memory   {hours:4g} h  {count} workers  private {private:6.0f} MB  mapped {mapped:6.0f} MB"
+                )
 
 
 if __name__ == "__main__":

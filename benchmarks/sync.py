@@ -14,23 +14,34 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import sync
-from pipeline.accuracy import sync_errors
+from pipeline.capture import sync
 from pipeline.config import Simulate, Sync
 from pipeline.reading import read_json
+from pipeline.report.accuracy import sync_errors
 from pipeline.simulate import plan, take
 
-OPTIONS = {"num_vertices": 200, "drift_ppm": 100.0, "jitter_ms": 0.3, "drop_rate": 0.02, "midnight": True, "ltc": True}
+OPTIONS = {
+    "num_vertices": 200,
+    "drift_ppm": 100.0,
+    "jitter_ms": 0.3,
+    "drop_rate": 0.02,
+    "midnight": True,
+    "ltc": True,
+}
 
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--takes", type=int, default=4, help="takes to make (default: 4)")
     parser.add_argument("--seconds", type=float, default=60.0, help="length of a take, seconds (default: 60)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the shoot (default: 0)")
     arguments = parser.parse_args()
-    head = f"{'take':<14}{'actor':>6}{'first, ms':>11}{'last, ms':>11}{'missed':>8}{'invented':>10}{'lost':>6}"
+    head = (
+        f"{'take':<14}{'actor':>6}{'first, ms':>11}{'last, ms':>11}{'missed':>8}{'invented':>10}{'lost':>6}"
+    )
     print(f"{head}{'face drift (true), ppm':>26}{'audio drift (true), ppm':>26}")
     for row in plan.plan_takes(arguments.takes, arguments.seed):
         with tempfile.TemporaryDirectory() as name:
@@ -39,8 +50,17 @@ def main() -> None:
             take.run(take=row["take"], out=shoot, truth=truth, seed=arguments.seed, options=options)
             actors = [row["actor_a"], row["actor_b"]]
             raw = [shoot / row["take"] / f"{row['date']}_{actor}_{row['scenario']}" for actor in actors]
-            files = {kind: [path.with_suffix(suffix) for path in raw] for kind, suffix in (("bvh", ".bvh"), ("face", ".mesh.h5"), ("wav", ".wav"))}
-            sync.run(timecode=shoot / row["take"] / "timecode.json", actors=actors, **files, out=out, options=Sync())
+            files = {
+                kind: [path.with_suffix(suffix) for path in raw]
+                for kind, suffix in (("bvh", ".bvh"), ("face", ".mesh.h5"), ("wav", ".wav"))
+            }
+            sync.run(
+                timecode=shoot / row["take"] / "timecode.json",
+                actors=actors,
+                **files,
+                out=out,
+                options=Sync(),
+            )
             record = read_json(truth / row["take"] / "truth.json")
             for path, found in zip(raw, read_json(out)["performances"], strict=True):
                 actor = found["actor"]

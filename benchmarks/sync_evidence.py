@@ -6,7 +6,7 @@
 Takes are simulated without bodies' and heads' files: weights at 30 fps and the microphones, with -14 dB of crosstalk. The
 first command prints the share of performances within half a frame where timecode is known (true lags are drawn within 0.5 s, 2 s are
 searched) and without timecode (the face is cut by up to 20 s, 30 s are searched), the share that abstained, and how often pairs of
-unrelated faces and voices were believed. The second prints the coefficients of pipeline/evidence.py as learned on its takes. --learn
+unrelated faces and voices were believed. The second prints the coefficients of pipeline/capture/evidence.py as learned on its takes. --learn
 and the measurement need other seeds.
 """
 
@@ -14,8 +14,9 @@ import argparse
 
 import numpy as np
 
-from pipeline import config, evidence
-from pipeline.clock import FPS
+from pipeline import config
+from pipeline.capture import evidence
+from pipeline.motion.clock import FPS
 from pipeline.simulate import plan, take
 from pipeline.simulate.face import evaluate_face, plan_face
 from pipeline.simulate.recording import microphone
@@ -41,7 +42,15 @@ def simulated(seed: int, number: int, seconds: float) -> list[tuple[np.ndarray, 
     result = []
     for k, rng in enumerate(scene.face_rngs):
         weights = evaluate_face(plan_face(scene.turns[k], row["emotion"], times[0], times[-1], rng), times)
-        mic, _ = microphone(voices[k], voices[1 - k], 0, distance_cm=DISTANCE_CM, crosstalk_db=CROSSTALK_DB, noise_db=NOISE_DB, rng=scene.mic_rng)
+        mic, _ = microphone(
+            voices[k],
+            voices[1 - k],
+            0,
+            distance_cm=DISTANCE_CM,
+            crosstalk_db=CROSSTALK_DB,
+            noise_db=NOISE_DB,
+            rng=scene.mic_rng,
+        )
         result.append((evidence.mouth_movements(weights), evidence.band_levels(mic, RATE)[0]))
     return result
 
@@ -53,7 +62,9 @@ def foretold(levels: np.ndarray) -> np.ndarray:
 
 def compare(mouth: np.ndarray, levels: np.ndarray, max_lag_seconds: float) -> evidence.Match:
     """`evidence.agreement` of a mouth with a voice's levels."""
-    return evidence.agreement(mouth, foretold(levels), mouth_fps=FPS, voice_fps=evidence.VOICE_FPS, max_lag_seconds=max_lag_seconds)
+    return evidence.agreement(
+        mouth, foretold(levels), mouth_fps=FPS, voice_fps=evidence.VOICE_FPS, max_lag_seconds=max_lag_seconds
+    )
 
 
 def learn(pairs: list[tuple[np.ndarray, np.ndarray]]) -> None:
@@ -78,15 +89,24 @@ def say(what: str, matches: list[evidence.Match], truth: np.ndarray) -> None:
 
 def measure(pairs: list[tuple[np.ndarray, np.ndarray]], rng: np.random.Generator) -> None:
     """Print the figures of related and unrelated pairs."""
-    print(f"{'':<22}{'pairs':>6}{'in half a frame':>16}{'abstain':>8}{'sure, wrong':>13}{'bias ms':>9}{'95 % ms':>8}")
+    print(
+        f"{'':<22}{'pairs':>6}{'in half a frame':>16}{'abstain':>8}{'sure, wrong':>13}{'bias ms':>9}{'95 % ms':>8}"
+    )
     fps = evidence.VOICE_FPS
     shifts = rng.integers(-fps // 2, fps // 2 + 1, len(pairs))
     # a face cut at the front makes the voice late
-    cut = [(mouth[15:-15], levels[max(fps // 2 - s, 0) :]) for (mouth, levels), s in zip(pairs, shifts, strict=True)]
+    cut = [
+        (mouth[15:-15], levels[max(fps // 2 - s, 0) :])
+        for (mouth, levels), s in zip(pairs, shifts, strict=True)
+    ]
     say("timecode, off by 0.5 s", [compare(*pair, 2.0) for pair in cut], shifts / fps)
     longest = min(20.0, min(len(mouth) for mouth, _ in pairs) / FPS / 3)
     cuts = rng.integers(0, int(longest * FPS), len(pairs))
-    say("without timecode", [compare(mouth[c:], levels, 30.0) for (mouth, levels), c in zip(pairs, cuts, strict=True)], cuts / FPS)
+    say(
+        "without timecode",
+        [compare(mouth[c:], levels, 30.0) for (mouth, levels), c in zip(pairs, cuts, strict=True)],
+        cuts / FPS,
+    )
     strangers = [(i, j) for i in range(len(pairs)) for j in range(len(pairs)) if i // 2 != j // 2]
     strangers = [strangers[n] for n in rng.permutation(len(strangers))[:NUM_STRANGERS]]
     for reach in (2.0, 30.0):
@@ -96,13 +116,26 @@ def measure(pairs: list[tuple[np.ndarray, np.ndarray]], rng: np.random.Generator
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[10, 11, 12], help="seeds of the simulated shoots (default: 10 11 12)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        nargs="+",
+        default=[10, 11, 12],
+        help="seeds of the simulated shoots (default: 10 11 12)",
+    )
     parser.add_argument("--takes", type=int, default=7, help="takes of each seed (default: 7)")
     parser.add_argument("--seconds", type=float, default=60.0, help="length of a take (default: 60)")
     parser.add_argument("--learn", action="store_true", help="print the coefficients that these takes teach")
     arguments = parser.parse_args()
-    pairs = [pair for seed in arguments.seeds for number in range(arguments.takes) for pair in simulated(seed, number, arguments.seconds)]
+    pairs = [
+        pair
+        for seed in arguments.seeds
+        for number in range(arguments.takes)
+        for pair in simulated(seed, number, arguments.seconds)
+    ]
     if arguments.learn:
         learn(pairs)
     else:

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import sync
+from pipeline.capture import sync
 from pipeline.config import Simulate, Sync
 from pipeline.errors import InputError
+from pipeline.formats.rig_file import Rig, save_rig
 from pipeline.reading import read_json
-from pipeline.rig_file import Rig, save_rig
 from pipeline.simulate import plan, take
 from pipeline.simulate.head import make_head
 
@@ -42,7 +42,9 @@ def found_start(face: Path, wav: Path, rig: Path, actor: str, kind: str, out: Pa
     """Where sync places a performance's stream of this kind, seconds of day; None where it refuses."""
     options = Sync(without_timecode="voice")
     try:
-        sync.run(timecode=None, actors=[actor], bvh=[], face=[face], wav=[wav], rig=[rig], out=out, options=options)
+        sync.run(
+            timecode=None, actors=[actor], bvh=[], face=[face], wav=[wav], rig=[rig], out=out, options=options
+        )
     except InputError:
         return None
     return read_json(out)["performances"][0][kind]["start"]
@@ -50,11 +52,20 @@ def found_start(face: Path, wav: Path, rig: Path, actor: str, kind: str, out: Pa
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--takes", type=int, default=12, help="takes to make (default: 12)")
     parser.add_argument("--seconds", type=float, default=60.0, help="length of a take, seconds (default: 60)")
-    parser.add_argument("--seed", type=int, default=30, help="seed of the shoot, another than the coefficients were learned on (default: 30)")
-    parser.add_argument("--drop-rate", type=float, default=0.0, help="share of face frames that are lost (default: 0)")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=30,
+        help="seed of the shoot, another than the coefficients were learned on (default: 30)",
+    )
+    parser.add_argument(
+        "--drop-rate", type=float, default=0.0, help="share of face frames that are lost (default: 0)"
+    )
     arguments = parser.parse_args()
     errors: dict[str, list[float]] = {"audio": [], "face": []}
     options = Simulate(seconds=arguments.seconds, num_vertices=NUM_VERTICES, drop_rate=arguments.drop_rate)
@@ -63,7 +74,13 @@ def main() -> None:
             root = Path(name)
             shoot = root / "shoot" / row["take"]
             for kind in errors:
-                take.run(take=row["take"], out=root / "shoot", truth=root / "truth", seed=arguments.seed, options=options)
+                take.run(
+                    take=row["take"],
+                    out=root / "shoot",
+                    truth=root / "truth",
+                    seed=arguments.seed,
+                    options=options,
+                )
                 record = read_json(root / "truth" / row["take"] / "truth.json")
                 for actor in (row["actor_a"], row["actor_b"]):
                     stem, rig = shoot / f"{row['date']}_{actor}_{row['scenario']}", root / f"{actor}.npz"
@@ -74,7 +91,10 @@ def main() -> None:
                     start = found_start(face, wav, rig, actor, kind, root / "sync.json")
                     error = np.nan if start is None else start - record["start"][actor][kind]
                     errors[kind].append(error)
-                    print(f"{row['take']} {actor} {kind:<6}{'refused' if start is None else f'{1e3 * error:+.1f} ms'}", flush=True)
+                    print(
+                        f"{row['take']} {actor} {kind:<6}{'refused' if start is None else f'{1e3 * error:+.1f} ms'}",
+                        flush=True,
+                    )
     for kind, found in errors.items():
         off = np.abs(np.array(found))
         known = off[np.isfinite(off)]

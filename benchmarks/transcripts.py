@@ -20,14 +20,22 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from pipeline import separation, sync, transcripts
-from pipeline.accuracy import normalise_words, phoneme_kind, phoneme_pairs, words_in_silence
+from pipeline.annotate import transcripts
+from pipeline.annotate.forced_alignment import align
+from pipeline.capture import separation, sync
 from pipeline.config import Separation, Simulate, Sync, Transcripts
-from pipeline.forced_alignment import align
 from pipeline.reading import read_json
+from pipeline.report.accuracy import normalise_words, phoneme_kind, phoneme_pairs, words_in_silence
 from pipeline.simulate import plan, take
 
-ONSETS = {"aew_a0001": 0.165, "aew_a0002": 0.178, "aew_a0003": 0.135, "axb_a0004": 0.19, "axb_a0005": 0.192, "axb_a0006": 0.2}
+ONSETS = {
+    "aew_a0001": 0.165,
+    "aew_a0002": 0.178,
+    "aew_a0003": 0.135,
+    "axb_a0004": 0.19,
+    "axb_a0005": 0.192,
+    "axb_a0006": 0.2,
+}
 """Seconds at which the level of each recording leaves its floor."""
 
 
@@ -39,10 +47,14 @@ def voices_of(root: Path, name: str, actors: list[str]) -> tuple[list[Path], flo
     mics, report = [path.with_suffix(".wav") for path in raw], root / f"{name}.json"
     bodies, faces = [path.with_suffix(".bvh") for path in raw], [path.with_suffix(".mesh.h5") for path in raw]
     timecode = root / "shoot" / name / "timecode.json"
-    sync.run(timecode=timecode, actors=actors, bvh=bodies, face=faces, wav=mics, rig=[], out=report, options=Sync())
+    sync.run(
+        timecode=timecode, actors=actors, bvh=bodies, face=faces, wav=mics, rig=[], out=report, options=Sync()
+    )
     out = [root / "wav" / f"{stem}.wav" for stem in stems]
     reports = [root / f"{stem}.json" for stem in stems]
-    separation.run(wav=mics, sync=report, performance=stems, out=out, out_report=reports, options=Separation())
+    separation.run(
+        wav=mics, sync=report, performance=stems, out=out, out_report=reports, options=Separation()
+    )
     found = read_json(report)
     return out, found["start_seconds"], found["start_seconds"] + found["frames"] / found["fps"]
 
@@ -57,11 +69,16 @@ class Scores:
         self.firsts: list[float] = []
         self.phonemes: dict[str, list[float]] = {"vowel": [], "lips": [], "other": []}
 
-    def add(self, found: dict, words: list[dict], said: list[dict], phonemes: list[dict], *, known_starts: bool) -> None:
+    def add(
+        self, found: dict, words: list[dict], said: list[dict], phonemes: list[dict], *, known_starts: bool
+    ) -> None:
         """Score one transcript against true words (`first` marks those that begin a sentence), sentences and phonemes, in its own clock."""
         import jiwer
 
-        true, heard = ([(text, word) for word in part for text in normalise_words(word["word"])] for part in (words, found["words"]))
+        true, heard = (
+            [(text, word) for word in part for text in normalise_words(word["word"])]
+            for part in (words, found["words"])
+        )
         self.words += len(true)
         self.silent += words_in_silence(found["words"], said)
         if not true or not heard:
@@ -72,7 +89,11 @@ class Scores:
         for chunk in result.alignments[0]:
             if chunk.type != "equal":
                 continue
-            for i, j in zip(range(chunk.ref_start_idx, chunk.ref_end_idx), range(chunk.hyp_start_idx, chunk.hyp_end_idx), strict=True):
+            for i, j in zip(
+                range(chunk.ref_start_idx, chunk.ref_end_idx),
+                range(chunk.hyp_start_idx, chunk.hyp_end_idx),
+                strict=True,
+            ):
                 error = abs(heard[j][1]["start"] - true[i][1]["start"])
                 self.starts += [error] if known_starts else []
                 self.firsts += [error] if true[i][1]["first"] else []
@@ -84,12 +105,16 @@ class Scores:
         every = sum(self.phonemes.values(), [])
         cells = [name, self.words, f"{100 * self.wrong / max(self.words, 1):.1f} %"]
         for part in (self.starts, self.firsts, every, self.phonemes["lips"]):
-            cells.append(f"{1e3 * np.median(part):.0f} / {1e3 * np.percentile(part, 90):.0f} ms" if part else "")
+            cells.append(
+                f"{1e3 * np.median(part):.0f} / {1e3 * np.percentile(part, 90):.0f} ms" if part else ""
+            )
         cells += [self.silent, f"{self.took / self.seconds:.2f}"]
         return "| " + " | ".join(map(str, cells)) + " |"
 
 
-def score_take(scores: Scores, wavs: list[Path], truths: list[tuple], *, given: list[str] | None, known_starts: bool) -> None:
+def score_take(
+    scores: Scores, wavs: list[Path], truths: list[tuple], *, given: list[str] | None, known_starts: bool
+) -> None:
     """Transcribe a take's voices, or align what is given, and add them to the scores."""
     with tempfile.TemporaryDirectory() as folder:
         texts = [Path(folder) / f"{k}.txt" for k in range(len(wavs))] if given else None
@@ -114,16 +139,33 @@ def simulated(seed: int, count: int, heard: Scores, aligned: Scores) -> None:
         root = Path(folder)
         for plan_row in plan.plan_takes(count, seed):
             name, actors = plan_row["take"], sorted((plan_row["actor_a"], plan_row["actor_b"]))
-            take.run(take=name, out=root / "shoot", truth=root / "truth", seed=seed, options=Simulate(num_vertices=200))
+            take.run(
+                take=name,
+                out=root / "shoot",
+                truth=root / "truth",
+                seed=seed,
+                options=Simulate(num_vertices=200),
+            )
             wavs, start, end = voices_of(root, name, actors)
             record = read_json(root / "truth" / name / "truth.json")
             truths = []
             for actor in actors:
-                kept = [i for i, w in enumerate(record["words"][actor]) if start <= w["start"] and w["end"] <= end]
+                kept = [
+                    i for i, w in enumerate(record["words"][actor]) if start <= w["start"] and w["end"] <= end
+                ]
                 begins = {s["start"] for s in record["said"][actor]}
-                words = [{**record["words"][actor][i], "first": record["words"][actor][i]["start"] in begins} for i in kept]
-                phonemes = [p | {"word": kept.index(p["word"])} for p in record["phonemes"][actor] if p["word"] in kept]
-                truths.append((moved(words, start), moved(record["said"][actor], start), moved(phonemes, start)))
+                words = [
+                    {**record["words"][actor][i], "first": record["words"][actor][i]["start"] in begins}
+                    for i in kept
+                ]
+                phonemes = [
+                    p | {"word": kept.index(p["word"])}
+                    for p in record["phonemes"][actor]
+                    if p["word"] in kept
+                ]
+                truths.append(
+                    (moved(words, start), moved(record["said"][actor], start), moved(phonemes, start))
+                )
             score_take(heard, wavs, truths, given=None, known_starts=True)
             texts = [" ".join(word["word"] for word in words) for words, _, _ in truths]
             if all(texts):
@@ -141,12 +183,17 @@ def real(script: Path, seed: int, heard: Scores, aligned: Scores) -> None:
         audio, _ = soundfile.read(script.parent / "speech" / f"{name}.wav")
         found = [place for place in align(audio, text.split()) if place]
         places[text] = [
-            {"word": w, "start": p.start, "end": p.end, "first": i == 0} for i, (w, p) in enumerate(zip(text.split(), found, strict=True))
+            {"word": w, "start": p.start, "end": p.end, "first": i == 0}
+            for i, (w, p) in enumerate(zip(text.split(), found, strict=True))
         ]
         places[text][0]["start"] = ONSETS[name]
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        subprocess.run([sys.executable, str(script), str(root / "shoot"), "--seed", str(seed)], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [sys.executable, str(script), str(root / "shoot"), "--seed", str(seed)],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
         for name, record in read_json(root / "shoot" / "truth" / "truth.json")["takes"].items():
             actors = sorted(record["said"])
             wavs, start, end = voices_of(root, name, actors)
@@ -159,23 +206,42 @@ def real(script: Path, seed: int, heard: Scores, aligned: Scores) -> None:
                     words += [word for word in own if word["start"] >= 0 and word["end"] <= end - start]
                 truths.append((words, said, []))
             score_take(heard, wavs, truths, given=None, known_starts=False)
-            score_take(aligned, wavs, truths, given=[" ".join(w["word"] for w in words) for words, _, _ in truths], known_starts=False)
+            score_take(
+                aligned,
+                wavs,
+                truths,
+                given=[" ".join(w["word"] for w in words) for words, _, _ in truths],
+                known_starts=False,
+            )
 
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1], help="seeds of simulated shoots (default: 0 1)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--seeds", type=int, nargs="*", default=[0, 1], help="seeds of simulated shoots (default: 0 1)"
+    )
     parser.add_argument("--takes", type=int, default=4, help="takes of each (default: 4)")
     parser.add_argument("--real", type=Path, help="script that makes a real shoot, with speech/ beside it")
-    parser.add_argument("--real-seeds", type=int, nargs="*", default=[0, 1], help="seeds of the real shoot (default: 0 1)")
+    parser.add_argument(
+        "--real-seeds", type=int, nargs="*", default=[0, 1], help="seeds of the real shoot (default: 0 1)"
+    )
     arguments = parser.parse_args()
-    print("| takes | words | word error | word start | first of sentence | phoneme start | p b m start | in silence | x real time |")
+    print(
+        "| takes | words | word error | word start | first of sentence | phoneme start | p b m start | in silence | x real time |"
+    )
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for seed in arguments.seeds:
         heard, aligned = Scores(), Scores()
         simulated(seed, arguments.takes, heard, aligned)
-        print(heard.row(f"simulated, seed {seed}"), aligned.row(f"simulated, seed {seed}, given"), sep="\n", flush=True)
+        print(
+            heard.row(f"simulated, seed {seed}"),
+            aligned.row(f"simulated, seed {seed}, given"),
+            sep="\n",
+            flush=True,
+        )
     if arguments.real:
         heard, aligned = Scores(), Scores()
         for seed in arguments.real_seeds:

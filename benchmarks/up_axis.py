@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 from labels import play
 
-from pipeline import rotations, upright
-from pipeline.bvh import Motion, load_bvh
-from pipeline.skeleton import forward_kinematics
+from pipeline.formats.bvh import Motion, load_bvh
+from pipeline.motion import rotations, upright
+from pipeline.motion.skeleton import forward_kinematics
 
 HEADINGS = np.radians([0, 30, 90, 200, 315])
 
@@ -35,12 +35,20 @@ def spun(motion: Motion, by: np.ndarray) -> Motion:
 def reframed(motion: Motion, by: np.ndarray) -> Motion:
     """The same motion on a skeleton whose rest pose is turned by a rotation (4,)."""
     back = rotations.inverse(by)
-    local = rotations.multiply(rotations.multiply(np.broadcast_to(by, motion.rotations.shape), motion.rotations), back)
+    local = rotations.multiply(
+        rotations.multiply(np.broadcast_to(by, motion.rotations.shape), motion.rotations), back
+    )
     local[:, 0] = rotations.multiply(motion.rotations[:, 0], back)
     positions = rotations.rotate(by, motion.positions_cm)
     positions[:, 0] = motion.positions_cm[:, 0]
     ends = {j: rotations.rotate(by, end) for j, end in motion.ends_cm.items()}
-    return replace(motion, rotations=local, positions_cm=positions, offsets_cm=rotations.rotate(by, motion.offsets_cm), ends_cm=ends)
+    return replace(
+        motion,
+        rotations=local,
+        positions_cm=positions,
+        offsets_cm=rotations.rotate(by, motion.offsets_cm),
+        ends_cm=ends,
+    )
 
 
 def in_convention(motion: Motion, axis: str, *, rest_too: bool) -> Motion:
@@ -96,7 +104,9 @@ def arms_down(motion: Motion) -> Motion:
             top = j == found[f"{side}Arm"]
             offsets[j] = offsets[j] if top else rotations.rotate(by, offsets[j])
             positions[:, j] = positions[:, j] if top else rotations.rotate(by, positions[:, j])
-            framed = rotations.multiply(motion.rotations[:, j], np.broadcast_to(rotations.inverse(by), local[:, j].shape))
+            framed = rotations.multiply(
+                motion.rotations[:, j], np.broadcast_to(rotations.inverse(by), local[:, j].shape)
+            )
             local[:, j] = framed if top else rotations.multiply(np.broadcast_to(by, framed.shape), framed)
             if j in ends:
                 ends[j] = rotations.rotate(by, ends[j])
@@ -106,7 +116,9 @@ def arms_down(motion: Motion) -> Motion:
 def cuts(motion: Motion, actions: np.ndarray) -> Iterator[tuple[str, Motion]]:
     """The longest stretch of each action, at most 4 s and at least 1 s of it."""
     for label, name in enumerate(("sit", "walk", "stand")):
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], actions == label, [False]]).astype(int))).reshape(-1, 2)
+        edges = np.flatnonzero(
+            np.diff(np.concatenate([[False], actions == label, [False]]).astype(int))
+        ).reshape(-1, 2)
         if len(edges) and (longest := max(edges, key=lambda e: e[1] - e[0]))[1] - longest[0] >= motion.fps:
             yield name, motion.frames(slice(longest[0], min(longest[1], longest[0] + int(4 * motion.fps))))
 
@@ -144,7 +156,9 @@ def outcome(motion: Motion, axis: str, *, rest_too: bool) -> str:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--recordings", type=Path, help="folder of BVH files with y up")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="seeds of simulated takes")
     parser.add_argument("--seconds", type=float, default=20.0, help="length of a simulated take")
@@ -157,7 +171,9 @@ def main() -> None:
             for axis in upright.AXES:
                 for rest_too in (False, True):
                     group = "y" if axis == "y" else "others, rest along" if rest_too else "others"
-                    counts.setdefault(kind, {}).setdefault(group, Counter())[outcome(ahead, axis, rest_too=rest_too)] += 1
+                    counts.setdefault(kind, {}).setdefault(group, Counter())[
+                        outcome(ahead, axis, rest_too=rest_too)
+                    ] += 1
         odd = reframed(motion, rotations.about("x", np.pi / 2))
         counts[kind].setdefault("y, rest along z", Counter())[outcome(odd, "y", rest_too=False)] += 1
         bones = reframed(motion, rotations.about("z", -np.pi / 2))
@@ -165,7 +181,9 @@ def main() -> None:
     groups = ["y", "y, rest along z", "others", "others, rest along"]
     print("| body | " + " | ".join(groups) + " |\n" + "| --- " * (len(groups) + 1) + "|")
     for kind, by_group in counts.items():
-        cells = [" / ".join(str(by_group[group][name]) for name in ("right", "told", "wrong")) for group in groups]
+        cells = [
+            " / ".join(str(by_group[group][name]) for name in ("right", "told", "wrong")) for group in groups
+        ]
         print(f"| {kind} | " + " | ".join(cells) + " |")
 
 

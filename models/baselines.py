@@ -10,7 +10,7 @@ import numpy as np
 from models.data import takes_of
 from models.representation import MIN_STD, NUM_ACTIONS
 from pipeline.errors import InputError
-from pipeline.shard_file import Shard, TakeSpan
+from pipeline.formats.shard_file import Shard, TakeSpan
 
 STRIDE = 5
 
@@ -37,10 +37,14 @@ def pooled(shard: Shard, span: TakeSpan, starts: list[int], window: int, stats: 
     Channels are the standardised log-mel and the one-hot action of each actor.
     """
     mean, std = (np.array(stats["mel"][key]) for key in ("mean", "std"))
-    mel = (np.asarray(shard["mel"][span.start_frame : span.stop_frame], float) - mean) / np.where(std < MIN_STD, 1, std)
+    mel = (np.asarray(shard["mel"][span.start_frame : span.stop_frame], float) - mean) / np.where(
+        std < MIN_STD, 1, std
+    )
     action = np.eye(NUM_ACTIONS)[np.asarray(shard["action"][span.start_frame : span.stop_frame])]
     rows = np.concatenate([mel, action], 2).reshape(len(mel), -1)
-    totals, squares = (np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(values, 0)]) for values in (rows, rows**2))
+    totals, squares = (
+        np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(values, 0)]) for values in (rows, rows**2)
+    )
     ends = np.asarray(starts) + window
     average = (totals[ends] - totals[starts]) / window
     deviation = np.sqrt(np.maximum((squares[ends] - squares[starts]) / window - average**2, 0))
@@ -79,17 +83,23 @@ def nearest_clips(queries: np.ndarray, shards: list[Shard], stats: dict, *, wind
             if distances[i] < best[q]:
                 best[q], clips[q] = distances[i], Clip(shard, span, starts[i], window)
     if len(clips) < len(queries):
-        raise InputError(f"nearest training clip: no train take has {window} frames; lower evaluate.window_frames")
+        raise InputError(
+            f"nearest training clip: no train take has {window} frames; lower evaluate.window_frames"
+        )
     return [clips[q] for q in range(len(queries))]
 
 
-def nearest_take(shard: Shard, span: TakeSpan, shards: list[Shard], stats: dict, *, window: int) -> dict[str, np.ndarray]:
+def nearest_take(
+    shard: Shard, span: TakeSpan, shards: list[Shard], stats: dict, *, window: int
+) -> dict[str, np.ndarray]:
     """body (N, 2, 3 J) and face (N, 2, 51) of a take, joined from the nearest training clip of each of its windows."""
     num_frames = span.stop_frame - span.start_frame
     starts = window_starts(num_frames, window)
     clips = nearest_clips(pooled(shard, span, starts, window, stats), shards, stats, window=window)
     result = {name: np.empty((num_frames, *shard[name].shape[1:]), np.float32) for name in ("body", "face")}
-    for start, clip in reversed(list(zip(starts, clips))):  # the moved-back window gives way to the one before it
+    for start, clip in reversed(
+        list(zip(starts, clips))
+    ):  # the moved-back window gives way to the one before it
         for name, rows in result.items():
             rows[start : start + window] = clip.read(name)
     return result

@@ -18,7 +18,17 @@ DILATIONS = (0, 1, 2)
 class ResidualBlock(nn.Module):
     """DiffWave's gated block with a TISA transformer in place of the dilated convolution."""
 
-    def __init__(self, channels: int, step_channels: int, condition: int, num_heads: int, dilation: int, *, max_view: float, dropout: float):
+    def __init__(
+        self,
+        channels: int,
+        step_channels: int,
+        condition: int,
+        num_heads: int,
+        dilation: int,
+        *,
+        max_view: float,
+        dropout: float,
+    ):
         super().__init__()
         self.step = nn.Linear(step_channels, channels)
         self.condition = nn.Linear(condition, channels)
@@ -46,7 +56,10 @@ class BodyDenoiser(nn.Module):
         options = {"max_view": max(window // 2, 6), "dropout": dropout}
         self.first = nn.Linear(features, channels)
         self.step = StepEmbedding(2 * channels)
-        stack = [ResidualBlock(channels, 2 * channels, condition, heads, DILATIONS[i % len(DILATIONS)], **options) for i in range(blocks)]
+        stack = [
+            ResidualBlock(channels, 2 * channels, condition, heads, DILATIONS[i % len(DILATIONS)], **options)
+            for i in range(blocks)
+        ]
         self.blocks = nn.ModuleList(stack)
         self.middle = nn.Linear(channels, channels)
         self.last = nn.Linear(channels, features)

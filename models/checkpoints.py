@@ -46,7 +46,9 @@ def read_record(path: Path) -> dict[str, Any]:
         if type(record.get(key)) is not kind:
             raise InputError(f"{path}: {key} is {record.get(key)!r:.60}, need {kind.__name__}; {FIX}")
     if record["step"] < 1 or record["file"] != file_name(record["step"]):
-        raise InputError(f"{path}: step {record['step']!s:.20} and file {record['file']!r:.60}, need a step of 1 or more and its file; {FIX}")
+        raise InputError(
+            f"{path}: step {record['step']!s:.20} and file {record['file']!r:.60}, need a step of 1 or more and its file; {FIX}"
+        )
     if not re.fullmatch("[0-9a-f]{64}", record["sha256"]):
         raise InputError(f"{path}: sha256 is {record['sha256']!r:.60}, need 64 hexadecimal digits; {FIX}")
     for line in record["log"]:
@@ -69,8 +71,16 @@ PROOFS = ("checkpoints", "log.jsonl")
 class State:
     """Network and Adam at a step, and how they reach a checkpoint folder and come back."""
 
-    def __init__(self, network: torch.nn.Module, optimiser: torch.optim.Adam, folder: Path, *, last_step: int):
-        self.network, self.optimiser, self.folder, self.last_step, self.step = network, optimiser, folder, last_step, 0
+    def __init__(
+        self, network: torch.nn.Module, optimiser: torch.optim.Adam, folder: Path, *, last_step: int
+    ):
+        self.network, self.optimiser, self.folder, self.last_step, self.step = (
+            network,
+            optimiser,
+            folder,
+            last_step,
+            0,
+        )
         self._record: dict[str, Any] | None = None
         """Of the checkpoint that was last written or taken up."""
 
@@ -85,7 +95,12 @@ class State:
         if self._record:
             write_json(self.folder / PREVIOUS, self._record, durable=True)
         kept = {path.name, self._record["file"] if self._record else None}
-        self._record = {"step": self.step, "file": path.name, "sha256": sha256(path), "log": live_log.read_text(encoding="utf-8").splitlines()}
+        self._record = {
+            "step": self.step,
+            "file": path.name,
+            "sha256": sha256(path),
+            "log": live_log.read_text(encoding="utf-8").splitlines(),
+        }
         write_json(self.folder / NEWEST, self._record, durable=True)
         for old in sorted(self.folder.glob("step-*.safetensors")):
             if old.name not in kept:
@@ -95,7 +110,9 @@ class State:
         """The checkpoint of a record; InputError where either is damaged or not of this network."""
         record = read_record(self.folder / name)
         if record["step"] > self.last_step:
-            raise InputError(f"{self.folder / name}: step is {record['step']!s:.20}, need at most {self.last_step}; {FIX}")
+            raise InputError(
+                f"{self.folder / name}: step is {record['step']!s:.20}, need at most {self.last_step}; {FIX}"
+            )
         path = self.folder / record["file"]
         plain(path)
         if sha256(path) != record["sha256"]:
@@ -123,12 +140,22 @@ class State:
                 faults.append(str(error).removesuffix(f"; {FIX}"))
                 continue
             if faults:
-                log.warning("%s; training goes on from the checkpoint before, of step %d", faults[0], found.record["step"])
+                log.warning(
+                    "%s; training goes on from the checkpoint before, of step %d",
+                    faults[0],
+                    found.record["step"],
+                )
             return found
         if not any((self.folder / name).exists() for name in (NEWEST, PREVIOUS)):
             return None
-        before = f", nor is the one before ({faults[1]})" if (self.folder / PREVIOUS).exists() else ", and there is none before it"
-        raise InputError(f"{faults[0]}: the checkpoint is of no use{before}; remove the folder {self.folder}, and training begins afresh")
+        before = (
+            f", nor is the one before ({faults[1]})"
+            if (self.folder / PREVIOUS).exists()
+            else ", and there is none before it"
+        )
+        raise InputError(
+            f"{faults[0]}: the checkpoint is of no use{before}; remove the folder {self.folder}, and training begins afresh"
+        )
 
     def restore(self, live_log: Path) -> None:
         """Take up the newest checkpoint that is whole, if there is one, and its log."""
@@ -167,4 +194,7 @@ def losses(live_log: Path) -> tuple[float, float]:
 
 def summary(first: float, last: float) -> str:
     """The log's last line."""
-    return json.dumps({"summary": f"loss {first:.4f} -> {last:.4f}", "first_tenth": first, "last_tenth": last}) + "\n"
+    return (
+        json.dumps({"summary": f"loss {first:.4f} -> {last:.4f}", "first_tenth": first, "last_tenth": last})
+        + "\n"
+    )

@@ -18,11 +18,11 @@ import torch
 from torch.utils.data import Dataset
 
 from models.description import check_moments
-from pipeline.clock import AUDIO_RATE, FPS, sample_of
 from pipeline.errors import InputError
-from pipeline.pose import relative_root
+from pipeline.formats.shard_file import SPLITS, Shard, TakeSpan, check_alike, open_shards
+from pipeline.motion.clock import AUDIO_RATE, FPS, sample_of
+from pipeline.motion.pose import relative_root
 from pipeline.reading import read_json
-from pipeline.shard_file import SPLITS, Shard, TakeSpan, check_alike, open_shards
 
 log = logging.getLogger("interact")
 
@@ -45,7 +45,9 @@ def read_text(shard: Shard, start: int, stop: int) -> tuple[np.ndarray, np.ndarr
     result = np.zeros((*index.shape, shard["text"].shape[-1]), np.float32)
     if spoken.any():
         if index.max() >= shard.stream("text").shape[0]:
-            raise InputError(f"{shard.path}: text_index names row {index.max()} of text, which has {shard.stream('text').shape[0]}; build it again")
+            raise InputError(
+                f"{shard.path}: text_index names row {index.max()} of text, which has {shard.stream('text').shape[0]}; build it again"
+            )
         first = index[spoken].min()
         block = np.asarray(shard["text"][first : index.max() + 1])
         result[spoken] = block[index[spoken] - first]
@@ -89,7 +91,9 @@ def _join(pieces: list[torch.Tensor], out: np.ndarray) -> np.ndarray:
     return out
 
 
-def _rows(places: list[tuple[Shard, TakeSpan, int]], name: str, num_frames: int, memory: Memory) -> np.ndarray:
+def _rows(
+    places: list[tuple[Shard, TakeSpan, int]], name: str, num_frames: int, memory: Memory
+) -> np.ndarray:
     """Rows (B, T, ...) of a stream from each place on, numbers as float32."""
     first = places[0][0][name]
     dtype = np.dtype(np.float32) if first.dtype.kind == "f" else first.dtype
@@ -126,7 +130,12 @@ def _relative(places: list[tuple[Shard, TakeSpan, int]], num_frames: int, memory
     return relative
 
 
-def read(places: list[tuple[Shard, TakeSpan, int]], streams: tuple[str, ...], num_frames: int, memory: Memory | None = None) -> dict[str, np.ndarray]:
+def read(
+    places: list[tuple[Shard, TakeSpan, int]],
+    streams: tuple[str, ...],
+    num_frames: int,
+    memory: Memory | None = None,
+) -> dict[str, np.ndarray]:
     """Streams (B, T, ...) of windows of takes, each from the frame of its take that its place names: a batch, but for who acts.
 
     `root` comes as `relative` (B, T, 2, 4), derived with the frame before the window, so that a window's first row is what
@@ -140,7 +149,10 @@ def read(places: list[tuple[Shard, TakeSpan, int]], streams: tuple[str, ...], nu
         if name == "root":
             batch["relative"] = _relative(places, num_frames, memory)
         elif name == "text":
-            texts = [read_text(shard, span.start_frame + start, span.start_frame + start + num_frames) for shard, span, start in places]
+            texts = [
+                read_text(shard, span.start_frame + start, span.start_frame + start + num_frames)
+                for shard, span, start in places
+            ]
             batch["text"], batch["spoken"] = (np.stack(arrays) for arrays in zip(*texts, strict=True))
         elif name == "audio":
             batch["audio"] = _audio(places, num_frames, memory)
@@ -155,11 +167,15 @@ def _check_streams(shards: list[Shard], streams: tuple[str, ...]) -> None:
         raise InputError(f"streams: got the text {streams!r}, need a list of names, such as ({streams!r},)")
     for name in streams:
         if name == "text_index":  # numbers of rows that mean something else in each shard
-            raise InputError("streams: text_index counts the words of its own shard; take text, which brings spoken")
+            raise InputError(
+                "streams: text_index counts the words of its own shard; take text, which brings spoken"
+            )
         for shard in shards:
             place, first = shard.stream(name), shards[0].stream(name)
             if place.shape[1:] != first.shape[1:]:
-                raise InputError(f"{shard.path}: {name} has rows of {place.shape[1:]}, {shards[0].path} of {first.shape[1:]}; build both alike")
+                raise InputError(
+                    f"{shard.path}: {name} has rows of {place.shape[1:]}, {shards[0].path} of {first.shape[1:]}; build both alike"
+                )
     check_alike(shards)
 
 
@@ -171,18 +187,41 @@ class Windows(Dataset):
     streams that cannot be.
     """
 
-    def __init__(self, shards: list[Shard], *, window: int, stride: int, streams: tuple[str, ...], actors: list[str], split: str = "train"):
+    def __init__(
+        self,
+        shards: list[Shard],
+        *,
+        window: int,
+        stride: int,
+        streams: tuple[str, ...],
+        actors: list[str],
+        split: str = "train",
+    ):
         if split not in SPLITS:
             raise InputError(f"split: got {split!r}, need {' or '.join(SPLITS)}")
         _check_streams(shards, streams)
         for name, number in (("window", window), ("stride", stride)):
             if isinstance(number, bool) or not isinstance(number, (int, np.integer)):
                 raise InputError(f"{name}: got {number!r}, need a whole number of frames")
-        if isinstance(actors, str) or not all(isinstance(actor, str) for actor in actors) or len(set(actors)) < len(actors):
-            raise InputError(f"actors: got {actors!r:.200}, need a list of ids, each once, such as ['001', '002']")
-        if window < (least := 2 if "root" in streams else 1) or stride < 1:  # what moves is seen in two frames
+        if (
+            isinstance(actors, str)
+            or not all(isinstance(actor, str) for actor in actors)
+            or len(set(actors)) < len(actors)
+        ):
+            raise InputError(
+                f"actors: got {actors!r:.200}, need a list of ids, each once, such as ['001', '002']"
+            )
+        if (
+            window < (least := 2 if "root" in streams else 1) or stride < 1
+        ):  # what moves is seen in two frames
             raise InputError(f"window {window}, stride {stride}: need at least {least} and 1 frames")
-        self.takes, self.window, self.stride, self.streams, self.actors = takes_of(shards, split), window, stride, streams, actors
+        self.takes, self.window, self.stride, self.streams, self.actors = (
+            takes_of(shards, split),
+            window,
+            stride,
+            streams,
+            actors,
+        )
         self.memory = Memory()
         lengths = np.array([span.stop_frame - span.start_frame for _, span in self.takes], np.int64)
         counts = np.maximum((lengths - window) // stride + 1, 0)
@@ -193,7 +232,13 @@ class Windows(Dataset):
                 "lower window_frames or give longer takes"
             )
         if (counts == 0).any():
-            log.warning("%d of %d %s takes are shorter than a window of %d frames and are left out", (counts == 0).sum(), len(counts), split, window)
+            log.warning(
+                "%d of %d %s takes are shorter than a window of %d frames and are left out",
+                (counts == 0).sum(),
+                len(counts),
+                split,
+                window,
+            )
 
     def __len__(self) -> int:
         return int(self.ends[-1])
@@ -220,7 +265,9 @@ class Windows(Dataset):
         places = [self._place(i) for i in numbers]
         batch = read(places, self.streams, self.window, self.memory)
         known = {actor: number for number, actor in enumerate(self.actors)}
-        batch["actors"] = np.array([[known.get(actor, -1) for actor in (span.actor_a, span.actor_b)] for _, span, _ in places])
+        batch["actors"] = np.array(
+            [[known.get(actor, -1) for actor in (span.actor_a, span.actor_b)] for _, span, _ in places]
+        )
         return batch
 
 
@@ -231,7 +278,12 @@ class Batches:
     """
 
     def __init__(self, num_windows: int, batch_size: int, *, seed: int, first_step: int, last_step: int):
-        self.num_windows, self.batch_size, self.seed, self.steps = num_windows, batch_size, seed, range(first_step, last_step)
+        self.num_windows, self.batch_size, self.seed, self.steps = (
+            num_windows,
+            batch_size,
+            seed,
+            range(first_step, last_step),
+        )
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -250,11 +302,17 @@ class Batches:
 
 def collate(items: dict[str, np.ndarray] | list[dict[str, np.ndarray]]) -> dict[str, torch.Tensor]:
     """A batch of `Windows` as tensors, or its items stacked into one: a `collate_fn` for torch's DataLoader, whose own does as well."""
-    batch = items if isinstance(items, dict) else {name: np.stack([item[name] for item in items]) for name in items[0]}
+    batch = (
+        items
+        if isinstance(items, dict)
+        else {name: np.stack([item[name] for item in items]) for name in items[0]}
+    )
     return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in batch.items()}
 
 
-def loader(windows: Windows, *, batch_size: int, seed: int, first_step: int, last_step: int, workers: int = 0) -> Iterator[dict[str, torch.Tensor]]:
+def loader(
+    windows: Windows, *, batch_size: int, seed: int, first_step: int, last_step: int, workers: int = 0
+) -> Iterator[dict[str, torch.Tensor]]:
     """Batches of the steps first_step .. last_step - 1, in order; `workers` threads read ahead.
 
     Threads, not processes: rows are copied out of mapped files without Python's lock, and a process would have to hand
@@ -281,7 +339,7 @@ def speech_folder(shards: Path, given: Path | None) -> Path:
     if given is None and len(found) != 1:
         names = ", ".join(path.name for path in found) or "none"
         raise InputError(
-            f"{shards}: got {names} for speech sidecars; name one with --speech, or write them (python -m pipeline.speech, pipeline.sidecars)"
+            f"{shards}: got {names} for speech sidecars; name one with --speech, or write them (python -m pipeline.shards.speech, pipeline.shards.sidecars)"
         )
     return Path(given or found[0])
 
@@ -293,7 +351,7 @@ def attach_speech(shards: list[Shard], folder: Path) -> dict:
         shard.attach(folder / shard.path.name)
         if shard.sidecar_attributes("speech") != stats.get("encoder"):
             raise InputError(
-                f"{folder}/stats.json: another encoder than that of {shard.path.name}; write it again (python -m pipeline.sidecars stats)"
+                f"{folder}/stats.json: another encoder than that of {shard.path.name}; write it again (python -m pipeline.shards.sidecars stats)"
             )
     return stats
 
@@ -301,13 +359,18 @@ def attach_speech(shards: list[Shard], folder: Path) -> dict:
 def shards_of(folder: Path) -> tuple[list[Shard], dict]:
     """Shards of a folder and its stats.json; InputError where its channels do not fit the shards."""
     path = Path(folder) / "stats.json"
-    shards, stats = open_shards(folder), check_moments(read_json(path), path, names=("body", "face", "mel", "relative_root", "text"))
+    shards, stats = (
+        open_shards(folder),
+        check_moments(read_json(path), path, names=("body", "face", "mel", "relative_root", "text")),
+    )
     if type(stats.get("frames")) is not int:
-        raise InputError(f"{path}: frames is {stats.get('frames')!r:.60}, need a number; write it again (python -m pipeline.shards stats)")
+        raise InputError(
+            f"{path}: frames is {stats.get('frames')!r:.60}, need a number; write it again (python -m pipeline.shards.stats)"
+        )
     for name, stream in (("body", "body"), ("face", "face"), ("mel", "mel"), ("text", "text")):
         width, need = len(stats[name]["mean"]), shards[0][stream].shape[-1]
         if width != need:
             raise InputError(
-                f"{folder}/stats.json: {name} has {width} channels, the shards have {need}; write it again (python -m pipeline.shards stats)"
+                f"{folder}/stats.json: {name} has {width} channels, the shards have {need}; write it again (python -m pipeline.shards.stats)"
             )
     return shards, stats

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.representation import MODELS
-from pipeline import arkit
 from pipeline.errors import InputError
+from pipeline.formats import arkit
 from pipeline.ids import check_ids
 from pipeline.reading import read_json
 
@@ -92,22 +92,32 @@ def said_of(error: ValidationError) -> str:
 
 
 def _short(value: object) -> str:
-    return "an object" if isinstance(value, dict) else "a list" if isinstance(value, list) else f"{value!r:.60}"
+    return (
+        "an object" if isinstance(value, dict) else "a list" if isinstance(value, list) else f"{value!r:.60}"
+    )
 
 
 def _faults(found: Description) -> str | None:
     """How the parts do not fit each other, None where they do."""
     count = len(found.joint_names)
-    if odd := next((name for name in found.joint_names if not name.isprintable() or re.search(r"[{}]", name)), None):
+    if odd := next(
+        (name for name in found.joint_names if not name.isprintable() or re.search(r"[{}]", name)), None
+    ):
         return f"joint {odd!r:.60} is no name"
     if len(set(found.joint_names)) < count:
         return "a name stands twice in joint_names"
-    if len(found.parents) != count or found.parents[0] != -1 or not all(0 <= parent < j for j, parent in enumerate(found.parents[1:], 1)):
+    if (
+        len(found.parents) != count
+        or found.parents[0] != -1
+        or not all(0 <= parent < j for j, parent in enumerate(found.parents[1:], 1))
+    ):
         return f"parents are not those of {count} joints, each after its parent and the first without"
     if set(found.skeletons) != set(found.actors):
         return "skeletons are not those of its actors"
     for actor, body in found.skeletons.items():
-        if not len(body.offsets_cm) == len(body.orders) == count or any(int(j) >= count for j in body.ends_cm):
+        if not len(body.offsets_cm) == len(body.orders) == count or any(
+            int(j) >= count for j in body.ends_cm
+        ):
             return f"the skeleton of actor {actor} has not {count} joints"
     widths = {"body": 3 * count, "relative_root": 4, "face": len(arkit.NAMES), "mel": found.features.num_mels}
     if found.speech_encoder:
@@ -120,7 +130,11 @@ def _faults(found: Description) -> str | None:
     need = {"face", heard} if found.model == "face" else {"body", "relative_root", "mel", "text"}
     if missing := sorted(str(name) for name in need - found.stats.keys()):
         return f"stats lack {', '.join(missing):.60}"
-    return "it names no speech encoder, and the face hears one" if heard == "speech" and not found.speech_encoder else None
+    return (
+        "it names no speech encoder, and the face hears one"
+        if heard == "speech" and not found.speech_encoder
+        else None
+    )
 
 
 def check_options(section: type[BaseModel], options: dict[str, Any], where: object) -> Any:
@@ -140,7 +154,9 @@ def read_description(path: Path, *, version: int) -> dict[str, Any]:
     """model.json of a face or a body, checked; InputError says what is wrong with it."""
     read = read_json(path, kind=dict, fix=FIX)
     if read.get("format_version") != version or isinstance(read.get("format_version"), bool):
-        raise InputError(f"{path}: format version {_short(read.get('format_version'))}, this code reads {version}; train the model again")
+        raise InputError(
+            f"{path}: format version {_short(read.get('format_version'))}, this code reads {version}; train the model again"
+        )
     try:
         found = Description.model_validate(read)
     except ValidationError as error:
@@ -153,15 +169,21 @@ def read_description(path: Path, *, version: int) -> dict[str, Any]:
 
 def check_moments(stats: object, where: object, *, names: tuple[str, ...] = ()) -> dict[str, Any]:
     """Statistics as stats.json has them, of `names` at least: means and deviations that are as many, and finite; else InputError."""
-    fix = "write it again (python -m pipeline.shards stats, or python -m pipeline.sidecars stats)"
+    fix = "write it again (python -m pipeline.shards.stats, or python -m pipeline.shards.sidecars stats)"
     if not isinstance(stats, dict):
         raise InputError(f"{where}: got {_short(stats)}, need an object; {fix}")
-    for name in dict.fromkeys([*names, *(name for name, value in stats.items() if isinstance(value, dict) and "mean" in value)]):
+    for name in dict.fromkeys(
+        [*names, *(name for name, value in stats.items() if isinstance(value, dict) and "mean" in value)]
+    ):
         try:
-            channels = Channels.model_validate({key: value for key, value in (stats.get(name) or {}).items() if key in ("mean", "std")})
+            channels = Channels.model_validate(
+                {key: value for key, value in (stats.get(name) or {}).items() if key in ("mean", "std")}
+            )
         except (ValidationError, AttributeError) as error:
             said = said_of(error) if isinstance(error, ValidationError) else f"got {_short(stats[name])}"
             raise InputError(f"{where}: {name:.60}: {said}; {fix}") from None
         if len(channels.mean) != len(channels.std):
-            raise InputError(f"{where}: {name:.60} has {len(channels.mean)} means and {len(channels.std)} deviations, need as many; {fix}")
+            raise InputError(
+                f"{where}: {name:.60} has {len(channels.mean)} means and {len(channels.std)} deviations, need as many; {fix}"
+            )
     return stats

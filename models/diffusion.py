@@ -60,9 +60,13 @@ class Diffusion:
     def __init__(self, betas: np.ndarray, *, prediction: str = "noise"):
         betas = np.asarray(betas, np.float64)
         if betas.ndim != 1 or not len(betas) or not ((betas > 0) & (betas < 1)).all():
-            raise InputError(f"diffusion: got betas of shape {betas.shape}, need a list of numbers between 0 and 1")
+            raise InputError(
+                f"diffusion: got betas of shape {betas.shape}, need a list of numbers between 0 and 1"
+            )
         if prediction not in PREDICTIONS:
-            raise InputError(f"diffusion: got prediction {prediction!r}, need one of {', '.join(PREDICTIONS)}")
+            raise InputError(
+                f"diffusion: got prediction {prediction!r}, need one of {', '.join(PREDICTIONS)}"
+            )
         self.betas = torch.from_numpy(betas)
         self.alpha_bar = torch.cumprod(1 - self.betas, 0)
         self.prediction = prediction
@@ -96,7 +100,9 @@ class Diffusion:
         signal, level = self._signal_and_noise(step, x)
         return (x - signal * output) / level
 
-    def loss(self, network: Network, clean: Tensor, generator: torch.Generator, *, velocity_weight: float = 0.0) -> Tensor:
+    def loss(
+        self, network: Network, clean: Tensor, generator: torch.Generator, *, velocity_weight: float = 0.0
+    ) -> Tensor:
         """Mean squared error of what the network predicts at one random step per item, plus that of its differences over time.
 
         clean: (B, T, D). Steps and noise are drawn on the CPU, so that they are the same on every device. The velocity
@@ -111,7 +117,16 @@ class Diffusion:
             result = result + velocity_weight * (output.diff(dim=1) - target.diff(dim=1)).square().mean()
         return result
 
-    def sample(self, network: Network, shape: tuple[int, ...], generator: torch.Generator, *, num_steps: int, device="cpu", report=iter) -> Tensor:
+    def sample(
+        self,
+        network: Network,
+        shape: tuple[int, ...],
+        generator: torch.Generator,
+        *,
+        num_steps: int,
+        device="cpu",
+        report=iter,
+    ) -> Tensor:
         """A sample of the given shape in `num_steps` network calls: ancestral where that is all steps, else DDIM.
 
         `report` wraps the list of steps and shows progress.
@@ -150,7 +165,9 @@ class Diffusion:
         return [i * stride + offset for i in range(num_steps)][::-1]
 
     @torch.no_grad()
-    def sample_ddim(self, network: Network, x: Tensor, *, num_steps: int, min_signal: float = MIN_SIGNAL, report=iter) -> Tensor:
+    def sample_ddim(
+        self, network: Network, x: Tensor, *, num_steps: int, min_signal: float = MIN_SIGNAL, report=iter
+    ) -> Tensor:
         """Deterministic sampling from standard normal x (B, T, D) (Song et al. 2021, eta 0); returns the last x_0.
 
         x_s = sqrt(alpha_bar_s) x_0 + sqrt(1 - alpha_bar_s) noise with both taken from the network's output at x_t. The
@@ -166,7 +183,9 @@ class Diffusion:
         return clean
 
 
-def windowed(network: Callable[[Tensor, Tensor, int, int], Tensor], *, window: int, overlap: int, multiple: int = 1) -> Network:
+def windowed(
+    network: Callable[[Tensor, Tensor, int, int], Tensor], *, window: int, overlap: int, multiple: int = 1
+) -> Network:
     """A network for takes of any length out of one that sees at most `window` frames: overlapping windows, cross-faded.
 
     `network` is called with (x[:, a:b], step, a, b). Predictions of overlapping windows are averaged with weights that

@@ -19,14 +19,15 @@ from models import baselines, metrics
 from models.data import shards_of, takes_of
 from models.generate import sample_folder
 from models.threads import fixed_threads
-from pipeline import config, pose, stage
-from pipeline.array_files import read_npy
-from pipeline.bvh import load_bvh
+from pipeline import config, stage
 from pipeline.errors import InputError
 from pipeline.files import whole, write_csv
+from pipeline.formats.array_files import read_npy
+from pipeline.formats.bvh import load_bvh
+from pipeline.formats.rig_file import Rig, load_rig, regions
+from pipeline.formats.shard_file import Shard, TakeSpan
+from pipeline.motion import pose
 from pipeline.reading import read_json
-from pipeline.rig_file import Rig, load_rig, regions
-from pipeline.shard_file import Shard, TakeSpan
 
 THREADS = 2
 """Threads that compute, whatever the machine has: sums of another number differ in their last digits."""
@@ -52,7 +53,9 @@ BLOCK = 1 << 21
 """Most coordinates of a mesh in memory at a time."""
 
 
-def face_errors(predicted: np.ndarray, real: np.ndarray, rig: Rig, areas: dict[str, np.ndarray]) -> tuple[float, float]:
+def face_errors(
+    predicted: np.ndarray, real: np.ndarray, rig: Rig, areas: dict[str, np.ndarray]
+) -> tuple[float, float]:
     """LVE and FDD (cm^2) of a performance's ARKit weights (N, 51) on a rig; only the regions' vertices are built, in blocks."""
 
     def mesh(weights: np.ndarray, vertices: np.ndarray) -> np.ndarray:
@@ -70,7 +73,11 @@ def face_errors(predicted: np.ndarray, real: np.ndarray, rig: Rig, areas: dict[s
     for a in range(0, len(upper), step):
         part = upper[a : a + step]
         made, true = (mesh(weights, part) for weights in (predicted, real))
-        fdd += metrics.face_dynamics_deviation(made, true, rig.neutral[part], np.arange(len(part))) * len(part) / len(upper)
+        fdd += (
+            metrics.face_dynamics_deviation(made, true, rig.neutral[part], np.arange(len(part)))
+            * len(part)
+            / len(upper)
+        )
     return lve, fdd
 
 
@@ -85,7 +92,9 @@ def read_generated(folder: Path, shard: Shard, span: TakeSpan) -> dict[str, np.n
             motion = load_bvh(path, unit="cm")
             if motion.names != shard.joint_names or motion.num_frames != frames:
                 got, need = (len(motion.names), motion.num_frames), (len(shard.joint_names), frames)
-                raise InputError(f"{path}: got joints and frames {got}, need those of the shards, {need}; generate it again")
+                raise InputError(
+                    f"{path}: got joints and frames {got}, need those of the shards, {need}; generate it again"
+                )
             bodies.append(pose.encode(motion)[0])
         result["body"] = np.stack(bodies, 1).astype(np.float32)
     if (folder / "face_arkit").is_dir():
@@ -94,7 +103,9 @@ def read_generated(folder: Path, shard: Shard, span: TakeSpan) -> dict[str, np.n
             path = folder / "face_arkit" / f"{performance}.npy"
             faces.append(read_npy(path, fix="generate it again (python -m models.generate)"))
             if faces[-1].shape != (frames, shard["face"].shape[-1]):
-                raise InputError(f"{path}: got shape {faces[-1].shape}, need {(frames, shard['face'].shape[-1])}; generate it again")
+                raise InputError(
+                    f"{path}: got shape {faces[-1].shape}, need {(frames, shard['face'].shape[-1])}; generate it again"
+                )
         result["face"] = np.stack(faces, 1)
     return result
 
@@ -115,7 +126,9 @@ class Rigs:
         return self.known[path]
 
 
-def measure(takes: list, samples: list[Callable], rigs: Rigs | None, *, window: int, options: config.Evaluate) -> dict:
+def measure(
+    takes: list, samples: list[Callable], rigs: Rigs | None, *, window: int, options: config.Evaluate
+) -> dict:
     """One row of the table.
 
     takes: test takes (shard, span); samples: S functions (shard, span) -> {"body", "face"}, as `read_generated`. Bodies
@@ -147,13 +160,19 @@ def measure(takes: list, samples: list[Callable], rigs: Rigs | None, *, window: 
 
 def num_samples(path: Path) -> int:
     """How many samples of a take generated.json says that there are; InputError where it is no such file."""
-    found = read_json(path, kind=dict, fix="generate again (python -m models.generate --shards ...)").get("num_samples")
+    found = read_json(path, kind=dict, fix="generate again (python -m models.generate --shards ...)").get(
+        "num_samples"
+    )
     if type(found) is not int or not 1 <= found <= MOST_SAMPLES:
-        raise InputError(f"{path}: num_samples is {found!s:.60}, need 1 to {MOST_SAMPLES:,}; generate again (python -m models.generate --shards ...)")
+        raise InputError(
+            f"{path}: num_samples is {found!s:.60}, need 1 to {MOST_SAMPLES:,}; generate again (python -m models.generate --shards ...)"
+        )
     return found
 
 
-def table(shards: Path, generated: Path, rigs: Rigs | None, options: config.Evaluate) -> tuple[dict[str, dict], list[str]]:
+def table(
+    shards: Path, generated: Path, rigs: Rigs | None, options: config.Evaluate
+) -> tuple[dict[str, dict], list[str]]:
     """The rows by name, and notes on what they were computed on.
 
     The window is `window_frames`, or the shortest test take (the longest train take) where that is shorter.
@@ -166,12 +185,18 @@ def table(shards: Path, generated: Path, rigs: Rigs | None, options: config.Eval
     longest = max(span.stop_frame - span.start_frame for _, span in takes_of(opened, "train"))
     window = min(options.window_frames, min(lengths), longest)
     if not ((generated / "bvhs").is_dir() or (generated / "face_arkit").is_dir()):
-        raise InputError(f"{generated}: no bvhs and no face_arkit; generate the test takes first (python -m models.generate --shards ...)")
+        raise InputError(
+            f"{generated}: no bvhs and no face_arkit; generate the test takes first (python -m models.generate --shards ...)"
+        )
     # not a listing of sample-*: an earlier run may have left more samples there
-    folders = [sample_folder(generated, number) for number in range(num_samples(generated / "generated.json"))]
+    folders = [
+        sample_folder(generated, number) for number in range(num_samples(generated / "generated.json"))
+    ]
 
     def real(shard, span):
-        return {name: np.asarray(shard[name][span.start_frame : span.stop_frame]) for name in ("body", "face")}
+        return {
+            name: np.asarray(shard[name][span.start_frame : span.stop_frame]) for name in ("body", "face")
+        }
 
     def mean(_, span):
         frames = span.stop_frame - span.start_frame
@@ -179,9 +204,13 @@ def table(shards: Path, generated: Path, rigs: Rigs | None, options: config.Eval
 
     sources: dict[str, list[Callable]] = {
         "real": [real],
-        "trained models": [lambda shard, span, folder=folder: read_generated(folder, shard, span) for folder in folders],
+        "trained models": [
+            lambda shard, span, folder=folder: read_generated(folder, shard, span) for folder in folders
+        ],
         "mean pose": [mean],
-        "nearest training clip": [lambda shard, span: baselines.nearest_take(shard, span, opened, stats, window=window)],
+        "nearest training clip": [
+            lambda shard, span: baselines.nearest_take(shard, span, opened, stats, window=window)
+        ],
     }
     names = stage.progress(list(ROWS), label="evaluate")
     rows = {name: measure(test, sources[name], rigs, window=window, options=options) for name in names}
@@ -192,8 +221,14 @@ def table(shards: Path, generated: Path, rigs: Rigs | None, options: config.Eval
         f"{options.num_pairs} pairs asked for Div_g, seed {options.seed}.",
     ]
     if window < options.window_frames:
-        notes.append(f"Windows are shorter than the {options.window_frames} frames asked for, because a take is no longer.")
-    short = [f"{name} ({row['num_pairs']})" for name, row in rows.items() if row.get("num_pairs", options.num_pairs) < options.num_pairs]
+        notes.append(
+            f"Windows are shorter than the {options.window_frames} frames asked for, because a take is no longer."
+        )
+    short = [
+        f"{name} ({row['num_pairs']})"
+        for name, row in rows.items()
+        if row.get("num_pairs", options.num_pairs) < options.num_pairs
+    ]
     if short:
         notes.append(f"Fewer rows than pairs, so all rows were paired once: {', '.join(short)}.")
     if rigs is None:
@@ -203,9 +238,20 @@ def table(shards: Path, generated: Path, rigs: Rigs | None, options: config.Eval
 
 def write_table(path: Path, rows: dict[str, dict]) -> None:
     """The CSV: numbers in full, then what they were computed on; empty cells where there is no number."""
-    columns = ["method", *COLUMNS, "samples", "windows", "window_frames", "num_rows", "num_pairs", "performances"]
+    columns = [
+        "method",
+        *COLUMNS,
+        "samples",
+        "windows",
+        "window_frames",
+        "num_rows",
+        "num_pairs",
+        "performances",
+    ]
     said = [
-        {"method": name} | {key: f"{value:.9g}" if isinstance(value, float) else value for key, value in row.items()} for name, row in rows.items()
+        {"method": name}
+        | {key: f"{value:.9g}" if isinstance(value, float) else value for key, value in row.items()}
+        for name, row in rows.items()
     ]
     write_csv(path, columns, said)
 
@@ -217,10 +263,15 @@ def _cell(value) -> str:
 def write_page(path: Path, rows: dict[str, dict], notes: list[str]) -> None:
     """The page: the table, what its rows and columns are, and what they were computed on; one file, no script."""
     head = "".join(f"<th>{html.escape(name.replace('_cm2', ' (cm²)'))}</th>" for name in COLUMNS)
-    body = "".join(f"<tr><th>{html.escape(name)}</th>{''.join(f'<td>{_cell(row[key])}</td>' for key in COLUMNS)}</tr>" for name, row in rows.items())
+    body = "".join(
+        f"<tr><th>{html.escape(name)}</th>{''.join(f'<td>{_cell(row[key])}</td>' for key in COLUMNS)}</tr>"
+        for name, row in rows.items()
+    )
 
     def listed(items: dict[str, str]) -> str:
-        return "".join(f"<dt>{html.escape(key)}</dt><dd>{html.escape(text)}</dd>" for key, text in items.items())
+        return "".join(
+            f"<dt>{html.escape(key)}</dt><dd>{html.escape(text)}</dd>" for key, text in items.items()
+        )
 
     text = f"""<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Metrics</title>
@@ -240,7 +291,15 @@ tr > th:first-child {{ text-align: left; font-weight: 600; }} dt {{ font-weight:
         temporary.write_text(text, encoding="utf-8")
 
 
-def run(*, shards: Path, generated: Path, rigs: Path | None, out_table: Path, out_page: Path, options: config.Evaluate) -> None:
+def run(
+    *,
+    shards: Path,
+    generated: Path,
+    rigs: Path | None,
+    out_table: Path,
+    out_page: Path,
+    options: config.Evaluate,
+) -> None:
     """Compute the table and write it as CSV and as a page."""
     with fixed_threads(THREADS):
         rows, notes = table(shards, generated, None if rigs is None else Rigs(rigs), options)
@@ -252,8 +311,14 @@ def main(argv: list[str] | None = None) -> None:
     """Command line."""
     parser = stage.parser(__doc__, section=config.Evaluate)
     parser.add_argument("--shards", type=Path, required=True, help="folder of shards")
-    parser.add_argument("--generated", type=Path, required=True, help="folder that models.generate wrote for the test takes")
-    parser.add_argument("--rigs", type=Path, help="folder of {actor}.npz, or one .npz for all actors; without it there are no face metrics")
+    parser.add_argument(
+        "--generated", type=Path, required=True, help="folder that models.generate wrote for the test takes"
+    )
+    parser.add_argument(
+        "--rigs",
+        type=Path,
+        help="folder of {actor}.npz, or one .npz for all actors; without it there are no face metrics",
+    )
     parser.add_argument("--out-table", type=Path, required=True, help="CSV to write")
     parser.add_argument("--out-page", type=Path, required=True, help="HTML page to write")
     stage.execute(parser, run, argv)

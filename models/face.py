@@ -42,7 +42,15 @@ class FaceDenoiser(nn.Module):
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
-    def forward(self, x: Tensor, step: Tensor, audio: Tensor, style: Tensor, partner: Tensor | None = None, facing: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        step: Tensor,
+        audio: Tensor,
+        style: Tensor,
+        partner: Tensor | None = None,
+        facing: Tensor | None = None,
+    ) -> Tensor:
         """The clean weights.
 
         x (B, T, D), step (B,), audio (B, T, A); style and partner (B, identities), one-hot, or a mixture for an actor

@@ -30,14 +30,16 @@ from models.data import attach_speech, read, speech_folder, takes_of
 from models.representation import MODELS
 from models.runs import pick_device
 from models.threads import fixed_threads
-from pipeline import clock, config, features, ownership, pose, stage
-from pipeline.bvh import save_bvh
+from pipeline import config, ownership, stage
 from pipeline.errors import InputError
 from pipeline.files import whole, write_json
+from pipeline.formats.bvh import save_bvh
+from pipeline.formats.shard_file import open_shards, text_frames
+from pipeline.formats.voice_file import read_voice
 from pipeline.ids import check_id, is_id
+from pipeline.motion import clock, pose
 from pipeline.reading import inside
-from pipeline.shard_file import open_shards, text_frames
-from pipeline.voice_file import read_voice
+from pipeline.shards import features
 
 log = logging.getLogger("interact")
 ACTIONS = ("sit", "walk", "stand")
@@ -56,7 +58,7 @@ class Scene:
 
     name; performances and actors (2 each); batch: mel (N, 2, M), text (N, 2, E), spoken, action, facing (N, 2) as a
     training item has them; start (2, 4): x, height or NaN for the model's own, z in cm and heading in radians of frame 0;
-    skeletons (2 of pipeline.pose).
+    skeletons (2 of pipeline.motion.pose).
     """
 
     name: str
@@ -69,11 +71,19 @@ class Scene:
 
 def load_runs(folder: Path, device: str) -> dict[str, runs.Run]:
     """The models of a folder of runs; InputError where there is no face and not both body models, or they do not fit together."""
-    found = {model: runs.load(folder / model, device=device) for model in MODELS if (folder / model / "model.json").exists()}
+    found = {
+        model: runs.load(folder / model, device=device)
+        for model in MODELS
+        if (folder / model / "model.json").exists()
+    }
     if ("body_lower" in found) != ("body_upper" in found):
-        raise InputError(f"{folder}: one of body_lower and body_upper is missing, need both; train the other (python -m models.train)")
+        raise InputError(
+            f"{folder}: one of body_lower and body_upper is missing, need both; train the other (python -m models.train)"
+        )
     if not found:
-        raise InputError(f"{folder}: no trained model; need face, or body_lower and body_upper (python -m models.train)")
+        raise InputError(
+            f"{folder}: no trained model; need face, or body_lower and body_upper (python -m models.train)"
+        )
     first, *others = found.values()
     for other in others:
         for key in ("joint_names", "features", "text_model"):
@@ -102,28 +112,41 @@ def check_encoder(own: dict, need: dict, where: str) -> None:
 
 def scene_of(shard, span, streams: tuple[str, ...] = STREAMS) -> Scene:
     """The scene of a take in a shard; initial placement and skeletons are the real ones."""
-    batch = {name: array[0] for name, array in read([(shard, span, 0)], streams, span.stop_frame - span.start_frame).items()}
+    batch = {
+        name: array[0]
+        for name, array in read([(shard, span, 0)], streams, span.stop_frame - span.start_frame).items()
+    }
     start = np.asarray(shard["root"][span.start_frame], float)
     skeletons = [shard.skeleton(performance) for performance in span.performances]
     return Scene(span.take, span.performances, (span.actor_a, span.actor_b), batch, start, skeletons)
 
 
-def sample(found: dict[str, runs.Run], scene: Scene, *, number: int, options: config.Generate) -> dict[str, np.ndarray]:
+def sample(
+    found: dict[str, runs.Run], scene: Scene, *, number: int, options: config.Generate
+) -> dict[str, np.ndarray]:
     """Sample `number` of a scene: face (N, 2, 51); body (N, 2, 3 J) radians and relative root (N, 2, 4), by which models there are.
 
     The noise depends on seed, take name and number, not on which other takes are sampled.
     """
     device = next(iter(next(iter(found.values())).network.parameters())).device
     result = {}
-    seeds = np.random.SeedSequence([options.seed, zlib.crc32(scene.name.encode()), number]).generate_state(len(MODELS), np.uint64)
+    seeds = np.random.SeedSequence([options.seed, zlib.crc32(scene.name.encode()), number]).generate_state(
+        len(MODELS), np.uint64
+    )
     generators = {model: torch.Generator().manual_seed(int(seed >> 1)) for model, seed in zip(MODELS, seeds)}
     batch = {name: torch.from_numpy(value)[None].to(device) for name, value in scene.batch.items()}
 
     def draw(model: str, *lower) -> torch.Tensor:
         run = found[model]
-        told = batch | {"actors": torch.from_numpy(run.representation.identities(list(scene.actors)))[None].to(device)}
+        told = batch | {
+            "actors": torch.from_numpy(run.representation.identities(list(scene.actors)))[None].to(device)
+        }
         condition = run.representation.condition(told, *lower)
-        report = partial(stage.progress, label=f"{scene.name} {model}") if len(scene.batch["mel"]) > options.window_frames else iter
+        report = (
+            partial(stage.progress, label=f"{scene.name} {model}")
+            if len(scene.batch["mel"]) > options.window_frames
+            else iter
+        )
         return run.sample(condition, generators[model], options=options, report=report)
 
     if "face" in found:
@@ -138,7 +161,10 @@ def sample(found: dict[str, runs.Run], scene: Scene, *, number: int, options: co
 
 def files_of(names: Iterable[str], out: Path) -> list[list[Path]]:
     """Faces and bodies of performances in a folder of generated motion; InputError where a link would lead one out of it."""
-    result = [[out / folder / f"{name}{ending}" for name in names] for folder, ending in (("face_arkit", ".npy"), ("bvhs", ".bvh"))]
+    result = [
+        [out / folder / f"{name}{ending}" for name in names]
+        for folder, ending in (("face_arkit", ".npy"), ("bvhs", ".bvh"))
+    ]
     for path in sum(result, []):
         inside(out, path, what=str(path))
     return result
@@ -162,7 +188,10 @@ def write(scene: Scene, sampled: dict[str, np.ndarray], out: Path) -> None:
             raise InputError(
                 f"take {scene.name}: the sampled {name} has NaN, need finite numbers; train the model longer or with a lower learning rate"
             )
-    names = [check_id(name, "performance", f"take {scene.name}") if name[:8] != NO_DATE else name for name in scene.performances]
+    names = [
+        check_id(name, "performance", f"take {scene.name}") if name[:8] != NO_DATE else name
+        for name in scene.performances
+    ]
     faces, bodies = files_of(names, out)
     for k in range(2):
         if "face" in sampled:
@@ -193,7 +222,9 @@ def parse_placement(text: str | None) -> np.ndarray:
     except ValueError:
         values = np.zeros(0)
     if values.shape != (2, 3) or not np.isfinite(values).all():
-        raise InputError(f'--placement: got {text!r}, need "x,z,heading_deg x,z,heading_deg" in cm and degrees, such as "-75,0,90 75,0,-90"')
+        raise InputError(
+            f'--placement: got {text!r}, need "x,z,heading_deg x,z,heading_deg" in cm and degrees, such as "-75,0,90 75,0,-90"'
+        )
     return np.stack([values[:, 0], np.full(2, np.nan), values[:, 1], np.deg2rad(values[:, 2])], 1)
 
 
@@ -203,17 +234,19 @@ def _two(values: list | None, default: list, choices: list, flag: str) -> list:
     values = values * 2 if len(values) == 1 else values
     unknown = [value for value in values if value not in choices]
     if unknown or len(values) != 2:
-        raise InputError(f"{flag}: got {' '.join(map(str, values))}, need one per actor out of {', '.join(choices)}")
+        raise InputError(
+            f"{flag}: got {' '.join(map(str, values))}, need one per actor out of {', '.join(choices)}"
+        )
     return values
 
 
 def _words(transcripts: list[Path] | None, audio: list[Path]) -> list[list[dict]]:
     """Words of the two voices: read, or recognised by the default transcriber."""
     if transcripts:
-        from pipeline.text import read_words
+        from pipeline.shards.text import read_words
 
         return [read_words(path) for path in transcripts]
-    from pipeline.transcripts import transcribe
+    from pipeline.annotate.transcripts import transcribe
 
     return transcribe(audio, config.Transcripts())
 
@@ -242,19 +275,29 @@ def scene_of_voices(
         raise InputError(f"--name: got {name!r}, need <date>_<scenario> such as 20240101_001")
     chosen = _two(actors, known[:2], known, "--actors")
     if chosen[0] == chosen[1]:
-        raise InputError(f"--actors: got {chosen[0]} twice, need two different ones out of {', '.join(known)}")
+        raise InputError(
+            f"--actors: got {chosen[0]} twice, need two different ones out of {', '.join(known)}"
+        )
     doing = _two(actions, ["stand"], list(ACTIONS), "--actions")
     faces = _two(facing, ["yes"], ["yes", "no"], "--facing")
     voices = [features.resample(*read_voice(path)) for path in audio]
     num_samples = max(len(voice) for voice in voices)
     num_frames = num_samples * clock.FPS // clock.AUDIO_RATE
     if num_frames < 2:
-        raise InputError(f"{audio[0]}: got {num_samples / clock.AUDIO_RATE:.3f} s of audio, need 0.1 s or more; give longer files")
+        raise InputError(
+            f"{audio[0]}: got {num_samples / clock.AUDIO_RATE:.3f} s of audio, need 0.1 s or more; give longer files"
+        )
     if len(voices[0]) != len(voices[1]):
-        log.warning("%s and %s differ by %.2f s; the shorter one ends in silence", *audio, abs(len(voices[0]) - len(voices[1])) / clock.AUDIO_RATE)
+        log.warning(
+            "%s and %s differ by %.2f s; the shorter one ends in silence",
+            *audio,
+            abs(len(voices[0]) - len(voices[1])) / clock.AUDIO_RATE,
+        )
     voices = [np.pad(voice, (0, num_samples - len(voice))) for voice in voices]
     mels = [features.log_mel(voice, num_frames, **first.description["features"]) for voice in voices]
-    embedded = _embed(_words(transcripts, audio), num_frames, found["body_lower"]) if "body_lower" in found else {}
+    embedded = (
+        _embed(_words(transcripts, audio), num_frames, found["body_lower"]) if "body_lower" in found else {}
+    )
     encoder = speech_encoder(found)
     heard = {"speech": _hear(voices, num_frames, encoder, speech_model)} if encoder else {}
     batch = (
@@ -270,24 +313,31 @@ def scene_of_voices(
     ids = chosen[order[0]], chosen[order[1]]
     performances = f"{date}_{ids[0]}_{number}", f"{date}_{ids[1]}_{number}"
     return Scene(
-        name, performances, ids, {key: value[:, order] for key, value in batch.items()}, placement[order], [first.skeleton(actor) for actor in ids]
+        name,
+        performances,
+        ids,
+        {key: value[:, order] for key, value in batch.items()},
+        placement[order],
+        [first.skeleton(actor) for actor in ids],
     )
 
 
 def _hear(voices: list[np.ndarray], num_frames: int, need: dict, model: str | None) -> np.ndarray:
     """Speech features (N, 2, E) of two voices, as sidecars have them, by the encoder that the face was trained with."""
-    from pipeline.speech import encode
+    from pipeline.shards.speech import encode
 
     layer = need["layer"] if need["layer"] == "last" else int(need["layer"])
     sizes = {key: need[key] for key in ("window_seconds", "context_seconds")}
-    values, own = encode(voices, num_frames, config.Speech(model=model or need["model"], layer=layer, **sizes))
+    values, own = encode(
+        voices, num_frames, config.Speech(model=model or need["model"], layer=layer, **sizes)
+    )
     check_encoder(own | {"width": values.shape[2]}, need, f"speech model {own['model']!r}")
     return values.astype(np.float32)
 
 
 def _embed(words: list[list[dict]], num_frames: int, run: runs.Run) -> dict[str, np.ndarray]:
     """text (N, 2, E) and spoken (N, 2) of two lists of words, as shards have them."""
-    from pipeline.text import embed_words
+    from pipeline.shards.text import embed_words
 
     model, width = run.description["text_model"], len(run.description["stats"]["text"]["mean"])
     rows = np.concatenate([embed_words(said, model=model) for said in words])
@@ -344,7 +394,14 @@ def run(
             log.info("%s: motion of actors %s and %s, %d frames", out, *scene.actors, len(scene.batch["mel"]))
 
 
-def sample_takes(found: dict[str, runs.Run], shards: Path, speech: Path | None, takes: list[str] | None, out: Path, options: config.Generate) -> None:
+def sample_takes(
+    found: dict[str, runs.Run],
+    shards: Path,
+    speech: Path | None,
+    takes: list[str] | None,
+    out: Path,
+    options: config.Generate,
+) -> None:
     """Sample test takes of shards, and say in generated.json what was sampled."""
     opened, streams, encoder = open_shards(shards), STREAMS, speech_encoder(found)
     if encoder:
@@ -354,17 +411,25 @@ def sample_takes(found: dict[str, runs.Run], shards: Path, speech: Path | None, 
     test = {span.take: (shard, span) for shard, span in takes_of(opened, "test")}
     missing = [take for take in takes or [] if take not in test]
     if missing or not test:
-        raise InputError(f"take {missing[0] if missing else '(any)'}: not in the test split of {shards}; test takes are {', '.join(test) or 'none'}")
+        raise InputError(
+            f"take {missing[0] if missing else '(any)'}: not in the test split of {shards}; test takes are {', '.join(test) or 'none'}"
+        )
     chosen = takes or list(test)
     for shard in (test[take][0] for take in chosen):
         if shard.joint_names != next(iter(found.values())).description["joint_names"]:
-            raise InputError(f"{shard.path}: its joints are not those that the models were trained on; train them on these shards")
+            raise InputError(
+                f"{shard.path}: its joints are not those that the models were trained on; train them on these shards"
+            )
     need_own(out, [name for take in chosen for name in test[take][1].performances])
     for take in stage.progress(chosen, label="generate"):
         shard, span = test[take]
         scene = scene_of(shard, span, streams)
         for actor in sorted(set(scene.actors) - set(next(iter(found.values())).description["actors"])):
-            log.warning("take %s: actor %s is in no train take; the face has the mean of all speaking styles", take, actor)
+            log.warning(
+                "take %s: actor %s is in no train take; the face has the mean of all speaking styles",
+                take,
+                actor,
+            )
         for number in range(options.num_samples):
             sampled = sample(found, scene, number=number, options=options)
             record(found, options, out / BEGUN)
@@ -375,22 +440,50 @@ def sample_takes(found: dict[str, runs.Run], shards: Path, speech: Path | None, 
 def main(argv: list[str] | None = None) -> None:
     """Command line."""
     parser = stage.parser(__doc__, section=config.Generate)
-    parser.add_argument("--runs", type=Path, required=True, help="folder with the runs face, body_lower, body_upper")
+    parser.add_argument(
+        "--runs", type=Path, required=True, help="folder with the runs face, body_lower, body_upper"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder to write bvhs/ and face_arkit/ into")
     parser.add_argument("--shards", type=Path, help="folder of shards, whose test takes are sampled")
-    parser.add_argument("--speech", type=Path, help="folder of speech sidecars, for a face that hears them (default: the only one in --shards)")
+    parser.add_argument(
+        "--speech",
+        type=Path,
+        help="folder of speech sidecars, for a face that hears them (default: the only one in --shards)",
+    )
     parser.add_argument("--takes", nargs="*", help="test takes to sample (default: all)")
     parser.add_argument(
-        "--audio", type=Path, nargs=2, metavar="WAV", help="voices of two people instead of shards: WAV, FLAC or MP3, several channels are mixed down"
+        "--audio",
+        type=Path,
+        nargs=2,
+        metavar="WAV",
+        help="voices of two people instead of shards: WAV, FLAC or MP3, several channels are mixed down",
     )
-    parser.add_argument("--transcripts", type=Path, nargs=2, metavar="JSON", help="their words with times (default: recognised)")
-    parser.add_argument("--speech-model", help="where the face's speech encoder lies (default: where it lay in training)")
-    parser.add_argument("--actions", nargs="+", help=f"what each actor does: {', '.join(ACTIONS)} (default: stand)")
-    parser.add_argument("--facing", nargs="+", help="whether each actor faces the other: yes, no (default: yes)")
-    parser.add_argument("--actors", nargs="+", help="ids that lend style and body (default: the first two known)")
+    parser.add_argument(
+        "--transcripts",
+        type=Path,
+        nargs=2,
+        metavar="JSON",
+        help="their words with times (default: recognised)",
+    )
+    parser.add_argument(
+        "--speech-model", help="where the face's speech encoder lies (default: where it lay in training)"
+    )
+    parser.add_argument(
+        "--actions", nargs="+", help=f"what each actor does: {', '.join(ACTIONS)} (default: stand)"
+    )
+    parser.add_argument(
+        "--facing", nargs="+", help="whether each actor faces the other: yes, no (default: yes)"
+    )
+    parser.add_argument(
+        "--actors", nargs="+", help="ids that lend style and body (default: the first two known)"
+    )
     parser.add_argument("--placement", help='"x,z,heading_deg x,z,heading_deg" of frame 0 in cm and degrees; heading 0 looks along +z, 90 along +x; '
                         "write --placement=... (default: 1.5 m apart, facing each other)")  # fmt: skip
-    parser.add_argument("--name", default=f"{NO_DATE}_000", help="take name of what --audio makes, <date>_<scenario> (default: %(default)s)")
+    parser.add_argument(
+        "--name",
+        default=f"{NO_DATE}_000",
+        help="take name of what --audio makes, <date>_<scenario> (default: %(default)s)",
+    )
     stage.execute(parser, run, argv)
 
 

@@ -43,9 +43,15 @@ class TisaScore(nn.Module):
 
     def forward(self, num_frames: int) -> Tensor:
         """Scores (H, T, T), [head, query, key]."""
-        distance = torch.arange(num_frames - 1, -num_frames, -1, device=self.bias.device, dtype=self.bias.dtype)[:, None, None]
-        kernels = self.amplitudes.abs() * torch.sigmoid(self.amplitudes.sign() * (distance - self.offsets) / self.sharpness)
-        score = (self.dropout(kernels).sum(1) + 1e-8 + self.bias.abs()).log() - distance[:, 0].abs() * self.slopes  # (2T-1, H)
+        distance = torch.arange(
+            num_frames - 1, -num_frames, -1, device=self.bias.device, dtype=self.bias.dtype
+        )[:, None, None]
+        kernels = self.amplitudes.abs() * torch.sigmoid(
+            self.amplitudes.sign() * (distance - self.offsets) / self.sharpness
+        )
+        score = (self.dropout(kernels).sum(1) + 1e-8 + self.bias.abs()).log() - distance[
+            :, 0
+        ].abs() * self.slopes  # (2T-1, H)
         # row i of the matrix is the table from the distance i on: a sliding window, far cheaper than a gather
         return score.T.contiguous().unfold(1, num_frames, 1).flip(1)
 
@@ -63,9 +69,13 @@ class TisaAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Attend over all frames."""
         batch, frames, channels = x.shape
-        key, value, query = self.project(x).reshape(batch, frames, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)
+        key, value, query = (
+            self.project(x).reshape(batch, frames, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)
+        )
         dropout = self.dropout if self.training else 0.0
-        y = F.scaled_dot_product_attention(query, key, value, attn_mask=self.score(frames)[None].to(x), dropout_p=dropout)
+        y = F.scaled_dot_product_attention(
+            query, key, value, attn_mask=self.score(frames)[None].to(x), dropout_p=dropout
+        )
         return F.glu(self.out(y.transpose(1, 2).reshape(batch, frames, channels)))
 
 
@@ -93,7 +103,9 @@ class FeedForward(nn.Module):
 class TisaBlock(nn.Module):
     """Attention and feed-forward, each with residual and layer norm after it."""
 
-    def __init__(self, channels: int, num_heads: int, dilation: int, *, max_view: float, dropout: float = DROPOUT):
+    def __init__(
+        self, channels: int, num_heads: int, dilation: int, *, max_view: float, dropout: float = DROPOUT
+    ):
         super().__init__()
         self.attention = TisaAttention(channels, num_heads, max_view=max_view, dropout=dropout)
         self.feedforward = FeedForward(channels, dilation, dropout=dropout)
@@ -109,10 +121,14 @@ class TisaBlock(nn.Module):
 class TisaTransformer(nn.Module):
     """Linear, two TISA blocks, Linear: (B, T, C) -> (B, T, 2 C)."""
 
-    def __init__(self, channels: int, num_heads: int, dilation: int, *, max_view: float, dropout: float = DROPOUT):
+    def __init__(
+        self, channels: int, num_heads: int, dilation: int, *, max_view: float, dropout: float = DROPOUT
+    ):
         super().__init__()
         self.first = nn.Linear(channels, channels)
-        self.blocks = nn.ModuleList(TisaBlock(channels, num_heads, dilation, max_view=max_view, dropout=dropout) for _ in range(2))
+        self.blocks = nn.ModuleList(
+            TisaBlock(channels, num_heads, dilation, max_view=max_view, dropout=dropout) for _ in range(2)
+        )
         self.last = nn.Linear(channels, 2 * channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -141,7 +157,9 @@ class StepEmbedding(nn.Module):
 def sinusoid(step: Tensor, width: int) -> Tensor:
     """Diffusion step (B,) -> (B, width), cosines first, frequencies 10000^(-k / (width / 2)) (Transformer's, as in diffusers)."""
     half = width // 2
-    frequency = torch.exp(-math.log(10_000) * torch.arange(half, device=step.device, dtype=torch.float32) / half)
+    frequency = torch.exp(
+        -math.log(10_000) * torch.arange(half, device=step.device, dtype=torch.float32) / half
+    )
     angle = step.float()[:, None] * frequency
     return torch.cat([angle.cos(), angle.sin()], 1)
 
@@ -177,7 +195,9 @@ class BiasedDecoderLayer(nn.Module):
     token of that frame and the prefix only, so it is computed over 1 + P keys instead of a masked T x T matrix.
     """
 
-    def __init__(self, channels: int, num_heads: int, feedforward: int, *, period: int, dropout: float = DROPOUT):
+    def __init__(
+        self, channels: int, num_heads: int, feedforward: int, *, period: int, dropout: float = DROPOUT
+    ):
         super().__init__()
         self.num_heads, self.period = num_heads, period
         self.self_in, self.cross_in = nn.Linear(channels, 3 * channels), nn.Linear(channels, 3 * channels)
@@ -198,17 +218,25 @@ class BiasedDecoderLayer(nn.Module):
         query_weight, key_value_weight = self.self_in.weight.tensor_split([x.shape[-1]])
         query_bias, key_value_bias = self.self_in.bias.tensor_split([x.shape[-1]])
         query = self._heads(F.linear(x, query_weight, query_bias))
-        key, value = (self._heads(part) for part in F.linear(tokens, key_value_weight, key_value_bias).chunk(2, -1))
+        key, value = (
+            self._heads(part) for part in F.linear(tokens, key_value_weight, key_value_bias).chunk(2, -1)
+        )
         bias = F.pad(temporal_bias(self.num_heads, x.shape[1], self.period), (prefix.shape[1], 0)).to(x)
-        y = F.scaled_dot_product_attention(query, key, value, attn_mask=bias[None], dropout_p=self.dropout.p if self.training else 0.0)
+        y = F.scaled_dot_product_attention(
+            query, key, value, attn_mask=bias[None], dropout_p=self.dropout.p if self.training else 0.0
+        )
         return self.self_out(y.transpose(1, 2).flatten(2))
 
     def _cross_attention(self, x: Tensor, memory: Tensor, prefix: Tensor) -> Tensor:
         query_weight, key_value_weight = self.cross_in.weight.tensor_split([x.shape[-1]])
         query_bias, key_value_bias = self.cross_in.bias.tensor_split([x.shape[-1]])
         query = self._heads(F.linear(x, query_weight, query_bias))
-        key, value = (self._heads(part) for part in F.linear(memory, key_value_weight, key_value_bias).chunk(2, -1))
-        prefix_key, prefix_value = (self._heads(part) for part in F.linear(prefix, key_value_weight, key_value_bias).chunk(2, -1))
+        key, value = (
+            self._heads(part) for part in F.linear(memory, key_value_weight, key_value_bias).chunk(2, -1)
+        )
+        prefix_key, prefix_value = (
+            self._heads(part) for part in F.linear(prefix, key_value_weight, key_value_bias).chunk(2, -1)
+        )
         own = (query * key).sum(-1, keepdim=True)  # (B, H, T, 1)
         logits = torch.cat([own, query @ prefix_key.transpose(-1, -2)], -1) / math.sqrt(query.shape[-1])
         weights = self.dropout(logits.softmax(-1))

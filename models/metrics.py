@@ -21,7 +21,9 @@ def _finite(value, name: str, num_axes: int) -> np.ndarray:
         raise ArrayError(f"{name}: got shape {array.shape}, need {num_axes} axes; reshape it")
     bad = array.size - np.count_nonzero(np.isfinite(array))
     if bad:
-        raise ArrayError(f"{name}: got {bad} of {array.size} values that are NaN or infinite, need finite numbers; mend or leave out those frames")
+        raise ArrayError(
+            f"{name}: got {bad} of {array.size} values that are NaN or infinite, need finite numbers; mend or leave out those frames"
+        )
     return array
 
 
@@ -38,7 +40,9 @@ def _root(covariance: np.ndarray) -> np.ndarray:
     return (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
 
 
-def frechet_of_moments(mean_x: np.ndarray, covariance_x: np.ndarray, mean_y: np.ndarray, covariance_y: np.ndarray) -> float:
+def frechet_of_moments(
+    mean_x: np.ndarray, covariance_x: np.ndarray, mean_y: np.ndarray, covariance_y: np.ndarray
+) -> float:
     """Squared 2-Wasserstein distance of two Gaussians, |mx - my|^2 + tr(Cx + Cy - 2 (Cx Cy)^(1/2)) (Dowson and Landau 1982).
 
     Means (D,), covariances (D, D), both symmetric and positive semidefinite. The trace of the root is the sum of the
@@ -53,9 +57,13 @@ def frechet_of_moments(mean_x: np.ndarray, covariance_x: np.ndarray, mean_y: np.
 def _frechet(x: np.ndarray, y: np.ndarray, *, repeats_y: int = 1) -> float:
     for name, rows, count in (("x", x, len(x)), ("y", y, len(y) * repeats_y)):
         if count < 2:
-            raise ArrayError(f"frechet_distance, {name}: got {len(rows)} rows, need 2 or more for a covariance; give more samples")
+            raise ArrayError(
+                f"frechet_distance, {name}: got {len(rows)} rows, need 2 or more for a covariance; give more samples"
+            )
     if x.shape[1] != y.shape[1]:
-        raise ArrayError(f"frechet_distance: got rows of {x.shape[1]} and {y.shape[1]} values, need the same number; use the same channels")
+        raise ArrayError(
+            f"frechet_distance: got rows of {x.shape[1]} and {y.shape[1]} values, need the same number; use the same channels"
+        )
     return frechet_of_moments(*_moments(x), *_moments(y, repeats=repeats_y))
 
 
@@ -96,7 +104,9 @@ def body_metrics(generated: np.ndarray, real: np.ndarray, *, rng, num_pairs: int
         )
     samples, _, frames, channels = generated.shape
     if not generated.size or frames < 2:
-        raise ArrayError(f"body_metrics: got shape {generated.shape}, need samples, sequences, channels and 2 or more frames; give longer sequences")
+        raise ArrayError(
+            f"body_metrics: got shape {generated.shape}, need samples, sequences, channels and 2 or more frames; give longer sequences"
+        )
     if num_pairs < 1:
         raise ArrayError(f"body_metrics: got num_pairs {num_pairs}, need 1 or more; 10000 is usual")
     rows = generated.reshape(-1, channels)
@@ -118,12 +128,18 @@ def _region(index, num_vertices: int, name: str) -> np.ndarray:
     index = np.asarray(index)
     if index.dtype == bool:
         if index.shape != (num_vertices,):
-            raise ArrayError(f"{name}: got a mask of shape {index.shape}, need ({num_vertices},); one value per vertex")
+            raise ArrayError(
+                f"{name}: got a mask of shape {index.shape}, need ({num_vertices},); one value per vertex"
+            )
         index = np.flatnonzero(index)
     if index.ndim != 1 or not len(index) or not np.issubdtype(index.dtype, np.integer):
-        raise ArrayError(f"{name}: got shape {index.shape} of {index.dtype}, need a list of vertex indices; name the region's vertices")
+        raise ArrayError(
+            f"{name}: got shape {index.shape} of {index.dtype}, need a list of vertex indices; name the region's vertices"
+        )
     if index.min() < 0 or index.max() >= num_vertices:
-        raise ArrayError(f"{name}: got indices {index.min()} to {index.max()}, need 0 to {num_vertices - 1}; use the regions of this mesh")
+        raise ArrayError(
+            f"{name}: got indices {index.min()} to {index.max()}, need 0 to {num_vertices - 1}; use the regions of this mesh"
+        )
     return index
 
 
@@ -131,11 +147,15 @@ def _meshes(predicted, real, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Both meshes (T, V, 3), of the same shape: the public code cuts to the shorter, which hides a shift in time."""
     predicted, real = _finite(predicted, f"{name}, predicted", 3), _finite(real, f"{name}, real", 3)
     if predicted.shape != real.shape or predicted.shape[-1] != 3 or not predicted.size:
-        raise ArrayError(f"{name}: got predicted {predicted.shape} and real {real.shape}, need the same (T, V, 3); cut both to the same frames")
+        raise ArrayError(
+            f"{name}: got predicted {predicted.shape} and real {real.shape}, need the same (T, V, 3); cut both to the same frames"
+        )
     return predicted, real
 
 
-def lip_vertex_error(predicted: np.ndarray, real: np.ndarray, lip: np.ndarray, *, squared: bool = True) -> float:
+def lip_vertex_error(
+    predicted: np.ndarray, real: np.ndarray, lip: np.ndarray, *, squared: bool = True
+) -> float:
     """LVE of one sequence: the largest error among the lip vertices of a frame, averaged over frames (DiffSpeaker).
 
     predicted, real: (T, V, 3); lip: vertex indices or mask. The error of a vertex is its SQUARED distance as in the
@@ -147,7 +167,9 @@ def lip_vertex_error(predicted: np.ndarray, real: np.ndarray, lip: np.ndarray, *
     return float((error if squared else np.sqrt(error)).max(1).mean())
 
 
-def face_dynamics_deviation(predicted: np.ndarray, real: np.ndarray, template: np.ndarray, upper: np.ndarray, *, squared: bool = True) -> float:
+def face_dynamics_deviation(
+    predicted: np.ndarray, real: np.ndarray, template: np.ndarray, upper: np.ndarray, *, squared: bool = True
+) -> float:
     """FDD of one sequence: how much more the upper face moves in reality than in the prediction (CodeTalker, DiffSpeaker).
 
     predicted, real: (T, V, 3); template: (V, 3), the face at rest; upper: vertex indices or mask. Per vertex the
@@ -157,7 +179,9 @@ def face_dynamics_deviation(predicted: np.ndarray, real: np.ndarray, template: n
     predicted, real = _meshes(predicted, real, "face_dynamics_deviation")
     template = _finite(template, "face_dynamics_deviation, template", 2)
     if template.shape != real.shape[1:]:
-        raise ArrayError(f"face_dynamics_deviation: got a template {template.shape}, need {real.shape[1:]}; use the neutral of this mesh")
+        raise ArrayError(
+            f"face_dynamics_deviation: got a template {template.shape}, need {real.shape[1:]}; use the neutral of this mesh"
+        )
     upper = _region(upper, real.shape[1], "face_dynamics_deviation, upper")
 
     def dynamics(mesh: np.ndarray) -> float:

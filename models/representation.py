@@ -17,16 +17,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pipeline import arkit
 from pipeline.errors import InputError
-from pipeline.joints import SIDES, aliases
+from pipeline.formats import arkit
+from pipeline.motion.joints import SIDES, aliases
 
 MODELS = ("face", "body_lower", "body_upper")
 NUM_ACTIONS = 3
 ROOT_NAMES = ("dx", "dz", "dheading", "y")
 MIN_STD = 1e-4
 """A channel that varies less than this over the train split is constant: it is centred, not scaled."""
-_LOWER = ["Hips"] + [f"{side}{part}" for side in SIDES for part in ("UpLeg", "Leg", "Foot", "ToeBase")] + ["LHipJoint", "RHipJoint"]
+_LOWER = (
+    ["Hips"]
+    + [f"{side}{part}" for side in SIDES for part in ("UpLeg", "Leg", "Foot", "ToeBase")]
+    + ["LHipJoint", "RHipJoint"]
+)
 
 
 def lower_joints(names: list[str]) -> list[int]:
@@ -58,7 +62,11 @@ class Moments:
     def of(cls, stats: dict) -> "Moments":
         """From {"mean": [...], "std": [...]} of stats.json; constant channels get scale 1."""
         std = torch.tensor(stats["std"], dtype=torch.float32)
-        return cls(torch.tensor(stats["mean"], dtype=torch.float32), torch.where(std < MIN_STD, 1.0, std), std < MIN_STD)
+        return cls(
+            torch.tensor(stats["mean"], dtype=torch.float32),
+            torch.where(std < MIN_STD, 1.0, std),
+            std < MIN_STD,
+        )
 
     def apply(self, x: Tensor) -> Tensor:
         """Standardise (..., D)."""
@@ -66,7 +74,9 @@ class Moments:
 
     def invert(self, x: Tensor) -> Tensor:
         """Undo `apply`; a constant channel gets its mean, whatever a network made of it."""
-        return torch.where(self.constant.to(x.device), self.mean.to(x), x * self.scale.to(x) + self.mean.to(x))
+        return torch.where(
+            self.constant.to(x.device), self.mean.to(x), x * self.scale.to(x) + self.mean.to(x)
+        )
 
 
 class Representation:
@@ -76,7 +86,9 @@ class Representation:
     audio: what a face hears, the stream mel or speech.
     """
 
-    def __init__(self, model: str, *, stats: dict, joint_names: list[str], actors: list[str], audio: str = "mel"):
+    def __init__(
+        self, model: str, *, stats: dict, joint_names: list[str], actors: list[str], audio: str = "mel"
+    ):
         if model not in MODELS:
             raise InputError(f"model {model!r}: need one of {', '.join(MODELS)}")
         self.model, self.joint_names, self.actors = model, list(joint_names), list(actors)
@@ -84,7 +96,10 @@ class Representation:
         names = ("face", audio) if model == "face" else ("body", "relative_root", "mel", "text")
         self.stats = {name: {key: list(stats[name][key]) for key in ("mean", "std")} for name in names}
         self.moments = {name: Moments.of(stats[name]) for name in names}
-        self.lower, self.upper = joint_columns(lower_joints(joint_names)), joint_columns(upper_joints(joint_names))
+        self.lower, self.upper = (
+            joint_columns(lower_joints(joint_names)),
+            joint_columns(upper_joints(joint_names)),
+        )
         if model != "face" and not (self.lower and self.upper):
             raise InputError(
                 f"joints {', '.join(joint_names[:8])}, ...: need some of the lower body (legs) and some others; rename them to the release's names"
@@ -93,7 +108,11 @@ class Representation:
     @property
     def streams(self) -> tuple[str, ...]:
         """The streams that a batch must have."""
-        return ("face", self.audio, "facing") if self.model == "face" else ("body", "root", "mel", "action", "text")
+        return (
+            ("face", self.audio, "facing")
+            if self.model == "face"
+            else ("body", "root", "mel", "action", "text")
+        )
 
     @property
     def feature_names(self) -> list[str]:
@@ -137,7 +156,12 @@ class Representation:
         if self.model == "face":
             both = lambda x: torch.stack([x, x.flip(2)], 1).flatten(0, 1)  # noqa: E731  own first, then the other way round
             style = self.styles(batch["actors"])
-            return both(heard).flatten(2), style.flatten(0, 1), style.flip(1).flatten(0, 1), both(batch["facing"])
+            return (
+                both(heard).flatten(2),
+                style.flatten(0, 1),
+                style.flip(1).flatten(0, 1),
+                both(batch["facing"]),
+            )
         text = self.moments["text"].apply(batch["text"]) * batch["spoken"][..., None].to(heard)
         action = F.one_hot(batch["action"].long(), NUM_ACTIONS).to(heard)
         told = torch.cat([heard, text, action], -1).flatten(2)
@@ -167,6 +191,10 @@ class Representation:
     def bodies(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
         """Poses (B, T, 2, 3 J) radians and relative roots (B, T, 2, 4) of standardised samples of the two body models."""
         lower, upper = lower.unflatten(2, (2, -1)), upper.unflatten(2, (2, -1))
-        body = torch.zeros(*lower.shape[:3], 3 * len(self.joint_names), dtype=lower.dtype, device=lower.device)
+        body = torch.zeros(
+            *lower.shape[:3], 3 * len(self.joint_names), dtype=lower.dtype, device=lower.device
+        )
         body[..., self.lower], body[..., self.upper] = lower[..., : len(self.lower)], upper
-        return self.moments["body"].invert(body), self.moments["relative_root"].invert(lower[..., len(self.lower) :])
+        return self.moments["body"].invert(body), self.moments["relative_root"].invert(
+            lower[..., len(self.lower) :]
+        )

@@ -24,7 +24,7 @@ from models.representation import Representation
 from models.weights import check_sizes, fit, read_tensors
 from pipeline import config
 from pipeline.errors import InputError
-from pipeline.pose import Skeleton
+from pipeline.motion.pose import Skeleton
 
 FORMAT_VERSION = 1
 Options = config.FaceModel | config.BodyModel
@@ -35,9 +35,13 @@ def section_of(model: str) -> type[config.FaceModel] | type[config.BodyModel]:
     return config.FaceModel if model == "face" else config.BodyModel
 
 
-def represent(model: str, options: Options, stats: dict, joint_names: list[str], actors: list[str]) -> Representation:
+def represent(
+    model: str, options: Options, stats: dict, joint_names: list[str], actors: list[str]
+) -> Representation:
     """The channels of a model with these options."""
-    return Representation(model, stats=stats, joint_names=joint_names, actors=actors, audio=getattr(options, "audio", "mel"))
+    return Representation(
+        model, stats=stats, joint_names=joint_names, actors=actors, audio=getattr(options, "audio", "mel")
+    )
 
 
 def build(representation: Representation, options: Options) -> tuple[nn.Module, Diffusion]:
@@ -48,14 +52,18 @@ def build(representation: Representation, options: Options) -> tuple[nn.Module, 
     features, condition = len(representation.feature_names), representation.condition_size
     if isinstance(options, config.FaceModel):
         if options.dim % (2 * options.heads):
-            raise InputError(f"face_model.dim: got {options.dim}, need a multiple of twice heads ({2 * options.heads}); change one of them")
+            raise InputError(
+                f"face_model.dim: got {options.dim}, need a multiple of twice heads ({2 * options.heads}); change one of them"
+            )
         network = FaceDenoiser(
             features, condition, len(representation.actors), dim=options.dim, heads=options.heads, feedforward=options.feedforward,
             period=options.period, dropout=options.dropout,
         )  # fmt: skip
         return network, Diffusion(diffusion.scaled_linear_betas(options.diffusion_steps), prediction="clean")
     if options.channels % options.heads:
-        raise InputError(f"body_model.channels: got {options.channels}, need a multiple of heads ({options.heads}); change one of them")
+        raise InputError(
+            f"body_model.channels: got {options.channels}, need a multiple of heads ({options.heads}); change one of them"
+        )
     body = BodyDenoiser(
         features,
         condition,
@@ -71,7 +79,11 @@ def build(representation: Representation, options: Options) -> tuple[nn.Module, 
 def skeleton_json(skeleton: Skeleton) -> dict:
     """What differs between the actors' skeletons, as JSON."""
     ends = {str(j): np.asarray(end).tolist() for j, end in sorted(skeleton.ends_cm.items())}
-    return {"offsets_cm": np.asarray(skeleton.offsets_cm).tolist(), "ends_cm": ends, "orders": list(skeleton.orders)}
+    return {
+        "offsets_cm": np.asarray(skeleton.offsets_cm).tolist(),
+        "ends_cm": ends,
+        "orders": list(skeleton.orders),
+    }
 
 
 @dataclass(frozen=True)
@@ -89,10 +101,21 @@ class Run:
         own = self.description["skeletons"][actor]
         ends = {int(j): np.array(end) for j, end in own["ends_cm"].items()}
         return Skeleton(
-            list(self.description["joint_names"]), np.array(self.description["parents"]), np.array(own["offsets_cm"]), ends, list(own["orders"])
+            list(self.description["joint_names"]),
+            np.array(self.description["parents"]),
+            np.array(own["offsets_cm"]),
+            ends,
+            list(own["orders"]),
         )
 
-    def sample(self, condition: tuple[Tensor, ...], generator: torch.Generator, *, options: config.Generate, report=iter) -> Tensor:
+    def sample(
+        self,
+        condition: tuple[Tensor, ...],
+        generator: torch.Generator,
+        *,
+        options: config.Generate,
+        report=iter,
+    ) -> Tensor:
         """A standardised sample (B, T, D) for a condition (see Representation.condition) of any length.
 
         Takes longer than `window_frames` are denoised in overlapping windows that agree on one sample.
@@ -102,31 +125,43 @@ class Run:
                 f"guidance {options.guidance}: {self.representation.model} was trained without condition_dropout; take guidance 1, or train it again"
             )
         if options.overlap_frames >= options.window_frames:
-            raise InputError(f"overlap_frames: got {options.overlap_frames}, need less than window_frames ({options.window_frames})")
+            raise InputError(
+                f"overlap_frames: got {options.overlap_frames}, need less than window_frames ({options.window_frames})"
+            )
         without = self.representation.unconditional(condition)
 
         def network(told: tuple[Tensor, ...], x: Tensor, step: Tensor, a: int, b: int) -> Tensor:
             return self.network(x, step, *(value[:, a:b] if value.ndim == 3 else value for value in told))
 
-        sizes = {"window": options.window_frames, "overlap": options.overlap_frames, "multiple": getattr(self.options, "period", 1)}
+        sizes = {
+            "window": options.window_frames,
+            "overlap": options.overlap_frames,
+            "multiple": getattr(self.options, "period", 1),
+        }
         told, untold = (diffusion.windowed(partial(network, what), **sizes) for what in (condition, without))
         shape = (*condition[0].shape[:2], len(self.representation.feature_names))
         device = next(self.network.parameters()).device
         guided = diffusion.guided(told, untold, options.guidance)
-        return self.diffusion.sample(guided, shape, generator, num_steps=self.options.sample_steps, device=device, report=report)
+        return self.diffusion.sample(
+            guided, shape, generator, num_steps=self.options.sample_steps, device=device, report=report
+        )
 
 
 def load(folder: Path, *, device: str = "cpu") -> Run:
     """Read a run's folder; InputError where it is missing, of another format version, or its weights do not fit."""
     folder = Path(folder)
     if not (folder / "model.json").exists():
-        raise InputError(f"{folder}: no model.json; train the model first (python -m models.train {folder.name} --out {folder} ...)")
+        raise InputError(
+            f"{folder}: no model.json; train the model first (python -m models.train {folder.name} --out {folder} ...)"
+        )
     where = folder / "model.json"
     description = read_description(where, version=FORMAT_VERSION)
     model = description["model"]
     heard = {"audio": "mel"} if model == "face" else {}  # what a face heard before there was a choice
     options = check_options(section_of(model), heard | description["options"], where)
-    representation = represent(model, options, description["stats"], description["joint_names"], description["actors"])
+    representation = represent(
+        model, options, description["stats"], description["joint_names"], description["actors"]
+    )
     if representation.feature_names != description["feature_names"]:
         raise InputError(f"{where}: feature_names are not those of {model} on its joints; {FIX}")
     weights, fix = folder / "model.safetensors", "train the model again"

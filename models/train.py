@@ -29,18 +29,34 @@ from models.data import Windows, actors_of, attach_speech, loader, shards_of, sp
 from models.representation import MODELS, Representation
 from models.threads import fixed_threads
 from models.weights import write_tensors
-from pipeline import arkit, config, joints, ownership, pose, rotations, shard_file, skeleton, stage
+from pipeline import config, ownership, stage
 from pipeline.errors import InputError
 from pipeline.files import alone_in, whole, write_json
+from pipeline.formats import arkit, shard_file
+from pipeline.motion import joints, pose, rotations, skeleton
 
 log = logging.getLogger("interact")
-CODE = ("checkpoints", "data", "diffusion", "layers", "body", "face", "representation", "runs", "threads", "train", "weights")
+CODE = (
+    "checkpoints",
+    "data",
+    "diffusion",
+    "layers",
+    "body",
+    "face",
+    "representation",
+    "runs",
+    "threads",
+    "train",
+    "weights",
+)
 NO_EFFECT = ("checkpoint_steps", "sample_steps", "workers")
 """Options that do not change the weights."""
 MAX_LOG_LINES = 10_000
 
 
-def run_hash(representation: Representation, options: runs.Options, shards: list, encoder: dict | None = None) -> str:
+def run_hash(
+    representation: Representation, options: runs.Options, shards: list, encoder: dict | None = None
+) -> str:
     """What the weights depend on: options, train data, model code.
 
     Of the data that which this model reads: statistics, train takes and who acts in them, and the files that the rows of its streams come
@@ -48,19 +64,39 @@ def run_hash(representation: Representation, options: runs.Options, shards: list
     """
     chosen = {key: value for key, value in options.model_dump().items() if key not in NO_EFFECT}
     train = takes_of(shards, "train")
-    spans = [[shard.path.name, span.take, span.start_frame, span.stop_frame, span.actor_a, span.actor_b] for shard, span in train]
-    origins = [shard.origin(representation.streams, [span for other, span in train if other is shard]) for shard in shards]
-    read = [representation.stats, representation.joint_names, representation.actors, encoder if "speech" in representation.streams else None]
+    spans = [
+        [shard.path.name, span.take, span.start_frame, span.stop_frame, span.actor_a, span.actor_b]
+        for shard, span in train
+    ]
+    origins = [
+        shard.origin(representation.streams, [span for other, span in train if other is shard])
+        for shard in shards
+    ]
+    read = [
+        representation.stats,
+        representation.joint_names,
+        representation.actors,
+        encoder if "speech" in representation.streams else None,
+    ]
     told = [representation.model, chosen, spans, origins, read]
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
     sources = [Path(models.__file__).with_name(f"{name}.py") for name in CODE]
-    sources += [Path(inspect.getfile(module)) for module in (arkit, joints, pose, rotations, shard_file, skeleton)]
+    sources += [
+        Path(inspect.getfile(module)) for module in (arkit, joints, pose, rotations, shard_file, skeleton)
+    ]
     for path in sources:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def _loss(network, engine, representation: Representation, batch: dict, generator: torch.Generator, options: runs.Options) -> torch.Tensor:
+def _loss(
+    network,
+    engine,
+    representation: Representation,
+    batch: dict,
+    generator: torch.Generator,
+    options: runs.Options,
+) -> torch.Tensor:
     """Loss of one batch; with condition_dropout, some items are told nothing, as classifier-free guidance needs."""
     clean, condition = representation.target(batch), representation.condition(batch)
     if options.condition_dropout:
@@ -70,16 +106,31 @@ def _loss(network, engine, representation: Representation, batch: dict, generato
     return engine.loss(lambda x, step: network(x, step, *condition), clean, generator, velocity_weight=weight)
 
 
-def optimise(state: State, engine, representation: Representation, windows: Windows, live_log: Path, options: runs.Options, device: str) -> None:
+def optimise(
+    state: State,
+    engine,
+    representation: Representation,
+    windows: Windows,
+    live_log: Path,
+    options: runs.Options,
+    device: str,
+) -> None:
     """Run the steps that are left: Adam, linear warm-up, gradients clipped to a norm; checkpoints and log lines on the way."""
     network = state.network.train()
     batches = loader(
-        windows, batch_size=options.batch_size, seed=options.seed, first_step=state.step, last_step=options.steps, workers=options.workers
+        windows,
+        batch_size=options.batch_size,
+        seed=options.seed,
+        first_step=state.step,
+        last_step=options.steps,
+        workers=options.workers,
     )
     log_every = max(1, options.steps // MAX_LOG_LINES)
     half = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=options.precision == "bfloat16")
     with open(live_log, "a", encoding="utf-8") as lines:
-        for batch in stage.progress(batches, label=f"train {representation.model}", total=options.steps - state.step):
+        for batch in stage.progress(
+            batches, label=f"train {representation.model}", total=options.steps - state.step
+        ):
             seed = step_seed(options.seed, state.step)
             torch.manual_seed(seed)  # dropout
             generator = torch.Generator().manual_seed(seed)
@@ -107,7 +158,9 @@ def optimise(state: State, engine, representation: Representation, windows: Wind
                 state.save(live_log)
 
 
-def _describe(representation: Representation, options: runs.Options, shards: list, digest: str, encoder: dict | None) -> dict:
+def _describe(
+    representation: Representation, options: runs.Options, shards: list, digest: str, encoder: dict | None
+) -> dict:
     """model.json: all that is needed to rebuild the network and to turn its samples into motion (models.runs)."""
     skeletons = {}
     for shard, span in takes_of(shards, "train"):
@@ -115,7 +168,9 @@ def _describe(representation: Representation, options: runs.Options, shards: lis
             if actor not in skeletons:
                 skeletons[actor] = runs.skeleton_json(shard.skeleton(performance))
     defaults, attributes = config.Features(), shards[0].attributes
-    mel = {"num_mels": shards[0]["mel"].shape[-1]} | {key: float(attributes.get(key, getattr(defaults, key))) for key in ("mel_fft", "mel_fmax")}
+    mel = {"num_mels": shards[0]["mel"].shape[-1]} | {
+        key: float(attributes.get(key, getattr(defaults, key))) for key in ("mel_fft", "mel_fmax")
+    }
     return {
         "format_version": runs.FORMAT_VERSION, "package_version": pipeline.__version__, "model": representation.model, "hash": digest, "fps": 30,
         "options": options.model_dump(), "feature_names": representation.feature_names, "joint_names": representation.joint_names,
@@ -125,7 +180,9 @@ def _describe(representation: Representation, options: runs.Options, shards: lis
     }  # fmt: skip
 
 
-def _card(description: dict, num_parameters: int, takes: int, seconds: float, first: float, last: float) -> str:
+def _card(
+    description: dict, num_parameters: int, takes: int, seconds: float, first: float, last: float
+) -> str:
     """CARD.md: what the model is, what it was trained on, and how to use it."""
     options = description["options"]
     what = {
@@ -164,7 +221,13 @@ def train(model: str, shards: Path, out: Path, options: runs.Options, speech: Pa
         stats = stats | attach_speech(opened, folder)
     actors, device = actors_of(opened), runs.pick_device(options.device)
     representation = runs.represent(model, options, stats, opened[0].joint_names, actors)
-    windows = Windows(opened, window=options.window_frames, stride=options.stride_frames, streams=representation.streams, actors=actors)
+    windows = Windows(
+        opened,
+        window=options.window_frames,
+        stride=options.stride_frames,
+        streams=representation.streams,
+        actors=actors,
+    )
     digest = run_hash(representation, options, opened, stats.get("encoder"))
     live_log = out / "log.jsonl"
     with torch.random.fork_rng():
@@ -172,12 +235,17 @@ def train(model: str, shards: Path, out: Path, options: runs.Options, speech: Pa
         network, engine = runs.build(representation, options)
         network.to(device)
         state = State(
-            network, torch.optim.Adam(network.parameters(), lr=options.learning_rate), out / "checkpoints" / digest, last_step=options.steps
+            network,
+            torch.optim.Adam(network.parameters(), lr=options.learning_rate),
+            out / "checkpoints" / digest,
+            last_step=options.steps,
         )
         state.restore(live_log)
         with whole(out / "config.yaml") as temporary:
             section = "face_model" if model == "face" else "body_model"
-            temporary.write_text(yaml.safe_dump({section: options.model_dump()}, sort_keys=False), encoding="utf-8")
+            temporary.write_text(
+                yaml.safe_dump({section: options.model_dump()}, sort_keys=False), encoding="utf-8"
+            )
         if state.step:
             log.info("%s: goes on from step %d of %d (checkpoint %s)", out, state.step, options.steps, digest)
         if state.step < options.steps:
@@ -190,17 +258,32 @@ def train(model: str, shards: Path, out: Path, options: runs.Options, speech: Pa
         lines.write(summary(first, last))
     num_parameters = sum(parameter.numel() for parameter in network.parameters())
     with whole(out / "CARD.md") as temporary:
-        temporary.write_text(_card(description, num_parameters, len(windows.takes), stats["frames"] / 30, first, last), encoding="utf-8")
-    log.info("%s: %d steps, loss %.4f -> %.4f (mean of the first and last tenth)", out, options.steps, first, last)
+        temporary.write_text(
+            _card(description, num_parameters, len(windows.takes), stats["frames"] / 30, first, last),
+            encoding="utf-8",
+        )
+    log.info(
+        "%s: %d steps, loss %.4f -> %.4f (mean of the first and last tenth)", out, options.steps, first, last
+    )
 
 
 def main(argv: list[str] | None = None) -> None:
     """Command line; the first argument chooses the model and with it the options."""
     argv = sys.argv[1:] if argv is None else list(argv)
-    parser = stage.parser(__doc__, section=runs.section_of(next((word for word in argv if word in MODELS), "face")))
-    parser.add_argument("model", choices=MODELS, help="what to train; body models have other options than the face (see their --help)")
+    parser = stage.parser(
+        __doc__, section=runs.section_of(next((word for word in argv if word in MODELS), "face"))
+    )
+    parser.add_argument(
+        "model",
+        choices=MODELS,
+        help="what to train; body models have other options than the face (see their --help)",
+    )
     parser.add_argument("--shards", type=Path, required=True, help="folder of shards")
-    parser.add_argument("--speech", type=Path, help="folder of speech sidecars, for a face that hears them (default: the only one in --shards)")
+    parser.add_argument(
+        "--speech",
+        type=Path,
+        help="folder of speech sidecars, for a face that hears them (default: the only one in --shards)",
+    )
     parser.add_argument("--out", type=Path, required=True, help="run folder to write")
     stage.execute(parser, run, argv)
 

@@ -16,13 +16,22 @@ from pipeline.reading import plain, reading
 def first_not_finite(tensors: dict[str, Tensor]) -> str | None:
     """Name of a tensor that holds NaN or an infinity, None where all numbers are finite."""
     # a sum is finite only where all its terms are, and costs no memory; where it is not, it may have run over
-    return next((name for name, value in tensors.items() if not torch.isfinite(value.sum()) and not torch.isfinite(value).all()), None)
+    return next(
+        (
+            name
+            for name, value in tensors.items()
+            if not torch.isfinite(value.sum()) and not torch.isfinite(value).all()
+        ),
+        None,
+    )
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     """Write tensors, whole or not at all, on the disk once this returns; InputError for numbers that are not finite."""
     if name := first_not_finite(tensors):
-        raise InputError(f"{path}: {name} is not finite, need finite weights; lower learning_rate, and train again")
+        raise InputError(
+            f"{path}: {name} is not finite, need finite weights; lower learning_rate, and train again"
+        )
     with whole(path, durable=True) as temporary:
         save_file({name: value.cpu().contiguous() for name, value in tensors.items()}, temporary)
 
@@ -45,14 +54,22 @@ def check_sizes(network: nn.Module, path: Path, *, to: str, fix: str) -> None:
     plain(path)
     with reading(path, "safetensors file", fix=fix), safe_open(path, "pt") as f:
         found = {name: tuple(f.get_slice(name).get_shape()) for name in f.keys()}  # noqa: SIM118  it is no mapping
-    _compare(found, {name: tuple(value.shape) for name, value in network.state_dict().items()}, path, to=to, fix=fix)
+    _compare(
+        found,
+        {name: tuple(value.shape) for name, value in network.state_dict().items()},
+        path,
+        to=to,
+        fix=fix,
+    )
 
 
 def _compare(found: dict[str, Any], need: dict[str, Any], path: Path, *, to: str, fix: str) -> None:
     if missing := sorted(need.keys() - found.keys()):
         raise InputError(f"{path}: does not fit {to}: it lacks {missing[0]} ({len(missing)} in all); {fix}")
     if odd := sorted(found.keys() - need.keys()):
-        raise InputError(f"{path}: does not fit {to}: it has no use for {odd[0]:.80} ({len(odd)} in all); {fix}")
+        raise InputError(
+            f"{path}: does not fit {to}: it has no use for {odd[0]:.80} ({len(odd)} in all); {fix}"
+        )
     if wrong := next((name for name in need if found[name] != need[name]), None):
         raise InputError(f"{path}: does not fit {to}: {wrong} is {found[wrong]}, need {need[wrong]}; {fix}")
 
@@ -60,7 +77,8 @@ def _compare(found: dict[str, Any], need: dict[str, Any], path: Path, *, to: str
 def fit(network: nn.Module, tensors: dict[str, Tensor], path: Path, *, to: str, fix: str) -> None:
     """Load tensors into a network of exactly those names, shapes and types; InputError, with the network as it was, where they are others."""
     found, need = (
-        {name: (str(value.dtype).removeprefix("torch."), *value.shape) for name, value in state.items()} for state in (tensors, network.state_dict())
+        {name: (str(value.dtype).removeprefix("torch."), *value.shape) for name, value in state.items()}
+        for state in (tensors, network.state_dict())
     )
     _compare(found, need, path, to=to, fix=fix)
     network.load_state_dict(tensors)

@@ -137,7 +137,9 @@ def fault_of_cell(text: str) -> str | None:
     if len(text) > MOST_CELL:
         return f"{len(text):,} characters, need at most {MOST_CELL:,}"
     if found := _CONTROL.search(text):
-        return f"the control character {found[0]!r} after {text[: found.start()][-20:]!r}, need text on one line"
+        return (
+            f"the control character {found[0]!r} after {text[: found.start()][-20:]!r}, need text on one line"
+        )
     if any("\ud800" <= mark <= "\udfff" for mark in text):
         return "half of a surrogate pair, which UTF-8 cannot hold, need text"
     return None
@@ -154,9 +156,13 @@ def write_tsv(path: Path, columns: list[str], rows: list[dict[str, str]]) -> Non
             raise ValueError(f"{path}, row {number}: columns {', '.join(row)}, need {', '.join(columns)}")
         for column in columns:
             if fault := fault_of_cell(row[column]):
-                raise InputError(f"{path}, row {number}, column {column}: got {fault}; correct it where it comes from")
+                raise InputError(
+                    f"{path}, row {number}, column {column}: got {fault}; correct it where it comes from"
+                )
         if not any(row.values()):
-            raise InputError(f"{path}, row {number}: got an empty row, need a cell with text, since readers take it for the end; leave it out")
+            raise InputError(
+                f"{path}, row {number}: got an empty row, need a cell with text, since readers take it for the end; leave it out"
+            )
         lines.append("\t".join(row[column] for column in columns))
     with whole(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="")
@@ -164,7 +170,11 @@ def write_tsv(path: Path, columns: list[str], rows: list[dict[str, str]]) -> Non
 
 def _plain_cell(value: object) -> object:
     """A value of a CSV; a text that a spreadsheet would run as a formula gets an apostrophe before it, as spreadsheets do."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) and not is_number(value) else value
+    return (
+        f"'{value}"
+        if isinstance(value, str) and value.startswith(_FORMULA) and not is_number(value)
+        else value
+    )
 
 
 def is_number(text: str) -> bool:
@@ -200,9 +210,13 @@ def _table_text(path: Path) -> str:
 def _header(path: Path, line: str) -> list[str]:
     """Names of the columns; InputError where something else than tabs separates them, or one stands twice."""
     columns = line.split("\t")
-    other = next((name for mark, name in ((";", "semicolons"), (",", "commas"), ("|", "bars")) if mark in line), None)
+    other = next(
+        (name for mark, name in ((";", "semicolons"), (",", "commas"), ("|", "bars")) if mark in line), None
+    )
     if len(columns) == 1 and other:
-        raise InputError(f"{path}: columns are separated by {other}, need tabs; save the table again as tab-separated text")
+        raise InputError(
+            f"{path}: columns are separated by {other}, need tabs; save the table again as tab-separated text"
+        )
     twice = sorted({column for column in columns if columns.count(column) > 1})
     if twice:
         raise InputError(f"{path}: column {', '.join(map(repr, twice))} stands twice; remove one")
@@ -231,7 +245,9 @@ def read_tsv(path: Path) -> tuple[list[str], list[dict[str, str]]]:
             raise InputError(f"{path}, line {number}: empty row between rows; remove it")
         if len(cells) > len(columns):
             if any(cells[len(columns) :]):
-                raise InputError(f"{path}, line {number}: got {len(cells)} cells, need {len(columns)}; columns are separated by one tab")
+                raise InputError(
+                    f"{path}, line {number}: got {len(cells)} cells, need {len(columns)}; columns are separated by one tab"
+                )
             del cells[len(columns) :]  # a spreadsheet's empty columns
         for column, cell in zip(columns, cells):
             if fault := fault_of_cell(cell):

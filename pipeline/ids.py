@@ -26,7 +26,12 @@ NEED = {
     "performance": "<date>_<actor>_<scenario>, such as 20231119_001_051",
 }
 """What is asked of each kind of id, as errors say it."""
-_PATTERNS = {"actor": re.compile(ID), "scenario": re.compile(ID), "take": re.compile(TAKE), "performance": re.compile(PERFORMANCE)}
+_PATTERNS = {
+    "actor": re.compile(ID),
+    "scenario": re.compile(ID),
+    "take": re.compile(TAKE),
+    "performance": re.compile(PERFORMANCE),
+}
 
 
 def is_id(value: object, kind: str = "actor") -> bool:
@@ -45,7 +50,9 @@ def check_id(value: object, kind: str, where: object, *, fix: str = "correct it"
     """`value` where it can be an id of its kind; InputError that begins with `where`, the file or row that it comes from, where not."""
     if not is_id(value, kind):
         got = repr(value)
-        raise InputError(f"{where}: {kind} is {got if len(got) <= 80 else f'{got[:77]}...'}, need {NEED[kind]}; {fix}")
+        raise InputError(
+            f"{where}: {kind} is {got if len(got) <= 80 else f'{got[:77]}...'}, need {NEED[kind]}; {fix}"
+        )
     assert isinstance(value, str)
     return value
 
@@ -58,5 +65,7 @@ def check_ids(values: Iterable[object], kind: str, where: object, *, fix: str = 
     for value in values:
         found.append(check_id(value, kind, where, fix=fix))
     if len(set(found)) < len(found):
-        raise InputError(f"{where}: {kind} {next(name for name in found if found.count(name) > 1)} stands twice; {fix}")
+        raise InputError(
+            f"{where}: {kind} {next(name for name in found if found.count(name) > 1)} stands twice; {fix}"
+        )
     return found

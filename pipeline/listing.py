@@ -11,7 +11,15 @@ from pathlib import Path
 
 from pipeline.errors import InputError
 
-LEFTOVERS = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "icon\r", "$recycle.bin", "system volume information"}
+LEFTOVERS = {
+    "thumbs.db",
+    "ehthumbs.db",
+    "desktop.ini",
+    "__macosx",
+    "icon\r",
+    "$recycle.bin",
+    "system volume information",
+}
 """Names, in lower case, of what systems leave in folders; all names that begin with a dot are left out as well."""
 
 
@@ -26,7 +34,9 @@ def _entries(folder: Path) -> list[Path]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise InputError(f"{folder}: cannot be listed ({error.strerror}); check the path and who may read it") from None
+        raise InputError(
+            f"{folder}: cannot be listed ({error.strerror}); check the path and who may read it"
+        ) from None
 
 
 def files_in(folder: Path, ending: str = "") -> list[Path]:

@@ -25,7 +25,19 @@ from pipeline.reading import read_json
 log = logging.getLogger("interact")
 MARK = ".interact.json"
 MADE_BY = "interact-pipeline"
-FOLDERS = ("shoot", "truth", "dataset", "annotations", "features", "shards", "runs", "results", "release", "logs", "timings")
+FOLDERS = (
+    "shoot",
+    "truth",
+    "dataset",
+    "annotations",
+    "features",
+    "shards",
+    "runs",
+    "results",
+    "release",
+    "logs",
+    "timings",
+)
 """Folders under root that the pipeline makes."""
 STREAMS: dict[str, tuple[str, ...]] = {
     "bvhs": ("body", "release_in"),
@@ -34,7 +46,16 @@ STREAMS: dict[str, tuple[str, ...]] = {
     "face_ict": ("fit", "release_in"),
 }
 """Folders of streams in a dataset, and the folders of annotations whose reports name what was written there."""
-RULE_LOGS = ("simulate_cast.log", "split.log", "shard_plan.log", "sync", "actions", "release_in", "body", "simulate_take")
+RULE_LOGS = (
+    "simulate_cast.log",
+    "split.log",
+    "shard_plan.log",
+    "sync",
+    "actions",
+    "release_in",
+    "body",
+    "simulate_take",
+)
 """Logs of rules that run early in every study: where one is, the pipeline has run in this root."""
 
 
@@ -145,7 +166,9 @@ def remove_recorded(dataset: Path, annotations: Path, keep: Iterable[str], *, ta
 def need_own(folder: Path, tables: Iterable[str]) -> None:
     """InputError where a folder that is to be written has such tables already and no mark says that they are the pipeline's."""
     if read_mark(folder) is None and (found := [name for name in tables if Path(folder, name).exists()]):
-        raise InputError(f"{folder}: has a {found[0]}, and no mark ({MARK}) says that this pipeline wrote it; give another folder as --out")
+        raise InputError(
+            f"{folder}: has a {found[0]}, and no mark ({MARK}) says that this pipeline wrote it; give another folder as --out"
+        )
 
 
 def need_proof(folder: Path, targets: Iterable[Path], proofs: Iterable[str]) -> None:
@@ -154,7 +177,9 @@ def need_proof(folder: Path, targets: Iterable[Path], proofs: Iterable[str]) -> 
         return
     found = next((path for path in targets if os.path.lexists(path)), None)
     if found:
-        raise InputError(f"{found}: is there, and nothing in {folder} says that this command wrote it; give another folder as --out")
+        raise InputError(
+            f"{found}: is there, and nothing in {folder} says that this command wrote it; give another folder as --out"
+        )
 
 
 def take_folder(folder: Path, writes: str, targets: Iterable[Path]) -> None:
@@ -188,17 +213,30 @@ def _check_apart(claim: Claim) -> None:
     for key, path in claim.inputs.items():
         source = path.resolve()
         if root == source or root.is_relative_to(source):
-            raise InputError(f"config: root {claim.root} lies in {key} {path}, in which nothing is written; set another root")
+            raise InputError(
+                f"config: root {claim.root} lies in {key} {path}, in which nothing is written; set another root"
+            )
         for name in claim.folders:
             if _overlap((claim.root / name).resolve(), source):
-                raise InputError(f"config: {key} {path} and {claim.root / name}, where the pipeline writes, are one; set another root")
-    for name, what in (("takes.tsv", "a shoot or a dataset"), ("bvhs", "a dataset"), ("dataset.json", "a dataset")):
+                raise InputError(
+                    f"config: {key} {path} and {claim.root / name}, where the pipeline writes, are one; set another root"
+                )
+    for name, what in (
+        ("takes.tsv", "a shoot or a dataset"),
+        ("bvhs", "a dataset"),
+        ("dataset.json", "a dataset"),
+    ):
         if (claim.root / name).exists():
-            raise InputError(f"config: root {claim.root} is itself {what} ({name} is in it); set another root")
+            raise InputError(
+                f"config: root {claim.root} is itself {what} ({name} is in it); set another root"
+            )
 
 
 def _refuse(folder: Path, found: Path, name: str) -> InputError:
-    hint = {"shoot": f"; is it your shoot? Then set shoot={folder}", "dataset": f"; is it a download? Then set dataset={folder} and another root"}
+    hint = {
+        "shoot": f"; is it your shoot? Then set shoot={folder}",
+        "dataset": f"; is it a download? Then set dataset={folder} and another root",
+    }
     return InputError(
         f"config: {folder} holds {found.name}, which this pipeline has not written, and it would write and remove there; "
         f"set another root{hint.get(name, '')}"
@@ -212,7 +250,9 @@ def _check_folder(claim: Claim, name: str) -> None:
     if mark is None and found is not None:
         if not made_before(claim.root):
             raise _refuse(folder, found, name)
-        claim.notes.append(f"{folder}: has no mark and was made here before, as {claim.root / 'logs'} says; it is taken as the pipeline's")
+        claim.notes.append(
+            f"{folder}: has no mark and was made here before, as {claim.root / 'logs'} says; it is taken as the pipeline's"
+        )
     if name == "dataset":
         _check_dataset(claim, folder)
     if name == "shoot":
@@ -225,14 +265,18 @@ def _check_link(claim: Claim, link: Path, *, adopts: bool) -> None:
     """InputError where a link below one of the folders leads to a folder that is not the pipeline's."""
     target = link.resolve()
     if any(_overlap(target, path.resolve()) for path in claim.inputs.values()):
-        raise InputError(f"config: {link} leads into {target}, which is read and never written; remove the link or set another root")
+        raise InputError(
+            f"config: {link} leads into {target}, which is read and never written; remove the link or set another root"
+        )
     found = first_file(target)
     if found is None or read_mark(target) is not None:
         return
     written = recorded(claim.root / "annotations", STREAMS.get(link.name, ()))
     if not adopts or (link.name in STREAMS and any(path.stem not in written for path in target.iterdir())):
         raise _refuse(link, found, "")
-    claim.notes.append(f"{link}: leads to {target}, which has no mark and was made here before; it is taken as the pipeline's")
+    claim.notes.append(
+        f"{link}: leads to {target}, which has no mark and was made here before; it is taken as the pipeline's"
+    )
 
 
 def _check_dataset(claim: Claim, folder: Path) -> None:
@@ -240,7 +284,9 @@ def _check_dataset(claim: Claim, folder: Path) -> None:
     source = str(read_record(claim.root).get("source", claim.source))
     moved = "simulated" not in (source, claim.source) and not Path(source).exists()
     if source != claim.source and not moved:
-        raise InputError(f"config: {folder} was made from {source}, the config says {claim.source}; set another root")
+        raise InputError(
+            f"config: {folder} was made from {source}, the config says {claim.source}; set another root"
+        )
     if odd := strangers(folder, claim.root / "annotations", claim.performances):
         raise InputError(
             f"config: {odd[0]} is of no take of the config, and no report says that the pipeline wrote it "

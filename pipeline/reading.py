@@ -1,7 +1,7 @@
 """Doors for files that others wrote: opened only where they are plain files of a sane size, and every fault of one is one line.
 
 Whoever reads a file of an input, a download or a model goes through a function of this module, or through a reader that
-does (tests/test_doors.py lists them all and finds what goes round them); arrays have theirs in pipeline.array_files. What a
+does (tests/test_doors.py lists them all and finds what goes round them); arrays have theirs in pipeline.formats.array_files. What a
 door promises:
 
 - a folder, a pipe or a device in place of the file, a link in a circle, a name that is too long: an InputError, no hang;
@@ -48,7 +48,9 @@ def reading(path: Path, need: str, *, fix: str = "copy or export it again") -> I
     except RecursionError:
         raise InputError(f"{path}: not a readable {need} (nested too deeply); {fix}") from None
     except MemoryError:
-        raise InputError(f"{path}: not a readable {need} (it asks for more memory than there is); {fix}") from None
+        raise InputError(
+            f"{path}: not a readable {need} (it asks for more memory than there is); {fix}"
+        ) from None
     except Exception as error:  # bytes from elsewhere: a parser may throw anything
         raise InputError(f"{path}: not a readable {need} ({line_of(error)}); {fix}") from error
 
@@ -59,7 +61,10 @@ def plain(path: Path, *, most: int | None = None) -> os.stat_result:
         found = os.stat(path)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; check the path") from None
-    except (OSError, ValueError) as error:  # a circle of links, a name too long or with a NUL, a folder that may not be entered
+    except (
+        OSError,
+        ValueError,
+    ) as error:  # a circle of links, a name too long or with a NUL, a folder that may not be entered
         said = getattr(error, "strerror", None) or line_of(error)
         raise InputError(f"{path!s:.300}: cannot be opened ({said}); check the path") from None
     if stat.S_ISDIR(found.st_mode):
@@ -78,7 +83,9 @@ def open_plain(path: Path, *, most: int | None = None) -> Iterator[BufferedReade
     try:
         f = open(path, "rb")
     except OSError as error:
-        raise InputError(f"{path}: cannot be opened ({error.strerror}); check the path and who may read it") from None
+        raise InputError(
+            f"{path}: cannot be opened ({error.strerror}); check the path and who may read it"
+        ) from None
     with f:
         yield f
 
@@ -97,7 +104,13 @@ def read_bytes(path: Path, *, most: int = MOST_TEXT_BYTES) -> bytes:
         return f.read()
 
 
-def read_text(path: Path, *, most: int = MOST_TEXT_BYTES, need: str = "text in UTF-8", fix: str = "save it again as UTF-8 text") -> str:
+def read_text(
+    path: Path,
+    *,
+    most: int = MOST_TEXT_BYTES,
+    need: str = "text in UTF-8",
+    fix: str = "save it again as UTF-8 text",
+) -> str:
     """Text of a plain file in UTF-8, with or without a byte order mark; line ends become \\n."""
     content = read_bytes(path, most=most)
     with reading(path, need, fix=fix):
@@ -138,25 +151,54 @@ def _long(text: str) -> int:
     return int(text)
 
 
-def parse_json(text: str | bytes, where: str | Path, *, kind: type | None = None, fix: str = "mend or replace the file", long: bool = False) -> Any:
+def parse_json(
+    text: str | bytes,
+    where: str | Path,
+    *,
+    kind: type | None = None,
+    fix: str = "mend or replace the file",
+    long: bool = False,
+) -> Any:
     """The value of a JSON text; InputError for what is none, for keys that stand twice, for numbers without end, and for another `kind`.
 
     Integers are of 64 bits, or with `long` of 300 digits.
     """
     with reading(Path(where), "JSON", fix=fix):
-        value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite, parse_int=_long if long else _whole)
+        value = json.loads(
+            text,
+            object_pairs_hook=_once,
+            parse_constant=_no_number,
+            parse_float=_finite,
+            parse_int=_long if long else _whole,
+        )
     if kind is not None and not isinstance(value, kind):
-        names = {dict: "an object", list: "a list", str: "a text", int: "a number", float: "a number", bool: "true or false"}
+        names = {
+            dict: "an object",
+            list: "a list",
+            str: "a text",
+            int: "a number",
+            float: "a number",
+            bool: "true or false",
+        }
         raise InputError(f"{where}: got {names.get(type(value), 'null')}, need {names[kind]}; {fix}")
     return value
 
 
-def read_json(path: Path, *, kind: type | None = None, most: int = MOST_TEXT_BYTES, fix: str = "mend or replace the file", long: bool = False) -> Any:
+def read_json(
+    path: Path,
+    *,
+    kind: type | None = None,
+    most: int = MOST_TEXT_BYTES,
+    fix: str = "mend or replace the file",
+    long: bool = False,
+) -> Any:
     """The value of a JSON file, as `parse_json`."""
     return parse_json(read_text(path, most=most, need="JSON", fix=fix), path, kind=kind, fix=fix, long=long)
 
 
-def rows_of(path: Path, table: str, columns: list[str], *, most: int = 1_000_000, fix: str = "download it again") -> list[tuple]:
+def rows_of(
+    path: Path, table: str, columns: list[str], *, most: int = 1_000_000, fix: str = "download it again"
+) -> list[tuple]:
     """Rows of a table of a SQLite file, columns by name, in the order of the table; InputError where it is no such table.
 
     The file is neither locked nor written, and nothing is made beside it. A view in place of the table is refused: its query
@@ -170,13 +212,19 @@ def rows_of(path: Path, table: str, columns: list[str], *, most: int = 1_000_000
         with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 16 * MEBIBYTE)
             connection.execute("PRAGMA trusted_schema = OFF")
-            made = connection.execute("SELECT type, sql FROM sqlite_master WHERE name = ?", (table,)).fetchall()
+            made = connection.execute(
+                "SELECT type, sql FROM sqlite_master WHERE name = ?", (table,)
+            ).fetchall()
             if not made or made[0][0] != "table" or "VIRTUAL" in str(made[0][1]).upper().split()[:2]:
-                raise ValueError(f"{table} is {f'a {made[0][0]} that is computed' if made else 'not there'}, need a plain table")
+                raise ValueError(
+                    f"{table} is {f'a {made[0][0]} that is computed' if made else 'not there'}, need a plain table"
+                )
             there = [row[1] for row in connection.execute("SELECT * FROM pragma_table_info(?)", (table,))]
             if missing := [column for column in columns if column not in there]:
                 raise ValueError(f"no column {', '.join(missing)}, it has {', '.join(map(str, there))}")
-            rows = connection.execute(f"SELECT {', '.join(columns)} FROM {table} LIMIT ?", (most + 1,)).fetchall()
+            rows = connection.execute(
+                f"SELECT {', '.join(columns)} FROM {table} LIMIT ?", (most + 1,)
+            ).fetchall()
             if len(rows) > most:
                 raise ValueError(f"more than {most:,} rows")
             return rows
@@ -187,7 +235,11 @@ def inside(folder: Path, path: Path, *, what: str) -> Path:
     try:
         home, target = Path(folder).resolve(), Path(path).resolve()
     except (OSError, RuntimeError, ValueError) as error:  # a circle of links, a name too long or with a NUL
-        raise InputError(f"{what} leads nowhere ({line_of(error)}); nothing is read or written there: correct it") from None
+        raise InputError(
+            f"{what} leads nowhere ({line_of(error)}); nothing is read or written there: correct it"
+        ) from None
     if target == home or not target.is_relative_to(home):
-        raise InputError(f"{what} leads to {target}, which is outside {folder}; nothing is read or written there: correct it")
+        raise InputError(
+            f"{what} leads to {target}, which is outside {folder}; nothing is read or written there: correct it"
+        )
     return Path(path)

@@ -34,7 +34,7 @@ IN_WORKFLOW = "INTERACT_WORKFLOW"
 """Variable of the environment that the Snakefile sets for its jobs."""
 COMMANDS = {
     "simulate": "pipeline.simulate.take",
-    "separation_model": "pipeline.train_separation",
+    "separation_model": "pipeline.capture.train_separation",
     "face_model": "models.train",
     "body_model": "models.train",
     "generate": "models.generate",
@@ -56,9 +56,19 @@ class _Help(argparse.RawDescriptionHelpFormatter):
         known = [action for action in actions if action.help is not argparse.SUPPRESS]
         shown = [action for action in known if not action.dest.startswith(("_option_", "_shared_", "_file_"))]
         if usage is None and len(shown) < len(known):
-            short = super()._format_usage(None, shown, [], "").strip().removeprefix(self._prog).strip()  # as argparse lays it out
-            files = "".join("FILE ... " if action.metavar == "FILES" else "FILE " for action in known if action.dest.startswith("_file_"))
-            more = " [options]" if any(action.dest.startswith(("_option_", "_shared_")) for action in known) else ""
+            short = (
+                super()._format_usage(None, shown, [], "").strip().removeprefix(self._prog).strip()
+            )  # as argparse lays it out
+            files = "".join(
+                "FILE ... " if action.metavar == "FILES" else "FILE "
+                for action in known
+                if action.dest.startswith("_file_")
+            )
+            more = (
+                " [options]"
+                if any(action.dest.startswith(("_option_", "_shared_")) for action in known)
+                else ""
+            )
             usage = f"%(prog)s {files}{short.replace('%', '%%')}{more}"
         super().add_usage(usage, shown, groups, prefix)
 
@@ -69,7 +79,10 @@ def _described(field) -> str:
 
 
 def parser(
-    doc: str, *, section: type[BaseModel] | None = None, shared: Mapping[type[BaseModel], tuple[str, ...]] | None = None
+    doc: str,
+    *,
+    section: type[BaseModel] | None = None,
+    shared: Mapping[type[BaseModel], tuple[str, ...]] | None = None,
 ) -> argparse.ArgumentParser:
     """A parser whose help is the module's docstring, with one flag per field of the stage's config section.
 
@@ -80,8 +93,15 @@ def parser(
     result = argparse.ArgumentParser(prog=called, description=doc, formatter_class=_Help)
     shared = dict(shared or {})
     result.set_defaults(_section=section, _shared=shared, _files=())
-    groups = [(section, tuple(section.model_fields), "options (one section of config.yaml)", "_option")] if section else []
-    groups += [(other, names, f"options (of section {_name_of(other)})", f"_shared_{_name_of(other)}") for other, names in shared.items()]
+    groups = (
+        [(section, tuple(section.model_fields), "options (one section of config.yaml)", "_option")]
+        if section
+        else []
+    )
+    groups += [
+        (other, names, f"options (of section {_name_of(other)})", f"_shared_{_name_of(other)}")
+        for other, names in shared.items()
+    ]
     for model, names, title, prefix in groups:
         group = result.add_argument_group(title)
         for name in names:
@@ -90,13 +110,28 @@ def parser(
     return result
 
 
-def add_files(arguments: argparse.ArgumentParser, name: str, *, help: str, nargs: str | int | None = None) -> None:
+def add_files(
+    arguments: argparse.ArgumentParser, name: str, *, help: str, nargs: str | int | None = None
+) -> None:
     """The files that a stage works on, which `run` gets as `name`: written by themselves, or after `--name` as rules have it.
 
     One file where `nargs` is None, else a list. `execute` refuses a command without them.
     """
-    arguments.add_argument(f"_file_{name}", nargs="*", type=Path, metavar="FILES" if nargs else "FILE", help=f"{help}; also after {flag(name)}")
-    arguments.add_argument(flag(name), dest=name, nargs=None if nargs is None else "+", type=Path, default=None, help=argparse.SUPPRESS)
+    arguments.add_argument(
+        f"_file_{name}",
+        nargs="*",
+        type=Path,
+        metavar="FILES" if nargs else "FILE",
+        help=f"{help}; also after {flag(name)}",
+    )
+    arguments.add_argument(
+        flag(name),
+        dest=name,
+        nargs=None if nargs is None else "+",
+        type=Path,
+        default=None,
+        help=argparse.SUPPRESS,
+    )
     arguments.set_defaults(_files=(*(arguments.get_default("_files") or ()), (name, nargs, help)))
 
 
@@ -106,7 +141,9 @@ def _sections() -> dict[str, type[BaseModel]]:
     from pipeline.config import Config  # which the modules of errors and doors do not need
 
     found = {name: field.annotation for name, field in Config.model_fields.items()}
-    return {name: kind for name, kind in found.items() if isinstance(kind, type) and issubclass(kind, BaseModel)}
+    return {
+        name: kind for name, kind in found.items() if isinstance(kind, type) and issubclass(kind, BaseModel)
+    }
 
 
 def _name_of(section: type[BaseModel]) -> str:
@@ -159,7 +196,13 @@ def execute(arguments: argparse.ArgumentParser, run: Callable, argv: list[str] |
 
     def options_of(model: type[BaseModel], prefix: str) -> BaseModel:
         given = {key.removeprefix(prefix): values.pop(key) for key in list(values) if key.startswith(prefix)}
-        return model(**{key: _value(text, model.model_fields[key].annotation) for key, text in given.items() if text is not None})
+        return model(
+            **{
+                key: _value(text, model.model_fields[key].annotation)
+                for key, text in given.items()
+                if text is not None
+            }
+        )
 
     def spell(record: logging.LogRecord) -> bool:
         record.msg, record.args = as_called(record.getMessage(), arguments), ()
@@ -169,9 +212,18 @@ def execute(arguments: argparse.ArgumentParser, run: Callable, argv: list[str] |
     try:
         for name, nargs, what in files:
             bare, after_flag = values.pop(f"_file_{name}"), values[name]
-            found = [*bare, *(after_flag if isinstance(after_flag, list) else [after_flag] if after_flag else [])]
-            if not found or (nargs is None and len(found) > 1) or (isinstance(nargs, int) and len(found) != nargs):
-                raise InputError(f"{arguments.prog}: got {len(found)} files, need {what}; name them before the flags")
+            found = [
+                *bare,
+                *(after_flag if isinstance(after_flag, list) else [after_flag] if after_flag else []),
+            ]
+            if (
+                not found
+                or (nargs is None and len(found) > 1)
+                or (isinstance(nargs, int) and len(found) != nargs)
+            ):
+                raise InputError(
+                    f"{arguments.prog}: got {len(found)} files, need {what}; name them before the flags"
+                )
             values[name] = found[0] if nargs is None else found
         if section:
             values["options"] = options_of(section, "_option_")
@@ -192,10 +244,16 @@ def execute(arguments: argparse.ArgumentParser, run: Callable, argv: list[str] |
     except OSError as error:
         if error.filename is None:  # not of a file that has a name
             sys.exit(_fault(arguments.prog, error))
-        sys.exit(_report(f"{error.filename!s:.300}: {error.strerror}; check the path, who may read and write there, and the room on the disk"))
+        sys.exit(
+            _report(
+                f"{error.filename!s:.300}: {error.strerror}; check the path, who may read and write there, and the room on the disk"
+            )
+        )
     except MemoryError as error:
         sys.exit(_fault(arguments.prog, error, hint="give the job more memory, or the stage a smaller input"))
-    except Exception as error:  # the net under all stages: what is caught here belongs into an InputError or is a bug
+    except (
+        Exception
+    ) as error:  # the net under all stages: what is caught here belongs into an InputError or is a bug
         sys.exit(_fault(arguments.prog, error))
     finally:
         log.removeFilter(spell)
@@ -208,12 +266,18 @@ def _need_apart(values: dict[str, object], arguments: argparse.ArgumentParser) -
         return [path for path in (value if isinstance(value, list) else [value]) if isinstance(path, Path)]
 
     read: dict[Path, str] = {}
-    given = [(name, path.resolve()) for name in sorted(values, key=lambda name: name.startswith("out")) for path in files(values[name])]
+    given = [
+        (name, path.resolve())
+        for name in sorted(values, key=lambda name: name.startswith("out"))
+        for path in files(values[name])
+    ]
     for name, path in given:
         if not name.startswith("out"):
             read.setdefault(path, name)
         elif path in read and not path.is_dir():
-            raise InputError(f"{arguments.prog}: {flag(name)} would replace {path}, which is {flag(read[path])} too; give another name to write")
+            raise InputError(
+                f"{arguments.prog}: {flag(name)} would replace {path}, which is {flag(read[path])} too; give another name to write"
+            )
         else:
             read[path] = name
 
@@ -225,10 +289,15 @@ def _fault(command: str, error: Exception, *, hint: str = "report it with that t
     if _is_file(sys.stderr):  # a log
         print(text, file=sys.stderr)
     else:
-        with tempfile.NamedTemporaryFile("w", prefix="interact-", suffix=".log", delete=False, encoding="utf-8", errors="replace") as f:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="interact-", suffix=".log", delete=False, encoding="utf-8", errors="replace"
+        ) as f:
             f.write(text)
         place = f"in {f.name}"
-    print(f"error: {command}: {FAILED}: {type(error).__name__} ({line_of(error)}), traceback {place}; {hint}", file=sys.stderr)
+    print(
+        f"error: {command}: {FAILED}: {type(error).__name__} ({line_of(error)}), traceback {place}; {hint}",
+        file=sys.stderr,
+    )
     return 1
 
 

@@ -4,7 +4,7 @@
 rule actions:
     input:
         bvh=f"{study.dataset}/bvhs/{{performance}}.bvh",
-        code=code("pipeline.actions"),
+        code=code("pipeline.annotate.actions"),
     output:
         f"{ROOT}/annotations/actions/{{performance}}.npy",
     log:
@@ -20,13 +20,13 @@ rule actions:
         reads=study.reads,
         options=flags(study.config.actions),
     shell:
-        "python -m pipeline.actions --bvh {input.bvh:q} --out {output:q} --up y {params.options} > {log:q} 2>&1"
+        "python -m pipeline.annotate.actions --bvh {input.bvh:q} --out {output:q} --up y {params.options} > {log:q} 2>&1"
 
 
 rule facing:
     input:
         bvh=study.own_and_partner(f"{study.dataset}/bvhs/{{performance}}.bvh"),
-        code=code("pipeline.facing"),
+        code=code("pipeline.annotate.facing"),
     output:
         f"{ROOT}/annotations/facing/{{performance}}.npy",
     log:
@@ -42,13 +42,13 @@ rule facing:
         reads=study.reads,
         options=flags(study.config.facing),
     shell:
-        "python -m pipeline.facing --bvh {input.bvh:q} --out {output:q} --up y {params.options} > {log:q} 2>&1"
+        "python -m pipeline.annotate.facing --bvh {input.bvh:q} --out {output:q} --up y {params.options} > {log:q} 2>&1"
 
 
 rule contacts:
     input:
         bvh=study.both(f"{study.dataset}/bvhs/{{performance}}.bvh"),
-        code=code("pipeline.contacts"),
+        code=code("pipeline.annotate.contacts"),
     output:
         f"{ROOT}/annotations/contacts/{{take}}.json",
     log:
@@ -64,14 +64,14 @@ rule contacts:
         reads=study.reads,
         options=flags(study.config.contacts),
     shell:
-        "python -m pipeline.contacts --bvh {input.bvh:q} --out {output:q} --up y {params.options} > {log:q} 2>&1"
+        "python -m pipeline.annotate.contacts --bvh {input.bvh:q} --out {output:q} --up y {params.options} > {log:q} 2>&1"
 
 
 rule transcripts:
     input:
         wav=study.own_and_partner(f"{study.dataset}/wav/{{performance}}.wav"),
         text=f"{study.config.transcripts.text}/{{performance}}.txt" if study.config.transcripts.text else [],
-        code=code("pipeline.transcripts"),
+        code=code("pipeline.annotate.transcripts"),
     output:
         f"{ROOT}/annotations/transcripts/{{performance}}.json",
     log:
@@ -87,13 +87,13 @@ rule transcripts:
         reads=study.reads,
         options=flags(study.config.transcripts),
     shell:
-        "python -m pipeline.transcripts --wav {input.wav:q} --out {output:q} {params.options} > {log:q} 2>&1"
+        "python -m pipeline.annotate.transcripts --wav {input.wav:q} --out {output:q} {params.options} > {log:q} 2>&1"
 
 
 rule dialogue:
     input:
         transcripts=study.both(f"{ROOT}/annotations/transcripts/{{performance}}.json"),
-        code=code("pipeline.dialogue"),
+        code=code("pipeline.annotate.dialogue"),
     output:
         f"{ROOT}/annotations/dialogue/{{take}}.json",
     log:
@@ -109,14 +109,14 @@ rule dialogue:
         reads=study.reads,
         options=flags(study.config.dialogue),
     shell:
-        "python -m pipeline.dialogue --transcripts {input.transcripts:q} --out {output:q} {params.options} > {log:q} 2>&1"
+        "python -m pipeline.annotate.dialogue --transcripts {input.transcripts:q} --out {output:q} {params.options} > {log:q} 2>&1"
 
 
 rule sync_check:
     input:
         face=study.both(f"{study.dataset}/face_arkit/{{performance}}.npy"),
         wav=study.both(f"{study.dataset}/wav/{{performance}}.wav"),
-        code=code("pipeline.sync_check"),
+        code=code("pipeline.annotate.sync_check"),
     output:
         f"{ROOT}/annotations/sync_check/{{take}}.json",
     log:
@@ -132,7 +132,7 @@ rule sync_check:
         reads=study.reads,
         options=flags(study.config.sync_check),
     shell:
-        "python -m pipeline.sync_check --face {input.face:q} --wav {input.wav:q} --out {output:q} {params.options} > {log:q} 2>&1"
+        "python -m pipeline.annotate.sync_check --face {input.face:q} --wav {input.wav:q} --out {output:q} {params.options} > {log:q} 2>&1"
 
 
 rule quality:
@@ -142,7 +142,7 @@ rule quality:
         wav=study.both(f"{study.dataset}/wav/{{performance}}.wav"),
         parts=study.capture_reports,
         sync_check=f"{ROOT}/annotations/sync_check/{{take}}.json",
-        code=code("pipeline.quality"),
+        code=code("pipeline.annotate.quality"),
     output:
         f"{ROOT}/annotations/quality/{{take}}.json",
     log:
@@ -157,14 +157,14 @@ rule quality:
     params:
         reads=study.reads,
     shell:
-        "python -m pipeline.quality --bvh {input.bvh:q} --face {input.face:q} --wav {input.wav:q} --parts {input.parts:q} {input.sync_check:q} --out {output:q} > {log:q} 2>&1"
+        "python -m pipeline.annotate.quality --bvh {input.bvh:q} --face {input.face:q} --wav {input.wav:q} --parts {input.parts:q} {input.sync_check:q} --out {output:q} > {log:q} 2>&1"
 
 
 # split.tsv is updated, never deleted: what it once said of a take stays
 rule split:
     input:
         takes=study.takes_table,
-        code=code("pipeline.split"),
+        code=code("pipeline.annotate.split"),
     output:
         update(f"{ROOT}/annotations/split.tsv"),
     log:
@@ -181,4 +181,4 @@ rule split:
         seed=study.config.seed,
         options=flags(study.config.split),
     shell:
-        "python -m pipeline.split --takes {input.takes:q} --seed {params.seed} --out {output:q} {params.options} > {log:q} 2>&1"
+        "python -m pipeline.annotate.split --takes {input.takes:q} --seed {params.seed} --out {output:q} {params.options} > {log:q} 2>&1"

@@ -12,7 +12,7 @@ if not study.config.dataset:
             wav=study.raw("wav"),
             ltc=study.ltc,
             rig=study.shoot_rigs if study.config.sync.without_timecode == "voice" else [],
-            code=code("pipeline.sync"),
+            code=code("pipeline.capture.sync"),
         output:
             f"{ROOT}/annotations/sync/{{take}}.json",
         log:
@@ -29,14 +29,14 @@ if not study.config.dataset:
             actors=lambda wildcards: study.takes[wildcards.take].actors,
             options=flags(study.config.sync),
         shell:
-            "python -m pipeline.sync --timecode {input.timecode:q} --actors {params.actors} --bvh {input.bvh:q} --face {input.face:q} --wav {input.wav:q} --rig {input.rig:q} --out {output:q} {params.options} > {log:q} 2>&1"
+            "python -m pipeline.capture.sync --timecode {input.timecode:q} --actors {params.actors} --bvh {input.bvh:q} --face {input.face:q} --wav {input.wav:q} --rig {input.rig:q} --out {output:q} {params.options} > {log:q} 2>&1"
 
     rule body:
         input:
             bvh=study.own_raw("bvh"),
             sync=study.of_take(f"{ROOT}/annotations/sync/{{take}}.json"),
             joint_map=study.joint_map,
-            code=code("pipeline.body"),
+            code=code("pipeline.capture.body"),
         output:
             bvh=f"{ROOT}/dataset/bvhs/{{performance}}.bvh",
             report=f"{ROOT}/annotations/body/{{performance}}.json",
@@ -53,7 +53,7 @@ if not study.config.dataset:
             reads=study.reads,
             options=flags(study.config.body),
         shell:
-            "python -m pipeline.body --bvh {input.bvh:q} --sync {input.sync:q} --performance {wildcards.performance} --out {output.bvh:q} --out-report {output.report:q} {params.options} > {log:q} 2>&1"
+            "python -m pipeline.capture.body --bvh {input.bvh:q} --sync {input.sync:q} --performance {wildcards.performance} --out {output.bvh:q} --out-report {output.report:q} {params.options} > {log:q} 2>&1"
 
     rule blendshapes:
         input:
@@ -61,7 +61,7 @@ if not study.config.dataset:
             beside=study.beside_face,
             rig=study.shoot_rigs,
             sync=study.of_take(f"{ROOT}/annotations/sync/{{take}}.json"),
-            code=code("pipeline.blendshapes"),
+            code=code("pipeline.capture.blendshapes"),
         output:
             weights=f"{ROOT}/dataset/face_arkit/{{performance}}.npy",
             pose=f"{ROOT}/annotations/head_pose/{{performance}}.npy",
@@ -79,7 +79,7 @@ if not study.config.dataset:
             reads=study.reads,
             options=flags(study.config.blendshapes),
         shell:
-            "python -m pipeline.blendshapes --face {input.face:q} --rig {input.rig:q} --sync {input.sync:q} --performance {wildcards.performance} --out {output.weights:q} --out-pose {output.pose:q} --out-report {output.report:q} --threads {threads} {params.options} > {log:q} 2>&1"
+            "python -m pipeline.capture.blendshapes --face {input.face:q} --rig {input.rig:q} --sync {input.sync:q} --performance {wildcards.performance} --out {output.weights:q} --out-pose {output.pose:q} --out-report {output.report:q} --threads {threads} {params.options} > {log:q} 2>&1"
 
     rule separation:
         input:
@@ -89,7 +89,7 @@ if not study.config.dataset:
             mouth=study.seen("visualvoice", f"{study.shoot}/{{take}}/{{performance}}.mouth.npz"),
             picture=study.seen("visualvoice", f"{study.shoot}/{{take}}/{{performance}}.face.npy"),
             beside=study.separation_files,
-            code=code("pipeline.separation"),
+            code=code("pipeline.capture.separation"),
         output:
             wav=f"{ROOT}/dataset/wav/{{performance}}.wav",
             report=f"{ROOT}/annotations/separation/{{performance}}.json",
@@ -106,7 +106,7 @@ if not study.config.dataset:
             reads=study.reads,
             options=flags(study.config.separation),
         shell:
-            "python -m pipeline.separation --wav {input.wav:q} --face {input.face:q} --mouth {input.mouth:q} --picture {input.picture:q} --sync {input.sync:q} --performance {wildcards.performance} --out {output.wav:q} --out-report {output.report:q} {params.options} > {log:q} 2>&1"
+            "python -m pipeline.capture.separation --wav {input.wav:q} --face {input.face:q} --mouth {input.mouth:q} --picture {input.picture:q} --sync {input.sync:q} --performance {wildcards.performance} --out {output.wav:q} --out-report {output.report:q} {params.options} > {log:q} 2>&1"
 
     rule dataset:
         input:
@@ -117,7 +117,7 @@ if not study.config.dataset:
             bvh=expand(f"{ROOT}/dataset/bvhs/{{performance}}.bvh", performance=study.performances),
             face=expand(f"{ROOT}/dataset/face_arkit/{{performance}}.npy", performance=study.performances),
             wav=expand(f"{ROOT}/dataset/wav/{{performance}}.wav", performance=study.performances),
-            code=code("pipeline.dataset"),
+            code=code("pipeline.capture.dataset"),
         output:
             expand(f"{ROOT}/dataset/{{name}}", name=["dataset.json", "takes.tsv", "scenarios.db", "actors.db"]),
             expand(f"{ROOT}/dataset/rigs/{{actor}}.npz", actor=study.actors),
@@ -138,4 +138,4 @@ if not study.config.dataset:
             sync=input_folder("sync"),
             out=subpath(output[0], parent=True),
         shell:
-            "python -m pipeline.dataset --shoot {params.shoot:q} --sync {params.sync:q} --out {params.out:q} > {log:q} 2>&1"
+            "python -m pipeline.capture.dataset --shoot {params.shoot:q} --sync {params.sync:q} --out {params.out:q} > {log:q} 2>&1"

@@ -5,7 +5,7 @@ rule features:
     input:
         bvh=study.both(f"{study.dataset}/bvhs/{{performance}}.bvh"),
         wav=study.both(f"{study.dataset}/wav/{{performance}}.wav"),
-        code=code("pipeline.features"),
+        code=code("pipeline.shards.features"),
     output:
         f"{ROOT}/features/{{take}}.h5",
     log:
@@ -21,13 +21,13 @@ rule features:
         reads=study.reads,
         options=flags(study.config.features),
     shell:
-        "python -m pipeline.features --bvh {input.bvh:q} --wav {input.wav:q} --out {output:q} {params.options} > {log:q} 2>&1"
+        "python -m pipeline.shards.features --bvh {input.bvh:q} --wav {input.wav:q} --out {output:q} {params.options} > {log:q} 2>&1"
 
 
 rule text:
     input:
         transcripts=study.of_shard(f"{ROOT}/annotations/transcripts/{{performance}}.json"),
-        code=code("pipeline.text"),
+        code=code("pipeline.shards.text"),
     output:
         f"{ROOT}/features/{{shard}}.text.h5",
     log:
@@ -44,7 +44,7 @@ rule text:
         takes=lambda wildcards: study.shards[wildcards.shard],
         options=flags(study.config.text),
     shell:
-        "python -m pipeline.text --transcripts {input.transcripts:q} --takes {params.takes} --out {output:q} {params.options} > {log:q} 2>&1"
+        "python -m pipeline.shards.text --transcripts {input.transcripts:q} --takes {params.takes} --out {output:q} {params.options} > {log:q} 2>&1"
 
 
 # the sidecar of a shard, made of what the shard is made of and not of the shard: labels that change leave it as it is
@@ -53,7 +53,7 @@ rule speech:
         wav=study.of_shard(f"{study.dataset}/wav/{{performance}}.wav"),
         bvh=study.of_shard(f"{study.dataset}/bvhs/{{performance}}.bvh"),
         weights=study.speech_weights,
-        code=code("pipeline.speech"),
+        code=code("pipeline.shards.speech"),
     output:
         f"{study.speech_folder}/{{shard}}.h5",
     log:
@@ -70,4 +70,4 @@ rule speech:
         takes=lambda wildcards: study.shards[wildcards.shard],
         options=flags(study.config.speech),
     shell:
-        "python -m pipeline.speech --wav {input.wav:q} --bvh {input.bvh:q} --takes {params.takes} --out {output:q} {params.options} > {log:q} 2>&1"
+        "python -m pipeline.shards.speech --wav {input.wav:q} --bvh {input.bvh:q} --takes {params.takes} --out {output:q} {params.options} > {log:q} 2>&1"

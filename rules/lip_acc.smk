@@ -7,7 +7,7 @@ if study.lip_acc and study.config.dataset:
         input:
             face=study.lip_download("face"),
             wav=study.lip_download("wav"),
-            code=code("pipeline.release_lip"),
+            code=code("pipeline.release.lip"),
         output:
             face=f"{ROOT}/dataset/lip_acc/face_arkit/{{performance}}.npy",
             wav=f"{ROOT}/dataset/lip_acc/wav/{{performance}}.wav",
@@ -25,14 +25,14 @@ if study.lip_acc and study.config.dataset:
             reads=study.reads,
             options=flags(study.config.release_in),
         shell:
-            "python -m pipeline.release_lip --face {input.face:q} --wav {input.wav:q} --out-face {output.face:q} --out-wav {output.wav:q} --out-report {output.report:q} {params.options} > {log:q} 2>&1"
+            "python -m pipeline.release.lip --face {input.face:q} --wav {input.wav:q} --out-face {output.face:q} --out-wav {output.wav:q} --out-report {output.report:q} {params.options} > {log:q} 2>&1"
 
     rule lip_acc:
         input:
             sentences=f"{study.config.dataset}/lip_acc/lip_acc_sentences.txt",
             face=expand(f"{ROOT}/dataset/lip_acc/face_arkit/{{performance}}.npy", performance=study.lip_acc),
             wav=expand(f"{ROOT}/dataset/lip_acc/wav/{{performance}}.wav", performance=study.lip_acc),
-            code=code("pipeline.lip_acc"),
+            code=code("pipeline.capture.lip_acc"),
         output:
             f"{ROOT}/dataset/lip_acc/lip_acc_sentences.txt",
         log:
@@ -51,7 +51,7 @@ if study.lip_acc and study.config.dataset:
             reports=f"{ROOT}/annotations/lip_acc",
             out=subpath(output[0], parent=True),
         shell:
-            "python -m pipeline.lip_acc --download {params.download:q} {params.exclude:q} --reports {params.reports:q} --out {params.out:q} > {log:q} 2>&1"
+            "python -m pipeline.capture.lip_acc --download {params.download:q} {params.exclude:q} --reports {params.reports:q} --out {params.out:q} > {log:q} 2>&1"
 
 elif study.lip_acc:
 
@@ -64,7 +64,7 @@ elif study.lip_acc:
             wav=study.lip_raw("wav"),
             ltc=study.lip_raw("ltc"),
             rig=study.shoot_rigs if study.config.sync.without_timecode == "voice" else [],
-            code=code("pipeline.sync"),
+            code=code("pipeline.capture.sync"),
         output:
             f"{ROOT}/annotations/lip_acc/sync/{{performance}}.json",
         log:
@@ -80,7 +80,7 @@ elif study.lip_acc:
             beside=study.lip_raw("beside"),
             rig=study.shoot_rigs,
             sync=f"{ROOT}/annotations/lip_acc/sync/{{performance}}.json",
-            code=code("pipeline.blendshapes"),
+            code=code("pipeline.capture.blendshapes"),
         output:
             weights=f"{ROOT}/dataset/lip_acc/face_arkit/{{performance}}.npy",
             pose=f"{ROOT}/annotations/lip_acc/head_pose/{{performance}}.npy",
@@ -97,7 +97,7 @@ elif study.lip_acc:
             face=[],
             mouth=[],
             picture=[],
-            code=code("pipeline.separation"),
+            code=code("pipeline.capture.separation"),
         output:
             wav=f"{ROOT}/dataset/lip_acc/wav/{{performance}}.wav",
             report=f"{ROOT}/annotations/lip_acc/separation/{{performance}}.json",
@@ -112,7 +112,7 @@ elif study.lip_acc:
             face=expand(f"{ROOT}/dataset/lip_acc/face_arkit/{{performance}}.npy", performance=study.lip_acc),
             wav=expand(f"{ROOT}/dataset/lip_acc/wav/{{performance}}.wav", performance=study.lip_acc),
             rigs=expand(f"{study.shoot}/rigs/{{actor}}.npz", actor=sorted({row.actor for row in study.lip_acc.values()})),
-            code=code("pipeline.lip_acc"),
+            code=code("pipeline.capture.lip_acc"),
         output:
             f"{ROOT}/dataset/lip_acc/lip_acc_sentences.txt",
             expand(f"{ROOT}/dataset/lip_acc/face_ict/{{performance}}.npy", performance=study.with_ict(study.lip_acc)),
@@ -131,4 +131,4 @@ elif study.lip_acc:
             reports=f"{ROOT}/annotations/lip_acc",
             out=subpath(output[0], parent=True),
         shell:
-            "python -m pipeline.lip_acc --shoot {params.shoot:q} --reports {params.reports:q} --out {params.out:q} > {log:q} 2>&1"
+            "python -m pipeline.capture.lip_acc --shoot {params.shoot:q} --reports {params.reports:q} --out {params.out:q} > {log:q} 2>&1"

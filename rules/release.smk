@@ -8,7 +8,7 @@ if study.config.dataset:
             bvh=study.download("bvh"),
             face=study.download("face"),
             wav=study.download("wav"),
-            code=code("pipeline.release_in"),
+            code=code("pipeline.release.ingest"),
         output:
             bvh=f"{ROOT}/dataset/bvhs/{{performance}}.bvh",
             face=f"{ROOT}/dataset/face_arkit/{{performance}}.npy",
@@ -27,13 +27,13 @@ if study.config.dataset:
             reads=study.reads,
             options=flags(study.config.release_in),
         shell:
-            "python -m pipeline.release_in --bvh {input.bvh:q} --face {input.face:q} --wav {input.wav:q} --out-bvh {output.bvh:q} --out-face {output.face:q} --out-wav {output.wav:q} --out-report {output.report:q} {params.options} > {log:q} 2>&1"
+            "python -m pipeline.release.ingest --bvh {input.bvh:q} --face {input.face:q} --wav {input.wav:q} --out-bvh {output.bvh:q} --out-face {output.face:q} --out-wav {output.wav:q} --out-report {output.report:q} {params.options} > {log:q} 2>&1"
 
     rule release_takes:
         input:
             tables=[name for name in expand(f"{study.config.dataset}/{{name}}", name=["takes.tsv", "scenarios.db"]) if os.path.exists(name)],
             genders=f"{study.config.dataset}/actors.db" if study.genders else [],
-            code=code("pipeline.release_takes"),
+            code=code("pipeline.release.takes"),
         output:
             takes=f"{ROOT}/dataset/takes.tsv",
             genders=study.genders,
@@ -53,7 +53,7 @@ if study.config.dataset:
             exclude=[f"--exclude={name}" for name in study.excluded(lips=False)],
             reports=f"{ROOT}/annotations",
         shell:
-            "python -m pipeline.release_takes --dataset {params.dataset:q} --takes {params.takes} {params.exclude:q} --reports {params.reports:q} --actors {input.genders:q} --out {output.takes:q} --out-actors {output.genders:q} > {log:q} 2>&1"
+            "python -m pipeline.release.takes --dataset {params.dataset:q} --takes {params.takes} {params.exclude:q} --reports {params.reports:q} --actors {input.genders:q} --out {output.takes:q} --out-actors {output.genders:q} > {log:q} 2>&1"
 
     if study.templates:
 
@@ -61,7 +61,7 @@ if study.config.dataset:
             input:
                 rig=study.config.rig,
                 template=f"{study.config.dataset}/face_ict_templates/{{actor}}.obj",
-                code=code("pipeline.release_rig"),
+                code=code("pipeline.release.rig"),
             output:
                 f"{ROOT}/dataset/rigs/{{actor}}.npz",
             log:
@@ -76,7 +76,7 @@ if study.config.dataset:
             params:
                 reads=study.reads,
             shell:
-                "python -m pipeline.release_rig --rig {input.rig:q} --template {input.template:q} --out {output:q} > {log:q} 2>&1"
+                "python -m pipeline.release.rig --rig {input.rig:q} --template {input.template:q} --out {output:q} > {log:q} 2>&1"
 
 else:
 
@@ -87,7 +87,7 @@ else:
             lips=rules.lip_acc.output + rules.lip_acc.input.face + rules.lip_acc.input.wav if study.lip_acc else [],
             split=f"{ROOT}/annotations/split.tsv",
             consent=[name for name in [f"{study.shoot}/CONSENT.md"] if os.path.exists(name)],
-            code=code("pipeline.release"),
+            code=code("pipeline.release.write"),
         output:
             f"{ROOT}/release/README.md",
             f"{ROOT}/release/SHA256SUMS",
@@ -107,4 +107,4 @@ else:
             consent=lambda wildcards, input: ["--consent", *input.consent] if input.consent else [],
             options=flags(study.config.release_in),
         shell:
-            "python -m pipeline.release write --dataset {params.dataset:q} --split {input.split:q} {params.consent:q} --out {params.out:q} {params.options} > {log:q} 2>&1"
+            "python -m pipeline.release.write --dataset {params.dataset:q} --split {input.split:q} {params.consent:q} --out {params.out:q} {params.options} > {log:q} 2>&1"

@@ -22,7 +22,7 @@ rule strips:
         facing=study.both(f"{ROOT}/annotations/facing/{{performance}}.npy"),
         transcripts=study.both(f"{ROOT}/annotations/transcripts/{{performance}}.json"),
         generated=study.generated_of,
-        code=code("pipeline.strips"),
+        code=code("pipeline.figures.strips"),
     output:
         report(
             f"{ROOT}/results/strips/{{take}}.png",
@@ -44,7 +44,7 @@ rule strips:
         reads=study.reads,
         generated=lambda wildcards: f"--generated {shlex.quote(ROOT)}/results/generated" if wildcards.take in study.test_takes else "",
     shell:
-        "python -m pipeline.strips --bvh {input.bvh:q} --face {input.face:q} --rig {input.rigs:q} --actions {input.actions:q} --facing {input.facing:q} --transcripts {input.transcripts:q} {params.generated} --out {output:q} > {log:q} 2>&1"
+        "python -m pipeline.figures.strips --bvh {input.bvh:q} --face {input.face:q} --rig {input.rigs:q} --actions {input.actions:q} --facing {input.facing:q} --transcripts {input.transcripts:q} {params.generated} --out {output:q} > {log:q} 2>&1"
 
 
 rule report_take:
@@ -55,7 +55,7 @@ rule report_take:
         actions=study.both(f"{ROOT}/annotations/actions/{{performance}}.npy"),
         facing=study.both(f"{ROOT}/annotations/facing/{{performance}}.npy"),
         transcripts=study.both(f"{ROOT}/annotations/transcripts/{{performance}}.json"),
-        code=code("pipeline.report"),
+        code=code("pipeline.report.pages"),
     output:
         report(
             f"{ROOT}/results/report/{{take}}.png",
@@ -76,13 +76,13 @@ rule report_take:
     params:
         reads=study.reads,
     shell:
-        "python -m pipeline.report take --sync {input.sync:q} --microphones {input.microphones:q} --voices {input.voices:q} --actions {input.actions:q} --facing {input.facing:q} --transcripts {input.transcripts:q} --out {output:q} > {log:q} 2>&1"
+        "python -m pipeline.report.take --sync {input.sync:q} --microphones {input.microphones:q} --voices {input.voices:q} --actions {input.actions:q} --facing {input.facing:q} --transcripts {input.transcripts:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule report_losses:
     input:
         models=rules.train.input,
-        code=code("pipeline.report"),
+        code=code("pipeline.report.pages"),
     output:
         report(
             f"{ROOT}/results/report/losses.png",
@@ -103,7 +103,7 @@ rule report_losses:
         reads=study.reads,
         runs=input_folder("models", levels=2),
     shell:
-        "python -m pipeline.report losses --runs {params.runs:q} --out {output:q} > {log:q} 2>&1"
+        "python -m pipeline.report.losses --runs {params.runs:q} --out {output:q} > {log:q} 2>&1"
 
 
 if not study.config.dataset:
@@ -112,7 +112,7 @@ if not study.config.dataset:
         input:
             takes=f"{study.dataset}/takes.tsv",
             sync=expand(f"{ROOT}/annotations/sync/{{take}}.json", take=study.takes),
-            code=code("pipeline.report"),
+            code=code("pipeline.report.pages"),
         output:
             table=report(
                 f"{ROOT}/results/report/sync.csv",
@@ -141,13 +141,13 @@ if not study.config.dataset:
             reads=study.reads,
             sync=input_folder("sync"),
         shell:
-            "python -m pipeline.report sync --takes {input.takes:q} --sync {params.sync:q} --out {output.table:q} --out-page {output.page:q} > {log:q} 2>&1"
+            "python -m pipeline.report.sync --takes {input.takes:q} --sync {params.sync:q} --out {output.table:q} --out-page {output.page:q} > {log:q} 2>&1"
 
     rule report_body:
         input:
             bvh=study.raw("bvh"),
             reports=study.both(f"{ROOT}/annotations/body/{{performance}}.json"),
-            code=code("pipeline.report"),
+            code=code("pipeline.report.pages"),
         output:
             report(
                 f"{ROOT}/results/report/body/{{take}}.png",
@@ -168,7 +168,7 @@ if not study.config.dataset:
         params:
             reads=study.reads,
         shell:
-            "python -m pipeline.report body --bvh {input.bvh:q} --reports {input.reports:q} --out {output:q} > {log:q} 2>&1"
+            "python -m pipeline.report.body --bvh {input.bvh:q} --reports {input.reports:q} --out {output:q} > {log:q} 2>&1"
 
     rule report_face:
         input:
@@ -176,7 +176,7 @@ if not study.config.dataset:
             beside=study.beside_face,
             rig=study.shoot_rigs,
             reports=study.both(f"{ROOT}/annotations/fit/{{performance}}.json"),
-            code=code("pipeline.report"),
+            code=code("pipeline.report.pages"),
         output:
             report(
                 f"{ROOT}/results/report/face/{{take}}.png",
@@ -197,13 +197,13 @@ if not study.config.dataset:
         params:
             reads=study.reads,
         shell:
-            "python -m pipeline.report face --face {input.face:q} --rig {input.rig:q} --reports {input.reports:q} --out {output:q} > {log:q} 2>&1"
+            "python -m pipeline.report.face --face {input.face:q} --rig {input.rig:q} --reports {input.reports:q} --out {output:q} > {log:q} 2>&1"
 
     rule report_residuals:
         input:
             takes=f"{study.dataset}/takes.tsv",
             fits=expand(f"{ROOT}/annotations/fit/{{name}}.json", name=study.performances),
-            code=code("pipeline.report"),
+            code=code("pipeline.report.pages"),
         output:
             report(
                 f"{ROOT}/results/report/residuals.png",
@@ -225,7 +225,7 @@ if not study.config.dataset:
             reads=study.reads,
             fits=input_folder("fits"),
         shell:
-            "python -m pipeline.report residuals --takes {input.takes:q} --fits {params.fits:q} --out {output:q} > {log:q} 2>&1"
+            "python -m pipeline.report.residuals --takes {input.takes:q} --fits {params.fits:q} --out {output:q} > {log:q} 2>&1"
 
 
 if study.simulated:
@@ -241,7 +241,7 @@ if study.simulated:
             facing=expand(f"{ROOT}/annotations/facing/{{name}}.npy", name=study.performances),
             contacts=expand(f"{ROOT}/annotations/contacts/{{take}}.json", take=study.takes),
             transcripts=expand(f"{ROOT}/annotations/transcripts/{{name}}.json", name=study.performances),
-            code=code("pipeline.accuracy"),
+            code=code("pipeline.report.accuracy"),
         output:
             report(
                 f"{ROOT}/results/accuracy.csv",
@@ -266,12 +266,12 @@ if study.simulated:
             dataset=input_folder("dataset"),
             annotations=input_folder("actions", levels=2),
         shell:
-            "python -m pipeline.accuracy --shoot {params.shoot:q} --truth {params.truth:q} --dataset {params.dataset:q} --annotations {params.annotations:q} --out {output:q} > {log:q} 2>&1"
+            "python -m pipeline.report.accuracy --shoot {params.shoot:q} --truth {params.truth:q} --dataset {params.dataset:q} --annotations {params.annotations:q} --out {output:q} > {log:q} 2>&1"
 
     rule report_accuracy:
         input:
             table=f"{ROOT}/results/accuracy.csv",
-            code=code("pipeline.report"),
+            code=code("pipeline.report.pages"),
         output:
             report(
                 f"{ROOT}/results/report/accuracy.html",
@@ -292,4 +292,4 @@ if study.simulated:
         params:
             reads=study.reads,
         shell:
-            "python -m pipeline.report accuracy --table {input.table:q} --out {output:q} > {log:q} 2>&1"
+            "python -m pipeline.report.accuracy_page --table {input.table:q} --out {output:q} > {log:q} 2>&1"

@@ -9,7 +9,7 @@ if not study.config.dataset:
             wav=[study.raw_file(name, "wav") for name in study.performances],
             face=expand(f"{ROOT}/dataset/face_arkit/{{performance}}.npy", performance=study.performances),
             sync=expand(f"{ROOT}/annotations/sync/{{take}}.json", take=study.takes),
-            code=code("pipeline.train_separation"),
+            code=code("pipeline.capture.train_separation"),
         output:
             f"{ROOT}/runs/separation/model.safetensors",
             f"{ROOT}/runs/separation/model.json",
@@ -27,4 +27,4 @@ if not study.config.dataset:
             run=subpath(output[0], parent=True),
             options=flags(study.config.separation_model),
         shell:
-            "python -m pipeline.train_separation --wav {input.wav:q} --face {input.face:q} --sync {input.sync:q} --out {params.run:q} {params.options} > {log:q} 2>&1"
+            "python -m pipeline.capture.train_separation --wav {input.wav:q} --face {input.face:q} --sync {input.sync:q} --out {params.run:q} {params.options} > {log:q} 2>&1"

@@ -5,7 +5,7 @@
 rule shard_plan:
     input:
         takes=study.takes_table,
-        code=code("pipeline.shard_plan"),
+        code=code("pipeline.shards.plan"),
     output:
         update(f"{ROOT}/shards/plan.json"),
     log:
@@ -21,7 +21,7 @@ rule shard_plan:
         reads=study.reads,
         options=flags(study.config.shards),
     shell:
-        "python -m pipeline.shards plan --table {input.takes:q} --out {output:q} {params.options} > {log:q} 2>&1"
+        "python -m pipeline.shards.plan --table {input.takes:q} --out {output:q} {params.options} > {log:q} 2>&1"
 
 
 rule shards:
@@ -34,7 +34,7 @@ rule shards:
         text=f"{ROOT}/features/{{shard}}.text.h5",
         # what is read of it, who acts in which take, is in the names of the files above
         dataset=ancient(f"{study.dataset}/takes.tsv"),
-        code=code("pipeline.shards"),
+        code=code("pipeline.shards.build"),
     output:
         f"{ROOT}/shards/{{shard}}.h5",
     log:
@@ -55,7 +55,7 @@ rule shards:
         splits=lambda wildcards: [study.split[name] for name in study.shards[wildcards.shard]],
         options=flags(study.config.shards),
     shell:
-        "python -m pipeline.shards build --dataset {params.dataset:q} --annotations {params.annotations:q} --features {params.features:q} --text {input.text:q} --takes {params.takes} --splits {params.splits} --out {output:q} {params.options} > {log:q} 2>&1"
+        "python -m pipeline.shards.build --dataset {params.dataset:q} --annotations {params.annotations:q} --features {params.features:q} --text {input.text:q} --takes {params.takes} --splits {params.splits} --out {output:q} {params.options} > {log:q} 2>&1"
 
 
 # takes' labels stand here and in no shard: what models learn from does not change with them
@@ -63,7 +63,7 @@ rule shard_index:
     input:
         shards=expand(f"{ROOT}/shards/{{shard}}.h5", shard=study.shards),
         dataset=f"{study.dataset}/takes.tsv",
-        code=code("pipeline.shard_index"),
+        code=code("pipeline.shards.index"),
     output:
         f"{ROOT}/shards/index.parquet",
     log:
@@ -79,13 +79,13 @@ rule shard_index:
         reads=study.reads,
         dataset=input_folder("dataset"),
     shell:
-        "python -m pipeline.shards index --shards {input.shards:q} --dataset {params.dataset:q} --index {output:q} > {log:q} 2>&1"
+        "python -m pipeline.shards.index --shards {input.shards:q} --dataset {params.dataset:q} --index {output:q} > {log:q} 2>&1"
 
 
 rule shard_stats:
     input:
         shards=expand(f"{ROOT}/shards/{{shard}}.h5", shard=study.shards),
-        code=code("pipeline.shard_stats"),
+        code=code("pipeline.shards.stats"),
     output:
         f"{ROOT}/shards/stats.json",
     log:
@@ -100,14 +100,14 @@ rule shard_stats:
     params:
         reads=study.reads,
     shell:
-        "python -m pipeline.shards stats --shards {input.shards:q} --out {output:q} > {log:q} 2>&1"
+        "python -m pipeline.shards.stats --shards {input.shards:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule speech_stats:
     input:
         shards=expand(f"{ROOT}/shards/{{shard}}.h5", shard=study.shards),
         sidecars=expand(f"{study.speech_folder}/{{shard}}.h5", shard=study.shards),
-        code=code("pipeline.sidecars"),
+        code=code("pipeline.shards.sidecars"),
     output:
         f"{study.speech_folder}/stats.json",
     log:
@@ -122,4 +122,4 @@ rule speech_stats:
     params:
         reads=study.reads,
     shell:
-        "python -m pipeline.sidecars stats --shards {input.shards:q} --sidecars {input.sidecars:q} --out {output:q} > {log:q} 2>&1"
+        "python -m pipeline.shards.sidecars stats --shards {input.shards:q} --sidecars {input.sidecars:q} --out {output:q} > {log:q} 2>&1"

@@ -10,7 +10,7 @@ rule face_variance:
         facing=expand(f"{ROOT}/annotations/facing/{{name}}.npy", name=study.performances),
         rigs=[study.rig(actor) for actor in study.actors],
         tables=f"{study.dataset}/takes.tsv",
-        code=code("pipeline.face_variance"),
+        code=code("pipeline.statistics.face_variance"),
     output:
         table=report(
             f"{ROOT}/results/face_variance.csv",
@@ -41,7 +41,7 @@ rule face_variance:
         annotations=input_folder("facing", levels=2),
         rigs=study.rig_source,
     shell:
-        "python -m pipeline.face_variance --dataset {params.dataset:q} --annotations {params.annotations:q} --rigs {params.rigs:q} --out {output.table:q} --out-picture {output.picture:q} > {log:q} 2>&1"
+        "python -m pipeline.statistics.face_variance --dataset {params.dataset:q} --annotations {params.annotations:q} --rigs {params.rigs:q} --out {output.table:q} --out-picture {output.picture:q} > {log:q} 2>&1"
 
 
 rule dataset_row:
@@ -51,7 +51,7 @@ rule dataset_row:
         face=expand(f"{study.dataset}/face_arkit/{{name}}.npy", name=study.performances),
         transcripts=expand(f"{ROOT}/annotations/transcripts/{{name}}.json", name=study.performances),
         tables=TABLES,
-        code=code("pipeline.dataset_row"),
+        code=code("pipeline.statistics.dataset_row"),
     output:
         table=report(
             f"{ROOT}/results/dataset_row.csv",
@@ -74,14 +74,14 @@ rule dataset_row:
         dataset=input_folder("bvh", levels=2),
         transcripts=input_folder("transcripts"),
     shell:
-        "python -m pipeline.dataset_row --dataset {params.dataset:q} --transcripts {params.transcripts:q} --out {output.table:q} > {log:q} 2>&1"
+        "python -m pipeline.statistics.dataset_row --dataset {params.dataset:q} --transcripts {params.transcripts:q} --out {output.table:q} > {log:q} 2>&1"
 
 
 rule scenario_counts:
     input:
         bvh=expand(f"{study.dataset}/bvhs/{{name}}.bvh", name=study.performances),
         tables=TABLES,
-        code=code("pipeline.scenario_counts"),
+        code=code("pipeline.statistics.scenario_counts"),
     output:
         table=report(
             f"{ROOT}/results/scenario_counts.csv",
@@ -110,14 +110,14 @@ rule scenario_counts:
         reads=study.reads,
         dataset=input_folder("bvh", levels=2),
     shell:
-        "python -m pipeline.scenario_counts --dataset {params.dataset:q} --out {output.table:q} --out-picture {output.picture:q} > {log:q} 2>&1"
+        "python -m pipeline.statistics.scenario_counts --dataset {params.dataset:q} --out {output.table:q} --out-picture {output.picture:q} > {log:q} 2>&1"
 
 
 rule spatial:
     input:
         bvh=expand(f"{study.dataset}/bvhs/{{name}}.bvh", name=study.performances),
         tables=TABLES,
-        code=code("pipeline.spatial"),
+        code=code("pipeline.statistics.spatial"),
     output:
         table=report(
             f"{ROOT}/results/spatial.csv",
@@ -146,14 +146,14 @@ rule spatial:
         reads=study.reads,
         dataset=input_folder("bvh", levels=2),
     shell:
-        "python -m pipeline.spatial --dataset {params.dataset:q} --out {output.table:q} --out-picture {output.picture:q} > {log:q} 2>&1"
+        "python -m pipeline.statistics.spatial --dataset {params.dataset:q} --out {output.table:q} --out-picture {output.picture:q} > {log:q} 2>&1"
 
 
 rule body_entropy:
     input:
         bvh=expand(f"{study.dataset}/bvhs/{{name}}.bvh", name=study.performances),
         tables=TABLES,
-        code=code("pipeline.body_entropy"),
+        code=code("pipeline.statistics.body_entropy"),
     output:
         table=report(
             f"{ROOT}/results/body_entropy.csv",
@@ -189,14 +189,14 @@ rule body_entropy:
         reads=study.reads,
         dataset=input_folder("bvh", levels=2),
     shell:
-        "python -m pipeline.body_entropy --dataset {params.dataset:q} --out {output.table:q} --out-joints {output.joints:q} --out-picture {output.picture:q} > {log:q} 2>&1"
+        "python -m pipeline.statistics.body_entropy --dataset {params.dataset:q} --out {output.table:q} --out-joints {output.joints:q} --out-picture {output.picture:q} > {log:q} 2>&1"
 
 
 rule contact_table:
     input:
         contacts=expand(f"{ROOT}/annotations/contacts/{{name}}.json", name=study.takes),
         tables=TABLES,
-        code=code("pipeline.contact_table"),
+        code=code("pipeline.statistics.contact_table"),
     output:
         report(
             f"{ROOT}/results/contacts.csv",
@@ -219,4 +219,4 @@ rule contact_table:
         dataset=input_folder("tables"),
         contacts=input_folder("contacts"),
     shell:
-        "python -m pipeline.contact_table --dataset {params.dataset:q} --contacts {params.contacts:q} --out {output:q} > {log:q} 2>&1"
+        "python -m pipeline.statistics.contact_table --dataset {params.dataset:q} --contacts {params.contacts:q} --out {output:q} > {log:q} 2>&1"

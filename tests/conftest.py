@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from workflow_project import make_project, snakemake
+from helpers.workflow_project import make_project, snakemake
 
 ROOT = Path(__file__).resolve().parents[1]
 

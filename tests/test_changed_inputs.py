@@ -8,10 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from workflow_project import make_project, planned, snakemake
-
-sys.path.insert(0, str(Path(__file__).parent / "pipeline"))
-from tiny_shoot import make_shoot  # noqa: E402
+from helpers.tiny_shoot import make_shoot  # noqa: E402
+from helpers.workflow_project import make_project, planned, snakemake
 
 CONFIG = ["--config", "shoot=shoot", "root=out"]
 TARGETS = ["out/dataset/dataset.json", "out/annotations/split.tsv", "out/shards/plan.json"]
@@ -77,7 +75,7 @@ def test_a_file_of_the_same_size_from_before(copy, name, least):
         (f"{TAKE}/timecode.json", "120", "120.0", {"sync"}),
         ("shoot/takes.tsv", "scene 1", "another", {"dataset", "split", "shard_plan"}),
         ("shoot/actors.tsv", "male", "woman", {"dataset"}),
-        ("pipeline/split.py", "first = ", "first=  ", {"split"}),
+        ("pipeline/annotate/split.py", "first = ", "first=  ", {"split"}),
     ],
 )
 def test_a_text_from_before(copy, name, old, new, least):
@@ -136,8 +134,13 @@ def test_a_copied_root_of_changed_inputs_options_or_code_is_refused(copy):
     shutil.copytree(copy / "shoot", copy / "second")
     shutil.copytree(copy / "out", copy / "other")
     assert planned(copy, *OTHER, *config) == []
-    assert "since then changed: separation.method; " in said(copy, *OTHER, *config, "separation={method: none}")
-    label, voice = copy / "second/takes.tsv", copy / f"second/{TAKE.removeprefix('shoot/')}/20260101_001_001.wav"
+    assert "since then changed: separation.method; " in said(
+        copy, *OTHER, *config, "separation={method: none}"
+    )
+    label, voice = (
+        copy / "second/takes.tsv",
+        copy / f"second/{TAKE.removeprefix('shoot/')}/20260101_001_001.wav",
+    )
     before = label.read_bytes(), voice.read_bytes()
     replace(label, before[0].replace(b"scene 1", b"another", 1))
     replace(voice, flipped(voice))
@@ -162,7 +165,9 @@ def test_a_dry_run_names_the_raw_files_that_are_missing(copy):
     path = copy / f"{TAKE}/20260101_001_001.wav"
     path.rename(path.with_suffix(".WAV"))
     result = snakemake(copy, "-n", "out/annotations/sync/20260101_002.json", *CONFIG)
-    assert result.returncode == 0 and f"rename {path.stem}.WAV if it is meant" in result.stdout + result.stderr
+    assert (
+        result.returncode == 0 and f"rename {path.stem}.WAV if it is meant" in result.stdout + result.stderr
+    )
 
 
 def test_roots_that_no_folder_can_be(copy):
@@ -184,19 +189,24 @@ def test_roots_that_no_folder_can_be(copy):
 def test_two_runs_in_one_root_exclude_each_other(copy, tmp_path):
     other = make_project(tmp_path / "second")
     script = (
-        "import sys, yaml; from pipeline.run_hooks import Run; from pipeline.workflow import open_study\n"
+        "import sys, yaml; from pipeline.planning.run_hooks import Run; from pipeline.planning.study import open_study\n"
         "study = open_study(yaml.safe_load(open('config.yaml')) | {'shoot': sys.argv[1], 'root': sys.argv[2]})\n"
         "run = Run(study); run.begin(); print('held', flush=True); sys.stdin.read()\n"
     )
     command = [sys.executable, "-c", script, str(copy / "shoot"), str(copy / "out")]
-    with subprocess.Popen(command, cwd=other, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+    with subprocess.Popen(
+        command, cwd=other, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
         assert holder.stdout.readline() == "held\n"
         (copy / "out/annotations/split.tsv").unlink()
         before = time.monotonic()
         result = snakemake(copy, *TARGETS, *CONFIG)
         said = result.stdout + result.stderr
         assert result.returncode == 2 and time.monotonic() - before < 60
-        assert f"error: config: another run works in root out (process {holder.pid} on " in said and "Traceback" not in said
+        assert (
+            f"error: config: another run works in root out (process {holder.pid} on " in said
+            and "Traceback" not in said
+        )
         assert not (copy / "out/annotations/split.tsv").exists()
         holder.communicate()
     result = snakemake(copy, *TARGETS, *CONFIG)

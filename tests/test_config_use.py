@@ -12,10 +12,14 @@ import yaml
 from snakemake.utils import update_config
 
 from pipeline import config
-from pipeline.workflow import code
+from pipeline.planning.study import code
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-SECTIONS = {name: field.annotation for name, field in config.Config.model_fields.items() if hasattr(field.annotation, "model_fields")}
+SECTIONS = {
+    name: field.annotation
+    for name, field in config.Config.model_fields.items()
+    if hasattr(field.annotation, "model_fields")
+}
 STUDY_TOO = {"split"}
 """Sections that the workflow reads as well, for it has to know of a take's split before any job runs."""
 
@@ -38,13 +42,20 @@ def read_options(path: Path, owner: str) -> frozenset[str]:
     """Names that a file reads from something called `owner`: `owner.name`, `x.owner.name` or getattr(owner, "name")."""
 
     def is_owner(node: ast.expr) -> bool:
-        return (isinstance(node, ast.Name) and node.id == owner) or (isinstance(node, ast.Attribute) and node.attr == owner)
+        return (isinstance(node, ast.Name) and node.id == owner) or (
+            isinstance(node, ast.Attribute) and node.attr == owner
+        )
 
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Attribute) and is_owner(node.value):
             names.add(node.attr)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "getattr" and is_owner(node.args[0]):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id == "getattr"
+            and is_owner(node.args[0])
+        ):
             names |= {ast.literal_eval(node.args[1])} if isinstance(node.args[1], ast.Constant) else set()
     return frozenset(names)
 
@@ -55,20 +66,28 @@ def test_every_section_reaches_a_stage():
 
 @pytest.mark.parametrize("section", sorted(SECTIONS))
 def test_every_key_of_a_section_is_read_by_its_stage(section):
-    files = {REPOSITORY / name for module in stages()[section] for name in code(module) if name.endswith(".py")}
+    files = {
+        REPOSITORY / name for module in stages()[section] for name in code(module) if name.endswith(".py")
+    }
     read = set().union(*(read_options(path, "options") for path in files))
     assert set(SECTIONS[section].model_fields) <= read
 
 
 @pytest.mark.parametrize("section", sorted(STUDY_TOO))
 def test_the_workflow_reads_what_it_needs_too(section):
-    assert set(SECTIONS[section].model_fields) <= read_options(REPOSITORY / "pipeline" / "workflow.py", section)
+    assert set(SECTIONS[section].model_fields) <= read_options(
+        REPOSITORY / "pipeline" / "workflow.py", section
+    )
 
 
 def test_the_workflow_reads_every_key_of_the_top():
     read = read_options(REPOSITORY / "pipeline" / "workflow.py", "config")
     # a key that can have one value only, such as fps, decides nothing: it states what is fixed
-    free = {name for name, field in config.Config.model_fields.items() if name not in SECTIONS and len(typing.get_args(field.annotation)) != 1}
+    free = {
+        name
+        for name, field in config.Config.model_fields.items()
+        if name not in SECTIONS and len(typing.get_args(field.annotation)) != 1
+    }
     assert free <= read
     assert set(config.Config.model_fields) - set(SECTIONS) - free == {"fps"}
 
@@ -77,7 +96,9 @@ def taken(module: str) -> set[type]:
     """Sections that functions of a module take as `options`."""
     found: set[type] = set()
     for function in vars(importlib.import_module(module)).values():
-        if getattr(function, "__module__", None) == module and "options" in getattr(function, "__annotations__", {}):
+        if getattr(function, "__module__", None) == module and "options" in getattr(
+            function, "__annotations__", {}
+        ):
             kind = typing.get_type_hints(function)["options"]
             found |= set(typing.get_args(kind) or (kind,)) - {type(None)}
     return found
@@ -111,5 +132,17 @@ def test_overlays_do_what_their_names_say():
     paper = merged("release.yaml", "paper.yaml")
     assert paper.dataset and paper.face_model.window_frames == paper.body_model.window_frames == 150
     body, face = paper.body_model, paper.face_model
-    assert (body.channels, body.blocks, body.heads, body.batch_size, body.learning_rate) == (256, 20, 8, 32, 3e-4)
-    assert (face.dim, face.feedforward, face.period, 2 * face.batch_size, face.learning_rate) == (512, 1024, 30, 2, 1e-6)
+    assert (body.channels, body.blocks, body.heads, body.batch_size, body.learning_rate) == (
+        256,
+        20,
+        8,
+        32,
+        3e-4,
+    )
+    assert (face.dim, face.feedforward, face.period, 2 * face.batch_size, face.learning_rate) == (
+        512,
+        1024,
+        30,
+        2,
+        1e-6,
+    )

@@ -4,23 +4,19 @@ import importlib
 import re
 import shlex
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from helpers.live_link import live_link_csv, ramp
+from helpers.mixtures import mixture
+from helpers.pages import PAGES, README, commands
+from helpers.tiny_shoot import AUDIO_RATE, make_rig, write_mesh
+
+from pipeline.formats.timecode import format_timecode
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE / "pipeline"))
-
-from mixtures import mixture  # noqa: E402
-from test_blendshapes import live_link_csv, ramp  # noqa: E402
-from test_readme import PAGES, README, commands  # noqa: E402
-from tiny_shoot import AUDIO_RATE, make_rig, write_mesh  # noqa: E402
-
-from pipeline.timecode import format_timecode  # noqa: E402
-
 ALONE = ("blendshapes", "separation", "body_labels", "actions", "facing", "contacts", "body")
 """Stages that work on files without a take."""
 EXAMPLES = [
@@ -51,7 +47,9 @@ def folder(tmp_path_factory):
     write_mesh(made / "take.mesh.h5", vertices, codes[:12])
     (made / "frames").mkdir()
     for k, frame in enumerate(vertices):
-        (made / "frames" / f"{k:03}.obj").write_text("".join(f"v {x:.5f} {y:.5f} {z:.5f}\n" for x, y, z in frame) + "f 1 2 3\n")
+        (made / "frames" / f"{k:03}.obj").write_text(
+            "".join(f"v {x:.5f} {y:.5f} {z:.5f}\n" for x, y, z in frame) + "f 1 2 3\n"
+        )
     return made
 
 
@@ -76,8 +74,15 @@ def test_the_readme_has_an_example_of_each_kind():
 def test_the_script_of_the_readme_reads_what_its_commands_write(folder, tmp_path, monkeypatch, capsys):
     shutil.copytree(folder, tmp_path / "work")
     monkeypatch.chdir(tmp_path / "work")
-    for command in ("blendshapes take.csv --out face.npy", "body_labels walk.bvh --joint-map mixamo --out labels"):
-        line = next(line for page, line in EXAMPLES if page == "README.md" and line.startswith(f"python -m pipeline.{command}"))
+    for command in (
+        "blendshapes take.csv --out face.npy",
+        "body_labels walk.bvh --joint-map mixamo --out labels",
+    ):
+        line = next(
+            line
+            for page, line in EXAMPLES
+            if page == "README.md" and line.startswith(f"python -m pipeline.{command}")
+        )
         module, *argv = shlex.split(line)[2:]
         importlib.import_module(module).main(argv)
     (script,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)

@@ -5,10 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from workflow_project import make_project, snakemake
-
-sys.path.insert(0, str(Path(__file__).parent / "pipeline"))
-from tiny_shoot import make_shoot  # noqa: E402
+from helpers.tiny_shoot import make_shoot  # noqa: E402
+from helpers.workflow_project import make_project, snakemake
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +24,7 @@ def run(project: Path, *arguments: str) -> subprocess.CompletedProcess:
 
 
 def status(project: Path) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "pipeline.status", "--config", "shoot=shoot", "root=out"]
+    command = [sys.executable, "-m", "pipeline.planning.status", "--config", "shoot=shoot", "root=out"]
     return subprocess.run(command, cwd=project, capture_output=True, text=True)
 
 
@@ -39,7 +37,9 @@ def test_one_bad_take_does_not_stop_the_others(project):
     written = sorted(path.name for path in (project / "out/dataset/bvhs").iterdir())
     assert "20260101_001_002.bvh" not in written
     assert sum("_001.bvh" in name for name in written) == sum("_003.bvh" in name for name in written) == 2
-    assert not (project / "out/dataset/dataset.json").exists() and not list((project / "out/shards").glob("*.h5"))
+    assert not (project / "out/dataset/dataset.json").exists() and not list(
+        (project / "out/shards").glob("*.h5")
+    )
     told = status(project)
     assert told.returncode == 1
     assert "20260101_002  failed at" in told.stdout and line in told.stdout
@@ -61,7 +61,9 @@ def test_after_excluding_it_the_run_completes(project):
     result = run(project)
     assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
     assert (project / "out/results/table.csv").exists()
-    assert not [path for path in (project / "out/dataset").rglob("*_002.*")], "streams of the excluded take stay in the dataset"
+    assert not [path for path in (project / "out/dataset").rglob("*_002.*")], (
+        "streams of the excluded take stay in the dataset"
+    )
     told = status(project)
     assert told.returncode == 0 and "2 of 2 takes done, 0 failed" in told.stdout
 
@@ -74,7 +76,10 @@ def test_after_excluding_it_the_run_completes(project):
             "separation={method: visualvoice, checkpoints: vv}",
             ".mouth.npz, which is not there (and ",
         ),
-        ("transcripts={text: texts}", "transcripts.text needs texts/20260101_001_001.txt, which is not there (and "),
+        (
+            "transcripts={text: texts}",
+            "transcripts.text needs texts/20260101_001_001.txt, which is not there (and ",
+        ),
     ],
 )
 def test_files_that_the_config_asks_for_are_missed_before_any_job(project, key, line):

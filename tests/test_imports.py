@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.workflow import code
+from pipeline.planning.study import code
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 MODULES = sorted(
@@ -43,10 +43,21 @@ def test_no_import_circles(module):
 @pytest.mark.parametrize(
     ("module", "others"),
     [
-        ("models.train", {"pipeline/features.py", "pipeline/shards.py", "pipeline/takes.py", "models/generate.py"}),
-        ("pipeline.shard_index", {"pipeline/features.py", "pipeline/shards.py", "pipeline/shard_tools.py"}),
-        ("pipeline.shard_plan", {"pipeline/shards.py"}),
-        ("pipeline.features", {"pipeline/shards.py", "pipeline/shard_file.py"}),
+        (
+            "models.train",
+            {
+                "pipeline/shards/features.py",
+                "pipeline/shards/build.py",
+                "pipeline/formats/takes.py",
+                "models/generate.py",
+            },
+        ),
+        (
+            "pipeline.shards.index",
+            {"pipeline/shards/features.py", "pipeline/shards/build.py", "pipeline/shards/tools.py"},
+        ),
+        ("pipeline.shards.plan", {"pipeline/shards/build.py"}),
+        ("pipeline.shards.features", {"pipeline/shards/build.py", "pipeline/formats/shard_file.py"}),
     ],
 )
 def test_a_stage_is_not_rerun_for_code_that_it_does_not_use(module, others):

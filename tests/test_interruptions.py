@@ -18,10 +18,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from workflow_project import REPOSITORY, make_project, snakemake
+from helpers.workflow_project import REPOSITORY, make_project, snakemake
 
 from pipeline.ownership import MARK
-from pipeline.timings import read_timings
+from pipeline.report.timings import read_timings
 
 NUM_KILLS = int(os.environ.get("INTERACT_INTERRUPTIONS", "3"))
 OUTPUTS = ("shoot", "truth", "dataset", "annotations", "features", "shards", "runs", "results")
@@ -37,8 +37,16 @@ def digests(project: Path) -> dict[str, str]:
 
     Marks of ownership are left out: they name the place of their folder, which is another in every project.
     """
-    files = [path for name in OUTPUTS for path in (project / "data" / name).rglob("*") if path.is_file() and path.name != MARK]
-    return {str(path.relative_to(project)): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(files)}
+    files = [
+        path
+        for name in OUTPUTS
+        for path in (project / "data" / name).rglob("*")
+        if path.is_file() and path.name != MARK
+    ]
+    return {
+        str(path.relative_to(project)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(files)
+    }
 
 
 def stages(driver: int, name: str) -> list[int]:
@@ -46,7 +54,9 @@ def stages(driver: int, name: str) -> list[int]:
 
     Stages of a driver that was killed before may still be running: their end is nothing to this one.
     """
-    found = subprocess.run(["pgrep", "-f", f"python -m {name}"], capture_output=True, text=True).stdout.split()
+    found = subprocess.run(
+        ["pgrep", "-f", f"python -m {name}"], capture_output=True, text=True
+    ).stdout.split()
     return [int(pid) for pid in found if driver in ancestors(int(pid))]
 
 
@@ -80,7 +90,9 @@ def kill_one(project: Path, victim: str, *, after: int, delay: float) -> None:
     """Start the workflow, wait until `after` jobs have ended and the victim runs, and `delay` seconds more; kill -9 it."""
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "all"]
     log = project / "driver.log"
-    with log.open("w") as output:  # not a pipe: nobody would read it while we wait, and a full one stops the driver
+    with log.open(
+        "w"
+    ) as output:  # not a pipe: nobody would read it while we wait, and a full one stops the driver
         driver = subprocess.Popen(command, cwd=project, stdout=subprocess.DEVNULL, stderr=output)
     pattern = {"training": "models.train", "stage": "pipeline", "driver": "(pipeline|models)"}[victim]
 
@@ -101,7 +113,11 @@ def kill_one(project: Path, victim: str, *, after: int, delay: float) -> None:
         return ended()
 
     try:
-        wait_until(lambda: ended() or (finished_jobs(project) >= after and bool(stages(driver.pid, pattern))), f"a {victim} to kill", log)
+        wait_until(
+            lambda: ended() or (finished_jobs(project) >= after and bool(stages(driver.pid, pattern))),
+            f"a {victim} to kill",
+            log,
+        )
         time.sleep(delay)
         assert not ended(), f"the run ended before the kill of {victim}: {log.read_text()[-2000:]}"
         wait_until(strike, f"the end of the run after the kill of {victim}", log)
@@ -109,7 +125,9 @@ def kill_one(project: Path, victim: str, *, after: int, delay: float) -> None:
         driver.kill()
     assert driver.returncode != 0, f"the kill of {victim} came too late"
     if victim == "driver":
-        assert snakemake(project, "--unlock").returncode == 0  # the killed driver could not take its lock away
+        assert (
+            snakemake(project, "--unlock").returncode == 0
+        )  # the killed driver could not take its lock away
 
 
 @pytest.fixture
@@ -124,14 +142,18 @@ def undisturbed(request, tmp_path) -> tuple[Path, str | None]:
     return project, config
 
 
-@pytest.mark.skipif(not Path("/proc").exists() or not shutil.which("pgrep"), reason="finds processes through /proc and pgrep")
+@pytest.mark.skipif(
+    not Path("/proc").exists() or not shutil.which("pgrep"), reason="finds processes through /proc and pgrep"
+)
 def test_a_run_killed_again_and_again_ends_with_the_same_bytes(undisturbed, tmp_path):
     model, config = undisturbed
     expected = digests(model)
     timings = sorted((path.stat().st_mtime, path.name) for path in (model / "data/timings").rglob("*.tsv"))
     trained = [i for i, (_, name) in enumerate(timings) if re.match("train_", name)]
     jobs = read_timings(model / "data/timings")
-    training_seconds = sum(seconds for rule, rows in jobs.items() if rule.startswith("train_") for seconds, _ in rows)
+    training_seconds = sum(
+        seconds for rule, rows in jobs.items() if rule.startswith("train_") for seconds, _ in rows
+    )
     delays = {"driver": 1.5, "stage": 1.5, "training": 0.08 * training_seconds}
     draw = random.Random("interruptions")
     # a stage dies while there are stages to run, training while there is training; within those, at random. Kills of stages
@@ -144,7 +166,9 @@ def test_a_run_killed_again_and_again_ends_with_the_same_bytes(undisturbed, tmp_
     for after, victim in kills:
         kill_one(project, victim, after=after, delay=draw.uniform(0, delays[victim]))
         half_written = [
-            name for name, digest in digests(project).items() if expected.get(name) not in (digest, None) and Path(name).name not in GROWING
+            name
+            for name, digest in digests(project).items()
+            if expected.get(name) not in (digest, None) and Path(name).name not in GROWING
         ]
         assert half_written == [], f"after the kill of {victim} at job {after}"
     result = snakemake(project, "all")

@@ -8,11 +8,22 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from workflow_project import planned, snakemake
+from helpers.workflow_project import planned, snakemake
 
 TAKE = "data/shoot/takes.tsv"
 TRAINING = {"train_face", "train_body_lower", "train_body_upper", "generate", "evaluate"}
-STREAMS = {"sync", "body", "blendshapes", "separation", "features", "text", "speech", "speech_stats", "shards", "shard_stats"}
+STREAMS = {
+    "sync",
+    "body",
+    "blendshapes",
+    "separation",
+    "features",
+    "text",
+    "speech",
+    "speech_stats",
+    "shards",
+    "shard_stats",
+}
 
 
 @pytest.fixture
@@ -35,7 +46,12 @@ def correct(project: Path, column: str, value: str) -> str:
 
 
 def validate(project: Path) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-m", "pipeline.shards", "validate", "data/shards"], cwd=project, capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline.shards.build", "validate", "data/shards"],
+        cwd=project,
+        capture_output=True,
+        text=True,
+    )
 
 
 @pytest.mark.parametrize("column", ["emotion", "relationship"])
@@ -43,7 +59,9 @@ def test_a_corrected_label_trains_nothing(project, column):
     correct(project, column, "corrected")
     rules = set(planned(project, "all"))
     assert {"dataset", "split", "shard_index", "scenario_counts"} <= rules
-    assert rules & (TRAINING | STREAMS) <= {"evaluate"}, "evaluate reads the rigs, which the rule that writes takes.tsv writes too"
+    assert rules & (TRAINING | STREAMS) <= {"evaluate"}, (
+        "evaluate reads the rigs, which the rule that writes takes.tsv writes too"
+    )
 
 
 def test_a_corrected_label_reaches_all_that_stores_it(project):
@@ -55,8 +73,13 @@ def test_a_corrected_label_reaches_all_that_stores_it(project):
         if name == "takes.tsv":
             # the index that was not made again is a fault
             assert told.returncode == 0 or f"take {take}: emotion is" in told.stdout
-    rows = {row["take"]: row for row in pq.read_table(project / "data" / "shards" / "index.parquet").to_pylist()}
-    assert rows[take]["emotion"] == "corrected" and "corrected" in (project / "data" / "dataset" / "takes.tsv").read_text()
+    rows = {
+        row["take"]: row for row in pq.read_table(project / "data" / "shards" / "index.parquet").to_pylist()
+    }
+    assert (
+        rows[take]["emotion"] == "corrected"
+        and "corrected" in (project / "data" / "dataset" / "takes.tsv").read_text()
+    )
     assert validate(project).returncode == 0
     assert {"train_face", "generate"}.isdisjoint(planned(project, "all"))
 
@@ -69,10 +92,16 @@ def test_a_corrected_word_trains_the_bodies_and_not_the_face(project):
     rules = set(planned(project, "all"))
     assert {"text", "shards", "shard_stats", *TRAINING} <= rules
     assert rules.isdisjoint({"sync", "body", "features", "speech", "dataset"})
-    weights = {name: (project / "data" / "runs" / name / "model.safetensors").read_bytes() for name in ("face", "body_lower", "body_upper")}
+    weights = {
+        name: (project / "data" / "runs" / name / "model.safetensors").read_bytes()
+        for name in ("face", "body_lower", "body_upper")
+    }
     result = snakemake(project, "train")
     assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
-    again = {name: (project / "data" / "runs" / name / "model.safetensors").read_bytes() != weights[name] for name in weights}
+    again = {
+        name: (project / "data" / "runs" / name / "model.safetensors").read_bytes() != weights[name]
+        for name in weights
+    }
     assert again == {"face": False, "body_lower": True, "body_upper": True}
     assert "goes on from step 6 of 6" in (project / "data" / "logs" / "train_face.log").read_text()
 
@@ -81,6 +110,16 @@ def test_another_split_trains_everything(project):
     path = project / "data" / "annotations" / "split.tsv"
     sides = {line.split("\t")[0]: line.split("\t")[1] for line in path.read_text().splitlines()[1:]}
     first = min(sides)
-    path.write_text(path.read_text().replace(f"{first}\t{sides[first]}", f"{first}\t{'test' if sides[first] == 'train' else 'train'}"))
+    path.write_text(
+        path.read_text().replace(
+            f"{first}\t{sides[first]}", f"{first}\t{'test' if sides[first] == 'train' else 'train'}"
+        )
+    )
     rules = set(planned(project, "train"))
-    assert {"shards", "shard_stats", "train_face", "train_body_lower", "train_body_upper"} <= rules and "text" not in rules
+    assert {
+        "shards",
+        "shard_stats",
+        "train_face",
+        "train_body_lower",
+        "train_body_upper",
+    } <= rules and "text" not in rules

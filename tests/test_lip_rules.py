@@ -7,10 +7,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from workflow_project import make_project, planned, snakemake
-
-sys.path.insert(0, str(Path(__file__).parent / "pipeline"))
-from tiny_shoot import make_lip_acc, make_shoot  # noqa: E402
+from helpers.tiny_shoot import make_lip_acc, make_shoot  # noqa: E402
+from helpers.workflow_project import make_project, planned, snakemake
 
 CONFIG = ("--config", "shoot=shoot", "root=out")
 
@@ -42,7 +40,12 @@ def test_all_plans_the_set_beside_the_takes(project):
 
 
 def test_the_target_plans_nothing_else(project):
-    assert sorted(set(planned(project, "lip_acc", *CONFIG))) == ["lip_acc", "lip_blendshapes", "lip_separation", "lip_sync"]
+    assert sorted(set(planned(project, "lip_acc", *CONFIG))) == [
+        "lip_acc",
+        "lip_blendshapes",
+        "lip_separation",
+        "lip_sync",
+    ]
 
 
 def test_a_shoot_without_the_folder_has_no_such_rule(project, without):
@@ -65,7 +68,11 @@ def test_a_mistake_in_the_table_stops_before_any_job(project, without):
     (without / "lip_acc/lip_acc.tsv").write_text(table.replace("\t3\t", "\t03\t"), encoding="utf-8")
     result = snakemake(project, "all", "-n", "--config", f"shoot={without}", "root=other")
     assert result.returncode == 2 and "Traceback" not in result.stderr
-    assert result.stderr.strip().splitlines()[-1].startswith(f"error: {without}/lip_acc/lip_acc.tsv, row 4: scenario is '03', need")
+    assert (
+        result.stderr.strip()
+        .splitlines()[-1]
+        .startswith(f"error: {without}/lip_acc/lip_acc.tsv, row 4: scenario is '03', need")
+    )
 
 
 def test_one_bad_performance_does_not_stop_the_others_and_status_names_it(project, without):
@@ -76,10 +83,20 @@ def test_one_bad_performance_does_not_stop_the_others_and_status_names_it(projec
     assert result.returncode == 1
     data = without.parent / "out/dataset/lip_acc"
     assert sorted(path.name for path in data.rglob("*.*")) == ["20260102_003_3.npy", "20260102_003_3.wav"]
-    told = subprocess.run([sys.executable, "-m", "pipeline.status", *config], cwd=project, capture_output=True, text=True)
+    told = subprocess.run(
+        [sys.executable, "-m", "pipeline.planning.status", *config],
+        cwd=project,
+        capture_output=True,
+        text=True,
+    )
     assert told.returncode == 1
     assert "20260102_003_1  failed at lip_sync: take 20260102_003_1, actor 003: " in told.stdout
     assert "1 of 2 performances of the lip-accurate set done, 1 failed" in told.stdout
-    assert f"to go on without 20260102_003_1: in {without}/lip_acc/lip_acc.tsv set its `exclude`" in told.stdout
+    assert (
+        f"to go on without 20260102_003_1: in {without}/lip_acc/lip_acc.tsv set its `exclude`" in told.stdout
+    )
     without_take = told.stdout.splitlines()[:2]
-    assert without_take == ["20260101_001  0 of 17 jobs done, next: sync", "20260101_002  0 of 17 jobs done, next: sync"]
+    assert without_take == [
+        "20260101_001  0 of 17 jobs done, next: sync",
+        "20260101_002  0 of 17 jobs done, next: sync",
+    ]

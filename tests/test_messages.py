@@ -12,21 +12,50 @@ from pipeline.config import Config
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 MODULES = sorted(path for folder in ("pipeline", "models") for path in (REPOSITORY / folder).rglob("*.py"))
-FILES = ("json", "py", "h5", "tsv", "csv", "npy", "npz", "bvh", "wav", "smk", "html", "png", "md", "main", "run", "txt", "safetensors", "index")
+FILES = (
+    "json",
+    "py",
+    "h5",
+    "tsv",
+    "csv",
+    "npy",
+    "npz",
+    "bvh",
+    "wav",
+    "smk",
+    "html",
+    "png",
+    "md",
+    "main",
+    "run",
+    "txt",
+    "safetensors",
+    "index",
+)
 """What stands behind a dot in names of files and functions."""
 
 
 def literals(path: Path) -> list[str]:
     """Texts of a module's messages: of what is raised, logged or appended, not of docstrings and help."""
     tree = ast.parse(path.read_text())
-    docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)}
+    docs = {
+        id(node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
     found = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
             name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
             if name in ("InputError", "warning", "info", "fail", "append", "_need_all", "_end"):
                 for argument in node.args:
-                    found.append("".join(part.value if isinstance(part, ast.Constant) else "{}" for part in parts(argument) if id(part) not in docs))
+                    found.append(
+                        "".join(
+                            part.value if isinstance(part, ast.Constant) else "{}"
+                            for part in parts(argument)
+                            if id(part) not in docs
+                        )
+                    )
     return found
 
 
@@ -63,7 +92,10 @@ def flags_of(module: str) -> set[str]:
     found = set(re.findall(r'"(--[a-z][\w-]*)"', text))
     found |= {stage.flag(name) for name in re.findall(r'add_files\(\s*\w+,\s*"(\w+)"', text)}
     for name in re.findall(r"section=(?:config\.)?(\w+)", text):
-        found |= {stage.flag(field) for field in getattr(importlib.import_module("pipeline.config"), name, Config).model_fields}
+        found |= {
+            stage.flag(field)
+            for field in getattr(importlib.import_module("pipeline.config"), name, Config).model_fields
+        }
     return found
 
 
@@ -77,7 +109,9 @@ def test_flags_in_messages_are_flags_of_the_command_that_says_them(path, every_f
     is_command = "stage.execute(" in path.read_text()
     own = flags_of(module_name(path)) if is_command else every_flag
     for text in literals(path):
-        text = re.sub(r"(python -m|snakemake|ct2-transformers-converter)[^;,)]*", "", text)  # of other programs
+        text = re.sub(
+            r"(python -m|snakemake|ct2-transformers-converter)[^;,)]*", "", text
+        )  # of other programs
         for name in re.findall(r"(?<![\w-])--[a-z][\w-]*", text):
             assert name in own, f"{path.name} names {name}: {text}"
 

@@ -1,15 +1,10 @@
 """Files from elsewhere, broken in seeded ways: every reader keeps its promise or refuses with one line (benchmarks/fuzz_readers.py)."""
 
 import os
-import sys
 import time
-from pathlib import Path
-
-import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
 import fuzz_readers
+import pytest
 
 from pipeline.errors import InputError
 
@@ -38,7 +33,10 @@ def refuse(line: str):
         (lambda path: [][0], "IndexError"),
         (lambda path: fuzz_readers.need(0, "one row"), "broke its promise: one row"),
         (lambda path: refuse("a\n" * 3000), ""),
-        (lambda path: bytearray(600 << 20).__setitem__(slice(None, None, 4096), b"x" * (600 << 8)), "more than 300 MB"),
+        (
+            lambda path: bytearray(600 << 20).__setitem__(slice(None, None, 4096), b"x" * (600 << 8)),
+            "more than 300 MB",
+        ),
     ],
     ids=["exception", "promise", "long", "memory"],
 )
@@ -71,12 +69,17 @@ def test_a_process_that_dies_is_a_failure_and_the_rest_goes_on(monkeypatch):
     monkeypatch.setitem(fuzz_readers.FORMATS, "odd", form)
     counts, failures = fuzz_readers.fuzz("odd", 6, seed=0)
     # the second process counts from 0 again: its numbers 4 and 5 are 0 and 1
-    assert counts == {"right": 5, "failure": 1} and failures == ["odd, seed 0, mutation 3: the process ended with 7"]
+    assert counts == {"right": 5, "failure": 1} and failures == [
+        "odd, seed 0, mutation 3: the process ended with 7"
+    ]
 
 
 def test_mutations_are_seeded():
     for name in ("gltf", "npz", "csv", "mesh"):
         form = fuzz_readers.FORMATS[name]
         data, _ = fuzz_readers.mutation(form, name, 0, 0)
-        made = [[form.mutate(data, fuzz_readers.mutation(form, name, i, 0)[1]) for i in range(20)] for _ in range(2)]
+        made = [
+            [form.mutate(data, fuzz_readers.mutation(form, name, i, 0)[1]) for i in range(20)]
+            for _ in range(2)
+        ]
         assert len(set(made[0])) > 10 and (name == "mesh" or name == "npz" or made[0] == made[1])

@@ -3,34 +3,18 @@
 import importlib
 import re
 import shlex
-from pathlib import Path
 
 import pytest
+from helpers.pages import PAGES, README, REPOSITORY, commands
 
 from pipeline import stage
-from pipeline.takes import TABLES, column_table
+from pipeline.formats.takes import TABLES, column_table
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-README = REPOSITORY / "README.md"
-PAGES = [README, *sorted((REPOSITORY / "docs").glob("*.md"))]
-RULES = {name for path in (REPOSITORY / "rules").glob("*.smk") for name in re.findall(r"^\s*rule (\w+):", path.read_text(), re.MULTILINE)}
-
-
-def code_lines(page: Path) -> list[str]:
-    """Lines of a page's code blocks, fenced or indented, continued lines joined, comments cut off."""
-    lines, fenced = [], False
-    for line in page.read_text().replace("\\\n", " ").splitlines():
-        if line.startswith("```"):
-            fenced = not fenced
-        elif fenced or line.startswith("    "):
-            lines.append(line.split("  #")[0].strip())
-    return lines
-
-
-def commands(start: str, pages: list[Path]) -> list[tuple[str, str]]:
-    """(page, command) of the complete commands that start with `start`; those with ... or [...] only show a form."""
-    found = [(page.name, line) for page in pages for line in code_lines(page) if line.startswith(start)]
-    return [(page, line) for page, line in found if "..." not in line and not re.search(r"\[-|\bDIR \[", line)]
+RULES = {
+    name
+    for path in (REPOSITORY / "rules").glob("*.smk")
+    for name in re.findall(r"^\s*rule (\w+):", path.read_text(), re.MULTILINE)
+}
 
 
 class Parsed(Exception):
@@ -43,7 +27,11 @@ def is_stage(module: str) -> bool:
     return not path.exists() or "stage.execute(" in path.read_text()
 
 
-STAGES = [(page, line) for page, line in commands("python -m ", PAGES) if line.split()[2] != "pytest" and is_stage(line.split()[2])]
+STAGES = [
+    (page, line)
+    for page, line in commands("python -m ", PAGES)
+    if line.split()[2] != "pytest" and is_stage(line.split()[2])
+]
 
 
 @pytest.mark.parametrize("page, command", STAGES)
@@ -76,7 +64,11 @@ def test_links_lead_somewhere(page):
         path = page.parent / file if file else page
         assert path.exists(), target
         headings = (
-            {re.sub(r"[^\w -]", "", line.lstrip("# ")).lower().replace(" ", "-") for line in path.read_text().splitlines() if line[:1] == "#"}
+            {
+                re.sub(r"[^\w -]", "", line.lstrip("# ")).lower().replace(" ", "-")
+                for line in path.read_text().splitlines()
+                if line[:1] == "#"
+            }
             if heading
             else set()
         )
@@ -89,12 +81,20 @@ def test_snakemake_targets_and_overlays_exist(page, command):
     for word in words:
         assert not word.startswith("config/") or (REPOSITORY / word).exists(), word
     flag = next((i for i, word in enumerate(words) if word.startswith("--config")), len(words))
-    targets = [word for before, word in zip(words, words[1:flag], strict=False) if re.fullmatch(r"[a-z]\w*", word) and not before.startswith("-")]
+    targets = [
+        word
+        for before, word in zip(words, words[1:flag], strict=False)
+        if re.fullmatch(r"[a-z]\w*", word) and not before.startswith("-")
+    ]
     assert set(targets) <= RULES | {"all"}, command
 
 
 def test_stages_of_the_table_are_modules():
-    rows = [line for line in README.read_text().splitlines() if line.startswith("| `") and "](docs/" in line and "/" not in line.split("|")[1]]
+    rows = [
+        line
+        for line in README.read_text().splitlines()
+        if line.startswith("| `") and "](docs/" in line and "/" not in line.split("|")[1]
+    ]
     stages = [name for line in rows for name in re.findall(r"`([a-z_.]+)`", line.split("|")[1])]
     assert len(stages) > 15
     for name in stages:
@@ -117,7 +117,9 @@ def test_make_targets_exist():
 
 def test_outputs_are_what_rules_write():
     rules = "\n".join(path.read_text() for path in (REPOSITORY / "rules").glob("*.smk"))
-    rows = re.findall(r"^\| `((?:dataset|annotations|shards|runs|results)/[^`]*)`", README.read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| `((?:dataset|annotations|shards|runs|results)/[^`]*)`", README.read_text(), re.MULTILINE
+    )
     assert len(rows) > 12
     for path in rows:
         folder = re.match(r"[\w/]+", path)[0].rsplit("/", 1)[0]

@@ -10,17 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from helpers.tiny_release import heads, make_release  # noqa: E402
+from helpers.tiny_shoot import make_rig, make_shoot  # noqa: E402
+from helpers.workflow_project import make_project, planned, snakemake  # noqa: E402
 
-sys.path.insert(0, str(Path(__file__).parent / "pipeline"))
-from tiny_release import heads, make_release  # noqa: E402
-from tiny_shoot import make_rig, make_shoot  # noqa: E402
-from workflow_project import make_project, planned, snakemake  # noqa: E402
-
-from pipeline import arkit, ict, ownership  # noqa: E402
+from pipeline import ownership
 from pipeline.errors import InputError  # noqa: E402
 from pipeline.files import sha256  # noqa: E402
-from pipeline.rig_file import Rig, load_rig, regions, save_rig  # noqa: E402
-from pipeline.workflow import Study  # noqa: E402
+from pipeline.formats import arkit, ict  # noqa: E402
+from pipeline.formats.rig_file import Rig, load_rig, regions, save_rig  # noqa: E402
+from pipeline.planning.study import Study  # noqa: E402
 
 TAKES = ["20231101_001", "20231101_002", "20231101_003"]
 
@@ -35,7 +34,13 @@ def project(tmp_path_factory) -> Path:
 
 
 def config(download="interact", root="out", **more):
-    return ("--config", f"dataset={download}", "rig=rig.npz", f"root={root}", *(f"{key}={value}" for key, value in more.items()))
+    return (
+        "--config",
+        f"dataset={download}",
+        "rig=rig.npz",
+        f"root={root}",
+        *(f"{key}={value}" for key, value in more.items()),
+    )
 
 
 def sums(folder):
@@ -44,18 +49,28 @@ def sums(folder):
 
 def test_a_download_goes_through_all_stages_of_a_dataset(project):
     jobs = Counter(planned(project, "all", *config()))
-    assert jobs["release_in"] == jobs["actions"] == jobs["transcripts"] == 6 and jobs["release_takes"] == jobs["evaluate"] == 1
+    assert (
+        jobs["release_in"] == jobs["actions"] == jobs["transcripts"] == 6
+        and jobs["release_takes"] == jobs["evaluate"] == 1
+    )
     assert not {"sync", "body", "blendshapes", "separation", "dataset", "release", "release_rig"} & set(jobs)
 
 
 def test_a_download_is_taken_in_and_stays_as_it_is(project):
     before = sums(project / "interact")
-    targets = [f"taken/annotations/quality/{TAKES[0]}.json", f"taken/features/{TAKES[0]}.h5", "taken/dataset/takes.tsv"]
+    targets = [
+        f"taken/annotations/quality/{TAKES[0]}.json",
+        f"taken/features/{TAKES[0]}.h5",
+        "taken/dataset/takes.tsv",
+    ]
     result = snakemake(project, *targets, *config(root="taken"))
     assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
     assert sums(project / "interact") == before
     links = sorted(path.name for path in (project / "taken/dataset").rglob("*") if path.is_symlink())
-    assert links == [*sorted(f"20231101_{actor}_001.{end}" for actor in ("003", "005") for end in ("bvh", "npy", "wav")), "actors.db"]
+    assert links == [
+        *sorted(f"20231101_{actor}_001.{end}" for actor in ("003", "005") for end in ("bvh", "npy", "wav")),
+        "actors.db",
+    ]
     assert planned(project, *targets, *config(root="taken")) == []
 
 
@@ -83,7 +98,11 @@ def test_the_lip_accurate_set_of_a_download_is_taken_in(project):
     made = project / "lips/dataset/lip_acc"
     names = sorted(str(path.relative_to(made)) for path in made.rglob("*.*"))
     both = ("20231201_006_1", "20231201_006_3")
-    assert names == [*(f"face_arkit/{name}.npy" for name in both), "lip_acc_sentences.txt", *(f"wav/{name}.wav" for name in both)]
+    assert names == [
+        *(f"face_arkit/{name}.npy" for name in both),
+        "lip_acc_sentences.txt",
+        *(f"wav/{name}.wav" for name in both),
+    ]
     assert (made / "lip_acc_sentences.txt").read_text() == "Sentence 1.\n\nSentence 3.\n"
     assert sums(project / "interact") == before and planned(project, "lip_acc", *options) == []
 
@@ -93,9 +112,21 @@ def test_a_bad_performance_of_the_lip_accurate_set_is_named_and_can_be_left_out(
     (download / "lip_acc/wav/20231201_006_2.wav").write_bytes(b"no voice")
     options = config(download, tmp_path / "out")
     assert snakemake(project, "lip_acc", "--keep-going", *options).returncode == 1
-    told = subprocess.run([sys.executable, "-m", "pipeline.status", *options], cwd=project, capture_output=True, text=True)
-    assert told.returncode == 1 and f"20231201_006_2  failed at lip_in: {download}/lip_acc/wav/20231201_006_2.wav: cannot be read" in told.stdout
-    assert 'to go on without 20231201_006_2: set exclude: ["20231201_006_2"] in the config, quotation marks too, then run again' in told.stdout
+    told = subprocess.run(
+        [sys.executable, "-m", "pipeline.planning.status", *options],
+        cwd=project,
+        capture_output=True,
+        text=True,
+    )
+    assert (
+        told.returncode == 1
+        and f"20231201_006_2  failed at lip_in: {download}/lip_acc/wav/20231201_006_2.wav: cannot be read"
+        in told.stdout
+    )
+    assert (
+        'to go on without 20231201_006_2: set exclude: ["20231201_006_2"] in the config, quotation marks too, then run again'
+        in told.stdout
+    )
     (download / "lip_acc/wav/20231201_006_2.wav").unlink()
     result = snakemake(project, "-n", "lip_acc", *options)
     line = f"error: {download}/lip_acc: 20231201_006_2 lacks a voice; download it again, or add 20231201_006_2 to exclude in the config"
@@ -105,7 +136,11 @@ def test_a_bad_performance_of_the_lip_accurate_set_is_named_and_can_be_left_out(
 def test_a_release_is_planned_after_the_dataset_of_a_shoot(project):
     make_shoot(project / "shoot", num_takes=2)
     jobs = Counter(planned(project, "release", "--config", "shoot=shoot", "root=mine"))
-    assert jobs["release"] == jobs["dataset"] == jobs["split"] == 1 and jobs["separation"] == 4 and not {"actions", "features"} & set(jobs)
+    assert (
+        jobs["release"] == jobs["dataset"] == jobs["split"] == 1
+        and jobs["separation"] == 4
+        and not {"actions", "features"} & set(jobs)
+    )
 
 
 def test_the_rules_of_a_download_pass_the_lint(project):
@@ -120,13 +155,32 @@ def test_status_names_a_bad_take_and_how_to_go_on_without_it(project, tmp_path):
     options = config(download, tmp_path / "out")
     targets = [f"{tmp_path}/out/dataset/bvhs/20231101_003_{n}.bvh" for n in ("001", "002")]
     assert snakemake(project, *targets, "--keep-going", *options).returncode == 1
-    told = subprocess.run([sys.executable, "-m", "pipeline.status", *options], cwd=project, capture_output=True, text=True)
-    assert told.returncode == 1 and f"{TAKES[1]}  failed at release_in: {download}/wav/20231101_003_002.wav: cannot be read as WAV" in told.stdout
-    assert f'to go on without {TAKES[1]}: set exclude: ["{TAKES[1]}"] in the config, quotation marks too, then run again' in told.stdout
-    assert set(Study({"dataset": str(download), "rig": "rig.npz", "root": str(tmp_path / "o"), "exclude": [TAKES[1]]}).takes) == {TAKES[0], TAKES[2]}
+    told = subprocess.run(
+        [sys.executable, "-m", "pipeline.planning.status", *options],
+        cwd=project,
+        capture_output=True,
+        text=True,
+    )
+    assert (
+        told.returncode == 1
+        and f"{TAKES[1]}  failed at release_in: {download}/wav/20231101_003_002.wav: cannot be read as WAV"
+        in told.stdout
+    )
+    assert (
+        f'to go on without {TAKES[1]}: set exclude: ["{TAKES[1]}"] in the config, quotation marks too, then run again'
+        in told.stdout
+    )
+    assert set(
+        Study(
+            {"dataset": str(download), "rig": "rig.npz", "root": str(tmp_path / "o"), "exclude": [TAKES[1]]}
+        ).takes
+    ) == {TAKES[0], TAKES[2]}
 
 
-@pytest.mark.parametrize("text", ["exclude: [20231101_002]", 'exclude: ["20231101_002"]', "exclude:\n- 20231101_002\n- 20231101_003"])
+@pytest.mark.parametrize(
+    "text",
+    ["exclude: [20231101_002]", 'exclude: ["20231101_002"]', "exclude:\n- 20231101_002\n- 20231101_003"],
+)
 def test_names_are_excluded_however_yaml_reads_them(project, monkeypatch, text):
     monkeypatch.chdir(project)
     study = Study({"dataset": "interact", "rig": "rig.npz", "root": "out"} | yaml.safe_load(text))
@@ -135,19 +189,33 @@ def test_names_are_excluded_however_yaml_reads_them(project, monkeypatch, text):
 
 def test_a_number_that_is_no_take_is_told_how_to_be_written(project, monkeypatch):
     monkeypatch.chdir(project)
-    with pytest.raises(InputError, match="'20231101009' is no take of interact; YAML reads .*; write it in quotation marks"):
-        Study({"dataset": "interact", "rig": "rig.npz", "root": "out"} | yaml.safe_load("exclude: [20231101_009]")).takes  # noqa: B018
+    with pytest.raises(
+        InputError, match="'20231101009' is no take of interact; YAML reads .*; write it in quotation marks"
+    ):
+        Study(
+            {"dataset": "interact", "rig": "rig.npz", "root": "out"}
+            | yaml.safe_load("exclude: [20231101_009]")
+        ).takes  # noqa: B018
 
 
 @pytest.mark.parametrize(
     ("values", "line"),
     [
-        ({"root": "interact/out"}, "root interact/out lies in dataset interact, in which nothing is written; set another root"),
+        (
+            {"root": "interact/out"},
+            "root interact/out lies in dataset interact, in which nothing is written; set another root",
+        ),
         ({"root": "interact"}, "root interact lies in dataset interact"),
         ({"root": "linked/out"}, "root linked/out lies in dataset interact"),
-        ({"root": "mine", "dataset": "mine/dataset"}, "dataset mine/dataset and mine/dataset, where the pipeline writes, are one"),
+        (
+            {"root": "mine", "dataset": "mine/dataset"},
+            "dataset mine/dataset and mine/dataset, where the pipeline writes, are one",
+        ),
         ({"root": "caught"}, "caught/dataset holds dataset.json, which this pipeline has not written"),
-        ({"exclude": ["20231101_01"]}, "exclude: '20231101_01' is no take of interact; did you mean 20231101_001?"),
+        (
+            {"exclude": ["20231101_01"]},
+            "exclude: '20231101_01' is no take of interact; did you mean 20231101_001?",
+        ),
         ({"exclude": TAKES}, "no take is left, 3 are there and excluded"),
         ({"dataset": None, "rig": None, "exclude": TAKES}, "exclude is for a download"),
     ],
@@ -179,28 +247,41 @@ def test_actors_get_rigs_on_their_own_templates(project, kit, monkeypatch):
     assert jobs["release_rig"] == 2
     monkeypatch.chdir(project)
     study = Study({"dataset": "interact", "rig": str(kit), "root": "out"})
-    assert [study.rig(actor) for actor in study.actors] == ["out/dataset/rigs/003.npz", "out/dataset/rigs/005.npz"]
+    assert [study.rig(actor) for actor in study.actors] == [
+        "out/dataset/rigs/003.npz",
+        "out/dataset/rigs/005.npz",
+    ]
 
 
 @pytest.mark.parametrize("unit", [1.0, 0.01, 10.0])
 def test_a_rig_on_a_template_has_its_neutral_in_cm_and_the_shapes_of_the_kit(project, kit, tmp_path, unit):
-    from pipeline import obj, release_rig
+    from pipeline.formats import obj
+    from pipeline.release import rig as release_rig
 
     vertices = dict(heads(None))["005"]
     obj.write_obj(tmp_path / "005.obj", vertices * unit, np.array([[0, 1, 2]]))
-    release_rig.main(["--rig", str(kit), "--template", str(tmp_path / "005.obj"), "--out", str(tmp_path / "005.npz")])
+    release_rig.main(
+        ["--rig", str(kit), "--template", str(tmp_path / "005.obj"), "--out", str(tmp_path / "005.npz")]
+    )
     made, generic = load_rig(tmp_path / "005.npz"), load_rig(kit)
     assert np.abs(made.neutral - vertices).max() < 1e-4 and np.array_equal(made.deltas, generic.deltas)
     assert all(np.array_equal(area, regions(generic)[name]) for name, area in regions(made).items())
 
 
 @pytest.mark.parametrize(
-    ("change", "needle"), [(lambda v: v[:-1], "got 26718 vertices, need the 26719"), (lambda v: 3 * v, "times as large as the rig's")]
+    ("change", "needle"),
+    [
+        (lambda v: v[:-1], "got 26718 vertices, need the 26719"),
+        (lambda v: 3 * v, "times as large as the rig's"),
+    ],
 )
 def test_a_template_that_is_not_of_the_kit_is_refused(kit, tmp_path, capsys, change, needle):
-    from pipeline import obj, release_rig
+    from pipeline.formats import obj
+    from pipeline.release import rig as release_rig
 
     obj.write_obj(tmp_path / "a.obj", change(dict(heads(None))["001"]), np.array([[0, 1, 2]]))
     with pytest.raises(SystemExit) as stop:
-        release_rig.main(["--rig", str(kit), "--template", str(tmp_path / "a.obj"), "--out", str(tmp_path / "a.npz")])
+        release_rig.main(
+            ["--rig", str(kit), "--template", str(tmp_path / "a.obj"), "--out", str(tmp_path / "a.npz")]
+        )
     assert stop.value.code == 2 and needle in capsys.readouterr().err and not (tmp_path / "a.npz").exists()

@@ -7,16 +7,27 @@ import sys
 
 import pytest
 
-from pipeline.workflow import REPOSITORY
+from pipeline.planning.study import REPOSITORY
 
-SOURCES = sorted(path for part in ("pipeline", "models", "workflow") for path in (REPOSITORY / part).rglob("*.py"))
+SOURCES = sorted(
+    path for part in ("pipeline", "models", "workflow") for path in (REPOSITORY / part).rglob("*.py")
+)
 OF_BYTES = {"os", "av", "Image", "archive", "self._archive", "tarfile", "zipfile", "soundfile", "webbrowser"}
 """Whose `open` is no text file."""
 
 
 def mode(call: ast.Call, place: int) -> str:
-    given = next((word.value for word in call.keywords if word.arg == "mode"), call.args[place] if len(call.args) > place else None)
-    return "r" if given is None else given.value if isinstance(given, ast.Constant) and isinstance(given.value, str) else "?"
+    given = next(
+        (word.value for word in call.keywords if word.arg == "mode"),
+        call.args[place] if len(call.args) > place else None,
+    )
+    return (
+        "r"
+        if given is None
+        else given.value
+        if isinstance(given, ast.Constant) and isinstance(given.value, str)
+        else "?"
+    )
 
 
 def opens_text_without_encoding(call: ast.Call) -> bool:
@@ -30,20 +41,28 @@ def opens_text_without_encoding(call: ast.Call) -> bool:
         return False
     name, owner = call.func.attr, ast.unparse(call.func.value)
     if name == "open":
-        return owner not in OF_BYTES and "b" not in mode(call, 1 if owner in ("io", "gzip", "bz2", "lzma") else 0)
+        return owner not in OF_BYTES and "b" not in mode(
+            call, 1 if owner in ("io", "gzip", "bz2", "lzma") else 0
+        )
     if name == "read_text":
         return not call.args
     if name == "write_text":
         return len(call.args) < 2
     if name in ("run", "Popen", "check_output", "check_call") and owner == "subprocess":
         return bool(words & {"text", "universal_newlines"})
-    return name in ("NamedTemporaryFile", "TemporaryFile") and "b" not in mode(call, 0) and mode(call, 0) != "r"
+    return (
+        name in ("NamedTemporaryFile", "TemporaryFile") and "b" not in mode(call, 0) and mode(call, 0) != "r"
+    )
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(REPOSITORY)))
 def test_text_is_opened_as_utf_8(path):
-    calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
-    assert [f"line {call.lineno}: {ast.unparse(call)[:80]}" for call in calls if opens_text_without_encoding(call)] == []
+    calls = [
+        node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)
+    ]
+    assert [
+        f"line {call.lineno}: {ast.unparse(call)[:80]}" for call in calls if opens_text_without_encoding(call)
+    ] == []
 
 
 @pytest.mark.parametrize(
@@ -74,9 +93,16 @@ assert load_bvh(target, unit="cm").names == ["H\\u00fcfte"], load_bvh(target, un
     written = []
     for number, locale in enumerate(("C", "POSIX", "C.UTF-8")):
         target = tmp_path / f"{number}.bvh"
-        environment = os.environ | {"LC_ALL": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONPATH": str(REPOSITORY)}
+        environment = os.environ | {
+            "LC_ALL": locale,
+            "PYTHONUTF8": "0",
+            "PYTHONCOERCECLOCALE": "0",
+            "PYTHONPATH": str(REPOSITORY),
+        }
         command = [sys.executable, "-c", code, str(tmp_path / "x.bvh"), str(target)]
-        result = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", errors="replace")
+        result = subprocess.run(
+            command, env=environment, capture_output=True, encoding="utf-8", errors="replace"
+        )
         assert result.returncode == 0, result.stderr
         written.append(target.read_bytes())
     assert written[0] == written[1] == written[2]

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from workflow_project import REPOSITORY, make_project, snakemake
+from helpers.workflow_project import REPOSITORY, make_project, snakemake
 
 SAME_WITH_ANY_THREADS = {"blendshapes"}
 """Rules that pass Snakemake's threads on: their threads share whole blocks, which do not depend on each other."""
 TRAIN = """
 import sys
 from pathlib import Path
-sys.path.insert(0, "tests/models")
 from tiny_shards import BODY, make_shards
 from models import train
 
@@ -28,7 +27,13 @@ train.run(model="body_lower", shards=make_shards(out / "shards"), out=out / "run
 def weights(folder: Path, *, cores: int, threads: int) -> bytes:
     """Weights of a training that is told of `cores` as a job of Snakemake is."""
     told = {f"{name}_NUM_THREADS": str(cores) for name in ("OMP", "OPENBLAS", "MKL", "GOTO")}
-    subprocess.run([sys.executable, "-c", TRAIN, str(folder), str(threads)], cwd=REPOSITORY, env=os.environ | told, check=True, timeout=300)
+    subprocess.run(
+        [sys.executable, "-c", TRAIN, str(folder), str(threads)],
+        cwd=REPOSITORY,
+        env=os.environ | told,
+        check=True,
+        timeout=300,
+    )
     return (folder / "run" / "model.safetensors").read_bytes()
 
 
@@ -55,7 +60,9 @@ def test_any_number_of_cores_plans_the_same_training(tmp_path):
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "rules").glob("*.smk")), ids=lambda path: path.name)
 def test_no_command_takes_its_threads_from_snakemake(path):
     rules = re.split(r"^ *rule (\w+):$", path.read_text(), flags=re.MULTILINE)[1:]
-    assert {name for name, text in zip(rules[::2], rules[1::2]) if "{threads}" in text} <= SAME_WITH_ANY_THREADS
+    assert {
+        name for name, text in zip(rules[::2], rules[1::2]) if "{threads}" in text
+    } <= SAME_WITH_ANY_THREADS
 
 
 @pytest.mark.parametrize("profile", ["slurm/config.yaml", "workflow/profiles/default/config.yaml"])

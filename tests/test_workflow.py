@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from workflow_project import make_project, planned, snakemake
+from helpers.workflow_project import make_project, planned, snakemake
 
-from pipeline.takes import TAKE_COLUMNS
+from pipeline.formats.takes import TAKE_COLUMNS
 
 MODELS = ("face", "body_lower", "body_upper")
 
@@ -22,7 +22,13 @@ def project(finished) -> Path:
 def test_everything_is_there(project):
     data = project / "data"
     (sidecars,) = (data / "shards").glob("speech-*")
-    assert {p.name for p in (data / "shards").glob("[!.]*")} == {"plan.json", "shard-000.h5", "index.parquet", "stats.json", sidecars.name}
+    assert {p.name for p in (data / "shards").glob("[!.]*")} == {
+        "plan.json",
+        "shard-000.h5",
+        "index.parquet",
+        "stats.json",
+        sidecars.name,
+    }
     assert {p.name for p in sidecars.iterdir()} == {"shard-000.h5", "stats.json"}
     table = (data / "results" / "table.csv").read_text().splitlines()
     assert len(table) >= 5 and not any("nan" in line.lower() for line in table)
@@ -39,7 +45,12 @@ def test_second_run_has_nothing_to_do(project):
 
 
 def test_shards_are_valid(project):
-    result = subprocess.run([sys.executable, "-m", "pipeline.shards", "validate", "data/shards"], cwd=project, capture_output=True, text=True)
+    result = subprocess.run(
+        [sys.executable, "-m", "pipeline.shards.build", "validate", "data/shards"],
+        cwd=project,
+        capture_output=True,
+        text=True,
+    )
     assert result.returncode == 0, result.stdout + result.stderr
 
 
@@ -56,14 +67,22 @@ def test_an_edit_reruns_its_stage_and_what_follows(project):
     module.write_text(module.read_text() + "\n# a remark\n")
     rules = set(planned(project, "all"))
     assert {"facing", "shards", "shard_index", "train_face", "generate", "evaluate"} <= rules
-    assert rules.isdisjoint({"sync", "body", "blendshapes", "separation", "transcripts", "text", "speech", "features", "dataset"})
+    assert rules.isdisjoint(
+        {"sync", "body", "blendshapes", "separation", "transcripts", "text", "speech", "features", "dataset"}
+    )
     result = snakemake(project, "all")
     assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
-    assert {path: path.read_bytes() for path in before} == before, "the same data and model code give the same weights"
-    assert checkpoints(project) == written, "nothing was trained: every model has the checkpoint that it had, and no other"
+    assert {path: path.read_bytes() for path in before} == before, (
+        "the same data and model code give the same weights"
+    )
+    assert checkpoints(project) == written, (
+        "nothing was trained: every model has the checkpoint that it had, and no other"
+    )
     for model in MODELS:
         log = (project / "data" / "logs" / f"train_{model}.log").read_text()
-        assert "goes on from step 6 of 6" in log, f"training of {model} that had finished is exported again, not repeated"
+        assert "goes on from step 6 of 6" in log, (
+            f"training of {model} that had finished is exported again, not repeated"
+        )
     assert planned(project, "all") == []
 
 
@@ -95,7 +114,11 @@ def test_a_mistake_in_the_config_is_one_line_and_exit_code_2(project, tmp_path, 
     [
         ("emotoin", ["20260101_001"], "unknown column 'emotoin'; did you mean 'emotion'?"),
         ("emotion", ["20260101_001", "20260101_001"], "row 3: take 20260101_001 stands twice"),
-        ("emotion", ["20260101_001", "20260230_002"], "row 3: date is '20260230', need a day of the calendar as YYYYMMDD"),
+        (
+            "emotion",
+            ["20260101_001", "20260230_002"],
+            "row 3: date is '20260230', need a day of the calendar as YYYYMMDD",
+        ),
     ],
 )
 def test_a_mistake_in_the_tables_is_one_line_and_exit_code_2(project, tmp_path, header, names, line):
@@ -105,7 +128,10 @@ def test_a_mistake_in_the_tables_is_one_line_and_exit_code_2(project, tmp_path, 
     (tmp_path / "actors.tsv").write_text("actor\tgender\n001\tmale\n002\tfemale\n")
     result = snakemake(project, "all", "-n", "--config", f"shoot={tmp_path}", "root=other")
     assert result.returncode == 2
-    assert result.stderr.strip().splitlines()[-1].startswith(f"error: {tmp_path / 'takes.tsv'}") and line in result.stderr
+    assert (
+        result.stderr.strip().splitlines()[-1].startswith(f"error: {tmp_path / 'takes.tsv'}")
+        and line in result.stderr
+    )
     assert "Traceback" not in result.stderr
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline import config, stage
 from pipeline.files import write_tsv
-from pipeline.rig_file import Rig, save_rig
+from pipeline.formats.rig_file import Rig, save_rig
 from pipeline.simulate import plan
 from pipeline.simulate.head import make_head
 

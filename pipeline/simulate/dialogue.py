@@ -38,7 +38,9 @@ def draw_sentences(seconds: float, rng: np.random.Generator) -> list[list[str]]:
     return [[pool[i] for i in order[k::2]] for k in range(2)]
 
 
-def place(utterances: list[list[Utterance]], start: float, stop: float, rng: np.random.Generator) -> list[Turn]:
+def place(
+    utterances: list[list[Utterance]], start: float, stop: float, rng: np.random.Generator
+) -> list[Turn]:
     """Turns of both actors between `start` and `stop` seconds, starting on whole samples of the clock.
 
     Each actor says the own utterances in order, and towards the end the first that still fits.

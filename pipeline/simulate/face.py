@@ -1,6 +1,6 @@
 """What a face does: ARKit weights of a speaking, blinking, looking actor at any time.
 
-In: turns (phonemes with times) and an emotion. Out: weights (N, 51) in [0, 1], pipeline.arkit.NAMES order. Phones blend
+In: turns (phonemes with times) and an emotion. Out: weights (N, 51) in [0, 1], pipeline.formats.arkit.NAMES order. Phones blend
 by dominance (Cohen and Massaro 1993): each pulls the face towards its viseme with a bell-shaped force around its middle,
 and the weights are the mean of all pulls, so that neighbouring sounds colour each other.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.arkit import NAMES
+from pipeline.formats.arkit import NAMES
 from pipeline.simulate.dialogue import Turn
 from pipeline.simulate.noise import Drift, bump, drift, ease
 from pipeline.simulate.visemes import CLASS_OF, CLOSURE, SIDES, STRENGTH, VISEMES, phones
@@ -65,16 +65,23 @@ def timed_phones(turns: list[Turn]) -> list[tuple[str, float, float, bool]]:
         for phoneme in turn.utterance.phonemes:
             parts = phones(phoneme.ipa)
             edges = np.linspace(phoneme.start, phoneme.end, len(parts) + 1) + turn.start
-            result += [(CLASS_OF[p], a, b, phoneme.stressed) for p, a, b in zip(parts, edges[:-1], edges[1:], strict=True)]
+            result += [
+                (CLASS_OF[p], a, b, phoneme.stressed)
+                for p, a, b in zip(parts, edges[:-1], edges[1:], strict=True)
+            ]
     return result
 
 
 def stressed_times(turns: list[Turn]) -> list[float]:
     """Middle of each stressed syllable's vowel, seconds."""
-    return [turn.start + (p.start + p.end) / 2 for turn in turns for p in turn.utterance.phonemes if p.stressed]
+    return [
+        turn.start + (p.start + p.end) / 2 for turn in turns for p in turn.utterance.phonemes if p.stressed
+    ]
 
 
-def plan_face(turns: list[Turn], emotion: str, start: float, stop: float, rng: np.random.Generator) -> FacePlan:
+def plan_face(
+    turns: list[Turn], emotion: str, start: float, stop: float, rng: np.random.Generator
+) -> FacePlan:
     """Draw what one actor's face does between `start` and `stop` seconds; `turns` are the actor's own."""
     blinks, time = [], start + rng.uniform(0, 2)
     while time < stop:
@@ -142,7 +149,14 @@ def evaluate_face(plan: FacePlan, times: np.ndarray) -> np.ndarray:
     _add_gaze(plan, times, weights)
     for i, (name, wander) in enumerate(zip(NAMES, plan.idle, strict=True)):
         if name != "mouthClose":
-            lips = name in ("jawOpen", "mouthFunnel", "mouthUpperUpLeft", "mouthUpperUpRight", "mouthLowerDownLeft", "mouthLowerDownRight")
+            lips = name in (
+                "jawOpen",
+                "mouthFunnel",
+                "mouthUpperUpLeft",
+                "mouthUpperUpRight",
+                "mouthLowerDownLeft",
+                "mouthLowerDownRight",
+            )
             weights[:, i] += (0.015 * (1 - shut) if lips else 0.05) * np.maximum(wander(times), 0)
     return np.clip(weights, 0.0, 1.0)
 

@@ -5,7 +5,7 @@ Axes of the rest pose: x to the actor's left, y up, z forward; all joints unrota
 
 import numpy as np
 
-from pipeline.joints import RELEASE_JOINTS, RELEASE_PARENTS, SIDES
+from pipeline.motion.joints import RELEASE_JOINTS, RELEASE_PARENTS, SIDES
 
 ORDER = "xzy"
 
@@ -40,17 +40,33 @@ class Figure:
         self.index = {name: j for j, name in enumerate(self.names)}
         parents = [RELEASE_PARENTS[name] for name in self.names]
         self.parents = np.array([-1 if parent is None else self.index[parent] for parent in parents])
-        legs, arms, width = stature * rng.uniform(0.97, 1.03), stature * rng.uniform(0.97, 1.03), stature * rng.uniform(0.94, 1.06)
+        legs, arms, width = (
+            stature * rng.uniform(0.97, 1.03),
+            stature * rng.uniform(0.97, 1.03),
+            stature * rng.uniform(0.94, 1.06),
+        )
         self.ankle_cm = ANKLE_CM * stature
-        self.offsets_cm = np.array([self._offset(name, _TRUNK | _LEFT, stature, legs, arms, width) for name in self.names])
+        self.offsets_cm = np.array(
+            [self._offset(name, _TRUNK | _LEFT, stature, legs, arms, width) for name in self.names]
+        )
         tips = [name for name in self.names if name.removeprefix("Left").removeprefix("Right") in _ENDS]
-        self.ends_cm = {self.index[name]: self._offset(name, _ENDS, stature, legs, arms, width) for name in tips}
+        self.ends_cm = {
+            self.index[name]: self._offset(name, _ENDS, stature, legs, arms, width) for name in tips
+        }
 
     @staticmethod
     def _offset(name: str, table: dict, stature: float, legs: float, arms: float, width: float) -> np.ndarray:
         side = next((s for s in SIDES if name.startswith(s)), "")
         part = name.removeprefix(side)
-        scale = legs if part in ("Leg", "Foot") else arms if part in ("ForeArm", "Hand") else width if part in ("Arm", "UpLeg") else stature
+        scale = (
+            legs
+            if part in ("Leg", "Foot")
+            else arms
+            if part in ("ForeArm", "Hand")
+            else width
+            if part in ("Arm", "UpLeg")
+            else stature
+        )
         offset = np.array(table[part], float) * scale
         return offset * (-1, 1, 1) if side == "Right" else offset
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.arkit import NAMES
+from pipeline.formats.arkit import NAMES
 from pipeline.simulate.noise import ease
 
 MOUTH = np.array([0.0, -4.6])
@@ -21,7 +21,7 @@ SIDES = (("Left", 1.0), ("Right", -1.0))
 
 @dataclass(frozen=True)
 class Head:
-    """neutral (V, 3) float32 cm, deltas (51, V, 3) float32 in pipeline.arkit.NAMES order, faces (F, 4) int32."""
+    """neutral (V, 3) float32 cm, deltas (51, V, 3) float32 in pipeline.formats.arkit.NAMES order, faces (F, 4) int32."""
 
     neutral: np.ndarray
     deltas: np.ndarray
@@ -55,7 +55,9 @@ def _grid(num_vertices: int) -> tuple[np.ndarray, np.ndarray, int, int]:
     # rows follow a density that is higher at the mouth and the eyes; one row runs exactly along the lips
     fine = np.linspace(-1.15, 1.48, 4001)
     height = 11.5 * np.sin(fine)
-    density = 1 + 2.2 * np.exp(-(((height - MOUTH[1]) / 2.2) ** 2)) + 1.2 * np.exp(-(((height - 3.2) / 2.5) ** 2))
+    density = (
+        1 + 2.2 * np.exp(-(((height - MOUTH[1]) / 2.2) ** 2)) + 1.2 * np.exp(-(((height - 3.2) / 2.5) ** 2))
+    )
     total = np.concatenate([[0], np.cumsum(density)[:-1]])
     total /= total[-1]
     lips = np.interp(math.asin(MOUTH[1] / 11.5), fine, total)
@@ -97,9 +99,14 @@ def _build(num_vertices: int) -> tuple[_Sheet, np.ndarray]:
     faces = []
     for r in range(rows - 1):
         low = (twin if r == lip_row else grid)[r]
-        faces += [[low[c], low[(c + 1) % columns], grid[r + 1, (c + 1) % columns], grid[r + 1, c]] for c in range(columns)]
+        faces += [
+            [low[c], low[(c + 1) % columns], grid[r + 1, (c + 1) % columns], grid[r + 1, c]]
+            for c in range(columns)
+        ]
     top = grid[-1]
-    faces += [[top[i], top[i + 1], top[columns - 2 - i], top[columns - 1 - i]] for i in range(columns // 2 - 1)]
+    faces += [
+        [top[i], top[i + 1], top[columns - 2 - i], top[columns - 1 - i]] for i in range(columns // 2 - 1)
+    ]
     lower = (points[:, 1] < MOUTH[1] + 1e-6).astype(float)
     points = np.concatenate([points, points[grid[lip_row, inside]]])
     lower = np.concatenate([lower, np.zeros(len(inside))])
@@ -149,10 +156,13 @@ def _mouth_shapes(sheet: _Sheet) -> dict[str, np.ndarray]:
         "jawOpen": opened,
         "jawForward": field(jaw * at(0, -7, 4.5, 4), (0, 0.05, 0.9)),
         "jawLeft": field(jaw * side_jaw["Left"], (0.9, 0, 0)) + field(at(1.5, -7.5, 2, 1.5), (0, 0.15, 0.2)),
-        "jawRight": field(jaw * side_jaw["Right"], (-0.9, 0, 0)) + field(at(-1.5, -7.5, 2, 1.5), (0, 0.15, 0.2)),
+        "jawRight": field(jaw * side_jaw["Right"], (-0.9, 0, 0))
+        + field(at(-1.5, -7.5, 2, 1.5), (0, 0.15, 0.2)),
         # brings the lower lip back to the upper one when the jaw is open: the opposite of jawOpen along the slit
         "mouthClose": -opened * (lower * slit * _bell(x, y, 0, my, 6.0, 2.4))[:, None],
-        "mouthFunnel": field(ring, (0, 0, 0.85)) + 0.45 * (at(0, my, 1.5, 0.9))[:, None] * apart + 0.45 * at(0, my, 3.4, 1.2)[:, None] * inwards,
+        "mouthFunnel": field(ring, (0, 0, 0.85))
+        + 0.45 * (at(0, my, 1.5, 0.9))[:, None] * apart
+        + 0.45 * at(0, my, 3.4, 1.2)[:, None] * inwards,
         "mouthPucker": field(at(0, my, 1.5, 0.9), (0, 0, 0.8)) + 1.0 * at(0, my, 3.2, 1.5)[:, None] * inwards,
         "mouthLeft": field(side_lip["Left"], (0.9, 0.05, -0.1)),
         "mouthRight": field(side_lip["Right"], (-0.9, 0.05, -0.1)),
@@ -171,13 +181,18 @@ def _side_shapes(sheet: _Sheet, side: str, s: float) -> dict[str, np.ndarray]:
     def field(cx, cy, rx, ry, vector, weight=1.0):
         return (_bell(x, y, cx, cy, rx, ry) * front * weight)[:, None] * (np.array(vector, float) * (s, 1, 1))
 
-    pressed = (_bell(x, y, 1.2, my, 1.2, 0.9) * front)[:, None] * np.stack([0 * x, -0.35 * np.tanh((y - my) / 0.5), 0 * x - 0.3], -1)
+    pressed = (_bell(x, y, 1.2, my, 1.2, 0.9) * front)[:, None] * np.stack(
+        [0 * x, -0.35 * np.tanh((y - my) / 0.5), 0 * x - 0.3], -1
+    )
     shapes = {
-        "eyeBlink": field(ex, ey + 0.35, 1.3, 0.7, (0, -0.95, 0.15)) + field(ex, ey - 0.7, 1.1, 0.45, (0, 0.2, 0)),
-        "eyeLookDown": field(ex, ey - 0.25, 1.0, 0.75, (0, -0.45, -0.1)) + field(ex, ey + 1.0, 1.3, 0.6, (0, -0.4, 0.1)),
+        "eyeBlink": field(ex, ey + 0.35, 1.3, 0.7, (0, -0.95, 0.15))
+        + field(ex, ey - 0.7, 1.1, 0.45, (0, 0.2, 0)),
+        "eyeLookDown": field(ex, ey - 0.25, 1.0, 0.75, (0, -0.45, -0.1))
+        + field(ex, ey + 1.0, 1.3, 0.6, (0, -0.4, 0.1)),
         "eyeLookIn": field(ex - 0.8, ey, 1.0, 0.9, (-0.65, 0, 0.35)),
         "eyeLookOut": field(ex + 0.8, ey, 1.0, 0.9, (0.65, 0, 0.35)),
-        "eyeLookUp": field(ex, ey + 0.15, 1.0, 0.75, (0, 0.45, -0.1)) + field(ex, ey + 1.4, 1.3, 0.6, (0, 0.25, 0.15)),
+        "eyeLookUp": field(ex, ey + 0.15, 1.0, 0.75, (0, 0.45, -0.1))
+        + field(ex, ey + 1.4, 1.3, 0.6, (0, 0.25, 0.15)),
         "eyeSquint": field(ex, ey - 1.1, 1.7, 0.6, (0, 0.55, 0.15)),
         "eyeWide": field(ex, ey + 1.1, 1.6, 0.7, (0, 0.65, -0.2)),
         "mouthSmile": field(2.9, my + 0.4, 1.7, 1.5, (0.7, 0.8, -0.35)),
@@ -210,7 +225,13 @@ def make_head(actor: str, num_vertices: int) -> Head:
     normal = points / np.array([7.4, 11.5, 9.6]) ** 2
     normal /= np.linalg.norm(normal, axis=1, keepdims=True)
     shapes["browInnerUp"] = (_bell(x, y, 0, 4.9, 2.1, 1.3) * sheet.front)[:, None] * np.array([0, 0.8, 0])
-    shapes["cheekPuff"] = ((_bell(np.abs(x), y, 4.3, -3.6, 1.9, 1.9) + 0.25 * _bell(x, y, 0, -3.4, 2, 0.8)) * sheet.front)[:, None] * normal * 1.2
+    shapes["cheekPuff"] = (
+        ((_bell(np.abs(x), y, 4.3, -3.6, 1.9, 1.9) + 0.25 * _bell(x, y, 0, -3.4, 2, 0.8)) * sheet.front)[
+            :, None
+        ]
+        * normal
+        * 1.2
+    )
     amount = rng.uniform(0.9, 1.1, len(NAMES))
     deltas = np.stack([shapes[name] for name in NAMES]) * amount[:, None, None]
     scale = rng.uniform(0.94, 1.06, 3)

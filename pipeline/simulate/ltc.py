@@ -5,8 +5,8 @@ In: the time of day of sample 0, rates and drift. Out: samples of the LTC channe
 
 import numpy as np
 
-from pipeline.ltc import FIELDS, SYNC
-from pipeline.timecode import day_frames, exact_rate, frame_label
+from pipeline.formats.ltc import FIELDS, SYNC
+from pipeline.formats.timecode import day_frames, exact_rate, frame_label
 
 RISE_SECONDS = 25e-6
 """Time from 10 to 90 % of an edge (ST 12-1)."""
@@ -21,7 +21,9 @@ def ltc_bits(numbers: np.ndarray, fps: float, *, drop_frame: bool = False, user_
     """
     rate = exact_rate(fps)
     numbers = np.asarray(numbers, np.int64) % day_frames(rate, drop_frame=drop_frame)
-    hours, minutes, seconds, frames = frame_label(numbers, nominal=round(rate), dropped=round(rate) // 15 if drop_frame else 0)
+    hours, minutes, seconds, frames = frame_label(
+        numbers, nominal=round(rate), dropped=round(rate) // 15 if drop_frame else 0
+    )
     values = {"drop_frame": np.full(len(numbers), int(drop_frame))}
     for name, value in (("hours", hours), ("minutes", minutes), ("seconds", seconds), ("frames", frames)):
         values |= {name: value % 10, f"ten_{name}": value // 10}

@@ -1,6 +1,6 @@
 """From scripts to bodies: every joint's rotation at 120 frames per second.
 
-In: an actor's script, skeleton, speech times and the partner's script. Out: pipeline.bvh.Motion. Feet come from
+In: an actor's script, skeleton, speech times and the partner's script. Out: pipeline.formats.bvh.Motion. Feet come from
 pipeline.simulate.steps, hips follow the script as high as the legs allow, legs are solved in closed form (two bones in a
 plane), the upper body is a sum of smooth curves.
 """
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline import rotations
-from pipeline.bvh import Motion
+from pipeline.formats.bvh import Motion
+from pipeline.motion import rotations
 from pipeline.simulate.figure import ORDER, Figure
 from pipeline.simulate.noise import Drift, bump, drift, ease
 from pipeline.simulate.script import Script, direction, wrap
@@ -38,12 +38,24 @@ class Manner:
     breath_phase: float
 
 
-def plan_manner(talks: list[tuple[float, float]], stresses: list[float], start: float, stop: float, rng: np.random.Generator) -> Manner:
+def plan_manner(
+    talks: list[tuple[float, float]],
+    stresses: list[float],
+    start: float,
+    stop: float,
+    rng: np.random.Generator,
+) -> Manner:
     """Draw how an actor moves; talks: (start, stop) of the own sentences, stresses: times of stressed syllables."""
     hands = []
     for begin, end in talks:
         kind, size = rng.random(), rng.uniform(0.5, 1.0)
-        left, right = (size, size * rng.uniform(0.7, 1.0)) if kind < 0.45 else (0.0, size) if kind < 0.85 else (size, 0.0)
+        left, right = (
+            (size, size * rng.uniform(0.7, 1.0))
+            if kind < 0.45
+            else (0.0, size)
+            if kind < 0.85
+            else (size, 0.0)
+        )
         hands.append((begin, end, left, right))
     beats = [(time, rng.uniform(0.3, 1.0)) for time in stresses if rng.random() < 0.7]
     looks, time = [], start + rng.uniform(1, 4)
@@ -93,7 +105,9 @@ def _ankles(feet: Feet, figure: Figure) -> tuple[np.ndarray, np.ndarray]:
     return ball - rotations.rotate(rotation, toe), rotation
 
 
-def solve_limb(hip: np.ndarray, ankle: np.ndarray, ahead: np.ndarray, thigh: float, shin: float) -> tuple[np.ndarray, np.ndarray]:
+def solve_limb(
+    hip: np.ndarray, ankle: np.ndarray, ahead: np.ndarray, thigh: float, shin: float
+) -> tuple[np.ndarray, np.ndarray]:
     """World rotations (N, 4) of thigh and shin that reach from hip (N, 3) to ankle (N, 3), the knee towards `ahead` (N, 3).
 
     Law of cosines in the plane of hip, ankle and `ahead`; both bones point along -y of their own axes, which have the knee
@@ -127,7 +141,9 @@ class _Pose:
         self.local[:, self.figure.index[name]] = _turns(*pairs)
 
 
-def _hips(script: Script, figure: Figure, manner: Manner, feet: Feet, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _hips(
+    script: Script, figure: Figure, manner: Manner, feet: Feet, times: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Positions (N, 3) and rotations (N, 4) of the hips: over the feet, on the chair, as high as both legs reach."""
     place, heading, seat = script.place_at(times), script.heading_at(times), script.seat_at(times)
     ahead = np.stack([np.sin(heading), np.cos(heading)], -1)
@@ -136,7 +152,9 @@ def _hips(script: Script, figure: Figure, manner: Manner, feet: Feet, times: np.
     back = 0.95 * thigh * ease(seat * 1.05)
     still = 1 - np.clip(script.speed_at(times) / 60.0, 0, 1)
     free = _smooth(still * (1 - seat), 24)
-    carried = _smooth((feet.ball[:, 1, 1] - feet.ball[:, 0, 1]) / 5.0, 12)  # right foot up: the left one carries
+    carried = _smooth(
+        (feet.ball[:, 1, 1] - feet.ball[:, 0, 1]) / 5.0, 12
+    )  # right foot up: the left one carries
     sideways = 1.8 * carried + 1.2 * free * manner.drifts["sway_x"](times)
     forwards = -back + 0.8 * free * manner.drifts["sway_z"](times)
     ground = place + sideways[:, None] * left + forwards[:, None] * ahead
@@ -170,12 +188,18 @@ def _legs(pose: _Pose, positions: np.ndarray, rotation: np.ndarray, feet: Feet, 
         knee_way = heading + 0.6 * wrap(feet.heading[:, k] - heading)
         ahead = np.stack([np.sin(knee_way), np.zeros_like(knee_way), np.cos(knee_way)], -1)
         thigh, shin = solve_limb(hip, ankles[:, k], ahead, figure.thigh_cm, figure.shin_cm)
-        for name, parent, world in (("UpLeg", rotation, thigh), ("Leg", thigh, shin), ("Foot", shin, soles[:, k])):
+        for name, parent, world in (
+            ("UpLeg", rotation, thigh),
+            ("Leg", thigh, shin),
+            ("Foot", shin, soles[:, k]),
+        ):
             pose.local[:, figure.index[side + name]] = rotations.multiply(rotations.inverse(parent), world)
         pose.set(side + "ToeBase", ("x", -feet.heel[:, k]))
 
 
-def _gaze(script: Script, partner: Script, manner: Manner, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _gaze(
+    script: Script, partner: Script, manner: Manner, times: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Turn of the head towards the partner relative to the body, to the left and down (N,), radians."""
     heading = script.heading_at(times)
     way = partner.place_at(times) - script.place_at(times)
@@ -191,7 +215,9 @@ def _gaze(script: Script, partner: Script, manner: Manner, times: np.ndarray) ->
     return _smooth(turn, 30), _smooth(wish * down, 30)
 
 
-def _trunk(pose: _Pose, script: Script, partner: Script, manner: Manner, feet: Feet, times: np.ndarray) -> None:
+def _trunk(
+    pose: _Pose, script: Script, partner: Script, manner: Manner, feet: Feet, times: np.ndarray
+) -> None:
     """Spine, neck and head: leaning, breathing, looking at the partner."""
     seat, drifts = script.seat_at(times), manner.drifts
     turn, down = _gaze(script, partner, manner, times)
@@ -199,7 +225,13 @@ def _trunk(pose: _Pose, script: Script, partner: Script, manner: Manner, feet: F
     heading = script.heading_at(times)
     ahead = np.stack([np.sin(heading), np.cos(heading)], -1)
     stride = np.sum((feet.ball[:, 0] - feet.ball[:, 1])[:, [0, 2]] * ahead, -1)
-    lean = 0.42 * _leaning(seat) + 0.10 * seat + 0.0006 * _smooth(script.speed_at(times), 20) + 0.03 * drifts["lean"](times) - 0.02
+    lean = (
+        0.42 * _leaning(seat)
+        + 0.10 * seat
+        + 0.0006 * _smooth(script.speed_at(times), 20)
+        + 0.03 * drifts["lean"](times)
+        - 0.02
+    )
     twist = 0.25 * turn + 0.005 * stride + 0.04 * drifts["twist"](times)
     for i, name in enumerate(("Spine", "Spine1", "Spine2", "Spine3")):
         own_breath = 0.008 * breath if i >= 2 else 0.0
@@ -216,7 +248,9 @@ def _hands_up(manner: Manner, times: np.ndarray) -> tuple[np.ndarray, np.ndarray
     """How far each hand is raised to gesture (N, 2) and its beats (N,), in [0, 1]."""
     rest, calm = np.ones((len(times), 2)), np.ones(len(times))
     for start, stop, *sizes in manner.talks:
-        rest *= 1 - np.array(sizes) * bump(times, start - 0.35, start + 0.45, stop - 0.35, stop + 0.65)[:, None]
+        rest *= (
+            1 - np.array(sizes) * bump(times, start - 0.35, start + 0.45, stop - 0.35, stop + 0.65)[:, None]
+        )
     for time, strength in manner.beats:
         calm *= 1 - strength * bump(times, time - 0.25, time - 0.02, time + 0.04, time + 0.4)
     return 1 - rest, 1 - calm
@@ -231,29 +265,50 @@ def _arms(pose: _Pose, script: Script, manner: Manner, feet: Feet, times: np.nda
     swing = 0.008 * _smooth(stride, 10)
     moving = _smooth(np.clip(script.speed_at(times) / 100.0, 0, 1), 20)
     raised, beats = _hands_up(manner, times)
-    raised = raised * (1 - script.meeting_at(times))[:, None]  # whose hands are raised between the two would hit the other's
+    raised = (
+        raised * (1 - script.meeting_at(times))[:, None]
+    )  # whose hands are raised between the two would hit the other's
     breath = np.sin(2 * np.pi * manner.breath_hertz * times + manner.breath_phase)
     for k, (side, s) in enumerate(SIDES):
         up = raised[:, k] * (1 - 0.4 * moving)
         beat = beats * up
-        forward = -s * swing * (1 - up) + 0.18 * seat + 0.30 * _leaning(seat) + 0.03 * drifts[f"{side}arm"](times)
+        forward = (
+            -s * swing * (1 - up) + 0.18 * seat + 0.30 * _leaning(seat) + 0.03 * drifts[f"{side}arm"](times)
+        )
         forward = forward + up * (0.22 - 0.12 * seat) + 0.14 * beat
         aside = 0.11 + 0.05 * seat + 0.10 * up + 0.05 * beat
         inward = 0.12 + 0.15 * seat + 0.35 * up - 0.25 * beat
-        elbow = 0.22 + 0.75 * seat + up * (1.15 - 0.55 * seat) - 0.30 * beat + 0.18 * moving + 0.06 * drifts[f"{side}elbow"](times)
+        elbow = (
+            0.22
+            + 0.75 * seat
+            + up * (1.15 - 0.55 * seat)
+            - 0.30 * beat
+            + 0.18 * moving
+            + 0.06 * drifts[f"{side}elbow"](times)
+        )
         pose.set(f"{side}Shoulder", ("z", s * (0.015 * breath + 0.05 * up)))
         pose.set(f"{side}Arm", ("z", s * aside), ("x", -forward), ("y", -s * inward))
         pose.set(f"{side}ForeArm", ("x", -elbow), ("y", -s * (0.25 + 0.7 * seat * (1 - up) - 0.5 * up)))
-        pose.set(f"{side}Hand", ("x", 0.25 * beat - 0.10 * up), ("z", -s * (0.06 + 0.08 * drifts[f"{side}wrist"](times))))
+        pose.set(
+            f"{side}Hand",
+            ("x", 0.25 * beat - 0.10 * up),
+            ("z", -s * (0.06 + 0.08 * drifts[f"{side}wrist"](times))),
+        )
         for i, finger in enumerate(FINGERS):
             curl = 0.32 + 0.05 * i - 0.12 * up - 0.10 * seat + 0.10 * drifts[f"{side}{finger}"](times)
             for joint, share in ((1, 0.8), (2, 1.2), (3, 0.7)):
                 pose.set(f"{side}Hand{finger}{joint}", ("z", -s * curl * share))
         for joint, share in ((1, 0.3), (2, 0.5), (3, 0.5)):
-            pose.set(f"{side}HandThumb{joint}", ("z", -s * 0.3 * share), ("x", 0.2 * share + 0.1 * share * drifts[f"{side}Index"](times)))
+            pose.set(
+                f"{side}HandThumb{joint}",
+                ("z", -s * 0.3 * share),
+                ("x", 0.2 * share + 0.1 * share * drifts[f"{side}Index"](times)),
+            )
 
 
-def animate(figure: Figure, script: Script, partner: Script, manner: Manner, start: float, num_frames: int) -> Motion:
+def animate(
+    figure: Figure, script: Script, partner: Script, manner: Manner, start: float, num_frames: int
+) -> Motion:
     """The motion of an actor at 120 fps from `start` seconds on, hips with position channels."""
     times = start + np.arange(num_frames) / FPS
     toe = figure.offsets_cm[figure.index["LeftToeBase"]]
@@ -268,4 +323,6 @@ def animate(figure: Figure, script: Script, partner: Script, manner: Manner, sta
     local = np.repeat(figure.offsets_cm[None], num_frames, 0)
     local[:, 0] = positions
     orders = [ORDER] * len(figure.names)
-    return Motion(figure.names, figure.parents, figure.offsets_cm, FPS, local, pose.local, figure.ends_cm, orders)
+    return Motion(
+        figure.names, figure.parents, figure.offsets_cm, FPS, local, pose.local, figure.ends_cm, orders
+    )

@@ -31,4 +31,6 @@ class Drift:
 
 def drift(rng: np.random.Generator, slowest: float, fastest: float, terms: int = 4) -> Drift:
     """A random drift with frequencies between two bounds in hertz."""
-    return Drift(np.exp(rng.uniform(np.log(slowest), np.log(fastest), terms)), rng.uniform(0, 2 * np.pi, terms))
+    return Drift(
+        np.exp(rng.uniform(np.log(slowest), np.log(fastest), terms)), rng.uniform(0, 2 * np.pi, terms)
+    )

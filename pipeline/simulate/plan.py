@@ -55,9 +55,18 @@ def plan_takes(num_takes: int, seed: int) -> list[dict[str, str]]:
         date = (FIRST_DAY + datetime.timedelta(days=session)).strftime("%Y%m%d")
         scenario = f"{i + 1:03d}"
         pair = PAIRS[i % len(PAIRS)]
-        row = {"take": f"{date}_{scenario}", "date": date, "scenario": scenario, "actor_a": pair[0], "actor_b": pair[1]}
+        row = {
+            "take": f"{date}_{scenario}",
+            "date": date,
+            "scenario": scenario,
+            "actor_a": pair[0],
+            "actor_b": pair[1],
+        }
         row |= {"relationship": relationships[i % len(relationships)], "emotion": emotions[i % len(emotions)]}
-        row |= {"character_setup": _SETUPS[draw.randrange(len(_SETUPS))], "scenario_design": _DESIGNS[draw.randrange(len(_DESIGNS))]}
+        row |= {
+            "character_setup": _SETUPS[draw.randrange(len(_SETUPS))],
+            "scenario_design": _DESIGNS[draw.randrange(len(_DESIGNS))],
+        }
         rows.append(row | {"split": "", "exclude": "", "reason": ""})
     return rows
 
@@ -75,4 +84,4 @@ def seconds_of_day(row: dict[str, str], seconds: float) -> float:
 
 
 TAKE_COLUMNS, ACTOR_COLUMNS = list(plan_takes(1, 0)[0]), list(plan_actors(1, 0)[0])
-"""Columns of the tables, as pipeline.takes has them."""
+"""Columns of the tables, as pipeline.formats.takes has them."""

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.files import whole
+from pipeline.formats.timecode import format_timecode, parse_timecode
 from pipeline.simulate.head import Head
 from pipeline.simulate.speech import RATE
-from pipeline.timecode import format_timecode, parse_timecode
 
 BODY_RATE, FACE_RATE, LTC_FPS = 120, 60, 30
 SOUND_CM_PER_S = 34_300.0
@@ -37,7 +37,9 @@ def kept_frames(num_frames: int, drop_rate: float, rng: np.random.Generator) -> 
     return np.flatnonzero(~lost)
 
 
-def face_times(start: float, frames: np.ndarray, *, drift_ppm: float = 0.0, jitter_seconds: np.ndarray | None = None) -> tuple[list[str], np.ndarray]:
+def face_times(
+    start: float, frames: np.ndarray, *, drift_ppm: float = 0.0, jitter_seconds: np.ndarray | None = None
+) -> tuple[list[str], np.ndarray]:
     """Timecode of each face frame (N), and the seconds (N,) of day at which it was taken (past midnight: 86,400 and more).
 
     A recorder that drifts takes its frames faster than FACE_RATE; its stamps are the time, to a thousandth of a frame,
@@ -52,7 +54,16 @@ def face_times(start: float, frames: np.ndarray, *, drift_ppm: float = 0.0, jitt
     return [format_timecode(stamp, FACE_RATE) for stamp in stamps.tolist()], seconds
 
 
-def write_mesh(path: Path, head: Head, weights: np.ndarray, codes: list[str], *, actor: str, noise_cm: float, rng: np.random.Generator) -> None:
+def write_mesh(
+    path: Path,
+    head: Head,
+    weights: np.ndarray,
+    codes: list[str],
+    *,
+    actor: str,
+    noise_cm: float,
+    rng: np.random.Generator,
+) -> None:
     """Write a mesh stream: neutral + weights (N, 51) times deltas + noise, block by block."""
     import h5py
 
@@ -60,13 +71,17 @@ def write_mesh(path: Path, head: Head, weights: np.ndarray, codes: list[str], *,
     flat = head.deltas.reshape(len(head.deltas), -1)
     with whole(path) as temporary, h5py.File(temporary, "w") as f:
         shape = (len(weights), num_vertices, 3)
-        vertices = f.create_dataset("vertices", shape, "f4", chunks=(min(8, shape[0]), num_vertices, 3), track_times=False)
+        vertices = f.create_dataset(
+            "vertices", shape, "f4", chunks=(min(8, shape[0]), num_vertices, 3), track_times=False
+        )
         for i in range(0, len(weights), BLOCK_FRAMES):
             block = weights[i : i + BLOCK_FRAMES].astype(np.float32) @ flat
             block += np.float32(noise_cm) * rng.standard_normal(block.shape, dtype=np.float32)
             vertices[i : i + BLOCK_FRAMES] = block.reshape(-1, num_vertices, 3) + head.neutral
         f.create_dataset("timecode", data=np.array(codes, dtype="S16"), track_times=False)
-        f.attrs.update(timecode_rate=float(FACE_RATE), units="cm", topology=f"simulated-{num_vertices}", actor=actor)
+        f.attrs.update(
+            timecode_rate=float(FACE_RATE), units="cm", topology=f"simulated-{num_vertices}", actor=actor
+        )
 
 
 def write_bwf(path: Path, samples: np.ndarray, start_seconds: float, *, date: str) -> None:
@@ -81,7 +96,16 @@ def write_bwf(path: Path, samples: np.ndarray, start_seconds: float, *, date: st
     start_seconds %= 86_400.0
     second = int(start_seconds)
     clock = f"{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}".encode()
-    bext = struct.pack("<256s32s32s10s8sQH", b"close microphone", b"simulated", b"", day, clock, round(start_seconds * RATE), 1)
+    bext = struct.pack(
+        "<256s32s32s10s8sQH",
+        b"close microphone",
+        b"simulated",
+        b"",
+        day,
+        clock,
+        round(start_seconds * RATE),
+        1,
+    )
     bext += b"\0" * (602 - len(bext))
     layout = struct.pack("<HHIIHH", 1, channels, RATE, RATE * 3 * channels, 3 * channels, 24)
     chunks = ((b"bext", bext), (b"fmt ", layout), (b"data", raw))
@@ -130,7 +154,14 @@ def ltc_channel(start_seconds: float, num_samples: int, drift_ppm: float) -> np.
 
 
 def microphone(
-    voice: np.ndarray, other: np.ndarray, shift: int, *, distance_cm: float, crosstalk_db: float, noise_db: float, rng: np.random.Generator
+    voice: np.ndarray,
+    other: np.ndarray,
+    shift: int,
+    *,
+    distance_cm: float,
+    crosstalk_db: float,
+    noise_db: float,
+    rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """What a close microphone records (S,), and the own voice in it (S,), float32.
 

@@ -45,17 +45,23 @@ class Script:
     def place_at(self, times: np.ndarray) -> np.ndarray:
         """x and z (N, 2) in cm."""
         times = np.asarray(times, float)
-        return self.place + sum((_progress(times, a, b)[:, None] * d for a, b, d in self.walks), np.zeros((len(times), 2)))
+        return self.place + sum(
+            (_progress(times, a, b)[:, None] * d for a, b, d in self.walks), np.zeros((len(times), 2))
+        )
 
     def heading_at(self, times: np.ndarray) -> np.ndarray:
         """Heading (N,) in radians, continuous."""
         times = np.asarray(times, float)
-        return self.heading + sum((d * ease((times - a) / (b - a)) for a, b, d in self.turns), np.zeros(len(times)))
+        return self.heading + sum(
+            (d * ease((times - a) / (b - a)) for a, b, d in self.turns), np.zeros(len(times))
+        )
 
     def seat_at(self, times: np.ndarray) -> np.ndarray:
         """How far the actor is down on the chair (N,): 0 standing, 1 seated."""
         times = np.asarray(times, float)
-        return float(self.seated) + sum((d * ease((times - a) / (b - a)) for a, b, d in self.postures), np.zeros(len(times)))
+        return float(self.seated) + sum(
+            (d * ease((times - a) / (b - a)) for a, b, d in self.postures), np.zeros(len(times))
+        )
 
     def meeting_at(self, times: np.ndarray) -> np.ndarray:
         """1 while the two stand before each other, 0 a second before and after (N,)."""
@@ -156,8 +162,16 @@ class _Stage:
         looks = float(direction(self.spot(1 - k, 60, 0) - chair)) + self.rng.uniform(-0.4, 0.4)
         seated = bool(self.rng.random() < 0.4)
         place = chair if seated else self.goal(k)
-        heading = looks if seated else float(direction(self.spot(1 - k, 100, 0) - place)) + self.rng.uniform(-0.3, 0.3)
-        deck = list(self.rng.permutation(["walk", "sit", "turn", "walk"] if not seated else ["walk", "turn", "walk", "sit"]))
+        heading = (
+            looks
+            if seated
+            else float(direction(self.spot(1 - k, 100, 0) - place)) + self.rng.uniform(-0.3, 0.3)
+        )
+        deck = list(
+            self.rng.permutation(
+                ["walk", "sit", "turn", "walk"] if not seated else ["walk", "turn", "walk", "sit"]
+            )
+        )
         return _Actor(Script(place, heading, seated), start, (chair, looks), deck)
 
     def spot(self, k: int, far: float, along: float) -> np.ndarray:
@@ -183,7 +197,9 @@ class _Stage:
                 actor.posture(-1.0)
                 actor.clock += 0.3
             looks = float(direction(self.spot(1 - k, 100, along) - self.spot(k, MEETING_CM, along)))
-            actor.walk(self.spot(k, MEETING_CM, along), lambda time, looks=looks: looks, self.rng.uniform(95, 118))
+            actor.walk(
+                self.spot(k, MEETING_CM, along), lambda time, looks=looks: looks, self.rng.uniform(95, 118)
+            )
         arrived = max(actor.clock for actor in self.actors)
         for actor in self.actors:
             actor.clock = arrived
@@ -221,12 +237,16 @@ class _Stage:
             actor.finish(begin, actor.turn(ahead + (aside if away else offset), begin))
 
 
-def plan_scripts(start: float, stop: float, rng: np.random.Generator, *, meetings: Sequence[float] = ()) -> list[Script]:
+def plan_scripts(
+    start: float, stop: float, rng: np.random.Generator, *, meetings: Sequence[float] = ()
+) -> list[Script]:
     """Scripts of both actors that cover `start` to `stop` seconds; meetings: when the two set out to meet, in order."""
     stage, waiting = _Stage(start, rng), list(meetings)
     for actor in stage.actors:
         actor.clock -= rng.uniform(0, 2.0)  # not everybody begins with a pause of full length
-    while (k := min(range(2), key=lambda i: stage.actors[i].clock)) is not None and stage.actors[k].clock < stop:
+    while (k := min(range(2), key=lambda i: stage.actors[i].clock)) is not None and stage.actors[
+        k
+    ].clock < stop:
         if waiting and stage.actors[k].clock >= waiting[0]:
             waiting.pop(0)
             stage.meet()

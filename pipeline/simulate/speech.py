@@ -56,7 +56,11 @@ class Utterance:
     def word_times(self) -> list[tuple[float, float]]:
         """Start and end of each word in seconds: from its first phoneme to the end of its last."""
         return [
-            (min(p.start for p in self.phonemes if p.word == i), max(p.end for p in self.phonemes if p.word == i)) for i in range(len(self.words))
+            (
+                min(p.start for p in self.phonemes if p.word == i),
+                max(p.end for p in self.phonemes if p.word == i),
+            )
+            for i in range(len(self.words))
         ]
 
 
@@ -70,12 +74,26 @@ def _espeak(sentences: list[str], voice: dict, seed: int) -> tuple[dict, np.ndar
     try:
         import espeakng_loader
     except ImportError:
-        raise InputError("simulated speech: package espeakng-loader is not installed; install the extra `demo` (pip install '.[demo]')") from None
-    request = {"library": espeakng_loader.get_library_path(), "data": espeakng_loader.get_data_path(), "seed": seed, "sentences": sentences, **voice}
-    done = subprocess.run([sys.executable, "-P", str(Path(espeak.__file__))], input=json.dumps(request).encode(), capture_output=True)
+        raise InputError(
+            "simulated speech: package espeakng-loader is not installed; install the extra `demo` (pip install '.[demo]')"
+        ) from None
+    request = {
+        "library": espeakng_loader.get_library_path(),
+        "data": espeakng_loader.get_data_path(),
+        "seed": seed,
+        "sentences": sentences,
+        **voice,
+    }
+    done = subprocess.run(
+        [sys.executable, "-P", str(Path(espeak.__file__))],
+        input=json.dumps(request).encode(),
+        capture_output=True,
+    )
     if done.returncode:
         last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no message"]
-        raise InputError(f"simulated speech: espeak-ng failed with voice {voice['voice']}: {last[0]}; install espeakng-loader again")
+        raise InputError(
+            f"simulated speech: espeak-ng failed with voice {voice['voice']}: {last[0]}; install espeakng-loader again"
+        )
     head, _, sound = done.stdout.partition(b"\n")
     return json.loads(head), np.frombuffer(sound, "<i2")
 
@@ -118,7 +136,11 @@ def share_words(sounds: list[tuple[str, ...]], words: list[list[tuple[str, ...]]
 def _spans(events: list[list], samples: int, rate: int) -> list[tuple[str, float, float]]:
     """Phoneme events as (ipa with stress mark, start, end) in seconds; pauses, which have no name, are left out."""
     ends = [event[1] for event in events[1:]] + [samples]
-    return [(text, start / rate, end / rate) for (text, start), end in zip(events, ends, strict=True) if text and end > start]
+    return [
+        (text, start / rate, end / rate)
+        for (text, start), end in zip(events, ends, strict=True)
+        if text and end > start
+    ]
 
 
 def resample(samples: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
@@ -143,11 +165,17 @@ def speak(sentences: list[str], actor: str, seed: int) -> list[Utterance]:
     for item in answer["sentences"]:
         heard.append((sound[at : at + item["samples"]], _spans(item["phonemes"], item["samples"], rate)))
         at += item["samples"]
-    alone = {word: [phones(text) for text, _, _ in spans] for word, (_, spans) in zip(single, heard[len(sentences) :], strict=True)}
+    alone = {
+        word: [phones(text) for text, _, _ in spans]
+        for word, (_, spans) in zip(single, heard[len(sentences) :], strict=True)
+    }
     result = []
     for text, own, (pcm, spans) in zip(sentences, words, heard[: len(sentences)], strict=True):
         index = share_words([phones(name) for name, _, _ in spans], [alone[word] for word in own])
-        phonemes = [Phoneme(name.strip("ˈˌ"), start, end, i, "ˈ" in name) for (name, start, end), i in zip(spans, index, strict=True)]
+        phonemes = [
+            Phoneme(name.strip("ˈˌ"), start, end, i, "ˈ" in name)
+            for (name, start, end), i in zip(spans, index, strict=True)
+        ]
         last = int(np.ceil((phonemes[-1].end + 0.05) * rate))
         samples = resample(pcm[:last] / 2**15, rate, RATE)
         result.append(Utterance(text, own, samples * (0.1 / np.sqrt(np.mean(samples**2))), phonemes))

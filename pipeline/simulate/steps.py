@@ -40,12 +40,16 @@ class Feet:
     heel: np.ndarray
 
 
-def _stand(script: Script, time: float, foot: int, spread_cm: float, ball_cm: float) -> tuple[np.ndarray, float]:
+def _stand(
+    script: Script, time: float, foot: int, spread_cm: float, ball_cm: float
+) -> tuple[np.ndarray, float]:
     """Ball (2,) and heading of a foot that stands under the body as it is at `time`."""
     heading = float(script.heading_at(np.array([time]))[0])
     side = 1 if foot == 0 else -1
     left, ahead = np.array([np.cos(heading), -np.sin(heading)]), np.array([np.sin(heading), np.cos(heading)])
-    return script.place_at(np.array([time]))[0] + side * spread_cm * left + ball_cm * ahead, heading + side * TOE_OUT
+    return script.place_at(np.array([time]))[
+        0
+    ] + side * spread_cm * left + ball_cm * ahead, heading + side * TOE_OUT
 
 
 def plan_steps(script: Script, start: float, *, spread_cm: float, ball_cm: float) -> tuple[list, list[Step]]:
@@ -63,7 +67,9 @@ def plan_steps(script: Script, start: float, *, spread_cm: float, ball_cm: float
         for k in range(count):
             lift = begin - 0.05 + k * length
             to = _stand(script, lift + 1.4 * length, foot, spread_cm, ball_cm)
-            steps.append(Step(foot, lift, lift + SWING * length, length, feet[foot][0], to[0], feet[foot][1], to[1]))
+            steps.append(
+                Step(foot, lift, lift + SWING * length, length, feet[foot][0], to[0], feet[foot][1], to[1])
+            )
             feet[foot], foot = to, 1 - foot
     return first, steps
 
@@ -83,7 +89,11 @@ def evaluate_feet(first: list, steps: list[Step], times: np.ndarray, *, lift_cm:
         heading[:, step.foot] += part * (step.heading_to - step.heading_from)
         long = min(float(np.linalg.norm(way)) / 100.0, 1.0)
         middle = (step.start + step.stop) / 2
-        ball[:, step.foot, 1] += lift_cm * (0.5 + 0.5 * long) * bump(times, step.start, middle, middle, step.stop)
+        ball[:, step.foot, 1] += (
+            lift_cm * (0.5 + 0.5 * long) * bump(times, step.start, middle, middle, step.stop)
+        )
         off = step.step_seconds
-        heel[:, step.foot] += (0.12 + 0.5 * long) * bump(times, step.start - HEEL_OFF * off, step.start, step.start + 0.02, step.start + 0.6 * off)
+        heel[:, step.foot] += (0.12 + 0.5 * long) * bump(
+            times, step.start - HEEL_OFF * off, step.start, step.start + 0.02, step.start + 0.6 * off
+        )
     return Feet(ball, heading, heel)

@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import config, rotations, skeleton, stage
-from pipeline.bvh import Motion, save_bvh
+from pipeline import config, stage
 from pipeline.errors import InputError
 from pipeline.files import whole, write_json
+from pipeline.formats.bvh import Motion, save_bvh
+from pipeline.formats.timecode import format_timecode
+from pipeline.motion import rotations, skeleton
 from pipeline.simulate import plan, recording
 from pipeline.simulate.dialogue import Turn, draw_sentences, place
 from pipeline.simulate.face import evaluate_face, plan_face, stressed_times
@@ -26,13 +28,16 @@ from pipeline.simulate.recording import BODY_RATE, FACE_RATE
 from pipeline.simulate.script import Script, direction, plan_scripts, wrap
 from pipeline.simulate.speech import RATE, Utterance, speak
 from pipeline.simulate.touch import Touch, plan_touches, reach
-from pipeline.timecode import format_timecode
 
 FPS = 30
 MARGINS_S = (0.3, 1.5)  # how long before the scene a recorder starts, and how long after it stops
 SHARED_MARGIN_S = 0.95  # what the shortest margins of six streams add to the window, on average
 FACING_RAD = np.pi / 4
-DRIFT_DRAWS, JITTER_DRAWS, TOUCH_DRAWS = 1, 2, 3  # generators of their own, so that clocks and touches change nothing else
+DRIFT_DRAWS, JITTER_DRAWS, TOUCH_DRAWS = (
+    1,
+    2,
+    3,
+)  # generators of their own, so that clocks and touches change nothing else
 MEETING_PAUSE_S = (25.0, 50.0)
 RATES = {"body": BODY_RATE, "face": FACE_RATE, "audio": RATE}
 
@@ -55,20 +60,31 @@ class Streams:
     @property
     def window(self) -> tuple[float, float]:
         """The latest first sample and the earliest last sample of all streams, seconds of day."""
-        stops = [s[name] + (self.size[k][name] - 1) / self.rate(k, name) for k, s in enumerate(self.start) for name in s]
+        stops = [
+            s[name] + (self.size[k][name] - 1) / self.rate(k, name)
+            for k, s in enumerate(self.start)
+            for name in s
+        ]
         return max(t for s in self.start for t in s.values()), min(stops)
 
 
-def plan_streams(begin: float, seconds: float, rng: np.random.Generator, drift_ppm: list[dict[str, float]]) -> Streams:
+def plan_streams(
+    begin: float, seconds: float, rng: np.random.Generator, drift_ppm: list[dict[str, float]]
+) -> Streams:
     """Draw when each recorder starts and stops round a scene of about `seconds` that begins at `begin` seconds of day."""
     end = begin + seconds - SHARED_MARGIN_S
     start, size = [], []
     for _ in range(2):
         early, late = rng.uniform(*MARGINS_S, 3), rng.uniform(*MARGINS_S, 3)
-        times = {"body": recording.on_clock(begin - early[0], BODY_RATE), "face": recording.on_clock(begin - early[1], FACE_RATE)}
+        times = {
+            "body": recording.on_clock(begin - early[0], BODY_RATE),
+            "face": recording.on_clock(begin - early[1], FACE_RATE),
+        }
         times["audio"] = round((begin - early[2]) * RATE) / RATE
         start.append(times)
-        size.append({name: int((end + late[i] - times[name]) * RATES[name]) + 1 for i, name in enumerate(times)})
+        size.append(
+            {name: int((end + late[i] - times[name]) * RATES[name]) + 1 for i, name in enumerate(times)}
+        )
     return Streams(start, size, drift_ppm)
 
 
@@ -76,7 +92,10 @@ def draw_drifts(row: dict[str, str], seed: int, options: config.Simulate) -> lis
     """Drift of each actor's recorders, ppm: of the face, and of the microphone where LTC can show it."""
     rng = np.random.default_rng([seed, int(row["date"]), int(row["scenario"]), DRIFT_DRAWS])
     face, sound = rng.uniform(-options.drift_ppm, options.drift_ppm, (2, 2))
-    return [{"body": 0.0, "face": float(face[k]), "audio": float(sound[k]) if options.ltc else 0.0} for k in range(2)]
+    return [
+        {"body": 0.0, "face": float(face[k]), "audio": float(sound[k]) if options.ltc else 0.0}
+        for k in range(2)
+    ]
 
 
 def _voice(turns: list[Turn], start: float, size: int, level: float) -> np.ndarray:
@@ -90,11 +109,19 @@ def _voice(turns: list[Turn], start: float, size: int, level: float) -> np.ndarr
 
 def head_paths(motion: Motion, start: float, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Places (N, 2) and ground directions (N, 2) of the head at `times`, x and z, from a motion that begins at `start`."""
-    trunk = [motion.names.index(name) for name in ("Hips", "Spine", "Spine1", "Spine2", "Spine3", "Neck", "Neck1", "Head")]
-    positions, world = skeleton.chain(np.arange(len(trunk)) - 1, motion.positions_cm[:, trunk], motion.rotations[:, trunk])
+    trunk = [
+        motion.names.index(name)
+        for name in ("Hips", "Spine", "Spine1", "Spine2", "Spine3", "Neck", "Neck1", "Head")
+    ]
+    positions, world = skeleton.chain(
+        np.arange(len(trunk)) - 1, motion.positions_cm[:, trunk], motion.rotations[:, trunk]
+    )
     forward = rotations.rotate(world[:, -1], np.array([0.0, 0.0, 1.0]))
     clock = start + np.arange(motion.num_frames) / motion.fps
-    place, ahead = ([np.interp(times, clock, values[:, axis]) for axis in (0, 2)] for values in (positions[:, -1], forward))
+    place, ahead = (
+        [np.interp(times, clock, values[:, axis]) for axis in (0, 2)]
+        for values in (positions[:, -1], forward)
+    )
     return np.stack(place, -1), np.stack(ahead, -1)
 
 
@@ -113,7 +140,9 @@ def _save(path: Path, array: np.ndarray) -> None:
         np.save(temporary, array)
 
 
-def _bodies(scripts: list[Script], turns: list[list[Turn]], actors: list[str], streams: Streams, rngs: list) -> list[Motion]:
+def _bodies(
+    scripts: list[Script], turns: list[list[Turn]], actors: list[str], streams: Streams, rngs: list
+) -> list[Motion]:
     """Both actors' motions on their own body clocks."""
     motions = []
     for k, actor in enumerate(actors):
@@ -142,10 +171,26 @@ def _said(turns: list[Turn]) -> tuple[list[dict], list[dict], list[dict]]:
     for turn in turns:
         times = turn.utterance.word_times()
         for p in turn.utterance.phonemes:
-            start = _closed_from(turn.utterance, p.start) if p.ipa[0] in "ptk" and p is not turn.utterance.phonemes[0] else p.start
-            phonemes.append({"phoneme": p.ipa, "start": turn.start + start, "end": turn.start + p.end, "word": len(words) + p.word})
-        said.append({"text": turn.utterance.text, "start": turn.start + times[0][0], "end": turn.start + times[-1][1]})
-        words += [{"word": w, "start": turn.start + a, "end": turn.start + b} for w, (a, b) in zip(turn.utterance.words, times, strict=True)]
+            start = (
+                _closed_from(turn.utterance, p.start)
+                if p.ipa[0] in "ptk" and p is not turn.utterance.phonemes[0]
+                else p.start
+            )
+            phonemes.append(
+                {
+                    "phoneme": p.ipa,
+                    "start": turn.start + start,
+                    "end": turn.start + p.end,
+                    "word": len(words) + p.word,
+                }
+            )
+        said.append(
+            {"text": turn.utterance.text, "start": turn.start + times[0][0], "end": turn.start + times[-1][1]}
+        )
+        words += [
+            {"word": w, "start": turn.start + a, "end": turn.start + b}
+            for w, (a, b) in zip(turn.utterance.words, times, strict=True)
+        ]
     return words, said, phonemes
 
 
@@ -155,7 +200,9 @@ def _row(take: str, seed: int) -> dict[str, str]:
     row = plan.plan_takes(int(number), seed)[-1] if number.isdigit() and 0 < int(number) < 1000 else None
     if row is None or row["take"] != take:
         first = plan.plan_takes(1, seed)[0]["take"]
-        raise InputError(f"take {take}: not in the simulated shoot of seed {seed}; name a take of its takes.tsv, such as {first}")
+        raise InputError(
+            f"take {take}: not in the simulated shoot of seed {seed}; name a take of its takes.tsv, such as {first}"
+        )
     return row
 
 
@@ -193,15 +240,25 @@ def play(row: dict[str, str], *, seed: int, options: config.Simulate) -> Scene:
     streams = plan_streams(begin, seconds, time_rng, draw_drifts(row, seed, options))
     start, stop = streams.window
     sentences = draw_sentences(seconds, talk_rng)
-    utterances = [speak(texts, actor, int(talk_rng.integers(1, 2**31))) for texts, actor in zip(sentences, actors, strict=True)]
+    utterances = [
+        speak(texts, actor, int(talk_rng.integers(1, 2**31)))
+        for texts, actor in zip(sentences, actors, strict=True)
+    ]
     both = place(utterances, start, stop, talk_rng)
     turns = [[turn for turn in both if turn.actor == k] for k in range(2)]
     outside = MARGINS_S[1] + 0.5
     touch_rng = np.random.default_rng([seed, int(row["date"]), int(row["scenario"]), TOUCH_DRAWS])
-    scripts = plan_scripts(start - outside, stop + outside, script_rng, meetings=_meetings(start, stop, touch_rng))
+    scripts = plan_scripts(
+        start - outside, stop + outside, script_rng, meetings=_meetings(start, stop, touch_rng)
+    )
     touches = plan_touches(scripts, start, stop, touch_rng)
     starts = [stream["body"] for stream in streams.start]
-    motions, touches = reach(_bodies(scripts, turns, actors, streams, own[:2]), [Figure(actor) for actor in actors], starts, touches)
+    motions, touches = reach(
+        _bodies(scripts, turns, actors, streams, own[:2]),
+        [Figure(actor) for actor in actors],
+        starts,
+        touches,
+    )
     return Scene(streams, turns, scripts, motions, touches, mic_rng, own[2:4], own[4:6])
 
 
@@ -209,7 +266,10 @@ def _record_sound(scene: Scene, options: config.Simulate) -> Iterator[tuple[np.n
     """For each actor what the microphone records and the own voice in it, (S_k,) each."""
     streams = scene.streams
     levels = 10 ** (scene.mic_rng.uniform(-3, 3, 2) / 20)
-    voices = [_voice(scene.turns[k], streams.start[k]["audio"], streams.size[k]["audio"], levels[k]) for k in range(2)]
+    voices = [
+        _voice(scene.turns[k], streams.start[k]["audio"], streams.size[k]["audio"], levels[k])
+        for k in range(2)
+    ]
     middles = [motion.positions_cm[:, 0].mean(0) for motion in scene.motions]
     distance_cm = float(np.linalg.norm(middles[0] - middles[1]))
     for k in range(2):
@@ -221,17 +281,29 @@ def _record_sound(scene: Scene, options: config.Simulate) -> Iterator[tuple[np.n
         yield tuple(recording.drifted(x, streams.drift_ppm[k]["audio"]) for x in heard)  # type: ignore[misc]
 
 
-def _record_face(scene: Scene, k: int, actor: str, emotion: str, mesh: Path, truth: Path, options: config.Simulate) -> None:
+def _record_face(
+    scene: Scene, k: int, actor: str, emotion: str, mesh: Path, truth: Path, options: config.Simulate
+) -> None:
     """Write actor k's mesh stream, and beside `truth`.arkit.npy and .seconds.npy."""
     start, size, rng = scene.streams.start[k]["face"], scene.streams.size[k]["face"], scene.face_rngs[k]
     frames = recording.kept_frames(size, options.drop_rate, rng)
     jitter = None
     if options.jitter_ms:
-        jitter = 1e-3 * options.jitter_ms * np.random.default_rng([int(rng.integers(2**31)), JITTER_DRAWS]).standard_normal(len(frames))
-    codes, seconds = recording.face_times(start, frames, drift_ppm=scene.streams.drift_ppm[k]["face"], jitter_seconds=jitter)
-    weights = evaluate_face(plan_face(scene.turns[k], emotion, seconds[0], seconds[-1], rng), seconds).astype(np.float32)
+        jitter = (
+            1e-3
+            * options.jitter_ms
+            * np.random.default_rng([int(rng.integers(2**31)), JITTER_DRAWS]).standard_normal(len(frames))
+        )
+    codes, seconds = recording.face_times(
+        start, frames, drift_ppm=scene.streams.drift_ppm[k]["face"], jitter_seconds=jitter
+    )
+    weights = evaluate_face(plan_face(scene.turns[k], emotion, seconds[0], seconds[-1], rng), seconds).astype(
+        np.float32
+    )
     head = make_head(actor, options.num_vertices)
-    recording.write_mesh(mesh, head, weights, codes, actor=actor, noise_cm=options.mesh_noise_cm, rng=scene.mesh_rngs[k])
+    recording.write_mesh(
+        mesh, head, weights, codes, actor=actor, noise_cm=options.mesh_noise_cm, rng=scene.mesh_rngs[k]
+    )
     _save(truth.with_name(f"{truth.name}.arkit.npy"), weights)
     _save(truth.with_name(f"{truth.name}.seconds.npy"), seconds)
 
@@ -247,13 +319,21 @@ def run(*, take: str, out: Path, truth: Path, seed: int, options: config.Simulat
     record: dict[str, Any] = {"window": list(window), "start": dict(zip(actors, streams.start, strict=True))}
     record |= {"rate": {}, "words": {}, "said": {}, "phonemes": {}}
     record["touches"] = [
-        vars(touch) | {"type": f"hand-{touch.kind.lower()}", "actor": actors[touch.actor], "of": actors[touch.of]} for touch in scene.touches
+        vars(touch)
+        | {"type": f"hand-{touch.kind.lower()}", "actor": actors[touch.actor], "of": actors[touch.of]}
+        for touch in scene.touches
     ]
     for k, (actor, (mic, clean)) in enumerate(zip(actors, _record_sound(scene, options), strict=True)):
         name = f"{row['date']}_{actor}_{row['scenario']}"
         folder, apart, start = out / take, truth / take, streams.start[k]
         save_bvh(folder / f"{name}.bvh", scene.motions[k])
-        channels = mic if not options.ltc else np.stack([mic, recording.ltc_channel(start["audio"], len(mic), streams.drift_ppm[k]["audio"])], 1)
+        channels = (
+            mic
+            if not options.ltc
+            else np.stack(
+                [mic, recording.ltc_channel(start["audio"], len(mic), streams.drift_ppm[k]["audio"])], 1
+            )
+        )
         recording.write_bwf(folder / f"{name}.wav", channels, start["audio"], date=row["date"])
         recording.write_bwf(apart / f"{name}.wav", clean, start["audio"], date=row["date"])
         _record_face(scene, k, actor, row["emotion"], folder / f"{name}.mesh.h5", apart / name, options)
@@ -262,10 +342,13 @@ def run(*, take: str, out: Path, truth: Path, seed: int, options: config.Simulat
         record["rate"][actor] = {kind: streams.rate(k, kind) for kind in RATES}
         record["words"][actor], record["said"][actor], record["phonemes"][actor] = _said(scene.turns[k])
     bodies = {
-        actor: {"start": format_timecode(start["body"], BODY_RATE), "rate": BODY_RATE} for actor, start in zip(actors, streams.start, strict=True)
+        actor: {"start": format_timecode(start["body"], BODY_RATE), "rate": BODY_RATE}
+        for actor, start in zip(actors, streams.start, strict=True)
     }
     write_json(truth / take / "truth.json", record)
-    entries = {"body": bodies} | ({"audio": {actor: {"channel": 1, "ltc": 2} for actor in actors}} if options.ltc else {})
+    entries = {"body": bodies} | (
+        {"audio": {actor: {"channel": 1, "ltc": 2} for actor in actors}} if options.ltc else {}
+    )
     write_json(out / take / "timecode.json", entries)
 
 

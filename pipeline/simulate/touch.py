@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline import rotations
-from pipeline.bvh import Motion
-from pipeline.joints import SIDES
+from pipeline.formats.bvh import Motion
+from pipeline.motion import rotations
+from pipeline.motion.joints import SIDES
+from pipeline.motion.skeleton import forward_kinematics
 from pipeline.simulate.figure import Figure
 from pipeline.simulate.motion import solve_limb
 from pipeline.simulate.noise import bump
 from pipeline.simulate.script import Script
-from pipeline.skeleton import forward_kinematics
 
 REACH_S = 0.55
 HOLD_S = (0.6, 2.2)
@@ -27,7 +27,12 @@ KINDS = ("Head", "Shoulder", "Elbow", "Hand")
 PALM_CM = 1.4  # half a palm's thickness
 SURFACE_CM = {"Head": 7.75, "Shoulder": 5.5, "Elbow": 4.25, "Hand": PALM_CM}
 """From the joint to the skin of an adult: half a head's breadth, a deltoid's depth and an elbow's breadth with its flesh, a palm's half."""
-ELBOW_WAY = {"Head": (0.8, -0.6, 0.2), "Shoulder": (0.5, -0.8, 0.3), "Elbow": (0.9, -0.4, 0.0), "Hand": (0.8, -0.5, -0.3)}
+ELBOW_WAY = {
+    "Head": (0.8, -0.6, 0.2),
+    "Shoulder": (0.5, -0.8, 0.3),
+    "Elbow": (0.9, -0.4, 0.0),
+    "Hand": (0.8, -0.5, -0.3),
+}
 """Where the elbow of a reaching arm goes, in the chest's axes; x away from the body."""
 LEANS = {"Head": 0.30, "Shoulder": 0.26, "Elbow": 0.36, "Hand": 0.08}
 """How far the trunk leans towards the partner, radians; who is touched leans only to shake hands."""
@@ -75,7 +80,11 @@ def plan_touches(scripts: list[Script], start: float, stop: float, rng: np.rando
             side, other = rng.permutation(SIDES)
             kind = deck.pop(0)
             deck.append(kind)
-            hand, part = ("LeftHand", "RightHand") if kind == "Hand" else (f"{side}Hand", "Head" if kind == "Head" else f"{other}{kind}")
+            hand, part = (
+                ("LeftHand", "RightHand")
+                if kind == "Hand"
+                else (f"{side}Hand", "Head" if kind == "Head" else f"{other}{kind}")
+            )
             touches.append(Touch(k, k, hand, part, time, end))
             time = end + 2 * REACH_S + rng.uniform(*PAUSE_S)
     for begin, end in scripts[0].meetings:
@@ -83,7 +92,16 @@ def plan_touches(scripts: list[Script], start: float, stop: float, rng: np.rando
         if kind == "Hand":
             touches.append(Touch(0, 1, "RightHand", "RightHand", begin + REACH_S, end - REACH_S))
         else:  # the right hand is opposite the partner's left side
-            touches.append(Touch(k, 1 - k, "RightHand", "Head" if kind == "Head" else f"Left{kind}", begin + REACH_S, end - REACH_S))
+            touches.append(
+                Touch(
+                    k,
+                    1 - k,
+                    "RightHand",
+                    "Head" if kind == "Head" else f"Left{kind}",
+                    begin + REACH_S,
+                    end - REACH_S,
+                )
+            )
     return [touch for touch in touches if start < touch.start and touch.stop < stop]
 
 
@@ -102,7 +120,9 @@ class _Room:
     def frames(self, k: int, touch: Touch) -> slice:
         """Frames of actor k from where a hand leaves for a touch to where it is back."""
         fps, size = self.motions[k].fps, self.motions[k].num_frames
-        first, last = ((time - self.starts[k]) * fps for time in (touch.start - REACH_S, touch.stop + REACH_S))
+        first, last = (
+            (time - self.starts[k]) * fps for time in (touch.start - REACH_S, touch.stop + REACH_S)
+        )
         return slice(int(np.clip(np.ceil(first), 0, size)), int(np.clip(np.floor(last) + 1, 0, size)))
 
     def times(self, k: int, frames: slice) -> np.ndarray:
@@ -113,7 +133,9 @@ class _Room:
         """World positions (N, J, 3) and rotations (N, J, 4) of actor k at the frames next to `times`, held at the ends."""
         motion = self.motions[k]
         index = np.clip(np.round((times - self.starts[k]) * motion.fps).astype(int), 0, motion.num_frames - 1)
-        return forward_kinematics(replace(motion, positions_cm=motion.positions_cm[index], rotations=motion.rotations[index]))
+        return forward_kinematics(
+            replace(motion, positions_cm=motion.positions_cm[index], rotations=motion.rotations[index])
+        )
 
     def turn(self, k: int, name: str, frames: slice, target: np.ndarray, weight: np.ndarray) -> None:
         """Bring a joint's local rotations by `weight` (N,) towards `target` (N, 4)."""
@@ -140,16 +162,26 @@ def _place(room: _Room, touch: Touch, k: int, side: str, times: np.ndarray) -> n
     chest = turned[:, index["Spine3"]]
     if touch.kind == "Head":
         near = s if touch.of == k else -s
-        return points[:, index["Head"]] + rotations.rotate(turned[:, index["Head"]], np.array([near * away, 8.0 * size, 3.0 * size]))
+        return points[:, index["Head"]] + rotations.rotate(
+            turned[:, index["Head"]], np.array([near * away, 8.0 * size, 3.0 * size])
+        )
     if touch.kind == "Shoulder":
         up = np.array([0.2 if touch.part.startswith("Left") else -0.2, 0.75, 0.6])
-        return points[:, index[touch.part.replace("Shoulder", "Arm")]] + rotations.rotate(chest, away * up / np.linalg.norm(up))
+        return points[:, index[touch.part.replace("Shoulder", "Arm")]] + rotations.rotate(
+            chest, away * up / np.linalg.norm(up)
+        )
     if touch.kind == "Elbow":
-        return points[:, index[touch.part.replace("Elbow", "ForeArm")]] + rotations.rotate(chest, np.array([0.0, 0.0, away]))
+        return points[:, index[touch.part.replace("Elbow", "ForeArm")]] + rotations.rotate(
+            chest, np.array([0.0, 0.0, away])
+        )
     if touch.of == touch.actor:
-        return points[:, index["Spine2"]] + rotations.rotate(chest, np.array([s * PALM_CM, -6.0, 30.0]) * size)
+        return points[:, index["Spine2"]] + rotations.rotate(
+            chest, np.array([s * PALM_CM, -6.0, 30.0]) * size
+        )
     shoulders = [room.pose(i, times)[0][:, room.figures[i].index["RightArm"]] for i in range(2)]
-    own = rotations.rotate(room.pose(k, times)[1][:, room.figures[k].index["Hips"]], np.array([-1.0, 0.0, 0.0]))
+    own = rotations.rotate(
+        room.pose(k, times)[1][:, room.figures[k].index["Hips"]], np.array([-1.0, 0.0, 0.0])
+    )
     return np.mean(shoulders, 0) - [0.0, 30.0 * size, 0.0] + PALM_CM * own
 
 
@@ -164,13 +196,24 @@ def _reach(room: _Room, touch: Touch, k: int, side: str) -> tuple[float, float] 
     upper = np.linalg.norm(figure.offsets_cm[figure.index[f"{side}ForeArm"]])
     half_hand = figure.offsets_cm[figure.index[f"{side}HandMiddle1"]] / 2
     lower = np.linalg.norm(figure.offsets_cm[figure.index[f"{side}Hand"]]) + np.linalg.norm(half_hand)
-    if (np.linalg.norm(palm - shoulder, axis=1) - (upper + lower))[weight == 1].max(initial=-np.inf) > MISS_CM or not (weight == 1).any():
+    if (np.linalg.norm(palm - shoulder, axis=1) - (upper + lower))[weight == 1].max(
+        initial=-np.inf
+    ) > MISS_CM or not (weight == 1).any():
         return None
     out, up, ahead = ELBOW_WAY[touch.kind]
     elbow = rotations.rotate(turned[:, figure.index["Spine3"]], np.array([s * out, up, ahead]))
     half_turn = np.array([0.0, 1.0, 0.0, 0.0])  # elbows bend the other way than knees
-    arm, forearm = (rotations.multiply(bone, half_turn) for bone in solve_limb(shoulder, palm, elbow, float(upper), float(lower)))
-    room.turn(k, f"{side}Arm", frames, rotations.multiply(rotations.inverse(turned[:, figure.index[f"{side}Shoulder"]]), arm), weight)
+    arm, forearm = (
+        rotations.multiply(bone, half_turn)
+        for bone in solve_limb(shoulder, palm, elbow, float(upper), float(lower))
+    )
+    room.turn(
+        k,
+        f"{side}Arm",
+        frames,
+        rotations.multiply(rotations.inverse(turned[:, figure.index[f"{side}Shoulder"]]), arm),
+        weight,
+    )
     room.turn(k, f"{side}ForeArm", frames, rotations.multiply(rotations.inverse(arm), forearm), weight)
     straight = np.broadcast_to([0.0, 0.0, 0.0, 1.0], arm.shape)
     room.turn(k, f"{side}Hand", frames, straight, WRIST_SHARE * weight)
@@ -184,7 +227,9 @@ def _reach(room: _Room, touch: Touch, k: int, side: str) -> tuple[float, float] 
 def _offer(room: _Room, touch: Touch) -> None:
     """Bring the arm forward whose elbow the other hand takes."""
     k, frames = touch.actor, room.frames(touch.actor, touch)
-    forward = FORWARD * bump(room.times(k, frames), touch.start - REACH_S, touch.start, touch.stop, touch.stop + REACH_S)
+    forward = FORWARD * bump(
+        room.times(k, frames), touch.start - REACH_S, touch.start, touch.stop, touch.stop + REACH_S
+    )
     part = room.motions[k].rotations[frames, room.figures[k].index[touch.part.replace("Elbow", "Arm")]]
     part[:] = rotations.multiply(rotations.about("x", -forward), part)
 
@@ -193,7 +238,9 @@ def _lean(room: _Room, touch: Touch, k: int) -> None:
     """Bend actor k's trunk forward during a touch of the partner."""
     frames = room.frames(k, touch)
     times = room.times(k, frames)
-    lean = LEANS[touch.kind] * bump(times, touch.start - REACH_S, touch.start, touch.stop, touch.stop + REACH_S)
+    lean = LEANS[touch.kind] * bump(
+        times, touch.start - REACH_S, touch.start, touch.stop, touch.stop + REACH_S
+    )
     for name in ("Spine", "Spine1", "Spine2", "Spine3"):
         part = room.motions[k].rotations[frames, room.figures[k].index[name]]
         part[:] = rotations.multiply(part, rotations.about("x", lean / 4))
@@ -213,7 +260,11 @@ def reach(
             _offer(room, touch)
         spans = [span for k, side in touch.hands if (span := _reach(room, touch, k, side))]
         if len(spans) == len(touch.hands):
-            done.append(replace(touch, start=max(start for start, _ in spans), stop=min(stop for _, stop in spans)))
+            done.append(
+                replace(touch, start=max(start for start, _ in spans), stop=min(stop for _, stop in spans))
+            )
         else:
-            room.motions = [replace(motion, rotations=old) for motion, old in zip(room.motions, before, strict=True)]
+            room.motions = [
+                replace(motion, rotations=old) for motion, old in zip(room.motions, before, strict=True)
+            ]
     return room.motions, done

@@ -5,7 +5,7 @@ would reach. `CLOSURE` says how far the lips are shut at the middle of the sound
 made by pipeline.simulate.face, since it depends on how far the jaw is open at that moment.
 """
 
-from pipeline.arkit import NAMES
+from pipeline.formats.arkit import NAMES
 
 SIDES = ("Left", "Right")
 _MARKS = str.maketrans("", "", "ˈˌːˑ'ʲʰ̩̃̈_:;")
@@ -54,13 +54,26 @@ _ONE_NAME = {
 }
 
 VISEMES = {
-    name: {shape + side: weight for shape, weight in weights.items() for side in (SIDES if shape + "Left" in NAMES else ("",))}
+    name: {
+        shape + side: weight
+        for shape, weight in weights.items()
+        for side in (SIDES if shape + "Left" in NAMES else ("",))
+    }
     for name, weights in _ONE_NAME.items()
 }
 """Weights of ARKit shapes in [0, 1] at the middle of a sound of each class."""
 
 CLOSURE = {"lips": 1.0}
-STRENGTH = {"lips": 5.0, "teeth on lip": 4.0, "w": 2.5, "oo": 1.6, "hush": 1.8, "hiss": 1.5, "back": 0.5, "tongue tip": 0.7}
+STRENGTH = {
+    "lips": 5.0,
+    "teeth on lip": 4.0,
+    "w": 2.5,
+    "oo": 1.6,
+    "hush": 1.8,
+    "hiss": 1.5,
+    "back": 0.5,
+    "tongue tip": 0.7,
+}
 """How firmly a class resists its neighbours; 1 where it is not listed. Lips have to meet for p, b and m, while the
 shape of the lips hardly matters for k and t."""
 

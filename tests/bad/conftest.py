@@ -1,20 +1,18 @@
 """Fixtures of the tests of broken shoots; their helpers are those of the pipeline's tests."""
 
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "pipeline"))
-
 
 @pytest.fixture(scope="session")
 def sound(tmp_path_factory) -> SimpleNamespace:
     """A sound shoot of one take, and the sync JSON of that take."""
-    from tiny_shoot import ACTORS, make_shoot
+    from helpers.tiny_shoot import ACTORS, make_shoot
 
-    from pipeline import config, sync
+    from pipeline import config
+    from pipeline.capture import sync
 
     folder = tmp_path_factory.mktemp("sound")
     make_shoot(folder, num_takes=1)
@@ -22,5 +20,13 @@ def sound(tmp_path_factory) -> SimpleNamespace:
     names = [take / f"20260101_{actor}_001" for actor in ACTORS]
     bvh, face, wav = ([Path(f"{name}{suffix}") for name in names] for suffix in (".bvh", ".mesh.h5", ".wav"))
     out = tmp_path_factory.mktemp("sync") / "20260101_001.json"
-    sync.run(timecode=take / "timecode.json", actors=list(ACTORS), bvh=bvh, face=face, wav=wav, out=out, options=config.Sync())
+    sync.run(
+        timecode=take / "timecode.json",
+        actors=list(ACTORS),
+        bvh=bvh,
+        face=face,
+        wav=wav,
+        out=out,
+        options=config.Sync(),
+    )
     return SimpleNamespace(folder=folder, sync=out)

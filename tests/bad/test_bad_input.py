@@ -15,13 +15,14 @@ import h5py
 import numpy as np
 import pytest
 import soundfile
-from commands import refused, without_marks
-from tiny_shoot import AUDIO_RATE
+from helpers.commands import refused, without_marks
+from helpers.tiny_shoot import AUDIO_RATE
 
-from pipeline import arkit, blendshapes, body, dataset, separation, sync
+from pipeline.capture import blendshapes, body, dataset, separation, sync
+from pipeline.formats import arkit
+from pipeline.formats.timecode import format_timecode, parse_timecode
+from pipeline.planning.study import open_study
 from pipeline.reading import read_json
-from pipeline.timecode import format_timecode, parse_timecode
-from pipeline.workflow import open_study
 
 TAKE, NAME, OTHER = "20260101_001", "20260101_002_001", "20260101_001_001"
 
@@ -96,7 +97,9 @@ def edit_mesh(copy: Copy, change) -> None:
 
 def shifted(codes, seconds: float) -> list[bytes]:
     """Timecodes at 60 that are later."""
-    return [format_timecode(parse_timecode(code.decode(), 60) + seconds, 60, digits=6).encode() for code in codes]
+    return [
+        format_timecode(parse_timecode(code.decode(), 60) + seconds, 60, digits=6).encode() for code in codes
+    ]
 
 
 def replace_data(f: h5py.File, name: str, value) -> None:
@@ -185,25 +188,58 @@ def cut(path: Path, share: float) -> None:
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
 
 
-STAGES = {"sync": sync.main, "body": body.main, "blendshapes": blendshapes.main, "separation": separation.main, "dataset": dataset.main}
+STAGES = {
+    "sync": sync.main,
+    "body": body.main,
+    "blendshapes": blendshapes.main,
+    "separation": separation.main,
+    "dataset": dataset.main,
+}
 
 
 def command(stage: str, copy: Copy, out: Path) -> tuple[list, list[Path]]:
     """Arguments of a stage on the copy, and the files that it would write."""
     names = (OTHER, NAME)
-    face = next((copy.path(s) for s in (".mesh.h5", ".csv", ".npy", ".obj") if copy.path(s).exists()), copy.path(".mesh.h5"))
+    face = next(
+        (copy.path(s) for s in (".mesh.h5", ".csv", ".npy", ".obj") if copy.path(s).exists()),
+        copy.path(".mesh.h5"),
+    )
     report = ["--out-report", out / f"{NAME}.json"]
     one = ["--sync", copy.sync, "--performance", NAME]
     if stage == "sync":
-        files = [flag for kind in ("bvh", "wav") for flag in (f"--{kind}", *(copy.path(f".{kind}", name) for name in names))]
+        files = [
+            flag
+            for kind in ("bvh", "wav")
+            for flag in (f"--{kind}", *(copy.path(f".{kind}", name) for name in names))
+        ]
         faces = ["--face", copy.path(".mesh.h5", OTHER), face]
-        return ["--timecode", copy.timecode, "--actors", "001", "002", *files, *faces, "--out", out / "sync.json"], [out / "sync.json"]
+        return [
+            "--timecode",
+            copy.timecode,
+            "--actors",
+            "001",
+            "002",
+            *files,
+            *faces,
+            "--out",
+            out / "sync.json",
+        ], [out / "sync.json"]
     if stage == "body":
         return ["--bvh", copy.path(".bvh"), *one, "--out", out / "x.bvh", *report], [out / "x.bvh", report[1]]
     if stage == "blendshapes":
-        return ["--face", face, "--rig", copy.rig, *one, "--out", out / "x.npy", *report], [out / "x.npy", report[1]]
+        return ["--face", face, "--rig", copy.rig, *one, "--out", out / "x.npy", *report], [
+            out / "x.npy",
+            report[1],
+        ]
     if stage == "separation":
-        return ["--wav", *(copy.path(".wav", name) for name in names), *one, "--out", out / "x.wav", *report], [out / "x.wav", report[1]]
+        return [
+            "--wav",
+            *(copy.path(".wav", name) for name in names),
+            *one,
+            "--out",
+            out / "x.wav",
+            *report,
+        ], [out / "x.wav", report[1]]
     return ["--shoot", copy.folder, "--sync", copy.sync.parent, "--out", out], [out / "dataset.json"]
 
 
@@ -215,10 +251,26 @@ def first_rows(f, rows: int) -> None:
 KINDS = {
     # body
     "bvh: missing": ("sync", lambda c: c.path(".bvh").unlink(), [f"{NAME}.bvh: no such file"]),
-    "bvh: a folder": ("sync", lambda c: (c.path(".bvh").unlink(), c.path(".bvh").mkdir()), [f"{NAME}.bvh: is a folder, need a file"]),
-    "bvh: a folder after sync": ("body", lambda c: (c.path(".bvh").unlink(), c.path(".bvh").mkdir()), [f"{NAME}.bvh: is a folder, need a file"]),
-    "bvh: another kind of file": ("sync", lambda c: c.path(".bvh").write_bytes(b"Kaydara FBX Binary  \0"), [f"{NAME}.bvh", "need a BVH file"]),
-    "bvh: no MOTION": ("sync", lambda c: swap(c.path(".bvh"), "MOTION", "NOTION"), [f"{NAME}.bvh", "no HIERARCHY and MOTION"]),
+    "bvh: a folder": (
+        "sync",
+        lambda c: (c.path(".bvh").unlink(), c.path(".bvh").mkdir()),
+        [f"{NAME}.bvh: is a folder, need a file"],
+    ),
+    "bvh: a folder after sync": (
+        "body",
+        lambda c: (c.path(".bvh").unlink(), c.path(".bvh").mkdir()),
+        [f"{NAME}.bvh: is a folder, need a file"],
+    ),
+    "bvh: another kind of file": (
+        "sync",
+        lambda c: c.path(".bvh").write_bytes(b"Kaydara FBX Binary  \0"),
+        [f"{NAME}.bvh", "need a BVH file"],
+    ),
+    "bvh: no MOTION": (
+        "sync",
+        lambda c: swap(c.path(".bvh"), "MOTION", "NOTION"),
+        [f"{NAME}.bvh", "no HIERARCHY and MOTION"],
+    ),
     "bvh: frame time 0": (
         "sync",
         lambda c: swap(c.path(".bvh"), "Frame Time: 0.008333", "Frame Time: 0.000000"),
@@ -229,15 +281,31 @@ KINDS = {
         lambda c: swap(c.path(".bvh"), "Frame Time: ", "Frame Time: about "),
         ["Frame Time: about", "need 'Frame Time: <number>'"],
     ),
-    "bvh: brace missing": ("body", lambda c: swap(c.path(".bvh"), "}", ""), [f"{NAME}.bvh", "export the file again"]),
-    "bvh: unknown channel": ("body", lambda c: swap(c.path(".bvh"), "Zrotation", "Wrotation"), [f"{NAME}.bvh, line ", "CHANNELS"]),
-    "bvh: joint twice": ("body", lambda c: swap(c.path(".bvh"), "JOINT RightArm", "JOINT LeftArm"), ["joint names stand twice: LeftArm"]),
+    "bvh: brace missing": (
+        "body",
+        lambda c: swap(c.path(".bvh"), "}", ""),
+        [f"{NAME}.bvh", "export the file again"],
+    ),
+    "bvh: unknown channel": (
+        "body",
+        lambda c: swap(c.path(".bvh"), "Zrotation", "Wrotation"),
+        [f"{NAME}.bvh, line ", "CHANNELS"],
+    ),
+    "bvh: joint twice": (
+        "body",
+        lambda c: swap(c.path(".bvh"), "JOINT RightArm", "JOINT LeftArm"),
+        ["joint names stand twice: LeftArm"],
+    ),
     "bvh: row too short": (
         "body",
         lambda c: edit_rows(c.path(".bvh"), lambda r: r.__setitem__(7, r[7].rsplit(" ", 2)[0])),
         [f"{NAME}.bvh, line ", "the sum of CHANNELS"],
     ),
-    "bvh: word in a row": ("body", lambda c: edit_rows(c.path(".bvh"), in_rows(7, 8, "1,5")), [f"{NAME}.bvh, line ", "got '1,5', need a number"]),
+    "bvh: word in a row": (
+        "body",
+        lambda c: edit_rows(c.path(".bvh"), in_rows(7, 8, "1,5")),
+        [f"{NAME}.bvh, line ", "got '1,5', need a number"],
+    ),
     "bvh: rows missing": (
         "body",
         lambda c: edit_rows(c.path(".bvh"), lambda r: r.__delitem__(slice(300, None))),
@@ -248,21 +316,53 @@ KINDS = {
         lambda c: edit_rows(c.path(".bvh"), in_rows(100, 140, "nan")),
         [TAKE, "actor 002", f"{NAME}.bvh", "gaps of at most 0.1 s"],
     ),
-    "bvh: NaN throughout": ("body", lambda c: edit_rows(c.path(".bvh"), in_rows(0, 420, "nan")), [TAKE, "actor 002", f"{NAME}.bvh"]),
-    "bvh: no hips": ("body", lambda c: swap(c.path(".bvh"), "ROOT Hips", "ROOT Torso"), [TAKE, "actor 002", "no hips among the joints Torso"]),
-    "bvh: wanted joint missing": ("body", lambda c: c.flags.extend(["--joints", '["Hips", "Tail"]']), [TAKE, "actor 002", "Tail"]),
+    "bvh: NaN throughout": (
+        "body",
+        lambda c: edit_rows(c.path(".bvh"), in_rows(0, 420, "nan")),
+        [TAKE, "actor 002", f"{NAME}.bvh"],
+    ),
+    "bvh: no hips": (
+        "body",
+        lambda c: swap(c.path(".bvh"), "ROOT Hips", "ROOT Torso"),
+        [TAKE, "actor 002", "no hips among the joints Torso"],
+    ),
+    "bvh: wanted joint missing": (
+        "body",
+        lambda c: c.flags.extend(["--joints", '["Hips", "Tail"]']),
+        [TAKE, "actor 002", "Tail"],
+    ),
     # face
     "face: missing": ("sync", lambda c: c.path(".mesh.h5").unlink(), [f"{NAME}.mesh.h5: no such file"]),
-    "face: damaged": ("sync", lambda c: damaged(c.path(".mesh.h5"), 0, 0.3), [f"{NAME}.mesh.h5: not a readable HDF5"]),
-    "face: cut off": ("sync", lambda c: cut(c.path(".mesh.h5"), 0.6), [f"{NAME}.mesh.h5: not a readable HDF5"]),
-    "face: damaged vertices": ("blendshapes", compressed_and_damaged, [f"{NAME}.mesh.h5, frames ", "not a readable mesh"]),
-    "face: no vertices": ("sync", lambda c: edit_mesh(c, lambda f: f.__delitem__("vertices")), [f"{NAME}.mesh.h5: no dataset 'vertices'"]),
+    "face: damaged": (
+        "sync",
+        lambda c: damaged(c.path(".mesh.h5"), 0, 0.3),
+        [f"{NAME}.mesh.h5: not a readable HDF5"],
+    ),
+    "face: cut off": (
+        "sync",
+        lambda c: cut(c.path(".mesh.h5"), 0.6),
+        [f"{NAME}.mesh.h5: not a readable HDF5"],
+    ),
+    "face: damaged vertices": (
+        "blendshapes",
+        compressed_and_damaged,
+        [f"{NAME}.mesh.h5, frames ", "not a readable mesh"],
+    ),
+    "face: no vertices": (
+        "sync",
+        lambda c: edit_mesh(c, lambda f: f.__delitem__("vertices")),
+        [f"{NAME}.mesh.h5: no dataset 'vertices'"],
+    ),
     "face: vertices flat": (
         "sync",
         lambda c: edit_mesh(c, lambda f: replace_data(f, "vertices", np.zeros((104, 360)))),
         ["vertices (104, 360)", "need (N,V,3)"],
     ),
-    "face: a timecode missing": ("sync", lambda c: edit_mesh(c, lambda f: replace_data(f, "timecode", f["timecode"][:-1])), ["and 103 timecodes"]),
+    "face: a timecode missing": (
+        "sync",
+        lambda c: edit_mesh(c, lambda f: replace_data(f, "timecode", f["timecode"][:-1])),
+        ["and 103 timecodes"],
+    ),
     "face: timecode goes back": (
         "sync",
         lambda c: edit_mesh(c, lambda f: f["timecode"].__setitem__(50, f["timecode"][20])),
@@ -273,7 +373,11 @@ KINDS = {
         lambda c: edit_mesh(c, lambda f: f["timecode"].__setitem__(9, b"half past")),
         [f"{NAME}.mesh.h5: timecode 'half past'"],
     ),
-    "face: no timecode rate": ("sync", lambda c: edit_mesh(c, lambda f: f.attrs.__delitem__("timecode_rate")), ["no attribute timecode_rate"]),
+    "face: no timecode rate": (
+        "sync",
+        lambda c: edit_mesh(c, lambda f: f.attrs.__delitem__("timecode_rate")),
+        ["no attribute timecode_rate"],
+    ),
     "face: timecode rate too low": (
         "sync",
         lambda c: edit_mesh(c, lambda f: f.attrs.__setitem__("timecode_rate", 24)),
@@ -289,9 +393,21 @@ KINDS = {
         lambda c: edit_mesh(c, lambda f: f.attrs.__setitem__("units", "inch")),
         [f"{NAME}.mesh.h5: units 'inch', need one of cm, m, mm"],
     ),
-    "face: one frame": ("sync", lambda c: edit_mesh(c, lambda f: first_rows(f, 1)), [f"{NAME}.mesh.h5: 1 frames, need at least 2"]),
-    "face: too short": ("sync", lambda c: edit_mesh(c, lambda f: first_rows(f, 20)), [TAKE, "streams do not overlap", "002 face ends"]),
-    "face: shorter than at sync": ("blendshapes", lambda c: edit_mesh(c, lambda f: first_rows(f, 60)), [TAKE, "actor 002", f"{NAME}.mesh.h5"]),
+    "face: one frame": (
+        "sync",
+        lambda c: edit_mesh(c, lambda f: first_rows(f, 1)),
+        [f"{NAME}.mesh.h5: 1 frames, need at least 2"],
+    ),
+    "face: too short": (
+        "sync",
+        lambda c: edit_mesh(c, lambda f: first_rows(f, 20)),
+        [TAKE, "streams do not overlap", "002 face ends"],
+    ),
+    "face: shorter than at sync": (
+        "blendshapes",
+        lambda c: edit_mesh(c, lambda f: first_rows(f, 60)),
+        [TAKE, "actor 002", f"{NAME}.mesh.h5"],
+    ),
     "face: another topology": (
         "blendshapes",
         lambda c: edit_mesh(c, lambda f: replace_data(f, "vertices", f["vertices"][:, :90])),
@@ -329,7 +445,9 @@ KINDS = {
     ),
     "face: clock set while it recorded": (
         "sync",
-        lambda c: edit_mesh(c, lambda f: f["timecode"].__setitem__(slice(60, None), shifted(f["timecode"][60:], 0.213))),
+        lambda c: edit_mesh(
+            c, lambda f: f["timecode"].__setitem__(slice(60, None), shifted(f["timecode"][60:], 0.213))
+        ),
         [TAKE, "actor 002", f"{NAME}.mesh.h5: timecode goes on by 7.", "at frame 60", "its clock was set"],
     ),
     "face: twice its rate, without timecode": (
@@ -338,11 +456,19 @@ KINDS = {
             edit_mesh(c, lambda f: (f.__delitem__("timecode"), f.attrs.__setitem__("rate", 60.0))),
             edit_json(c.timecode, lambda v: v.update(face={"002": {"start": "10:00:00:05"}})),
         ),
-        [TAKE, "actor 002", "timecode.json says 60 fps, at which the", "at 30 fps it would", "correct the rate"],
+        [
+            TAKE,
+            "actor 002",
+            "timecode.json says 60 fps, at which the",
+            "at 30 fps it would",
+            "correct the rate",
+        ],
     ),
     "face csv: counted at 30": (
         "sync",
-        lambda c: live_link(c, lambda t: re.sub(r":(\d\d)\.(\d+),61", lambda m: f":{float(f'{m[1]}.{m[2]}') / 2:09.6f},61", t)),
+        lambda c: live_link(
+            c, lambda t: re.sub(r":(\d\d)\.(\d+),61", lambda m: f":{float(f'{m[1]}.{m[2]}') / 2:09.6f},61", t)
+        ),
         [TAKE, "actor 002", f"{NAME}.csv would have lost", "check timecode_rate"],
     ),
     "face: two timecode rates": (
@@ -350,7 +476,11 @@ KINDS = {
         lambda c: edit_json(c.timecode, lambda v: v.update(face={"002": {"timecode_rate": 30}})),
         [f"{NAME}.mesh.h5: its timecode_rate is 60, timecode.json says 30"],
     ),
-    "face csv: header only": ("sync", lambda c: live_link(c, lambda t: t.split("\n")[0]), [f"{NAME}.csv: 0 frames, need at least 2"]),
+    "face csv: header only": (
+        "sync",
+        lambda c: live_link(c, lambda t: t.split("\n")[0]),
+        [f"{NAME}.csv: 0 frames, need at least 2"],
+    ),
     "face csv: UTF-16": (
         "sync",
         lambda c: (live_link(c, str), c.path(".csv").write_text("Timecode", "utf-16")),
@@ -376,15 +506,27 @@ KINDS = {
         lambda c: array_face(c, np.zeros((104, 120, 3)), {"units": "cm", "rate": 30}),
         [TAKE, "actor 002", f"{NAME}.npy has no timecode"],
     ),
-    "face obj: vertex missing": ("blendshapes", obj_face, ["00060.obj: 119 vertices, the first file has 120"]),
+    "face obj: vertex missing": (
+        "blendshapes",
+        obj_face,
+        ["00060.obj: 119 vertices, the first file has 120"],
+    ),
     # voice
-    "wav: missing": ("sync", lambda c: c.path(".wav").unlink(), [TAKE, "actor 002", f"{NAME}.wav: no such file"]),
+    "wav: missing": (
+        "sync",
+        lambda c: c.path(".wav").unlink(),
+        [TAKE, "actor 002", f"{NAME}.wav: no such file"],
+    ),
     "wav: another kind of file": (
         "sync",
         lambda c: c.path(".wav").write_bytes(b"ID3\4 an MP3 file, named as if it were not"),
         ["actor 002", f"{NAME}.wav: not a readable WAV"],
     ),
-    "wav: empty": ("sync", lambda c: c.path(".wav").write_bytes(b""), ["actor 002", f"{NAME}.wav: not a readable WAV"]),
+    "wav: empty": (
+        "sync",
+        lambda c: c.path(".wav").write_bytes(b""),
+        ["actor 002", f"{NAME}.wav: not a readable WAV"],
+    ),
     "wav: no start": (
         "sync",
         lambda c: soundfile.write(c.path(".wav"), np.zeros(200_000), AUDIO_RATE),
@@ -395,29 +537,65 @@ KINDS = {
         lambda c: edit_wav(c, lambda x: np.stack([x, x], 1)),
         ["actor 002", f"{NAME}.wav: 2 channels, need one", "timecode.json"],
     ),
-    "wav: unknown coding": ("sync", lambda c: edit_wav(c, subtype="ULAW"), ["actor 002", f"{NAME}.wav: format 7", "export it as 24-bit WAV"]),
+    "wav: unknown coding": (
+        "sync",
+        lambda c: edit_wav(c, subtype="ULAW"),
+        ["actor 002", f"{NAME}.wav: format 7", "export it as 24-bit WAV"],
+    ),
     "wav: a header of 44.1 kHz on samples at 48": (
         "sync",
         lambda c: edit_wav(c, rate=44_100),
-        [TAKE, "actor 002", f"the header of {NAME}.wav says 44100 Hz", "at 48000 Hz both agree", "correct the rate"],
+        [
+            TAKE,
+            "actor 002",
+            f"the header of {NAME}.wav says 44100 Hz",
+            "at 48000 Hz both agree",
+            "correct the rate",
+        ],
     ),
     "wav: a header of 96 kHz on samples at 48": (
         "sync",
         lambda c: edit_wav(c, rate=96_000),
-        [TAKE, "actor 002", f"the header of {NAME}.wav says 96000 Hz", "at 48000 Hz both agree", "correct the rate"],
+        [
+            TAKE,
+            "actor 002",
+            f"the header of {NAME}.wav says 96000 Hz",
+            "at 48000 Hz both agree",
+            "correct the rate",
+        ],
     ),
     "wav: silent": (
         "separation",
         lambda c: edit_wav(c, lambda x: 0 * x),
-        [TAKE, "actor 002", f"{NAME}.wav is silent in the take's window", "all samples are zero", "exclude the take"],
+        [
+            TAKE,
+            "actor 002",
+            f"{NAME}.wav is silent in the take's window",
+            "all samples are zero",
+            "exclude the take",
+        ],
     ),
     "wav: clipped": (
         "separation",
         lambda c: edit_wav(c, lambda x: np.clip(30 * x, -1, 1)),
-        [TAKE, "actor 002", f"{NAME}.wav is clipped in ", "s into the take, need at most 2 %", "raise --max-clipped-share"],
+        [
+            TAKE,
+            "actor 002",
+            f"{NAME}.wav is clipped in ",
+            "s into the take, need at most 2 %",
+            "raise --max-clipped-share",
+        ],
     ),
-    "wav: cut off": ("sync", lambda c: cut(c.path(".wav"), 0.2), [TAKE, "streams do not overlap", "002 audio ends"]),
-    "wav: cut off after sync": ("separation", lambda c: cut(c.path(".wav"), 0.5), [f"{NAME}.wav: the recording is", "sync the take again"]),
+    "wav: cut off": (
+        "sync",
+        lambda c: cut(c.path(".wav"), 0.2),
+        [TAKE, "streams do not overlap", "002 audio ends"],
+    ),
+    "wav: cut off after sync": (
+        "separation",
+        lambda c: cut(c.path(".wav"), 0.5),
+        [f"{NAME}.wav: the recording is", "sync the take again"],
+    ),
     "wav: NaN": (
         "separation",
         lambda c: edit_wav(c, put(96_000, np.nan), subtype="FLOAT"),
@@ -441,7 +619,11 @@ KINDS = {
         lambda c: edit_json(c.timecode, lambda v: v["body"].pop("002")),
         [TAKE, "actor 002", "timecode.json has no start"],
     ),
-    "timecode: bad rate": ("sync", lambda c: edit_json(c.timecode, lambda v: v["body"]["002"].update(rate=-120)), [TAKE, "actor 002", "rate -120"]),
+    "timecode: bad rate": (
+        "sync",
+        lambda c: edit_json(c.timecode, lambda v: v["body"]["002"].update(rate=-120)),
+        [TAKE, "actor 002", "rate -120"],
+    ),
     "timecode: rate of another take": (
         "sync",
         lambda c: edit_json(c.timecode, lambda v: v["body"]["002"].update(rate=30, start="10:00:00:08")),
@@ -503,16 +685,36 @@ KINDS = {
         ["actor 002", f"{NAME}.wav: got channel 'lav'"],
     ),
     # tables
-    "takes.tsv: missing": ("dataset", lambda c: (c.folder / "takes.tsv").unlink(), ["takes.tsv: no such file"]),
-    "takes.tsv: misspelt column": ("dataset", lambda c: swap(c.folder / "takes.tsv", "emotion", "emotions"), ["takes.tsv", "'emotions'", "emotion"]),
-    "takes.tsv: unknown actor": ("dataset", lambda c: swap(c.folder / "takes.tsv", "\t002\t", "\t007\t"), ["takes.tsv, row 2", "007"]),
+    "takes.tsv: missing": (
+        "dataset",
+        lambda c: (c.folder / "takes.tsv").unlink(),
+        ["takes.tsv: no such file"],
+    ),
+    "takes.tsv: misspelt column": (
+        "dataset",
+        lambda c: swap(c.folder / "takes.tsv", "emotion", "emotions"),
+        ["takes.tsv", "'emotions'", "emotion"],
+    ),
+    "takes.tsv: unknown actor": (
+        "dataset",
+        lambda c: swap(c.folder / "takes.tsv", "\t002\t", "\t007\t"),
+        ["takes.tsv, row 2", "007"],
+    ),
     "takes.tsv: date in another form": (
         "dataset",
         lambda c: swap(c.folder / "takes.tsv", "\t20260101\t", "\t2026-01-01\t"),
         ["takes.tsv, row 2", "2026-01-01"],
     ),
-    "actors.tsv: missing": ("dataset", lambda c: (c.folder / "actors.tsv").unlink(), ["actors.tsv: no such file"]),
-    "actors.tsv: actor twice": ("dataset", lambda c: swap(c.folder / "actors.tsv", "002", "001"), ["actors.tsv, row 3", "001 stands twice"]),
+    "actors.tsv: missing": (
+        "dataset",
+        lambda c: (c.folder / "actors.tsv").unlink(),
+        ["actors.tsv: no such file"],
+    ),
+    "actors.tsv: actor twice": (
+        "dataset",
+        lambda c: swap(c.folder / "actors.tsv", "002", "001"),
+        ["actors.tsv, row 3", "001 stands twice"],
+    ),
     # rig
     "rig: missing": ("blendshapes", lambda c: c.rig.unlink(), ["002.npz: no such file"]),
     "rig: shape missing": (
@@ -520,9 +722,21 @@ KINDS = {
         lambda c: edit_rig(c, lambda a: a.update(names=np.where(a["names"] == "jawOpen", "jaw", a["names"]))),
         ["002.npz: 1 of the 51 ARKit shapes", "jawOpen"],
     ),
-    "rig: wrong size": ("blendshapes", lambda c: edit_rig(c, lambda a: a.update(deltas=a["deltas"][:, :90])), ["002.npz", "(51, 90, 3)"]),
-    "rig: NaN": ("blendshapes", lambda c: edit_rig(c, lambda a: a["deltas"].__setitem__((3, 4), np.nan)), ["002.npz: NaN"]),
-    "rig: not an archive": ("blendshapes", lambda c: c.rig.write_bytes(b"rig"), ["002.npz: not a readable .npz"]),
+    "rig: wrong size": (
+        "blendshapes",
+        lambda c: edit_rig(c, lambda a: a.update(deltas=a["deltas"][:, :90])),
+        ["002.npz", "(51, 90, 3)"],
+    ),
+    "rig: NaN": (
+        "blendshapes",
+        lambda c: edit_rig(c, lambda a: a["deltas"].__setitem__((3, 4), np.nan)),
+        ["002.npz: NaN"],
+    ),
+    "rig: not an archive": (
+        "blendshapes",
+        lambda c: c.rig.write_bytes(b"rig"),
+        ["002.npz: not a readable .npz"],
+    ),
     # the sync JSON
     "sync: missing": ("body", lambda c: c.sync.unlink(), [f"{TAKE}.json: no such file"]),
     "sync: broken": ("blendshapes", lambda c: cut(c.sync, 0.5), [f"{TAKE}.json: not a readable JSON"]),
@@ -542,11 +756,31 @@ KINDS = {
         ["need performances of actors 1001, 1002"],
     ),
     # flags
-    "flag: no number": ("sync", lambda c: c.flags.extend(["--min-seconds", "short"]), ["option --min-seconds: got 'short'"]),
-    "flag: out of range": ("blendshapes", lambda c: c.flags.extend(["--max-gap-seconds", "-1"]), ["option --max-gap-seconds: got -1"]),
-    "flag: unknown method": ("separation", lambda c: c.flags.extend(["--method", "ai"]), ["option --method: got 'ai'"]),
-    "flag: unknown unit": ("body", lambda c: c.flags.extend(["--unit", "feet"]), ["option --unit: got 'feet'"]),
-    "flag: no performance": ("body", lambda c: c.flags.extend(["--performance", "002"]), ["performance '002'", "need <date>_<actor>_<scenario>"]),
+    "flag: no number": (
+        "sync",
+        lambda c: c.flags.extend(["--min-seconds", "short"]),
+        ["option --min-seconds: got 'short'"],
+    ),
+    "flag: out of range": (
+        "blendshapes",
+        lambda c: c.flags.extend(["--max-gap-seconds", "-1"]),
+        ["option --max-gap-seconds: got -1"],
+    ),
+    "flag: unknown method": (
+        "separation",
+        lambda c: c.flags.extend(["--method", "ai"]),
+        ["option --method: got 'ai'"],
+    ),
+    "flag: unknown unit": (
+        "body",
+        lambda c: c.flags.extend(["--unit", "feet"]),
+        ["option --unit: got 'feet'"],
+    ),
+    "flag: no performance": (
+        "body",
+        lambda c: c.flags.extend(["--performance", "002"]),
+        ["performance '002'", "need <date>_<actor>_<scenario>"],
+    ),
 }
 
 
@@ -569,7 +803,14 @@ def test_a_raw_stream_replaced_after_sync_is_refused(sound, copy, tmp_path, caps
     for other in (copy.path(REPLACED[stage], OTHER).read_bytes(), changed):
         path.write_bytes(other)
         arguments, outputs = command(stage, copy, tmp_path / "other")
-        refused(STAGES[stage], arguments, capsys, path.name, "is not as it was when the take was synced; run sync again", outputs=outputs)
+        refused(
+            STAGES[stage],
+            arguments,
+            capsys,
+            path.name,
+            "is not as it was when the take was synced; run sync again",
+            outputs=outputs,
+        )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -581,7 +822,9 @@ def test_bad_input_stops_its_stage_with_one_line(copy, tmp_path, capsys, kind):
     assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()], "something was written"
 
 
-@pytest.mark.parametrize("stage", [name for name in STAGES if name != "dataset"])  # which joins what the others wrote
+@pytest.mark.parametrize(
+    "stage", [name for name in STAGES if name != "dataset"]
+)  # which joins what the others wrote
 def test_the_sound_shoot_passes(copy, tmp_path, stage):
     """What the kinds start from is accepted: it is their fault alone that stops a stage."""
     arguments, outputs = command(stage, copy, tmp_path / "out")
@@ -607,5 +850,10 @@ def test_bad_config_stops_the_workflow_with_one_line(tmp_path, monkeypatch, caps
     with pytest.raises(SystemExit) as stop:
         open_study(values)
     lines = capsys.readouterr().err.splitlines()
-    assert stop.value.code == 2 and len(lines) == 1 and lines[0].startswith("error: ") and all(needle in lines[0] for needle in needles)
+    assert (
+        stop.value.code == 2
+        and len(lines) == 1
+        and lines[0].startswith("error: ")
+        and all(needle in lines[0] for needle in needles)
+    )
     assert not list(tmp_path.iterdir())

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tiny_shards import BODY, FACE, Trained, make_shards
+from helpers.tiny_shards import BODY, FACE, Trained, make_shards
 
 from models import train
 

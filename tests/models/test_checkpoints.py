@@ -7,8 +7,8 @@ import shutil
 
 import pytest
 import torch
+from helpers.tiny_shards import BODY
 from safetensors.torch import load_file, save_file
-from tiny_shards import BODY
 
 from models import train
 from models.checkpoints import NEWEST, PREVIOUS
@@ -43,7 +43,15 @@ def flip(path):
 
 
 def edit(path, **changes):
-    path.write_text(json.dumps({key: value for key, value in (json.loads(path.read_text()) | changes).items() if value is not ...}))
+    path.write_text(
+        json.dumps(
+            {
+                key: value
+                for key, value in (json.loads(path.read_text()) | changes).items()
+                if value is not ...
+            }
+        )
+    )
 
 
 def edit_tensors(folder, change, name=NEWEST):
@@ -69,8 +77,12 @@ DAMAGES = {
     "a folder": lambda folder: ((folder / LAST).unlink(), (folder / LAST).mkdir()),
     "NaN": lambda folder: edit_tensors(folder, nan),
     "a weight missing": lambda folder: edit_tensors(folder, lambda tensors: tensors.pop("model.last.bias")),
-    "a moment missing": lambda folder: edit_tensors(folder, lambda tensors: tensors.pop("adam.exp_avg.last.bias")),
-    "another shape": lambda folder: edit_tensors(folder, lambda tensors: tensors.update({"model.last.bias": torch.zeros(2)})),
+    "a moment missing": lambda folder: edit_tensors(
+        folder, lambda tensors: tensors.pop("adam.exp_avg.last.bias")
+    ),
+    "another shape": lambda folder: edit_tensors(
+        folder, lambda tensors: tensors.update({"model.last.bias": torch.zeros(2)})
+    ),
     "record empty": lambda folder: (folder / NEWEST).write_bytes(b""),
     "record cut": lambda folder: cut(folder / NEWEST),
     "record gone": lambda folder: (folder / NEWEST).unlink(),
@@ -96,7 +108,9 @@ def test_training_goes_on_from_the_checkpoint_before_a_damaged_one(damage, run, 
         caplog.clear()
     with caplog.at_level(logging.WARNING):
         found = go(trained.shards, out)
-    (warning,) = (record.getMessage() for record in caplog.records if "checkpoint before" in record.getMessage())
+    (warning,) = (
+        record.getMessage() for record in caplog.records if "checkpoint before" in record.getMessage()
+    )
     assert "of step 20" in warning and "\n" not in warning
     expected = trained.runs / "body_lower"
     assert found == (expected / "model.safetensors").read_bytes()
@@ -110,11 +124,17 @@ def test_where_both_are_damaged_one_line_says_what_to_do(run, trained, monkeypat
     flip(folder / LAST)
     cut(folder / PREVIOUS)
     arguments = ["body_lower", "--shards", trained.shards, "--out", out]
-    arguments += [word for key, value in BODY.model_dump().items() for word in (f"--{key.replace('_', '-')}", value)]
+    arguments += [
+        word for key, value in BODY.model_dump().items() for word in (f"--{key.replace('_', '-')}", value)
+    ]
     with pytest.raises(SystemExit) as caught:
         train.main([str(word) for word in arguments])
     said = capsys.readouterr().err.splitlines()
-    assert caught.value.code == 2 and said[-1].startswith("error: ") and not any("Traceback" in line for line in said)
+    assert (
+        caught.value.code == 2
+        and said[-1].startswith("error: ")
+        and not any("Traceback" in line for line in said)
+    )
     assert f"remove the folder {folder}, and training begins afresh" in said[-1]
     shutil.rmtree(folder)
     assert go(trained.shards, out) == (trained.runs / "body_lower" / "model.safetensors").read_bytes()
@@ -132,18 +152,35 @@ def test_a_first_checkpoint_that_is_damaged_is_told_too(shards, tmp_path):
 def test_weights_that_are_not_finite_are_never_written(tmp_path):
     for odd in (float("nan"), float("inf"), -float("inf")):
         with pytest.raises(InputError, match="b is not finite"):
-            write_tensors(tmp_path / "x.safetensors", {"a": torch.full((9,), 3e38), "b": torch.tensor([1.0, odd, 2.0])})
+            write_tensors(
+                tmp_path / "x.safetensors", {"a": torch.full((9,), 3e38), "b": torch.tensor([1.0, odd, 2.0])}
+            )
     assert list(tmp_path.iterdir()) == []
     write_tensors(tmp_path / "x.safetensors", {"a": torch.full((9,), 3e38)})  # large, and its sum runs over
 
 
 def test_a_checkpoint_is_on_the_disk_before_it_has_its_name(shards, tmp_path, monkeypatch):
     calls, sync, replace = [], os.fsync, os.replace
-    monkeypatch.setattr(os, "fsync", lambda handle: (calls.append(("sync", os.readlink(f"/proc/self/fd/{handle}"))), sync(handle))[1])
-    monkeypatch.setattr(os, "replace", lambda a, b: (calls.append(("name", str(b), str(a))), replace(a, b))[1])
+    monkeypatch.setattr(
+        os,
+        "fsync",
+        lambda handle: (calls.append(("sync", os.readlink(f"/proc/self/fd/{handle}"))), sync(handle))[1],
+    )
+    monkeypatch.setattr(
+        os, "replace", lambda a, b: (calls.append(("name", str(b), str(a))), replace(a, b))[1]
+    )
     go(shards, tmp_path, steps=2, checkpoint_steps=1)
-    names = ("state.json", "previous.json", "model.safetensors", "model.json", "step-00000001.safetensors", "step-00000002.safetensors")
+    names = (
+        "state.json",
+        "previous.json",
+        "model.safetensors",
+        "model.json",
+        "step-00000001.safetensors",
+        "step-00000002.safetensors",
+    )
     for name in names:
         (at,) = [i for i, call in enumerate(calls) if call[0] == "name" and call[1].endswith(f"/{name}")][-1:]
         path = calls[at][1]
-        assert calls[at - 1] == ("sync", calls[at][2]) and calls[at + 1] == ("sync", os.path.dirname(path)), name
+        assert calls[at - 1] == ("sync", calls[at][2]) and calls[at + 1] == ("sync", os.path.dirname(path)), (
+            name
+        )

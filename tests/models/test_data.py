@@ -10,17 +10,17 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from tiny_shards import TAKES
+from helpers.tiny_shards import TAKES
 from torch.utils.data import DataLoader
 
 from models import data
-from pipeline import shard_index
-from pipeline.clock import sample_of
 from pipeline.errors import InputError
 from pipeline.files import write_tsv
-from pipeline.pose import relative_root
-from pipeline.shard_file import STREAMS, open_shards, write_sidecar
-from pipeline.takes import TAKE_COLUMNS
+from pipeline.formats.shard_file import STREAMS, open_shards, write_sidecar
+from pipeline.formats.takes import TAKE_COLUMNS
+from pipeline.motion.clock import sample_of
+from pipeline.motion.pose import relative_root
+from pipeline.shards import index as shard_index
 
 BODY_STREAMS = ("body", "root", "mel", "action", "text")
 
@@ -60,7 +60,9 @@ def test_a_batch_holds_what_the_shards_do_at_each_window(shards):
                 assert np.array_equal(batch[name][row], shard[name][a : a + found.window]), name
         root = np.asarray(shard["root"][span.start_frame : span.stop_frame], float)
         whole = np.stack([relative_root(root[:, k]) for k in range(2)], 1)
-        assert np.allclose(batch["relative"][row][start == 0 :], whole[start : start + found.window][start == 0 :], atol=1e-4)
+        assert np.allclose(
+            batch["relative"][row][start == 0 :], whole[start : start + found.window][start == 0 :], atol=1e-4
+        )
         assert np.array_equal(batch["relative"][row], found[i]["relative"])
 
 
@@ -88,7 +90,10 @@ def test_memory_is_used_again_only_when_nothing_refers_to_it():
 
 def test_a_batch_that_is_kept_stays_as_it_is(shards):
     found = windows(shards, streams=("mel", "root"))
-    kept = [(batch, {name: np.array(batch[name]) for name in batch}) for batch in data.loader(found, batch_size=3, seed=1, first_step=0, last_step=9)]
+    kept = [
+        (batch, {name: np.array(batch[name]) for name in batch})
+        for batch in data.loader(found, batch_size=3, seed=1, first_step=0, last_step=9)
+    ]
     assert all(np.array_equal(batch[name], copy[name]) for batch, copy in kept for name in copy)
 
 
@@ -107,8 +112,14 @@ def test_windows_of_compressed_shards_are_the_same(shards, tmp_path):
 
 
 def test_splits_are_kept_apart(shards):
-    names = {split: [span.take for _, span in data.takes_of(open_shards(shards), split)] for split in ("train", "test")}
-    assert names == {"train": ["20240101_001", "20240101_002", "20240101_003"], "test": ["20240101_004", "20240101_005"]}
+    names = {
+        split: [span.take for _, span in data.takes_of(open_shards(shards), split)]
+        for split in ("train", "test")
+    }
+    assert names == {
+        "train": ["20240101_001", "20240101_002", "20240101_003"],
+        "test": ["20240101_004", "20240101_005"],
+    }
     assert [span.take for _, span in windows(shards).takes] == names["train"]
     assert data.actors_of(open_shards(shards)) == ["001", "002", "003"]
 
@@ -131,7 +142,10 @@ def test_windows_travel_to_workers(shards):
 
 def test_loader_is_the_same_with_workers(shards):
     found = windows(shards, streams=("mel",))
-    alone, threads = (list(data.loader(found, batch_size=3, seed=1, first_step=2, last_step=15, workers=workers)) for workers in (0, 2))
+    alone, threads = (
+        list(data.loader(found, batch_size=3, seed=1, first_step=2, last_step=15, workers=workers))
+        for workers in (0, 2)
+    )
     sampler = data.Batches(len(found), 3, seed=1, first_step=2, last_step=15)
     processes = list(DataLoader(found, batch_sampler=sampler, collate_fn=data.collate, num_workers=2))
     for a, b, c in zip(alone, threads, processes, strict=True):
@@ -146,7 +160,11 @@ def test_a_fault_in_a_thread_reaches_the_trainer(shards, monkeypatch):
 
 
 def test_takes_that_are_too_short(shards, caplog):
-    assert {span.take for _, span in windows(shards, window=140).takes} == {"20240101_001", "20240101_002", "20240101_003"}
+    assert {span.take for _, span in windows(shards, window=140).takes} == {
+        "20240101_001",
+        "20240101_002",
+        "20240101_003",
+    }
     assert "1 of 3 train takes are shorter" in caplog.text
     with pytest.raises(InputError, match="the longest of 3 has 170 frames, need 500"):
         windows(shards, window=500)
@@ -172,7 +190,11 @@ def test_every_stream_lies_on_the_same_time(shards):
     for i in (3, len(found) - 1):
         shard, span, start = found._place(i)
         for name, rate in rates.items():
-            whole = shard[name][span.start_sample : span.stop_sample] if rate == 16000 else shard[name][span.start_frame : span.stop_frame]
+            whole = (
+                shard[name][span.start_sample : span.stop_sample]
+                if rate == 16000
+                else shard[name][span.start_frame : span.stop_frame]
+            )
             seconds = start / 30
             first = round(seconds * rate)
             assert np.array_equal(found[i][name], whole[first : first + len(found[i][name])]), name
@@ -182,7 +204,9 @@ def test_every_stream_lies_on_the_same_time(shards):
 def test_windows_are_numbered_as_a_list(shards):
     found = windows(shards, streams=("mel",))
     assert len(list(found)) == len(found)
-    assert np.array_equal(found[-1]["mel"], found[len(found) - 1]["mel"]) and np.array_equal(found[np.int64(3)]["mel"], found[3]["mel"])
+    assert np.array_equal(found[-1]["mel"], found[len(found) - 1]["mel"]) and np.array_equal(
+        found[np.int64(3)]["mel"], found[3]["mel"]
+    )
     for i in (len(found), -len(found) - 1):
         with pytest.raises(IndexError, match=f"window {i} of {len(found)}"):
             found[i]
@@ -219,7 +243,15 @@ def test_a_shard_twice_is_refused(shards):
 
 
 @pytest.mark.parametrize(
-    "change", [{"window": 24.5}, {"window": True}, {"stride": "4"}, {"actors": "001"}, {"actors": [1, 2]}, {"actors": ["1", "1"]}]
+    "change",
+    [
+        {"window": 24.5},
+        {"window": True},
+        {"stride": "4"},
+        {"actors": "001"},
+        {"actors": [1, 2]},
+        {"actors": ["1", "1"]},
+    ],
 )
 def test_numbers_and_ids_of_another_kind_are_said(shards, change):
     options = {"window": 24, "stride": 4, "streams": ("root",), "actors": ["001"]} | change
@@ -282,7 +314,10 @@ def test_torch_reads_windows_with_its_own_loader(shards, options):
     for batch in loader:
         assert all(isinstance(values, torch.Tensor) for values in batch.values())
         for row in range(len(batch["actors"]) if options.get("batch_size", 4) else 1):
-            item = {name: values[row] if options.get("batch_size", 4) else values for name, values in batch.items()}
+            item = {
+                name: values[row] if options.get("batch_size", 4) else values
+                for name, values in batch.items()
+            }
             if not options.get("shuffle"):
                 assert all(np.array_equal(item[name], values) for name, values in found[seen].items())
             seen += 1
@@ -294,10 +329,17 @@ def test_the_snippets_of_the_page_run(shards, tmp_path, monkeypatch):
     (tmp_path / "data").mkdir()
     shutil.copytree(shards, tmp_path / "data" / "shards")
     columns = dict.fromkeys(TAKE_COLUMNS, "")
-    rows = [columns | {"take": t, "date": t[:8], "scenario": t[9:], "actor_a": a, "actor_b": b, "emotion": "joy"} for t, (a, b, *_) in TAKES.items()]
+    rows = [
+        columns | {"take": t, "date": t[:8], "scenario": t[9:], "actor_a": a, "actor_b": b, "emotion": "joy"}
+        for t, (a, b, *_) in TAKES.items()
+    ]
     write_tsv(tmp_path / "data" / "dataset" / "takes.tsv", TAKE_COLUMNS, rows)
     paths = sorted((tmp_path / "data" / "shards").glob("*.h5"))
-    shard_index.run(shards=paths, index=tmp_path / "data" / "shards" / "index.parquet", dataset=tmp_path / "data" / "dataset")
+    shard_index.run(
+        shards=paths,
+        index=tmp_path / "data" / "shards" / "index.parquet",
+        dataset=tmp_path / "data" / "dataset",
+    )
     monkeypatch.chdir(tmp_path)
     page = (Path(__file__).parents[2] / "docs" / "shards.md").read_text()
     snippets = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
@@ -309,4 +351,6 @@ def test_the_snippets_of_the_page_run(shards, tmp_path, monkeypatch):
         for line in re.findall(r"^    batch\[.*$", snippet, re.MULTILINE):
             name, shape = re.match(r'    batch\["(\w+)"\]  # \(([^)]*)\)', line).groups()
             got, need = list(names["batch"][name].shape[1:]), [part.strip() for part in shape.split(",")][1:]
-            assert [str(number) for number in got] == [str(3 * len(names["shards"][0].joint_names)) if part == "3 J" else part for part in need], line
+            assert [str(number) for number in got] == [
+                str(3 * len(names["shards"][0].joint_names)) if part == "3 J" else part for part in need
+            ], line

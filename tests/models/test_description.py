@@ -7,24 +7,53 @@ import shutil
 
 import numpy as np
 import pytest
-from tiny_shards import TEXT_WIDTH
+from helpers.tiny_shards import TEXT_WIDTH
 
-from models import evaluate, generate, runs, separation_net
+from models import evaluate, generate, runs
 from models.data import shards_of
 from models.description import check_moments
+from models.speech import separation_net
 from pipeline.config import Generate
 from pipeline.errors import InputError
 
 ESCAPE = "x/../../../../ESCAPED/e"
 DEEP = "DEEP"
 """Stands for a JSON nested 100,000 deep, which no value of Python's writes."""
-ODD = [None, True, -1, 0, 3.5, 10**9, 10**30, 1e30, "", "x", ESCAPE, "../e", "-rf", "é\n", "a" * 5000, [], [[]], {}, {"a": 1}, ["001", "001"], DEEP]
+ODD = [
+    None,
+    True,
+    -1,
+    0,
+    3.5,
+    10**9,
+    10**30,
+    1e30,
+    "",
+    "x",
+    ESCAPE,
+    "../e",
+    "-rf",
+    "é\n",
+    "a" * 5000,
+    [],
+    [[]],
+    {},
+    {"a": 1},
+    ["001", "001"],
+    DEEP,
+]
 
 
 def nodes(value, place=()):
     """Places of all values in a JSON, lists by their first and last."""
     yield place
-    items = value.items() if isinstance(value, dict) else [(i, value[i]) for i in {0, len(value) - 1}] if isinstance(value, list) and value else []
+    items = (
+        value.items()
+        if isinstance(value, dict)
+        else [(i, value[i]) for i in {0, len(value) - 1}]
+        if isinstance(value, list) and value
+        else []
+    )
     for key, item in items:
         yield from nodes(item, (*place, key))
 
@@ -51,7 +80,9 @@ def text_of(value) -> str:
 @pytest.fixture
 def model(request, trained, tmp_path):
     """A copy of a trained model's folder."""
-    return shutil.copytree(trained.runs / request.param, tmp_path / request.param, ignore=shutil.ignore_patterns("checkpoints"))
+    return shutil.copytree(
+        trained.runs / request.param, tmp_path / request.param, ignore=shutil.ignore_patterns("checkpoints")
+    )
 
 
 @pytest.mark.parametrize("model", ["face", "body_upper"], indirect=True)
@@ -61,7 +92,9 @@ def test_whatever_stands_in_a_model_json_is_one_line_or_a_model(model):
     places, refused = list(nodes(good)), 0
     draw = random.Random("model.json")
     for place in places[:8] + [draw.choice(places) for _ in range(250)]:
-        path.write_text(text_of(changed(good, place, draw.choice([..., *ODD]) if place else draw.choice(ODD))))
+        path.write_text(
+            text_of(changed(good, place, draw.choice([..., *ODD]) if place else draw.choice(ODD)))
+        )
         try:
             run = runs.load(model)
         except InputError as error:
@@ -81,14 +114,20 @@ FAULTS = {
     "skeletons of others": lambda d: d | {"skeletons": {}},
     "NaN": lambda d: d | {"stats": d["stats"] | {"face": {"mean": [float("nan")] * 51, "std": [1.0] * 51}}},
     "beyond numbers": lambda d: d | {"features": d["features"] | {"mel_fmax": float("inf")}},
-    "negative deviation": lambda d: d | {"stats": d["stats"] | {"face": {"mean": [0.0] * 51, "std": [-1.0] * 51}}},
+    "negative deviation": lambda d: (
+        d | {"stats": d["stats"] | {"face": {"mean": [0.0] * 51, "std": [-1.0] * 51}}}
+    ),
     "a circle of joints": lambda d: d | {"parents": [-1] + [len(d["parents"]) - 1] * (len(d["parents"]) - 1)},
     "joints with a line": lambda d: d | {"joint_names": ["Hips\n{", *d["joint_names"][1:]]},
     "width of 10^9": lambda d: d | {"options": d["options"] | {"dim": 10**9}},
-    "width that the weights lack": lambda d: d | {"options": d["options"] | {"dim": 65_536, "feedforward": 65_536}},
+    "width that the weights lack": lambda d: (
+        d | {"options": d["options"] | {"dim": 65_536, "feedforward": 65_536}}
+    ),
     "another option": lambda d: d | {"options": d["options"] | {"x": 1}},
     "features": lambda d: d | {"features": {"num_mels": 8, "mel_fft": 1024, "mel_fmax": 8000.0, "path": "x"}},
-    "a layer of another kind": lambda d: d | {"speech_encoder": {"model": "package", "layer": "first", "width": 3}},
+    "a layer of another kind": lambda d: (
+        d | {"speech_encoder": {"model": "package", "layer": "first", "width": 3}}
+    ),
     "the wrong model": lambda d: d | {"model": "../face"},
     "names of others": lambda d: d | {"feature_names": d["feature_names"][::-1]},
 }
@@ -104,7 +143,19 @@ def test_a_model_json_that_is_none_is_one_line(fault, model):
     assert "model.json" in str(caught.value) and "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"[" * 100_000, b'{"a": ' + b"9" * 5000 + b"}", b"\xff\xfe", b"[]", b"null", b'{"a": 1, "a": 2}', b"NaN"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[" * 100_000,
+        b'{"a": ' + b"9" * 5000 + b"}",
+        b"\xff\xfe",
+        b"[]",
+        b"null",
+        b'{"a": 1, "a": 2}',
+        b"NaN",
+    ],
+)
 @pytest.mark.parametrize("model", ["face"], indirect=True)
 def test_what_is_no_json_is_one_line(content, model, tmp_path):
     (model / "model.json").write_bytes(content)
@@ -125,11 +176,21 @@ def test_a_number_of_samples_that_is_none_is_one_line(value, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "sizes", [None, [], {}, {"width": 4}, {"width": 4, "widest": 8, "lip_width": 10**12}, {"width": True, "widest": 8, "lip_width": 4}]
+    "sizes",
+    [
+        None,
+        [],
+        {},
+        {"width": 4},
+        {"width": 4, "widest": 8, "lip_width": 10**12},
+        {"width": True, "widest": 8, "lip_width": 4},
+    ],
 )
 def test_sizes_of_a_separation_network_that_are_none_are_one_line(sizes, tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"x")
-    (tmp_path / "model.json").write_text(json.dumps({"model": "separation", "format_version": 1, "sizes": sizes}))
+    (tmp_path / "model.json").write_text(
+        json.dumps({"model": "separation", "format_version": 1, "sizes": sizes})
+    )
     with pytest.raises(InputError, match="sizes are"):
         separation_net.load(tmp_path / "model.safetensors")
 
@@ -141,7 +202,9 @@ def test_statistics_that_are_none_are_one_line(shards, tmp_path):
     draw = random.Random("stats.json")
     for _ in range(80):
         place = draw.choice(places)
-        (folder / "stats.json").write_text(text_of(changed(good, place, draw.choice([..., *ODD]) if place else draw.choice(ODD))))
+        (folder / "stats.json").write_text(
+            text_of(changed(good, place, draw.choice([..., *ODD]) if place else draw.choice(ODD)))
+        )
         try:
             shards_of(folder)
         except InputError as error:
@@ -158,17 +221,26 @@ def voices(tmp_path):
     for name in "ab":
         soundfile.write(tmp_path / f"{name}.wav", np.random.default_rng(0).normal(0, 0.1, 16_000), 16_000)
         (tmp_path / f"{name}.json").write_text(json.dumps({"words": []}))
-    return {"audio": [tmp_path / "a.wav", tmp_path / "b.wav"], "transcripts": [tmp_path / "a.json", tmp_path / "b.json"]}
+    return {
+        "audio": [tmp_path / "a.wav", tmp_path / "b.wav"],
+        "transcripts": [tmp_path / "a.json", tmp_path / "b.json"],
+    }
 
 
-NOTHING = dict.fromkeys("shards takes audio transcripts actions facing actors placement".split()) | {"name": "00000000_000"}
+NOTHING = dict.fromkeys("shards takes audio transcripts actions facing actors placement".split()) | {
+    "name": "00000000_000"
+}
 
 
 @pytest.fixture
 def generate_into(trained, voices, monkeypatch):
-    monkeypatch.setattr("pipeline.text.embed_words", lambda words, **_: np.ones((len(words), TEXT_WIDTH), np.float32))
+    monkeypatch.setattr(
+        "pipeline.shards.text.embed_words", lambda words, **_: np.ones((len(words), TEXT_WIDTH), np.float32)
+    )
     options = Generate(window_frames=48, overlap_frames=16, device="cpu")
-    return lambda out, **changes: generate.run(**NOTHING | voices | {"runs": trained.runs, "out": out, "options": options} | changes)
+    return lambda out, **changes: generate.run(
+        **NOTHING | voices | {"runs": trained.runs, "out": out, "options": options} | changes
+    )
 
 
 def test_nothing_is_written_outside_of_the_folder(generate_into, trained, tmp_path):
@@ -181,7 +253,15 @@ def test_nothing_is_written_outside_of_the_folder(generate_into, trained, tmp_pa
         path.write_text(json.dumps(found))
     with pytest.raises(InputError, match=r"actor is 'x/\.\./\.\./"):
         generate_into(tmp_path / "out", runs=copied)
-    for name in (f"20240101_{ESCAPE}", "../20240101_1", "20240101_-rf", "2024_1", "20240101_1_2", "20240101_", "٢٠٢٤٠١٠١_001"):
+    for name in (
+        f"20240101_{ESCAPE}",
+        "../20240101_1",
+        "20240101_-rf",
+        "2024_1",
+        "20240101_1_2",
+        "20240101_",
+        "٢٠٢٤٠١٠١_001",
+    ):
         with pytest.raises(InputError, match="--name"):
             generate_into(tmp_path / "out", name=name)
     shutil.rmtree(copied)

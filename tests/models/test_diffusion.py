@@ -16,7 +16,9 @@ def test_schedules_equal_the_published_ones():
     bar = Diffusion(LDA).alpha_bar
     assert [float(bar[t]) for t in (0, 10, 75)] == pytest.approx([0.99, 0.68925588, 1.1042719e-07], rel=1e-7)
     bar = Diffusion(DIFFSPEAKER).alpha_bar
-    assert [float(bar[t]) for t in (0, 501, 999)] == pytest.approx([0.99914998, 0.27499884, 0.0046600951], rel=2e-6)  # theirs is float32
+    assert [float(bar[t]) for t in (0, 501, 999)] == pytest.approx(
+        [0.99914998, 0.27499884, 0.0046600951], rel=2e-6
+    )  # theirs is float32
 
 
 def test_cosine_schedule_follows_its_formula():
@@ -81,7 +83,9 @@ def test_loss_of_a_perfect_network_is_zero_and_velocity_counts():
 
 def test_loss_is_the_same_for_the_same_generator():
     engine, clean = Diffusion(LDA), torch.ones(3, 8, 4)
-    draws = [float(engine.loss(lambda x, t: x, clean, torch.Generator().manual_seed(seed))) for seed in (1, 1, 2)]
+    draws = [
+        float(engine.loss(lambda x, t: x, clean, torch.Generator().manual_seed(seed))) for seed in (1, 1, 2)
+    ]
     assert draws[0] == draws[1] != draws[2]
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from models import baselines, data, evaluate, generate, metrics
-from pipeline import arkit
 from pipeline.config import Evaluate, Generate
 from pipeline.errors import InputError
-from pipeline.rig_file import load_rig, regions
+from pipeline.formats import arkit
+from pipeline.formats.rig_file import load_rig, regions
 
 OPTIONS = Evaluate(window_frames=40, num_pairs=50)
 
@@ -20,7 +20,13 @@ def rigs(tmp_path_factory):
     folder, rng = tmp_path_factory.mktemp("rigs"), np.random.default_rng(0)
     for actor in ("001", "002", "003", "004"):
         deltas = rng.normal(0, 0.3, (51, 120, 3)) * (rng.random((51, 120, 1)) < 0.3)
-        np.savez(folder / f"{actor}.npz", neutral=rng.normal(0, 5, (120, 3)), names=np.array(arkit.NAMES), deltas=deltas, faces=np.zeros((1, 3), int))
+        np.savez(
+            folder / f"{actor}.npz",
+            neutral=rng.normal(0, 5, (120, 3)),
+            names=np.array(arkit.NAMES),
+            deltas=deltas,
+            faces=np.zeros((1, 3), int),
+        )
     return folder
 
 
@@ -28,7 +34,14 @@ def rigs(tmp_path_factory):
 def generated(trained, tmp_path_factory):
     out = tmp_path_factory.mktemp("generated")
     nothing = dict.fromkeys("takes audio transcripts actions facing actors placement".split())
-    generate.run(runs=trained.runs, shards=trained.shards, out=out, name="", options=Generate(num_samples=2, device="cpu"), **nothing)
+    generate.run(
+        runs=trained.runs,
+        shards=trained.shards,
+        out=out,
+        name="",
+        options=Generate(num_samples=2, device="cpu"),
+        **nothing,
+    )
     return out
 
 
@@ -46,13 +59,19 @@ def test_rows_and_what_must_be_zero(rows):
     assert list(found) == ["real", "trained models", "mean pose", "nearest training clip"]
     assert all(found[name][column] != "" for name in found for column in evaluate.COLUMNS)
     value = {name: {column: float(row[column]) for column in evaluate.COLUMNS} for name, row in found.items()}
-    assert all(abs(value["real"][column]) < 1e-8 for column in ("FD_g", "FD_k", "Div_sample", "LVE_cm2", "FDD_cm2"))
+    assert all(
+        abs(value["real"][column]) < 1e-8 for column in ("FD_g", "FD_k", "Div_sample", "LVE_cm2", "FDD_cm2")
+    )
     assert value["real"]["Div_g"] > 0 and value["real"]["Div_k"] > 0
     assert all(abs(value["mean pose"][column]) < 1e-6 for column in ("Div_g", "Div_k", "Div_sample"))
     assert value["mean pose"]["FDD_cm2"] > 0  # a still face moves too little
     assert value["trained models"]["Div_sample"] > 0 == value["nearest training clip"]["Div_sample"]
     assert value["trained models"]["FD_g"] > 0 and value["trained models"]["LVE_cm2"] > 0
-    assert found["trained models"]["samples"] == "2" and found["real"]["windows"] == "4" and found["real"]["num_pairs"] == "50"
+    assert (
+        found["trained models"]["samples"] == "2"
+        and found["real"]["windows"] == "4"
+        and found["real"]["num_pairs"] == "50"
+    )
 
 
 def test_numbers_are_those_of_the_metrics(rows, trained, generated, rigs):
@@ -70,9 +89,13 @@ def test_numbers_are_those_of_the_metrics(rows, trained, generated, rigs):
                     for w in (sample["face"], shard["face"][span.start_frame : span.stop_frame])
                 ]
                 lve.append(metrics.lip_vertex_error(*meshes, regions(rig)["lips"]))
-    want = metrics.body_metrics(np.array(made), np.array(real), rng=np.random.default_rng(OPTIONS.seed), num_pairs=50)
+    want = metrics.body_metrics(
+        np.array(made), np.array(real), rng=np.random.default_rng(OPTIONS.seed), num_pairs=50
+    )
     row = rows[0]["trained models"]
-    assert {key: float(row[key]) for key in evaluate.BODY} == pytest.approx({key: want[key] for key in evaluate.BODY}, rel=1e-6)
+    assert {key: float(row[key]) for key in evaluate.BODY} == pytest.approx(
+        {key: want[key] for key in evaluate.BODY}, rel=1e-6
+    )
     assert float(row["LVE_cm2"]) == pytest.approx(np.mean(lve), rel=1e-5)
 
 
@@ -92,18 +115,32 @@ def test_page_stands_alone_and_explains_itself(rows):
 
 
 def test_windows_are_no_longer_than_the_takes(trained, generated):
-    found, notes = evaluate.table(trained.shards, generated, None, Evaluate(window_frames=300, num_pairs=10_000))
-    assert found["real"]["window_frames"] == 90 and any("shorter than the 300 frames" in note for note in notes)
+    found, notes = evaluate.table(
+        trained.shards, generated, None, Evaluate(window_frames=300, num_pairs=10_000)
+    )
+    assert found["real"]["window_frames"] == 90 and any(
+        "shorter than the 300 frames" in note for note in notes
+    )
     assert found["real"]["LVE_cm2"] is None and any("No rigs" in note for note in notes)
-    assert found["real"]["num_pairs"] == found["real"]["num_rows"] == 180 and any("real (180)" in note for note in notes)
+    assert found["real"]["num_pairs"] == found["real"]["num_rows"] == 180 and any(
+        "real (180)" in note for note in notes
+    )
 
 
 def test_nearest_clip_of_a_training_take_is_itself(trained):
     shards, stats = data.shards_of(trained.shards)
     shard, span = data.takes_of(shards, "train")[1]
-    clips = baselines.nearest_clips(baselines.pooled(shard, span, [0, 60, 125], 40, stats), shards, stats, window=40)
-    assert [(clip.span.take, clip.start) for clip in clips] == [(span.take, 0), (span.take, 60), (span.take, 125)]
-    assert np.array_equal(clips[1].read("face"), shard["face"][span.start_frame + 60 : span.start_frame + 100])
+    clips = baselines.nearest_clips(
+        baselines.pooled(shard, span, [0, 60, 125], 40, stats), shards, stats, window=40
+    )
+    assert [(clip.span.take, clip.start) for clip in clips] == [
+        (span.take, 0),
+        (span.take, 60),
+        (span.take, 125),
+    ]
+    assert np.array_equal(
+        clips[1].read("face"), shard["face"][span.start_frame + 60 : span.start_frame + 100]
+    )
 
 
 def test_windows_cover_a_take():

@@ -6,20 +6,23 @@ import shutil
 import numpy as np
 import pytest
 import soundfile
-from tiny_encoders import tiny_wav2vec
-from tiny_shards import FACE, make_shards
+from helpers.tiny_encoders import tiny_wav2vec
+from helpers.tiny_shards import FACE, make_shards
 
 from models import generate, runs, train
 from models.data import actors_of, attach_speech, shards_of, speech_folder
-from pipeline import sidecars, speech
 from pipeline.config import Generate, Speech
 from pipeline.errors import InputError
-from pipeline.shard_file import open_shards, write_sidecar
+from pipeline.formats.shard_file import open_shards, write_sidecar
+from pipeline.shards import sidecars, speech
 
 SPEAKING = FACE.model_copy(update={"audio": "speech"})
 OPTIONS = Generate(num_samples=1, window_frames=48, overlap_frames=16, device="cpu")
 SIZES = {"window_seconds": 6.0, "context_seconds": 1.0}
-NOTHING = dict.fromkeys("takes transcripts actions facing actors placement".split()) | {"name": "00000000_000", "options": OPTIONS}
+NOTHING = dict.fromkeys("takes transcripts actions facing actors placement".split()) | {
+    "name": "00000000_000",
+    "options": OPTIONS,
+}
 
 
 def write_sidecars(shards, model: str, name: str):
@@ -28,11 +31,15 @@ def write_sidecars(shards, model: str, name: str):
         found = []
         for span in shard.takes:
             voices = [np.array(shard["audio"][span.start_sample : span.stop_sample, k]) for k in range(2)]
-            found.append(speech.encode(voices, span.stop_frame - span.start_frame, Speech(model=model, **SIZES)))
+            found.append(
+                speech.encode(voices, span.stop_frame - span.start_frame, Speech(model=model, **SIZES))
+            )
         lengths = {span.take: span.stop_frame - span.start_frame for span in shard.takes}
         write_sidecar(shards / name / shard.path.name, "speech", lengths, found)
     paths = sorted(shards.glob("shard-*.h5"))
-    sidecars.stats(shards=paths, sidecars=[shards / name / path.name for path in paths], out=shards / name / "stats.json")
+    sidecars.stats(
+        shards=paths, sidecars=[shards / name / path.name for path in paths], out=shards / name / "stats.json"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -43,16 +50,31 @@ def made(tmp_path_factory):
     for name, width in (("one", 12), ("two", 16)):
         tiny_wav2vec(folder / name, hidden_size=width)
         write_sidecars(folder / "shards", str(folder / name), f"speech-{name}")
-    train.run(model="face", shards=folder / "shards", out=folder / "runs" / "face", options=SPEAKING, speech=folder / "shards" / "speech-one")
+    train.run(
+        model="face",
+        shards=folder / "shards",
+        out=folder / "runs" / "face",
+        options=SPEAKING,
+        speech=folder / "shards" / "speech-one",
+    )
     return folder
 
 
 def test_the_run_says_which_encoder_it_hears(made):
     described = json.loads((made / "runs" / "face" / "model.json").read_text())
-    assert described["speech_encoder"]["model"] == str(made / "one") and len(described["speech_encoder"]["model_sha256"]) == 64
+    assert (
+        described["speech_encoder"]["model"] == str(made / "one")
+        and len(described["speech_encoder"]["model_sha256"]) == 64
+    )
     run = runs.load(made / "runs" / "face")
-    assert run.representation.streams == ("face", "speech", "facing") and run.representation.condition_size == 24
-    losses = [line["loss"] for line in map(json.loads, (made / "runs" / "face" / "log.jsonl").read_text().splitlines()) if "loss" in line]
+    assert (
+        run.representation.streams == ("face", "speech", "facing") and run.representation.condition_size == 24
+    )
+    losses = [
+        line["loss"]
+        for line in map(json.loads, (made / "runs" / "face" / "log.jsonl").read_text().splitlines())
+        if "loss" in line
+    ]
     assert np.isfinite(losses).all()
 
 
@@ -67,7 +89,12 @@ def test_another_encoder_is_another_run(made):
 
 
 def test_a_generated_face_follows_the_speech_features(made, tmp_path):
-    arguments = NOTHING | {"audio": None, "runs": made / "runs", "shards": made / "shards", "speech": made / "shards" / "speech-one"}
+    arguments = NOTHING | {
+        "audio": None,
+        "runs": made / "runs",
+        "shards": made / "shards",
+        "speech": made / "shards" / "speech-one",
+    }
     generate.run(**arguments, out=tmp_path)
     face = np.load(tmp_path / "face_arkit" / "20240101_002_005.npy")
     assert face.shape == (90, 51) and np.isfinite(face).all()
@@ -84,9 +111,13 @@ def test_a_generated_face_follows_the_speech_features(made, tmp_path):
 
 def test_sidecars_of_another_encoder_are_refused(made, tmp_path):
     arguments = NOTHING | {"audio": None, "runs": made / "runs", "shards": made / "shards", "out": tmp_path}
-    with pytest.raises(InputError, match="model_sha256 of the speech encoder is .* the face was trained with"):
+    with pytest.raises(
+        InputError, match="model_sha256 of the speech encoder is .* the face was trained with"
+    ):
         generate.run(**arguments, speech=made / "shards" / "speech-two")
-    with pytest.raises(InputError, match="got speech-one, speech-two for speech sidecars; name one with --speech"):
+    with pytest.raises(
+        InputError, match="got speech-one, speech-two for speech sidecars; name one with --speech"
+    ):
         generate.run(**arguments)
 
 
@@ -109,5 +140,8 @@ def test_voices_are_heard_by_the_encoder_of_the_training(made, tmp_path):
 
 def test_training_without_sidecars_says_how_to_write_them(tmp_path):
     (tmp_path / "shards").mkdir()
-    with pytest.raises(InputError, match="got none for speech sidecars; .*python -m pipeline.speech, pipeline.sidecars"):
+    with pytest.raises(
+        InputError,
+        match="got none for speech sidecars; .*python -m pipeline.shards.speech, pipeline.shards.sidecars",
+    ):
         speech_folder(tmp_path / "shards", None)

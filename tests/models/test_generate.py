@@ -4,17 +4,19 @@ import json
 
 import numpy as np
 import pytest
-from tiny_shards import JOINTS, TEXT_WIDTH, make_shards
+from helpers.tiny_shards import JOINTS, TEXT_WIDTH, make_shards
 
 from models import generate
-from pipeline import pose
-from pipeline.bvh import load_bvh
 from pipeline.config import Generate
 from pipeline.errors import InputError
-from pipeline.shard_file import open_shards
+from pipeline.formats.bvh import load_bvh
+from pipeline.formats.shard_file import open_shards
+from pipeline.motion import pose
 
 OPTIONS = Generate(num_samples=2, window_frames=48, overlap_frames=16, device="cpu")
-NOTHING = dict.fromkeys("shards takes audio transcripts actions facing actors placement".split()) | {"name": "00000000_000"}
+NOTHING = dict.fromkeys("shards takes audio transcripts actions facing actors placement".split()) | {
+    "name": "00000000_000"
+}
 
 
 def go(**arguments):
@@ -38,7 +40,9 @@ def voices(tmp_path):
 
     rng = np.random.default_rng(0)
     for name, rate, width, seconds in (("a", 44_100, "PCM_16", 2.0), ("b", 48_000, "PCM_24", 1.5)):
-        soundfile.write(tmp_path / f"{name}.wav", rng.normal(0, 0.1, int(rate * seconds)).clip(-1, 1), rate, subtype=width)
+        soundfile.write(
+            tmp_path / f"{name}.wav", rng.normal(0, 0.1, int(rate * seconds)).clip(-1, 1), rate, subtype=width
+        )
         words = [{"word": "hello", "start": 0.2, "end": 0.6, "confidence": 1.0}]
         (tmp_path / f"{name}.json").write_text(json.dumps({"words": words}))
     return tmp_path
@@ -47,7 +51,9 @@ def voices(tmp_path):
 @pytest.fixture
 def tiny_embeddings(monkeypatch):
     """Embeddings as wide as the tiny models', without a language model."""
-    monkeypatch.setattr("pipeline.text.embed_words", lambda words, **_: np.ones((len(words), TEXT_WIDTH), np.float32))
+    monkeypatch.setattr(
+        "pipeline.shards.text.embed_words", lambda words, **_: np.ones((len(words), TEXT_WIDTH), np.float32)
+    )
 
 
 def test_test_takes_come_out_in_the_datasets_formats(trained, made):
@@ -109,16 +115,32 @@ def test_sampling_in_windows_stays_close_to_sampling_whole(trained, made, tmp_pa
 def test_two_voices_become_two_people(trained, voices, tiny_embeddings, tmp_path):
     audio, transcripts = [voices / "a.wav", voices / "b.wav"], [voices / "a.json", voices / "b.json"]
     go(runs=trained.runs, audio=audio, transcripts=transcripts, actions=["sit", "walk"], out=tmp_path / "out")
-    motion = {f"{f}/00000000_{a}_000.{e}" for a in ("001", "002") for f, e in (("bvhs", "bvh"), ("face_arkit", "npy"))}
+    motion = {
+        f"{f}/00000000_{a}_000.{e}"
+        for a in ("001", "002")
+        for f, e in (("bvhs", "bvh"), ("face_arkit", "npy"))
+    }
     assert set(files(tmp_path / "out")) == motion | {"generated.json"}
-    roots = [pose.encode(load_bvh(tmp_path / "out" / "bvhs" / f"00000000_{a}_000.bvh", unit="cm"))[1] for a in ("001", "002")]
+    roots = [
+        pose.encode(load_bvh(tmp_path / "out" / "bvhs" / f"00000000_{a}_000.bvh", unit="cm"))[1]
+        for a in ("001", "002")
+    ]
     assert len(roots[0]) == len(roots[1]) == 60
-    assert np.allclose(roots[0][0, [0, 2, 3]], [-75, 0, np.pi / 2], atol=1e-3) and np.allclose(roots[1][0, [0, 2, 3]], [75, 0, -np.pi / 2], atol=1e-3)
+    assert np.allclose(roots[0][0, [0, 2, 3]], [-75, 0, np.pi / 2], atol=1e-3) and np.allclose(
+        roots[1][0, [0, 2, 3]], [75, 0, -np.pi / 2], atol=1e-3
+    )
 
 
 def test_actors_keep_their_voice_and_place_in_any_order(trained, voices, tiny_embeddings, tmp_path):
     audio, transcripts = [voices / "a.wav", voices / "b.wav"], [voices / "a.json", voices / "b.json"]
-    go(runs=trained.runs, audio=audio, transcripts=transcripts, actors=["003", "001"], placement="10,20,30 40,50,60", out=tmp_path / "one")
+    go(
+        runs=trained.runs,
+        audio=audio,
+        transcripts=transcripts,
+        actors=["003", "001"],
+        placement="10,20,30 40,50,60",
+        out=tmp_path / "one",
+    )
     go(
         runs=trained.runs,
         audio=audio[::-1],
@@ -150,7 +172,11 @@ def test_stereo_and_other_kinds_of_files_are_voices_too(trained, voices, tmp_pat
         soundfile.write(tmp_path / f"{name}.flac", np.stack([x, x], 1), rate, subtype="PCM_16")
         soundfile.write(tmp_path / f"{name}.wav", x, rate, subtype="PCM_16")
     for kind in ("wav", "flac"):
-        go(runs=tmp_path / "runs", audio=[tmp_path / f"a.{kind}", tmp_path / f"b.{kind}"], out=tmp_path / kind)
+        go(
+            runs=tmp_path / "runs",
+            audio=[tmp_path / f"a.{kind}", tmp_path / f"b.{kind}"],
+            out=tmp_path / kind,
+        )
         assert caplog.text.count("2 channels are mixed down") == 2 * (kind == "flac")
     one, two = (np.load(tmp_path / kind / "face_arkit" / "00000000_001_000.npy") for kind in ("wav", "flac"))
     assert np.allclose(one, two, atol=1e-3)

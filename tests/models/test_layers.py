@@ -39,9 +39,14 @@ def test_tisa_score_depends_on_distance_only_and_equals_its_formula():
     score = layers.TisaScore(2, max_view=20).eval()
     with torch.no_grad():
         got = score(9)
-        a, o, s, b, m = (value.double() for value in (score.amplitudes, score.offsets, score.sharpness, score.bias, score.slopes))
+        a, o, s, b, m = (
+            value.double()
+            for value in (score.amplitudes, score.offsets, score.sharpness, score.bias, score.slopes)
+        )
         query, key, head = 7, 2, 1
-        kernels = a[:, head].abs() * torch.sigmoid(a[:, head].sign() * (query - key - o[:, head]) / s[:, head])
+        kernels = a[:, head].abs() * torch.sigmoid(
+            a[:, head].sign() * (query - key - o[:, head]) / s[:, head]
+        )
         want = (kernels.sum() + 1e-8 + b[head].abs()).log() - abs(query - key) * m[head]
     assert float(got[head, query, key]) == pytest.approx(float(want), rel=1e-5)
     assert torch.allclose(got[:, 1:, 1:], got[:, :-1, :-1])
@@ -72,8 +77,14 @@ def test_cross_attention_equals_the_masked_form():
     layer = layers.BiasedDecoderLayer(16, 4, 32, period=5).eval()
     x, memory, prefix = torch.randn(2, 6, 16), torch.randn(2, 6, 16), torch.randn(2, 2, 16)
     reference = torch.nn.MultiheadAttention(16, 4, batch_first=True)
-    reference.in_proj_weight.data, reference.in_proj_bias.data = layer.cross_in.weight.data, layer.cross_in.bias.data
-    reference.out_proj.weight.data, reference.out_proj.bias.data = layer.cross_out.weight.data, layer.cross_out.bias.data
+    reference.in_proj_weight.data, reference.in_proj_bias.data = (
+        layer.cross_in.weight.data,
+        layer.cross_in.bias.data,
+    )
+    reference.out_proj.weight.data, reference.out_proj.bias.data = (
+        layer.cross_out.weight.data,
+        layer.cross_out.bias.data,
+    )
     hidden = torch.cat([torch.zeros(6, 2, dtype=bool), ~torch.eye(6, dtype=bool)], 1)
     tokens = torch.cat([prefix, memory], 1)
     with torch.no_grad():
@@ -100,14 +111,20 @@ def test_body_network_starts_at_zero_and_takes_any_length():
     with torch.no_grad():
         for frames in (7, 40):
             assert torch.allclose(
-                network(torch.randn(2, frames, 10), torch.tensor([0, 9]), torch.randn(2, frames, 4)), network.last.bias.expand(2, frames, 10)
+                network(torch.randn(2, frames, 10), torch.tensor([0, 9]), torch.randn(2, frames, 4)),
+                network.last.bias.expand(2, frames, 10),
             )
 
 
 @pytest.mark.parametrize("missing", ["partner", "facing"])
 def test_the_face_network_must_be_told_what_it_was_built_for(missing):
     network = FaceDenoiser(51, 20, 3, dim=32, feedforward=32)
-    told = {"audio": torch.zeros(2, 8, 20), "style": torch.zeros(2, 3), "partner": torch.zeros(2, 3), "facing": torch.zeros(2, 8, 2)}
+    told = {
+        "audio": torch.zeros(2, 8, 20),
+        "style": torch.zeros(2, 3),
+        "partner": torch.zeros(2, 3),
+        "facing": torch.zeros(2, 8, 2),
+    }
     x, step = torch.zeros(2, 8, 51), torch.zeros(2, dtype=torch.long)
     assert network(x, step, **told).shape == x.shape
     with pytest.raises(ValueError, match=f"give {missing}"):

@@ -28,7 +28,13 @@ def test_body_metrics_equal_the_reference():
     assert sha(generated) == "52a0b23e78fadfca"
     assert sha(np.repeat(real[None], 5, 0)) == "c0533be8bcaf5b81"
     got = metrics.body_metrics(generated.swapaxes(2, 3), real.swapaxes(1, 2), rng=np.random.RandomState(0))
-    want = {"FD_g": 6.7637445, "FD_k": 13.263263, "Div_g": 14.38382, "Div_k": 0.99822481, "Div_sample": 0.79948754}
+    want = {
+        "FD_g": 6.7637445,
+        "FD_k": 13.263263,
+        "Div_g": 14.38382,
+        "Div_k": 0.99822481,
+        "Div_sample": 0.79948754,
+    }
     assert {k: got[k] for k in want} == pytest.approx(want, rel=1e-7)
     assert got["num_pairs"] == 10_000 and got["num_rows"] == 12_000
 
@@ -45,7 +51,9 @@ def test_frechet_distance_and_pairs_equal_the_reference():
 
 
 def test_frechet_of_moments_equals_the_reference():
-    got = metrics.frechet_of_moments(np.zeros(8), np.diag(np.arange(1.0, 9)), np.ones(8), np.diag(np.arange(8.0, 0, -1)))
+    got = metrics.frechet_of_moments(
+        np.zeros(8), np.diag(np.arange(1.0, 9)), np.ones(8), np.diag(np.arange(8.0, 0, -1))
+    )
     assert got == pytest.approx(18.860555, rel=1e-7)
 
 
@@ -58,9 +66,15 @@ def test_frechet_distance_of_singular_sets():
 def test_face_metrics_equal_the_reference():
     template, real, predicted, lips, upper = face_case()
     assert metrics.lip_vertex_error(predicted, real, lips) == pytest.approx(0.0040988141, rel=1e-7)
-    assert metrics.lip_vertex_error(predicted, real, lips, squared=False) == pytest.approx(0.063299836, rel=1e-7)
-    assert metrics.face_dynamics_deviation(predicted, real, template, upper) == pytest.approx(-0.0011938794, rel=1e-7)
-    assert metrics.face_dynamics_deviation(predicted, real, template, upper, squared=False) == pytest.approx(-0.003125612, rel=1e-6)
+    assert metrics.lip_vertex_error(predicted, real, lips, squared=False) == pytest.approx(
+        0.063299836, rel=1e-7
+    )
+    assert metrics.face_dynamics_deviation(predicted, real, template, upper) == pytest.approx(
+        -0.0011938794, rel=1e-7
+    )
+    assert metrics.face_dynamics_deviation(predicted, real, template, upper, squared=False) == pytest.approx(
+        -0.003125612, rel=1e-6
+    )
 
 
 def test_face_dynamics_deviation_is_positive_for_a_still_prediction():
@@ -109,13 +123,27 @@ WITH_NAN = np.array([[0.0, 1.0], [np.nan, 1.0], [2.0, 1.0]])
         (lambda: metrics.frechet_distance(WITH_NAN, WITH_NAN), "1 of 6 values that are NaN"),
         (lambda: metrics.frechet_distance(GOOD, GOOD[:, :2]), "got rows of 4 and 2 values"),
         (lambda: metrics.frechet_distance(GOOD[0], GOOD), "need 2 axes"),
-        (lambda: metrics.body_metrics(np.zeros((1, 2, 5, 3)), np.zeros((2, 4, 3)), rng=None), "need \\(S, Q, T, D\\)"),
-        (lambda: metrics.body_metrics(np.zeros((1, 2, 1, 3)), np.zeros((2, 1, 3)), rng=None), "2 or more frames"),
-        (lambda: metrics.body_metrics(np.full((1, 2, 5, 3), np.inf), np.zeros((2, 5, 3)), rng=None), "30 of 30 values"),
+        (
+            lambda: metrics.body_metrics(np.zeros((1, 2, 5, 3)), np.zeros((2, 4, 3)), rng=None),
+            "need \\(S, Q, T, D\\)",
+        ),
+        (
+            lambda: metrics.body_metrics(np.zeros((1, 2, 1, 3)), np.zeros((2, 1, 3)), rng=None),
+            "2 or more frames",
+        ),
+        (
+            lambda: metrics.body_metrics(np.full((1, 2, 5, 3), np.inf), np.zeros((2, 5, 3)), rng=None),
+            "30 of 30 values",
+        ),
         (lambda: metrics.lip_vertex_error(np.zeros((2, 5, 3)), np.zeros((3, 5, 3)), [0]), "need the same"),
         (lambda: metrics.lip_vertex_error(np.zeros((2, 5, 3)), np.zeros((2, 5, 3)), [5]), "need 0 to 4"),
         (lambda: metrics.lip_vertex_error(np.zeros((2, 5, 3)), np.zeros((2, 5, 3)), []), "vertex indices"),
-        (lambda: metrics.face_dynamics_deviation(np.zeros((2, 5, 3)), np.zeros((2, 5, 3)), np.zeros((4, 3)), [0]), "template"),
+        (
+            lambda: metrics.face_dynamics_deviation(
+                np.zeros((2, 5, 3)), np.zeros((2, 5, 3)), np.zeros((4, 3)), [0]
+            ),
+            "template",
+        ),
     ],
 )
 def test_bad_arrays_are_named(call, message):

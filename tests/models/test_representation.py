@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from tiny_shards import JOINTS, NUM_MELS, TEXT_WIDTH
+from helpers.tiny_shards import JOINTS, NUM_MELS, TEXT_WIDTH
 
 from models import data
 from models.representation import Moments, Representation, lower_joints, upper_joints
 from pipeline.errors import InputError
-from pipeline.joints import RELEASE_JOINTS
+from pipeline.motion.joints import RELEASE_JOINTS
 
 
 @pytest.fixture
@@ -26,7 +26,9 @@ def make(model, stats):
 def test_lower_and_upper_share_out_the_joints():
     names = RELEASE_JOINTS
     lower = [names[j] for j in lower_joints(names)]
-    assert lower == ["Hips"] + [f"{side}{part}" for side in ("Left", "Right") for part in ("UpLeg", "Leg", "Foot", "ToeBase")]
+    assert lower == ["Hips"] + [
+        f"{side}{part}" for side in ("Left", "Right") for part in ("UpLeg", "Leg", "Foot", "ToeBase")
+    ]
     assert sorted(lower_joints(names) + upper_joints(names)) == list(range(60))
     cmu = [
         "Hips",
@@ -48,10 +50,16 @@ def test_lower_and_upper_share_out_the_joints():
 def test_bodies_survive_the_round_trip(batch):
     batch, stats = batch
     lower, upper = make("body_lower", stats), make("body_upper", stats)
-    assert lower.target(batch).shape == (2, 24, len(lower.feature_names)) and upper.target(batch).shape == (2, 24, len(upper.feature_names))
+    assert lower.target(batch).shape == (2, 24, len(lower.feature_names)) and upper.target(batch).shape == (
+        2,
+        24,
+        len(upper.feature_names),
+    )
     assert len(lower.feature_names) == 2 * (3 * 7 + 4) and len(upper.feature_names) == 2 * 3 * 4
     body, relative = lower.bodies(lower.target(batch), upper.target(batch))
-    assert torch.allclose(body, batch["body"], atol=1e-5) and torch.allclose(relative, batch["relative"], atol=1e-4)
+    assert torch.allclose(body, batch["body"], atol=1e-5) and torch.allclose(
+        relative, batch["relative"], atol=1e-4
+    )
 
 
 def test_feature_names_say_what_a_column_is(batch):
@@ -67,14 +75,22 @@ def test_feature_names_say_what_a_column_is(batch):
 
 def test_body_condition(batch):
     batch, stats = batch
-    (lower,), (upper,) = make("body_lower", stats).condition(batch), make("body_upper", stats).condition(batch)
+    (lower,), (upper,) = (
+        make("body_lower", stats).condition(batch),
+        make("body_upper", stats).condition(batch),
+    )
     own = NUM_MELS + TEXT_WIDTH + 3
     assert lower.shape[-1] == make("body_lower", stats).condition_size == 2 * own
     assert upper.shape[-1] == make("body_upper", stats).condition_size
-    assert torch.equal(upper[..., : 2 * own], lower) and torch.equal(upper[..., 2 * own :], make("body_lower", stats).target(batch))
+    assert torch.equal(upper[..., : 2 * own], lower) and torch.equal(
+        upper[..., 2 * own :], make("body_lower", stats).target(batch)
+    )
     silent = ~batch["spoken"][..., 1]
     assert not lower[..., own + NUM_MELS : own + NUM_MELS + TEXT_WIDTH][silent].any()
-    assert torch.equal(lower[..., -3:].argmax(-1), batch["action"][..., 1].long()) and (lower[..., -3:].sum(-1) == 1).all()
+    assert (
+        torch.equal(lower[..., -3:].argmax(-1), batch["action"][..., 1].long())
+        and (lower[..., -3:].sum(-1) == 1).all()
+    )
 
 
 def test_face_items_are_actors_with_their_own_voice_first(batch):
@@ -84,17 +100,24 @@ def test_face_items_are_actors_with_their_own_voice_first(batch):
     assert target.shape == (4, 24, 51) and audio.shape == (4, 24, 2 * NUM_MELS)
     assert torch.allclose(face.weights(target[3]), batch["face"][1, :, 1], atol=1e-5)
     mel = face.moments["mel"].apply(batch["mel"])
-    assert torch.equal(audio[3], torch.cat([mel[1, :, 1], mel[1, :, 0]], -1)) and torch.equal(audio[2], torch.cat([mel[1, :, 0], mel[1, :, 1]], -1))
-    assert (
-        style.argmax(-1).tolist() == batch["actors"].flatten().tolist() and partner.argmax(-1).tolist() == batch["actors"].flip(1).flatten().tolist()
+    assert torch.equal(audio[3], torch.cat([mel[1, :, 1], mel[1, :, 0]], -1)) and torch.equal(
+        audio[2], torch.cat([mel[1, :, 0], mel[1, :, 1]], -1)
     )
-    assert torch.equal(facing[3, :, 0], batch["facing"][1, :, 1]) and torch.equal(facing[3, :, 1], batch["facing"][1, :, 0])
+    assert (
+        style.argmax(-1).tolist() == batch["actors"].flatten().tolist()
+        and partner.argmax(-1).tolist() == batch["actors"].flip(1).flatten().tolist()
+    )
+    assert torch.equal(facing[3, :, 0], batch["facing"][1, :, 1]) and torch.equal(
+        facing[3, :, 1], batch["facing"][1, :, 0]
+    )
 
 
 def test_an_unseen_actor_is_a_mixture_of_all(batch):
     face = make("face", batch[1])
     assert face.identities(["002", "009"]).tolist() == [1, -1]
-    assert torch.allclose(face.styles(torch.tensor([[1, -1]])), torch.tensor([[[0, 1, 0], [1 / 3] * 3]]).float())
+    assert torch.allclose(
+        face.styles(torch.tensor([[1, -1]])), torch.tensor([[[0, 1, 0], [1 / 3] * 3]]).float()
+    )
 
 
 def test_constant_channels_are_not_scaled():
@@ -108,7 +131,9 @@ def test_dropping_the_condition_leaves_identities(batch):
     face = make("face", batch[1])
     condition = face.condition(batch[0])
     audio, style, *_ = face.unconditional(condition, torch.tensor([True, False, False, False]))
-    assert not audio[0].any() and torch.equal(audio[1:], condition[0][1:]) and torch.equal(style, condition[1])
+    assert (
+        not audio[0].any() and torch.equal(audio[1:], condition[0][1:]) and torch.equal(style, condition[1])
+    )
     assert not face.unconditional(condition)[0].any()
 
 
@@ -116,5 +141,7 @@ def test_bad_requests_are_named(batch):
     with pytest.raises(InputError, match="need one of face"):
         make("hands", batch[1])
     with pytest.raises(InputError, match="legs"):
-        Representation("body_lower", stats=batch[1], joint_names=[f"bone{i}" for i in range(len(JOINTS))], actors=["001"])
+        Representation(
+            "body_lower", stats=batch[1], joint_names=[f"bone{i}" for i in range(len(JOINTS))], actors=["001"]
+        )
     assert np.isfinite(batch[1]["body"]["mean"]).all()

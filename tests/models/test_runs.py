@@ -8,25 +8,25 @@ from pathlib import Path
 
 import h5py
 import pytest
-from tiny_shards import BODY, FACE
-from workflow_project import REPOSITORY, make_project
+from helpers.tiny_shards import BODY, FACE
+from helpers.workflow_project import REPOSITORY, make_project
 
 from models import runs, train
 from models.data import actors_of, shards_of
-from pipeline.workflow import code
+from pipeline.planning.study import code
 
 STEPS = 3
 FLAGS = f"--steps {STEPS} --batch-size 2 --window-frames 24 --channels 16 --blocks 1 --heads 2 --device cpu".split()
 NOT_IN_THE_HASH = {
     "models/description.py",
-    "pipeline/array_files.py",
-    "pipeline/bvh.py",
-    "pipeline/clock.py",
+    "pipeline/formats/array_files.py",
+    "pipeline/formats/bvh.py",
+    "pipeline/motion/clock.py",
     "pipeline/files.py",
-    "pipeline/hdf5_heap.py",
-    "pipeline/hdf5_layout.py",
+    "pipeline/formats/hdf5_heap.py",
+    "pipeline/formats/hdf5_layout.py",
     "pipeline/ids.py",
-    "pipeline/joint_map.py",
+    "pipeline/motion/joint_map.py",
     "pipeline/ownership.py",
     "pipeline/reading.py",
 }
@@ -35,7 +35,17 @@ NOT_IN_THE_HASH = {
 
 def trained_by(project: Path, shards: Path, out: Path) -> tuple[bytes, str]:
     """Weights and log of `python -m models.train` with the code of a copy of the repository."""
-    command = [sys.executable, "-m", "models.train", "body_lower", "--shards", str(shards), "--out", str(out), *FLAGS]
+    command = [
+        sys.executable,
+        "-m",
+        "models.train",
+        "body_lower",
+        "--shards",
+        str(shards),
+        "--out",
+        str(out),
+        *FLAGS,
+    ]
     result = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr[-4000:]
     return (out / "model.safetensors").read_bytes(), result.stderr
@@ -65,7 +75,11 @@ def test_every_file_that_training_computes_with_is_in_the_hash(name, shards, mon
     channels = runs.represent("face", FACE, stats, opened[0].joint_names, actors_of(opened))
     before = train.run_hash(channels, FACE, opened)
     read = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda path: read(path) + (b"\n# a remark\n" if path == REPOSITORY / name else b""))
+    monkeypatch.setattr(
+        Path,
+        "read_bytes",
+        lambda path: read(path) + (b"\n# a remark\n" if path == REPOSITORY / name else b""),
+    )
     assert train.run_hash(channels, FACE, opened) != before
 
 
@@ -89,7 +103,9 @@ def test_a_model_starts_afresh_where_what_it_reads_has_changed(shards, tmp_path,
     def hashed(folder: Path) -> str:
         opened, stats = shards_of(folder)
         options = FACE if model == "face" else BODY
-        return train.run_hash(runs.represent(model, options, stats, opened[0].joint_names, actors_of(opened)), options, opened)
+        return train.run_hash(
+            runs.represent(model, options, stats, opened[0].joint_names, actors_of(opened)), options, opened
+        )
 
     changed = Path(shutil.copytree(shards, tmp_path / "shards"))
     for path in changed.glob("*.h5"):
@@ -110,5 +126,12 @@ def test_statistics_that_a_model_does_not_read_leave_it(shards, tmp_path):
     for model, options in (("face", FACE), ("body_lower", BODY)):
         for folder in (shards, changed):
             opened, stats = shards_of(folder)
-            found[model, folder] = train.run_hash(runs.represent(model, options, stats, opened[0].joint_names, actors_of(opened)), options, opened)
-    assert found["face", shards] == found["face", changed] and found["body_lower", shards] != found["body_lower", changed]
+            found[model, folder] = train.run_hash(
+                runs.represent(model, options, stats, opened[0].joint_names, actors_of(opened)),
+                options,
+                opened,
+            )
+    assert (
+        found["face", shards] == found["face", changed]
+        and found["body_lower", shards] != found["body_lower", changed]
+    )

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from tiny_shards import BODY, FACE, make_shards
+from helpers.tiny_shards import BODY, FACE, make_shards
 
 from models import runs, train
 from pipeline import stage
@@ -54,7 +54,13 @@ def test_a_finished_run_is_written_out_again_without_training(shards, tmp_path, 
     (tmp_path / "model.safetensors").unlink()
     monkeypatch.setattr(train, "optimise", lambda *a: pytest.fail("trained again"))
     assert go("face", shards, tmp_path, steps=4) == first
-    assert [json.loads(line).get("step") for line in (tmp_path / "log.jsonl").read_text().splitlines()] == [1, 2, 3, 4, None]
+    assert [json.loads(line).get("step") for line in (tmp_path / "log.jsonl").read_text().splitlines()] == [
+        1,
+        2,
+        3,
+        4,
+        None,
+    ]
 
 
 def test_other_options_or_data_start_afresh_beside(tmp_path):
@@ -74,13 +80,21 @@ LEARN = {"steps": 120, "learning_rate": 5e-3, "batch_size": 4}
 
 
 @pytest.mark.parametrize(
-    "model, changes", [("face", LEARN | {"steps": 250}), ("body_lower", LEARN | {"prediction": "noise", "channels": 64}), ("body_upper", LEARN)]
+    "model, changes",
+    [
+        ("face", LEARN | {"steps": 250}),
+        ("body_lower", LEARN | {"prediction": "noise", "channels": 64}),
+        ("body_upper", LEARN),
+    ],
 )
 def test_training_learns(model, changes, shards, tmp_path):
     go(model, shards, tmp_path, checkpoint_steps=250, **changes)
     summary = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
     assert summary["last_tenth"] < 0.7 * summary["first_tenth"]
-    assert f"loss {summary['first_tenth']:.4f} -> {summary['last_tenth']:.4f}" in (tmp_path / "CARD.md").read_text()
+    assert (
+        f"loss {summary['first_tenth']:.4f} -> {summary['last_tenth']:.4f}"
+        in (tmp_path / "CARD.md").read_text()
+    )
 
 
 def test_a_run_loads_as_it_was_saved(trained):
@@ -89,7 +103,11 @@ def test_a_run_loads_as_it_was_saved(trained):
         assert run.representation.model == model and not run.network.training
         assert run.description["actors"] == ["001", "002", "003"]
         assert run.skeleton("002").names == run.description["joint_names"]
-        assert run.skeleton("002").ends_cm[run.description["joint_names"].index("Head")].tolist() == [0, 18, 0]
+        assert run.skeleton("002").ends_cm[run.description["joint_names"].index("Head")].tolist() == [
+            0,
+            18,
+            0,
+        ]
 
 
 def test_condition_dropout_allows_guidance(shards, trained, tmp_path):
@@ -98,27 +116,35 @@ def test_condition_dropout_allows_guidance(shards, trained, tmp_path):
     go("face", shards, tmp_path, steps=3, condition_dropout=0.5)
     run, plain = runs.load(tmp_path), runs.load(trained.runs / "face")
     condition = (torch.randn(1, 30, 16), torch.eye(3)[:1], torch.eye(3)[1:2], torch.ones(1, 30, 2))
-    samples = [run.sample(condition, torch.Generator().manual_seed(0), options=Generate(guidance=g)) for g in (1, 3)]
+    samples = [
+        run.sample(condition, torch.Generator().manual_seed(0), options=Generate(guidance=g)) for g in (1, 3)
+    ]
     assert not torch.allclose(*samples, atol=1e-5)
     with pytest.raises(InputError, match="without condition_dropout"):
         plain.sample(condition, torch.Generator().manual_seed(0), options=Generate(guidance=3))
 
 
 def test_a_loss_that_is_not_finite_stops(shards, tmp_path, monkeypatch):
-    monkeypatch.setattr(train, "_loss", lambda network, *a: sum(p.sum() for p in network.parameters()) * np.nan)
+    monkeypatch.setattr(
+        train, "_loss", lambda network, *a: sum(p.sum() for p in network.parameters()) * np.nan
+    )
     with pytest.raises(InputError, match="loss is nan at step 1"):
         go("face", shards, tmp_path, steps=2)
 
 
 def test_command_line(shards, tmp_path, capsys):
-    flags = "--steps 2 --batch-size 2 --window-frames 24 --channels 16 --blocks 1 --heads 2 --device cpu".split()
+    flags = (
+        "--steps 2 --batch-size 2 --window-frames 24 --channels 16 --blocks 1 --heads 2 --device cpu".split()
+    )
     train.main(["body_lower", "--shards", str(shards), "--out", str(tmp_path / "run"), *flags])
     assert (tmp_path / "run" / "model.safetensors").exists()
     with pytest.raises(SystemExit) as caught:
         train.main(["face", "--shards", str(tmp_path / "none"), "--out", str(tmp_path / "x")])
     assert caught.value.code == 2 and "no shard-*.h5" in capsys.readouterr().err
     with pytest.raises(SystemExit) as caught:
-        train.main(["face", "--shards", str(shards), "--out", str(tmp_path / "x"), "--audio", "mel", "--dim", "30"])
+        train.main(
+            ["face", "--shards", str(shards), "--out", str(tmp_path / "x"), "--audio", "mel", "--dim", "30"]
+        )
     assert caught.value.code == 2 and "multiple of twice heads" in capsys.readouterr().err
 
 
@@ -131,7 +157,9 @@ def test_a_folder_of_another_hand_is_not_trained_into(shards, tmp_path):
 
 def test_weights_that_do_not_fit_are_named(trained, tmp_path):
     (tmp_path / "model.json").write_bytes((trained.runs / "face" / "model.json").read_bytes())
-    (tmp_path / "model.safetensors").write_bytes((trained.runs / "body_lower" / "model.safetensors").read_bytes())
+    (tmp_path / "model.safetensors").write_bytes(
+        (trained.runs / "body_lower" / "model.safetensors").read_bytes()
+    )
     with pytest.raises(InputError, match="does not fit model.json"):
         runs.load(tmp_path)
     with pytest.raises(InputError, match="train the model first"):

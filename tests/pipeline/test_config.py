@@ -8,7 +8,11 @@ from pipeline.errors import InputError
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("path", sorted([REPOSITORY / "config.yaml", *REPOSITORY.glob("config/*.yaml")]), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path",
+    sorted([REPOSITORY / "config.yaml", *REPOSITORY.glob("config/*.yaml")]),
+    ids=lambda path: path.name,
+)
 def test_configs_of_the_repository_are_valid(path):
     assert isinstance(config.load(path), config.Config)
 
@@ -23,7 +27,10 @@ def test_the_empty_config_is_the_default(tmp_path):
     [
         ("simulat: {}", "config key simulat: unknown; did you mean simulate?"),
         ("blendshapes: {metod: lsqr}", "config key blendshapes.metod: unknown; did you mean method?"),
-        ("body: {xyzzy: 1}", "config key body.xyzzy: unknown; known keys: unit, up, joints, joint_map, max_gap_seconds"),
+        (
+            "body: {xyzzy: 1}",
+            "config key body.xyzzy: unknown; known keys: unit, up, joints, joint_map, max_gap_seconds",
+        ),
         ("simulate: {num_takes: 0}", "config key simulate.num_takes: got 0"),
         ("fps: 25", "config key fps: got 25"),
         ("sync: {min_seconds: .nan}", "config key sync.min_seconds: got nan"),
@@ -72,11 +79,21 @@ def test_page_and_schema_name_every_key(tmp_path):
     config.main(["--page", str(tmp_path / "p.md"), "--schema", str(tmp_path / "s.json")])
     page, schema = (tmp_path / "p.md").read_text(), (tmp_path / "s.json").read_text()
     for section in [config.Config, *sections()]:
-        assert all(f'"{name}"' in schema and (f"`{name}`" in page or f"## {name}" in page) for name in section.model_fields)
+        assert all(
+            f'"{name}"' in schema and (f"`{name}`" in page or f"## {name}" in page)
+            for name in section.model_fields
+        )
 
 
 def test_the_committed_page_and_schema_do_not_drift(tmp_path):
     config.main(["--page", str(tmp_path / "p.md"), "--schema", str(tmp_path / "s.json")])
-    for made, kept in ((tmp_path / "p.md", "docs/config.md"), (tmp_path / "s.json", "workflow/schemas/config.schema.json")):
-        command = "python -m pipeline.config --page docs/config.md --schema workflow/schemas/config.schema.json"
-        assert made.read_text() == (REPOSITORY / kept).read_text(), f"{kept} is not that of the code: {command}"
+    for made, kept in (
+        (tmp_path / "p.md", "docs/config.md"),
+        (tmp_path / "s.json", "workflow/schemas/config.schema.json"),
+    ):
+        command = (
+            "python -m pipeline.config --page docs/config.md --schema workflow/schemas/config.schema.json"
+        )
+        assert made.read_text() == (REPOSITORY / kept).read_text(), (
+            f"{kept} is not that of the code: {command}"
+        )

@@ -8,4 +8,10 @@ def test_is_an_ordinary_exception_with_its_line():
 
 def test_a_line_stays_one_line_of_a_bearable_length():
     said = str(InputError("take 1:\n" + "x" * 10_000 + "; mend it"))
-    assert len(said) <= 2000 and "\n" not in said and said.startswith("take 1: xxx") and said.endswith("xxx; mend it") and " ... " in said
+    assert (
+        len(said) <= 2000
+        and "\n" not in said
+        and said.startswith("take 1: xxx")
+        and said.endswith("xxx; mend it")
+        and " ... " in said
+    )

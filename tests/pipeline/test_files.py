@@ -51,7 +51,9 @@ def test_whole_files_are_readable_as_others_are(tmp_path):
 def test_json_round_trip_is_sorted_and_refuses_nan(tmp_path):
     path = tmp_path / "x.json"
     write_json(path, {"b": [1.5, None], "a": "é"})
-    assert read_json(path) == {"a": "é", "b": [1.5, None]} and path.read_text().index('"a"') < path.read_text().index('"b"')
+    assert read_json(path) == {"a": "é", "b": [1.5, None]} and path.read_text().index(
+        '"a"'
+    ) < path.read_text().index('"b"')
     with pytest.raises(ValueError):
         write_json(tmp_path / "nan.json", float("nan"))
     assert not (tmp_path / "nan.json").exists()
@@ -97,7 +99,11 @@ def test_quotation_marks_are_text_and_swallow_no_row(tmp_path):
 
 def test_quotation_marks_of_a_spreadsheet_are_told(tmp_path, caplog):
     (tmp_path / "x.tsv").write_text('a\tb\n1\t"Lord, but I am glad"\n2\t"she said ""no"""\n3\t"plain"\n')
-    assert [row["b"] for row in read_tsv(tmp_path / "x.tsv")[1]] == ['"Lord, but I am glad"', '"she said ""no"""', '"plain"']
+    assert [row["b"] for row in read_tsv(tmp_path / "x.tsv")[1]] == [
+        '"Lord, but I am glad"',
+        '"she said ""no"""',
+        '"plain"',
+    ]
     told = [record.getMessage() for record in caplog.records]
     assert len(told) == 2 and "line 2, column b" in told[0] and "line 3, column b" in told[1]
 
@@ -123,7 +129,18 @@ def test_every_cell_comes_back(tmp_path):
 def test_formulas_of_a_spreadsheet_are_text_in_results(tmp_path):
     rows = [{"a": text} for text in ("=1+1", "+cmd", "-rm", "@sum", "-1.5", "x", "+3")] + [{"a": -2.5}, {}]
     write_csv(tmp_path / "x.csv", ["a"], rows)
-    assert (tmp_path / "x.csv").read_text().splitlines() == ["a", "'=1+1", "'+cmd", "'-rm", "'@sum", "-1.5", "x", "+3", "-2.5", '""']
+    assert (tmp_path / "x.csv").read_text().splitlines() == [
+        "a",
+        "'=1+1",
+        "'+cmd",
+        "'-rm",
+        "'@sum",
+        "-1.5",
+        "x",
+        "+3",
+        "-2.5",
+        '""',
+    ]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +160,10 @@ def test_formulas_of_a_spreadsheet_are_text_in_results(tmp_path):
         (b"a\tb\n1\t2\x003\n", "line 2, column b: got the control character '\\x00'"),
         (b"a\tb\n1\t\x1b[31m\n", "line 2, column b: got the control character '\\x1b'"),
         ("a\tb\n1\tx\u2028y\n".encode(), "line 2, column b: got the control character '\\u2028'"),
-        (b"a\tb\n1\t" + b"x" * 100_001 + b"\n", "line 2, column b: got 100,001 characters, need at most 100,000"),
+        (
+            b"a\tb\n1\t" + b"x" * 100_001 + b"\n",
+            "line 2, column b: got 100,001 characters, need at most 100,000",
+        ),
     ],
 )
 def test_bad_tables_are_named(tmp_path, content, message):
@@ -184,7 +204,9 @@ def test_a_second_process_waits_for_the_first(tmp_path):
     script = "import logging, sys; from pathlib import Path; from pipeline.files import alone_in\n"
     script += "with alone_in(Path(sys.argv[1]), logging.getLogger()): print('in')"
     with alone_in(tmp_path, logging.getLogger()):
-        second = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+        second = subprocess.Popen(
+            [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True
+        )
         with pytest.raises(subprocess.TimeoutExpired):
             second.wait(timeout=1.5)
     assert second.communicate(timeout=20)[0] == "in\n"

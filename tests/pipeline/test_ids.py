@@ -2,14 +2,14 @@ import h5py
 import numpy as np
 import pytest
 
-from pipeline import arkit
-from pipeline.clock import sample_of
 from pipeline.errors import InputError
 from pipeline.files import write_json
+from pipeline.formats import arkit
+from pipeline.formats.shard_file import FORMAT_VERSION, STREAMS, TAKE_FIELDS, Shard
+from pipeline.formats.takes import TAKE_COLUMNS, read_actors, read_takes
 from pipeline.ids import check_id, check_ids, is_id
-from pipeline.shard_file import FORMAT_VERSION, STREAMS, TAKE_FIELDS, Shard
-from pipeline.shard_plan import read_plan
-from pipeline.takes import TAKE_COLUMNS, read_actors, read_takes
+from pipeline.motion.clock import sample_of
+from pipeline.shards.plan import read_plan
 
 NO_IDS = [
     "", "-rf",
@@ -41,9 +41,18 @@ def test_a_list_of_ids_is_a_list_and_has_each_once():
 
 
 def takes_tsv(folder, value):
-    row = {"take": f"20240229_{value}", "date": "20240229", "scenario": value, "actor_a": "001", "actor_b": "002"}
+    row = {
+        "take": f"20240229_{value}",
+        "date": "20240229",
+        "scenario": value,
+        "actor_a": "001",
+        "actor_b": "002",
+    }
     path = folder / "takes.tsv"
-    path.write_text("\t".join(TAKE_COLUMNS) + "\n" + "\t".join(row.get(column, "") for column in TAKE_COLUMNS) + "\n", encoding="utf-8")
+    path.write_text(
+        "\t".join(TAKE_COLUMNS) + "\n" + "\t".join(row.get(column, "") for column in TAKE_COLUMNS) + "\n",
+        encoding="utf-8",
+    )
     read_takes(path)
 
 
@@ -64,10 +73,22 @@ def shard_table(folder, value, column):
     row |= {"start_frame": 0, "stop_frame": 1, "start_sample": 0, "stop_sample": int(sample_of(1))}
     row[column] = f"20240229_{value}" if column == "take" else value
     cells = [cell.encode() if isinstance(cell, str) else cell for cell in row.values()]
-    types = [(name, f"S{max(1, len(cell))}" if isinstance(cell, bytes) else "<i8") for name, cell in zip(row, cells)]
-    shapes = {"body": (1, 2, 3), "root": (1, 2, 4), "face": (1, 2, 51), "mel": (1, 2, 8), "text": (1, 8), "audio": (row["stop_sample"], 2)}
+    types = [
+        (name, f"S{max(1, len(cell))}" if isinstance(cell, bytes) else "<i8")
+        for name, cell in zip(row, cells)
+    ]
+    shapes = {
+        "body": (1, 2, 3),
+        "root": (1, 2, 4),
+        "face": (1, 2, 51),
+        "mel": (1, 2, 8),
+        "text": (1, 8),
+        "audio": (row["stop_sample"], 2),
+    }
     with h5py.File(folder / "shard-000.h5", "w") as f:
-        f.attrs.update({"format_version": FORMAT_VERSION, "fps": 30, "parents": np.array([-1]), "source_sha256": "x"})
+        f.attrs.update(
+            {"format_version": FORMAT_VERSION, "fps": 30, "parents": np.array([-1]), "source_sha256": "x"}
+        )
         f.attrs["joint_names"], f.attrs["arkit_names"] = ["x"], list(arkit.NAMES)
         for name in [*STREAMS, "text", "audio"]:
             f[name] = np.zeros(shapes.get(name, (1, 2)), STREAMS.get(name, "f4"))
@@ -85,7 +106,11 @@ LOADERS = {
 
 
 @pytest.mark.parametrize("name", LOADERS)
-@pytest.mark.parametrize("value", [value for value in NO_IDS if isinstance(value, str) and value.strip() == value != "a\nb"], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    [value for value in NO_IDS if isinstance(value, str) and value.strip() == value != "a\nb"],
+    ids=repr,
+)
 def test_every_loader_refuses_what_is_no_id(tmp_path, name, value):
     with pytest.raises(InputError):
         LOADERS[name](tmp_path, value)

@@ -1,11 +1,11 @@
 import pytest
-from tiny_release import make_release
+from helpers.tiny_release import make_release
 
 from pipeline import listing
 from pipeline.config import ReleaseIn
 from pipeline.errors import InputError
-from pipeline.release_check import inspect
-from pipeline.takes import dataset_takes, download_lip_acc
+from pipeline.formats.takes import dataset_takes, download_lip_acc
+from pipeline.release.check import inspect
 
 LEFT = ["._{}", ".DS_Store", "Thumbs.db", "desktop.ini", ".{}.icloud"]
 """What a Mac, Windows and a cloud leave beside a file."""
@@ -30,7 +30,11 @@ def test_what_systems_leave_in_a_download_changes_nothing_and_is_told_once(downl
         assert dataset_takes(download) == takes and download_lip_acc(download) == lips and lips
         told = [str(finding) for finding in inspect(download, ReleaseIn())]
         (new,) = [line for line in told if line not in before]
-        assert set(told) - {new} == set(before) and "hidden files, and files that a system left" in new and new.startswith("note:")
+        assert (
+            set(told) - {new} == set(before)
+            and "hidden files, and files that a system left" in new
+            and new.startswith("note:")
+        )
     finally:
         for path in set(made):
             path.unlink()

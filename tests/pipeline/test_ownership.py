@@ -5,13 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tiny_shoot import capture, make_shoot
+from helpers.tiny_shoot import capture, make_shoot
 
 from pipeline import ownership
 from pipeline.errors import InputError
 from pipeline.files import read_tsv, write_json, write_tsv
-from pipeline.takes import TAKE_COLUMNS
-from pipeline.workflow import Study, open_study
+from pipeline.formats.takes import TAKE_COLUMNS
+from pipeline.planning.study import Study, open_study
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,9 @@ def test_a_new_root_is_taken_and_marked(here):
     assert not (here / "shoot" / ownership.MARK).exists()
 
 
-@pytest.mark.parametrize("name", ["dataset", "annotations", "features", "shards", "runs", "results", "logs", "timings", "release"])
+@pytest.mark.parametrize(
+    "name", ["dataset", "annotations", "features", "shards", "runs", "results", "logs", "timings", "release"]
+)
 def test_folders_of_another_hand_are_refused(here, name):
     (here / "out" / name / "deep").mkdir(parents=True)
     (here / "out" / name / "deep" / "mine.txt").write_text("mine")
@@ -101,7 +103,10 @@ def test_streams_of_another_hand_in_our_dataset_are_refused(here):
         path = here / "out/dataset" / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"mine")
-        assert f"{name} is of no take of the config, and no report says that the pipeline wrote it" in refusal(claim())
+        assert (
+            f"{name} is of no take of the config, and no report says that the pipeline wrote it"
+            in refusal(claim())
+        )
         path.unlink()
 
 
@@ -115,20 +120,28 @@ def test_a_shoot_in_the_place_of_the_simulated_one_is_refused(here, recorded):
     ownership.mark_folders(claim(shoot=None))
     for path in Path("shoot").iterdir():
         shutil.move(path, "out/shoot")
-    assert "in out/shoot is not simulated" in refusal(claim(shoot=None)), "the mark is there, the shoot is another"
+    assert "in out/shoot is not simulated" in refusal(claim(shoot=None)), (
+        "the mark is there, the shoot is another"
+    )
 
 
-@pytest.mark.parametrize("root", ["shoot", "shoot/20260101_001", "shoot/new/deep", "link", "link/out", "shoot/../shoot"])
+@pytest.mark.parametrize(
+    "root", ["shoot", "shoot/20260101_001", "shoot/new/deep", "link", "link/out", "shoot/../shoot"]
+)
 def test_a_root_in_the_shoot_is_refused(here, root):
     os.symlink("shoot", "link")
     assert f"root {root} lies in shoot shoot, in which nothing is written" in refusal(claim(root=root))
     if root == "shoot":
-        assert "root shoot is itself a shoot or a dataset (takes.tsv is in it)" in refusal(claim(root=root, shoot=None))
+        assert "root shoot is itself a shoot or a dataset (takes.tsv is in it)" in refusal(
+            claim(root=root, shoot=None)
+        )
 
 
 def test_a_shoot_where_the_pipeline_writes_is_refused(here, recorded):
     shutil.copytree(recorded / "shoot", "out/results")
-    assert "shoot out/results and out/results, where the pipeline writes, are one" in refusal(claim(shoot="out/results"))
+    assert "shoot out/results and out/results, where the pipeline writes, are one" in refusal(
+        claim(shoot="out/results")
+    )
 
 
 @pytest.mark.parametrize("name", ["dataset", "dataset/bvhs", "results", "annotations/sync"])
@@ -159,7 +172,9 @@ def test_a_root_that_was_made_before_is_adopted_by_its_records_and_that_is_logge
     captured(recorded, here / "out")
     found = claim()
     ownership.check(found)
-    assert len(found.notes) == 3 and all("was made here before" in line for line in found.notes), "dataset, annotations, logs"
+    assert len(found.notes) == 3 and all("was made here before" in line for line in found.notes), (
+        "dataset, annotations, logs"
+    )
     ownership.mark_folders(found)
     assert "out/dataset" in Path("out/.interact/history.log").read_text() and not found.notes
     ownership.check(again := claim())
@@ -178,7 +193,9 @@ def test_a_root_without_records_is_not_adopted(here, recorded):
 def test_a_dataset_of_another_shoot_is_not_mixed_with(here, recorded):
     ownership.mark_folders(claim())
     shutil.copytree("shoot", "second")
-    assert f"out/dataset was made from {here / 'shoot'}, the config says {here / 'second'}" in refusal(claim(shoot="second"))
+    assert f"out/dataset was made from {here / 'shoot'}, the config says {here / 'second'}" in refusal(
+        claim(shoot="second")
+    )
     shutil.rmtree("shoot")
     ownership.check(claim(shoot="second"))  # the shoot was moved
     assert "was made from" in refusal(claim(shoot=None))
@@ -186,7 +203,11 @@ def test_a_dataset_of_another_shoot_is_not_mixed_with(here, recorded):
 
 def excluded(folder: Path, take: str) -> None:
     columns, rows = read_tsv(folder / "takes.tsv")
-    write_tsv(folder / "takes.tsv", TAKE_COLUMNS, [row | {"exclude": "yes"} if row["take"] == take else row for row in rows])
+    write_tsv(
+        folder / "takes.tsv",
+        TAKE_COLUMNS,
+        [row | {"exclude": "yes"} if row["take"] == take else row for row in rows],
+    )
 
 
 def test_streams_of_excluded_takes_are_removed_where_a_report_names_them(here, recorded, caplog):
@@ -196,7 +217,9 @@ def test_streams_of_excluded_takes_are_removed_where_a_report_names_them(here, r
     kept = ["20260101_001_001", "20260101_002_001"]
     with caplog.at_level("WARNING"):
         ownership.remove_recorded(root / "dataset", root / "annotations", kept, table="takes.tsv")
-    left = {path.stem for name in ("bvhs", "wav", "face_arkit") for path in (root / "dataset" / name).iterdir()}
+    left = {
+        path.stem for name in ("bvhs", "wav", "face_arkit") for path in (root / "dataset" / name).iterdir()
+    }
     assert left == set(kept) and sum("removed" in record.getMessage() for record in caplog.records) == 6
 
 
@@ -205,7 +228,12 @@ def test_nothing_is_removed_where_one_stream_is_of_another_hand(here, recorded):
     (root / "dataset/wav/20231119_001_051.wav").write_bytes(b"mine")
     before = listing(root)
     with pytest.raises(InputError, match="20231119_001_051.wav: its performance is not in takes.tsv"):
-        ownership.remove_recorded(root / "dataset", root / "annotations", ["20260101_001_001", "20260101_002_001"], table="takes.tsv")
+        ownership.remove_recorded(
+            root / "dataset",
+            root / "annotations",
+            ["20260101_001_001", "20260101_002_001"],
+            table="takes.tsv",
+        )
     assert listing(root) == before
 
 
@@ -215,7 +243,12 @@ def test_paths_that_snakemake_would_misread_are_refused(here, capsys, key, value
     with pytest.raises(SystemExit) as stop:
         open_study({"shoot": "shoot", "root": "out"} | {key: value})
     said = capsys.readouterr().err
-    assert stop.value.code == 2 and said.count("\n") == 1 and f"config: {key} " in said and "rename the folder or file" in said
+    assert (
+        stop.value.code == 2
+        and said.count("\n") == 1
+        and f"config: {key} " in said
+        and "rename the folder or file" in said
+    )
 
 
 def test_a_broken_mark_is_one_line(here):

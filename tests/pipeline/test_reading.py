@@ -24,7 +24,10 @@ def test_only_plain_files_are_opened(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     os.symlink("loop", tmp_path / "loop")
     os.symlink("gone", tmp_path / "dangling")
-    said = {name: message(plain, tmp_path / name) for name in ("folder", "pipe", "loop", "dangling", "missing", "x" * 300, "nul\0")}
+    said = {
+        name: message(plain, tmp_path / name)
+        for name in ("folder", "pipe", "loop", "dangling", "missing", "x" * 300, "nul\0")
+    }
     assert "is a folder, need a file" in said["folder"] and "is a pipe or device" in said["pipe"]
     assert "no such file" in said["dangling"] and "no such file" in said["missing"]
     assert all("cannot be opened" in said[name] for name in ("loop", "x" * 300, "nul\0"))
@@ -56,7 +59,11 @@ def test_json_that_is_none(tmp_path, text, why):
 
 
 def test_json_of_another_kind(tmp_path):
-    for value, kind, line in (([], dict, "got a list, need an object"), ({}, list, "got an object, need a list"), (None, dict, "got null")):
+    for value, kind, line in (
+        ([], dict, "got a list, need an object"),
+        ({}, list, "got an object, need a list"),
+        (None, dict, "got null"),
+    ):
         (tmp_path / "x.json").write_text(json.dumps(value))
         assert line in message(read_json, tmp_path / "x.json", kind=kind)
     (tmp_path / "x.json").write_bytes(b"\xef\xbb\xbf{}")
@@ -72,7 +79,10 @@ def test_text_is_utf8_and_its_lines_end_in_one_way(tmp_path):
 
 def test_what_a_parser_throws_is_one_line(tmp_path):
     for error in (KeyError("a"), RuntimeError("two\nlines"), AttributeError("x" * 1000), MemoryError()):
-        with pytest.raises(InputError, match="x: not a readable thing") as caught, reading.reading(Path("x"), "thing"):
+        with (
+            pytest.raises(InputError, match="x: not a readable thing") as caught,
+            reading.reading(Path("x"), "thing"),
+        ):
             raise error
         assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
     with pytest.raises(InputError, match="^its own$"), reading.reading(Path("x"), "thing"):
@@ -92,7 +102,9 @@ def database(path: Path, *statements: str) -> Path:
 
 @pytest.mark.parametrize("name", ["x.db", "a#b.db", "a?b.db", "a%41.db", "a b'c.db"])
 def test_rows_of_a_database_at_any_path(tmp_path, name):
-    path = database(tmp_path / name, "CREATE TABLE t(id INTEGER, name TEXT)", "INSERT INTO t VALUES (2, 'b'), (1, NULL)")
+    path = database(
+        tmp_path / name, "CREATE TABLE t(id INTEGER, name TEXT)", "INSERT INTO t VALUES (2, 'b'), (1, NULL)"
+    )
     assert rows_of(path, "t", ["name", "id"]) == [("b", 2), (None, 1)]
     assert [path.name for path in tmp_path.iterdir()] == [name], "nothing is made beside it"
 
@@ -102,7 +114,12 @@ def test_rows_of_a_database_at_any_path(tmp_path, name):
     [
         (["CREATE TABLE other(id)"], "t is not there"),
         (["CREATE TABLE t(name)"], "no column id, it has name"),
-        (["CREATE VIEW t AS WITH RECURSIVE n(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n) SELECT id FROM n"], "t is a view that is computed"),
+        (
+            [
+                "CREATE VIEW t AS WITH RECURSIVE n(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n) SELECT id FROM n"
+            ],
+            "t is a view that is computed",
+        ),
         (["CREATE VIRTUAL TABLE t USING fts5(id)"], "that is computed"),
         (["CREATE TABLE t(id)", "INSERT INTO t VALUES (1), (2), (3)"], "more than 2 rows"),
     ],
@@ -123,5 +140,11 @@ def test_paths_that_lead_out_are_refused(tmp_path):
     other.mkdir()
     os.symlink(other, home / "link")
     assert inside(home, home / "a" / "b", what="x") == home / "a" / "b"
-    for path in (home / ".." / "other" / "x", home, home / "link" / "x", tmp_path / "home2" / "x", Path("/etc/passwd")):
+    for path in (
+        home / ".." / "other" / "x",
+        home,
+        home / "link" / "x",
+        tmp_path / "home2" / "x",
+        Path("/etc/passwd"),
+    ):
         assert "is outside" in message(inside, home, path, what="actor id 'x'")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from commands import refused
+from helpers.commands import refused
 
 from pipeline import config, stage
 from pipeline.errors import InputError
@@ -41,7 +41,14 @@ def test_run_gets_paths_and_validated_options():
 
 
 @pytest.mark.parametrize(
-    "argv", [("--block-frames", "0"), ("--block-frames", "many"), ("--method", "qr"), ("--joints", "Hips"), ("--block-frames", "1.5")]
+    "argv",
+    [
+        ("--block-frames", "0"),
+        ("--block-frames", "many"),
+        ("--method", "qr"),
+        ("--joints", "Hips"),
+        ("--block-frames", "1.5"),
+    ],
 )
 def test_a_wrong_option_is_one_line(capsys, argv):
     line = refused(call_list, argv, capsys, f"option {argv[0]}")
@@ -78,7 +85,9 @@ def said(capsys, message: str, *argv: str) -> str:
             logging.getLogger("interact").warning("%s", message)
             raise InputError(message)
 
-        stage.execute(stage.parser("Doc.", section=config.Separation, shared={config.Body: ("joint_map",)}), run, argv)
+        stage.execute(
+            stage.parser("Doc.", section=config.Separation, shared={config.Body: ("joint_map",)}), run, argv
+        )
 
     return refused(main, argv, capsys).removeprefix("error: ")
 
@@ -88,7 +97,7 @@ MESSAGE = "separation.method lips at x/separation.method/body.unit needs body.jo
 
 def test_messages_name_the_flags_of_the_called_command(capsys, caplog):
     spelt = (
-        "--method lips at x/separation.method/body.unit needs --joint-map, --joints of python -m pipeline.body, "
+        "--method lips at x/separation.method/body.unit needs --joint-map, --joints of python -m pipeline.capture.body, "
         "--steps of python -m models.train; see body.json"
     )
     assert said(capsys, MESSAGE, "--joint-map", "mixamo") == spelt
@@ -117,7 +126,12 @@ def test_files_stand_by_themselves_or_after_their_flag(capsys):
 
     for count in ("+", 2):
         many = count
-        assert main(["--bvh", "a", "b"]) == main(["a", "b"]) == main(["a", "--bvh", "b"]) == [Path("a"), Path("b")]
+        assert (
+            main(["--bvh", "a", "b"])
+            == main(["a", "b"])
+            == main(["a", "--bvh", "b"])
+            == [Path("a"), Path("b")]
+        )
         refused(main, [], capsys, "got 0 files, need bodies (.bvh); name them before the flags")
     refused(main, ["a"], capsys, "got 1 files, need bodies")
     many = None
@@ -163,7 +177,9 @@ def test_what_no_stage_foresaw_is_one_line_and_its_traceback_is_kept(tmp_path, b
     rc, said = ended(body, tmp_path / "log")
     *above, last = said.splitlines()
     assert rc == code and last.startswith("error: ") and message in last
-    assert bool(above) == (code == 1), "the log has the traceback of a fault, and nothing beside the line of an input"
+    assert bool(above) == (code == 1), (
+        "the log has the traceback of a fault, and nothing beside the line of an input"
+    )
     if code == 1:
         assert above[0].startswith("Traceback") and "traceback above" in last
 
@@ -179,7 +195,9 @@ def test_help_shows_flags_defaults_and_percent_signs(capsys):
     with pytest.raises(SystemExit) as stop:
         call("--help")
     shown = capsys.readouterr().out
-    assert stop.value.code == 0 and "--block-frames" in shown and "(default: 64)" in shown and "100 %" in shown
+    assert (
+        stop.value.code == 0 and "--block-frames" in shown and "(default: 64)" in shown and "100 %" in shown
+    )
 
 
 def test_the_usage_has_files_first_and_options_of_the_config_in_a_word(capsys):
@@ -189,7 +207,11 @@ def test_the_usage_has_files_first_and_options_of_the_config_in_a_word(capsys):
     with pytest.raises(SystemExit):
         parser.parse_args(["--help"])
     usage, _, rest = capsys.readouterr().out.partition("\n\n")
-    assert usage.endswith("FILE ... [-h] --out OUT [OUT ...] [options]") and "--block-frames" in rest and "--joint-map" in rest
+    assert (
+        usage.endswith("FILE ... [-h] --out OUT [OUT ...] [options]")
+        and "--block-frames" in rest
+        and "--joint-map" in rest
+    )
     assert "--bvh BVH" not in rest
 
 
@@ -203,10 +225,24 @@ def test_progress_yields_everything(caplog):
 
 
 def test_a_real_command_line_prints_no_traceback(tmp_path):
-    command = [sys.executable, "-m", "pipeline.dataset", "--shoot", str(tmp_path), "--sync", str(tmp_path), "--out", str(tmp_path / "out")]
+    command = [
+        sys.executable,
+        "-m",
+        "pipeline.capture.dataset",
+        "--shoot",
+        str(tmp_path),
+        "--sync",
+        str(tmp_path),
+        "--out",
+        str(tmp_path / "out"),
+    ]
     result = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).resolve().parents[2])
     assert result.returncode == 2 and result.stdout == ""
-    assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1 and "actors.tsv: no such file" in result.stderr
+    assert (
+        result.stderr.startswith("error: ")
+        and result.stderr.count("\n") == 1
+        and "actors.tsv: no such file" in result.stderr
+    )
     assert not (tmp_path / "out").exists()
 
 
@@ -220,10 +256,10 @@ def test_every_stage_has_help(name, capsys):
 
 
 def test_a_reader_that_has_seen_enough_gets_no_traceback():
-    code = (
-        "from pipeline import stage\nstage.execute(stage.parser('Doc.'), lambda: [print('line ' + 'x' * 100, flush=True) for _ in range(10**5)], [])"
+    code = "from pipeline import stage\nstage.execute(stage.parser('Doc.'), lambda: [print('line ' + 'x' * 100, flush=True) for _ in range(10**5)], [])"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout and process.stderr
     process.stdout.readline()
     process.stdout.close()

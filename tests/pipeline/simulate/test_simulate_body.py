@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from pipeline import bvh, skeleton
-from pipeline.joints import RELEASE_JOINTS, RELEASE_PARENTS
+from pipeline.formats import bvh
+from pipeline.motion import skeleton
+from pipeline.motion.joints import RELEASE_JOINTS, RELEASE_PARENTS
 from pipeline.simulate.figure import Figure
 from pipeline.simulate.motion import FPS, _at_most, animate, plan_manner, solve_limb
 from pipeline.simulate.script import SIT, STAND, WALK, Script, plan_scripts
@@ -42,7 +43,10 @@ def test_sides_mirror():
     figure = Figure("002")
     for name in figure.names:
         if name.startswith("Left"):
-            left, right = figure.offsets_cm[figure.index[name]], figure.offsets_cm[figure.index["Right" + name[4:]]]
+            left, right = (
+                figure.offsets_cm[figure.index[name]],
+                figure.offsets_cm[figure.index["Right" + name[4:]]],
+            )
             assert np.allclose(left, right * (-1, 1, 1))
 
 
@@ -104,16 +108,31 @@ def test_sitting_has_low_hips_and_bent_knees(scene):
         for side in ("Left", "Right"):
             hip, knee, ankle = (positions[:, names.index(side + part)] for part in ("UpLeg", "Leg", "Foot"))
             thigh, shin = hip - knee, ankle - knee
-            angle = np.degrees(np.arccos(np.sum(thigh * shin, -1) / np.linalg.norm(thigh, axis=-1) / np.linalg.norm(shin, axis=-1)))
+            angle = np.degrees(
+                np.arccos(
+                    np.sum(thigh * shin, -1) / np.linalg.norm(thigh, axis=-1) / np.linalg.norm(shin, axis=-1)
+                )
+            )
             assert np.all(np.abs(angle[actions == SIT] - 90) < 20)
-            assert np.all(angle[(actions == STAND) & (script.seat_at(times) == 0) & (script.speed_at(times) == 0)] > 120)
+            assert np.all(
+                angle[(actions == STAND) & (script.seat_at(times) == 0) & (script.speed_at(times) == 0)] > 120
+            )
         assert np.all((hips[actions == SIT] > 42) & (hips[actions == SIT] < 58))
         speed = np.linalg.norm(np.gradient(positions[:, 0][:, [0, 2]], axis=0), axis=1) * FPS
-        assert speed[actions == WALK].mean() > 50 > 10 > speed[actions == SIT].mean() if (actions == SIT).any() else True
+        assert (
+            speed[actions == WALK].mean() > 50 > 10 > speed[actions == SIT].mean()
+            if (actions == SIT).any()
+            else True
+        )
 
 
 def test_labels_say_all_three_actions():
-    seen = {int(v) for seed in range(6) for s in plan_scripts(0, 20, np.random.default_rng(seed)) for v in s.action_at(np.arange(0, 20, 0.1))}
+    seen = {
+        int(v)
+        for seed in range(6)
+        for s in plan_scripts(0, 20, np.random.default_rng(seed))
+        for v in s.action_at(np.arange(0, 20, 0.1))
+    }
     assert seen == {SIT, WALK, STAND}
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.arkit import NAMES
+from pipeline.formats.arkit import NAMES
 from pipeline.simulate.dialogue import Turn
 from pipeline.simulate.face import INDEX, evaluate_face, plan_face
 from pipeline.simulate.head import EYE, MOUTH, make_head
@@ -92,13 +92,18 @@ def test_mouth_close_shuts_an_open_jaw():
     weights[2, INDEX["mouthClose"]] = 0.6
     gap = lip_gap(head, weights)
     assert gap[0] == 0 and gap[1] > 1.0 and gap[2] < 0.2 * gap[1]
-    assert abs(head.neutral[np.linalg.norm(head.deltas[INDEX["mouthClose"]], axis=1).argmax(), 1] - MOUTH[1]) < 1.0
+    assert (
+        abs(head.neutral[np.linalg.norm(head.deltas[INDEX["mouthClose"]], axis=1).argmax(), 1] - MOUTH[1])
+        < 1.0
+    )
 
 
 @pytest.mark.parametrize("stop", ["p", "b", "m"])
 def test_plosives_close_the_lips_between_open_vowels(stop):
     head = make_head("002", 3000)
-    weights = evaluate_face(plan(talk(["ɑː", stop, "ɑː", "t", "ɑː"])), 10 + 0.12 * np.array([0.5, 1.5, 2.5, 3.5, 4.5]))
+    weights = evaluate_face(
+        plan(talk(["ɑː", stop, "ɑː", "t", "ɑː"])), 10 + 0.12 * np.array([0.5, 1.5, 2.5, 3.5, 4.5])
+    )
     gap = lip_gap(head, weights)
     assert gap[1] < 0.15 * gap[[0, 2]].min()
     assert gap[3] > 2 * gap[1]
@@ -132,7 +137,10 @@ def test_weights_do_not_depend_on_the_times_asked_for():
 
 def test_emotions_show():
     times = np.arange(15.0, 30.0, 0.1)
-    smile = {e: evaluate_face(plan(talk(["m"]), emotion=e), times)[:, INDEX["mouthSmileLeft"]].mean() for e in ("Joy", "Sadness")}
+    smile = {
+        e: evaluate_face(plan(talk(["m"]), emotion=e), times)[:, INDEX["mouthSmileLeft"]].mean()
+        for e in ("Joy", "Sadness")
+    }
     assert smile["Joy"] > smile["Sadness"] + 0.1
 
 

@@ -18,7 +18,11 @@ def test_rows_have_the_columns_and_known_values():
     for row in rows:
         assert list(row) == plan.TAKE_COLUMNS
         assert row["take"] == f"{row['date']}_{row['scenario']}" and row["actor_a"] < row["actor_b"]
-        assert row["relationship"] in plan.RELATIONSHIPS and row["emotion"] in plan.EMOTIONS and row["split"] == ""
+        assert (
+            row["relationship"] in plan.RELATIONSHIPS
+            and row["emotion"] in plan.EMOTIONS
+            and row["split"] == ""
+        )
         assert {plan.GENDERS[row["actor_a"]], plan.GENDERS[row["actor_b"]]} == {"male", "female"}
     assert len({row["relationship"] for row in rows}) == 23 and len({row["emotion"] for row in rows}) == 26
 
@@ -30,11 +34,16 @@ def test_a_day_has_one_pair_and_takes_that_do_not_overlap():
     for rows in days.values():
         assert len({(row["actor_a"], row["actor_b"]) for row in rows}) == 1
         starts = [plan.seconds_of_day(row, 600.0) for row in rows]
-        assert all(b - a >= 660 for a, b in zip(starts, starts[1:], strict=False)) and starts[-1] + 700 < 86_400
+        assert (
+            all(b - a >= 660 for a, b in zip(starts, starts[1:], strict=False)) and starts[-1] + 700 < 86_400
+        )
 
 
 def test_actors_are_those_of_the_takes():
-    assert plan.plan_actors(1, 0) == [{"actor": "001", "gender": "male"}, {"actor": "002", "gender": "female"}]
+    assert plan.plan_actors(1, 0) == [
+        {"actor": "001", "gender": "male"},
+        {"actor": "002", "gender": "female"},
+    ]
     assert [row["actor"] for row in plan.plan_actors(8, 0)] == ["001", "002", "003", "005"]
 
 

@@ -14,7 +14,9 @@ from pipeline.simulate.speech import Phoneme, Utterance
 @pytest.fixture(scope="module")
 def spoken():
     pytest.importorskip("espeakng_loader", reason="simulated speech needs the extra `demo`")
-    return {actor: speech.speak(dialogue.sentences()[k::7], actor, 5) for k, actor in enumerate(speech.VOICES)}
+    return {
+        actor: speech.speak(dialogue.sentences()[k::7], actor, 5) for k, actor in enumerate(speech.VOICES)
+    }
 
 
 def test_same_sentences_and_seed_give_the_same_samples(spoken):
@@ -69,7 +71,9 @@ def test_merged_words_are_told_apart():
 def test_resample_keeps_a_tone():
     time = np.arange(22_050) / 22_050
     tone = np.sin(2 * np.pi * 440 * time) * np.hanning(22_050)
-    wanted = np.sin(2 * np.pi * 440 * np.arange(48_000) / 48_000) * np.interp(np.arange(48_000) / 48_000, time, np.hanning(22_050))
+    wanted = np.sin(2 * np.pi * 440 * np.arange(48_000) / 48_000) * np.interp(
+        np.arange(48_000) / 48_000, time, np.hanning(22_050)
+    )
     assert np.abs(speech.resample(tone, 22_050, 48_000)[:48_000] - wanted).max() < 1e-3
 
 
@@ -79,14 +83,26 @@ def test_turns_fill_the_scene(seconds):
     shares = []
     for _ in range(20):
         lengths = rng.uniform(1.4, 3.2, (2, 80))
-        said = [[Utterance("x", ["x"], np.zeros(int(s * speech.RATE)), [Phoneme("a", 0, s, 0, True)]) for s in row] for row in lengths]
+        said = [
+            [
+                Utterance("x", ["x"], np.zeros(int(s * speech.RATE)), [Phoneme("a", 0, s, 0, True)])
+                for s in row
+            ]
+            for row in lengths
+        ]
         turns = dialogue.place(said, 100.0, 100.0 + seconds, rng)
-        assert all(100 <= turn.start and turn.start + turn.utterance.seconds <= 100 + seconds for turn in turns)
+        assert all(
+            100 <= turn.start and turn.start + turn.utterance.seconds <= 100 + seconds for turn in turns
+        )
         speaking = np.zeros(int(seconds * 100) + 1, bool)
         for turn in turns:
-            speaking[int((turn.start - 100) * 100) : int((turn.start - 100 + turn.utterance.seconds) * 100)] = True
+            speaking[
+                int((turn.start - 100) * 100) : int((turn.start - 100 + turn.utterance.seconds) * 100)
+            ] = True
         for k in range(2):  # nobody talks over the own voice
-            own = sorted((turn.start, turn.start + turn.utterance.seconds) for turn in turns if turn.actor == k)
+            own = sorted(
+                (turn.start, turn.start + turn.utterance.seconds) for turn in turns if turn.actor == k
+            )
             assert all(a[1] < b[0] for a, b in zip(own[:-1], own[1:], strict=True))
         shares.append(speaking.mean())
     assert 0.5 < np.mean(shares) < 0.78 if seconds < 20 else 0.58 < np.mean(shares) < 0.75

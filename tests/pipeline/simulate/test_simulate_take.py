@@ -9,12 +9,13 @@ import h5py
 import numpy as np
 import pytest
 
-from pipeline import bvh, config
-from pipeline.arkit import NAMES
+from pipeline import config
 from pipeline.files import read_tsv
+from pipeline.formats import bvh
+from pipeline.formats.arkit import NAMES
+from pipeline.formats.timecode import parse_timecode
 from pipeline.simulate import cast, plan, recording, take
 from pipeline.simulate.script import Script
-from pipeline.timecode import parse_timecode
 
 SHORT = config.Simulate(num_takes=2, seconds=6, num_vertices=400, drop_rate=0.05)
 TAKE = "20240108_001"
@@ -22,7 +23,11 @@ NAMES_OF = ["20240108_001_001", "20240108_002_001"]
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.rglob("*")) if p.is_file()}
+    return {
+        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file()
+    }
 
 
 def read_bwf(path: Path) -> tuple[np.ndarray, int]:
@@ -60,12 +65,21 @@ def test_same_bytes_twice(shoot, tmp_path):
 
 def test_layout(shoot):
     folder = shoot / "shoot"
-    wanted = {"takes.tsv", "actors.tsv", *(f"rigs/{a}.npz" for a in ("001", "002", "003", "005")), f"{TAKE}/timecode.json"}
+    wanted = {
+        "takes.tsv",
+        "actors.tsv",
+        *(f"rigs/{a}.npz" for a in ("001", "002", "003", "005")),
+        f"{TAKE}/timecode.json",
+    }
     wanted |= {f"{TAKE}/{name}{suffix}" for name in NAMES_OF for suffix in (".bvh", ".mesh.h5", ".wav")}
     assert set(hashes(folder)) == wanted
     columns, rows = read_tsv(folder / "takes.tsv")
     assert columns == plan.TAKE_COLUMNS and [row["take"] for row in rows] == [TAKE, "20240109_002"]
-    apart = {f"{name}{suffix}" for name in NAMES_OF for suffix in (".arkit.npy", ".seconds.npy", ".wav", ".actions.npy", ".facing.npy")}
+    apart = {
+        f"{name}{suffix}"
+        for name in NAMES_OF
+        for suffix in (".arkit.npy", ".seconds.npy", ".wav", ".actions.npy", ".facing.npy")
+    }
     assert set(hashes(shoot / "truth" / TAKE)) == apart | {"truth.json"}
 
 
@@ -80,13 +94,19 @@ def test_mesh_is_the_rig_times_the_truth(shoot):
             assert weights.dtype == np.float32 and weights.min() >= 0 and weights.max() <= 1
             error = f["vertices"][()] - rig["neutral"] - np.einsum("nk,kvc->nvc", weights, rig["deltas"])
             assert abs(error.std() / SHORT.mesh_noise_cm - 1) < 0.02
-            assert f["vertices"].dtype == np.float32 and f.attrs["timecode_rate"] == 60 and f.attrs["units"] == "cm"
+            assert (
+                f["vertices"].dtype == np.float32
+                and f.attrs["timecode_rate"] == 60
+                and f.attrs["units"] == "cm"
+            )
 
 
 def test_phonemes_follow_each_other_once(truth):
     for actor in ("001", "002"):
         phonemes, words = truth["phonemes"][actor], truth["words"][actor]
-        assert [p["word"] for p in phonemes] == sorted(p["word"] for p in phonemes) and phonemes[-1]["word"] == len(words) - 1
+        assert [p["word"] for p in phonemes] == sorted(p["word"] for p in phonemes) and phonemes[-1][
+            "word"
+        ] == len(words) - 1
         assert all(a["end"] <= b["end"] and a["start"] < b["start"] for a, b in zip(phonemes, phonemes[1:]))
 
 
@@ -105,11 +125,17 @@ def test_clocks_agree_with_the_truth(shoot, truth):
             stamped = [parse_timecode(code.decode(), 60) for code in f["timecode"][()]]
         assert np.abs(np.array(stamped) - seconds).max() < 1e-3 and abs(seconds[0] - start["face"]) < 1e-6
         steps = np.diff(seconds) * 60
-        assert np.abs(steps - steps.round()).max() < 1e-2 and steps.max() > 1.5 and np.diff(seconds).max() < 0.1
+        assert (
+            np.abs(steps - steps.round()).max() < 1e-2 and steps.max() > 1.5 and np.diff(seconds).max() < 0.1
+        )
         samples, reference = read_bwf(shoot / "shoot" / TAKE / f"{name}.wav")
         assert reference / 48_000 == pytest.approx(start["audio"], abs=1e-9)
         starts += [start["body"], seconds[0], start["audio"]]
-        stops += [start["body"] + (motion.num_frames - 1) / 120, seconds[-1], start["audio"] + (len(samples) - 1) / 48_000]
+        stops += [
+            start["body"] + (motion.num_frames - 1) / 120,
+            seconds[-1],
+            start["audio"] + (len(samples) - 1) / 48_000,
+        ]
     assert truth["window"] == pytest.approx([max(starts), min(stops)], abs=1e-6)
     assert abs(truth["window"][1] - truth["window"][0] - SHORT.seconds) < 0.6
     assert np.ptp(starts) > 0.1 and all(t >= max(starts) - 1.5 for t in starts)
@@ -125,8 +151,12 @@ def test_voices_are_where_the_words_are(shoot, truth):
         spoken = np.zeros(len(clean), bool)
         for sentence in truth["said"][actor]:
             assert low <= sentence["start"] < sentence["end"] <= high
-            a, b = (round((sentence[key] - truth["start"][actor]["audio"]) * 48_000) for key in ("start", "end"))
-            spoken[max(a - 2400, 0) : b + 4800] = True  # a sound begins a little before its first phoneme is named
+            a, b = (
+                round((sentence[key] - truth["start"][actor]["audio"]) * 48_000) for key in ("start", "end")
+            )
+            spoken[max(a - 2400, 0) : b + 4800] = (
+                True  # a sound begins a little before its first phoneme is named
+            )
         assert np.all(clean[~spoken] == 0)
         assert [w["word"] for w in truth["words"][actor]] == [
             w for s in truth["said"][actor] for w in s["text"].rstrip(".?").replace(",", "").split()
@@ -141,8 +171,13 @@ def test_voices_are_where_the_words_are(shoot, truth):
 def test_labels_cover_the_window(shoot, truth):
     low, high = truth["window"]
     for name in NAMES_OF:
-        actions, facing = (np.load(shoot / "truth" / TAKE / f"{name}.{kind}.npy") for kind in ("actions", "facing"))
-        assert len(actions) == len(facing) == int((high - low) * 30) + 1 and actions.dtype == facing.dtype == np.uint8
+        actions, facing = (
+            np.load(shoot / "truth" / TAKE / f"{name}.{kind}.npy") for kind in ("actions", "facing")
+        )
+        assert (
+            len(actions) == len(facing) == int((high - low) * 30) + 1
+            and actions.dtype == facing.dtype == np.uint8
+        )
         assert set(actions) <= {0, 1, 2} and set(facing) <= {0, 1}
 
 
@@ -151,7 +186,10 @@ def test_facing_follows_the_heads():
     from pipeline.simulate.motion import animate, plan_manner
 
     rng = np.random.default_rng(0)
-    scripts = [Script(np.array([0.0, -100.0]), 0.0, False), Script(np.array([0.0, 100.0]), 0.0, False)]  # the second looks away
+    scripts = [
+        Script(np.array([0.0, -100.0]), 0.0, False),
+        Script(np.array([0.0, 100.0]), 0.0, False),
+    ]  # the second looks away
     motions = []
     for k in range(2):
         manner = plan_manner([], [], 5.0, 7.0, rng)
@@ -163,7 +201,9 @@ def test_facing_follows_the_heads():
 def test_drops_are_never_long():
     kept = recording.kept_frames(20_000, 0.1, np.random.default_rng(0))
     lost = 20_000 - len(kept)
-    assert kept[0] == 0 and kept[-1] == 19_999 and np.diff(kept).max() <= 5 and abs(lost / 20_000 - 0.1) < 0.01
+    assert (
+        kept[0] == 0 and kept[-1] == 19_999 and np.diff(kept).max() <= 5 and abs(lost / 20_000 - 0.1) < 0.01
+    )
     assert len(recording.kept_frames(100, 0.0, np.random.default_rng(0))) == 100
     assert np.diff(recording.kept_frames(5000, 0.9, np.random.default_rng(0))).max() == 5
 

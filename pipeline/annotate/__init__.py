@@ -1,0 +1,1 @@
+"""Labels, transcripts, split and quality of a dataset."""

@@ -1,0 +1,100 @@
+"""Split: which takes train the models and which are held out.
+
+    python -m pipeline.annotate.split --takes takes.tsv --out split.tsv                         the rule
+    python -m pipeline.annotate.split check --dataset data/dataset --split split.tsv             balance and leaks; exit 1 where takes leak
+
+In: takes with relationship, emotion and, where given, their split. Out: split.tsv, columns take and split (train or test).
+
+The rule. A take whose `split` column says train or test is that. A take that an earlier split.tsv names stays what it was,
+so that a take never moves between train and test when others are added. Of the rest so many go to test that
+round(test_share * takes) are test in all, at least one and never all. They are drawn by systematic sampling: the rest is
+sorted by relationship, then emotion, then a hash of seed and take, and every k-th is taken from a start that the seed
+decides; so each relationship, and within it each emotion, gives its share.
+
+Light: this module is imported while the Snakefile is read.
+"""
+
+import hashlib
+from pathlib import Path
+
+from pipeline.errors import InputError
+from pipeline.files import write_tsv
+from pipeline.formats.split_file import VALUES, read_split
+
+
+def _hash(seed: int, text: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed} {text}".encode()).digest()[:8], "big")
+
+
+def assign(takes: list[dict], frozen: dict[str, str], *, test_share: float, seed: int) -> dict[str, str]:
+    """`train` or `test` by take, in the order of `takes`, by the rule above.
+
+    takes: dicts with `take`, and `relationship`, `emotion`, `split` where known; frozen: an earlier result. Raises
+    InputError that names the take where a split is neither train, test nor empty.
+    """
+    result: dict[str, str] = {}
+    for row in takes:
+        name, given = row["take"], row.get("split") or frozen.get(row["take"], "")
+        if given and given not in VALUES:
+            raise InputError(f"take {name}: split is {given!r}, need train, test or empty; correct its row")
+        result[name] = given
+    free = [row for row in takes if not result[row["take"]]]
+    free.sort(
+        key=lambda row: (
+            row.get("relationship") or "",
+            row.get("emotion") or "",
+            _hash(seed, row["take"]),
+            row["take"],
+        )
+    )
+    wanted = min(max(round(test_share * len(takes)), 1), len(takes) - 1)
+    needed = min(max(wanted - sum(value == "test" for value in result.values()), 0), len(free))
+    first = _hash(seed, "start") / 2**64
+    chosen = {int((i + first) * len(free) / needed) for i in range(needed)}
+    for i, row in enumerate(free):
+        result[row["take"]] = "test" if i in chosen else "train"
+    return result
+
+
+def run(*, takes: Path, out: Path, seed: int, options) -> None:
+    """Write split.tsv; takes that an existing one names and that are not among `takes` keep their rows."""
+    from pipeline.formats.takes import read_takes
+
+    frozen = read_split(out) if out.exists() else {}
+    rows = frozen | assign(
+        [take.row for take in read_takes(takes)], frozen, test_share=options.test_share, seed=seed
+    )
+    write_tsv(out, ["take", "split"], [{"take": name, "split": rows[name]} for name in sorted(rows)])
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line: the rule, or where the first word is `check` what pipeline.annotate.split_check says of a split."""
+    import sys
+
+    from pipeline import stage
+    from pipeline.config import Split
+
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == ["check"]:
+        from pipeline.annotate import split_check
+
+        parser = stage.parser(split_check.__doc__)
+        parser.prog = "python -m pipeline.annotate.split check"
+        parser.add_argument("--dataset", type=Path, required=True, help="a dataset or a download")
+        parser.add_argument("--split", type=Path, required=True, help="split.tsv of its annotations")
+        stage.execute(parser, split_check.run, argv[1:])
+        return
+    parser = stage.parser(__doc__, section=Split)
+    parser.add_argument("--takes", type=Path, required=True, help="takes.tsv; the rule is applied")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the rule (default: 0)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        help="split.tsv to write; one that exists is extended, its takes stay as they are",
+    )
+    stage.execute(parser, run, argv)
+
+
+if __name__ == "__main__":
+    main()

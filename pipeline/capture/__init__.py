@@ -1,0 +1,1 @@
+"""From the raw streams of a shoot to the dataset."""

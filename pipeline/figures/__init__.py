@@ -1,0 +1,1 @@
+"""What draws: figures, bars, strips, streams on a time line."""

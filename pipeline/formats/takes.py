@@ -1,0 +1,546 @@
+"""The takes of a shoot or of a dataset, and who acts in them.
+
+In: takes.tsv, actors.tsv and lip_acc/lip_acc.tsv, whose rows are `TakeRow`, `ActorRow` and `LipRow`: the one typed source of
+their columns, of what errors say, and of the JSON schemas that
+
+    python -m pipeline.formats.takes --schemas workflow/schemas
+
+writes. Light: this module is imported while the Snakefile is read.
+"""
+
+import datetime
+import difflib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from pipeline.errors import InputError
+from pipeline.files import one_line, read_tsv
+from pipeline.formats import database
+from pipeline.formats.database import plain_id
+from pipeline.formats.dataset_file import FIX_DOWNLOAD, read_about
+from pipeline.formats.unlisted import check_listed, unlisted
+from pipeline.ids import DATE, ID, IN_WORDS, NEED, is_id
+from pipeline.listing import files_in
+from pipeline.reading import read_text
+
+_EXCLUDE = "yes, no or empty: yes leaves the {} out"
+
+
+class Row(BaseModel):
+    """A row of a table: every column is there, every cell is text. Of a description, errors quote what stands before the colon."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    @field_validator("date", check_fields=False)
+    @classmethod
+    def _in_the_calendar(cls, date: str) -> str:
+        datetime.datetime.strptime(date, "%Y%m%d")
+        return date
+
+
+class TakeRow(Row):
+    """One row of takes.tsv: a take, its two actors and its scene."""
+
+    take: str = Field(
+        pattern=f"^[0-9]{{8}}_{ID}$", description="`<date>_<scenario>` of its row, once in the table"
+    )
+    date: str = Field(
+        pattern=f"^{DATE}$", description="a day of the calendar as YYYYMMDD: when the take was recorded"
+    )
+    scenario: str = Field(pattern=f"^{ID}$", description=f"{IN_WORDS}: the scene's id")
+    actor_a: str = Field(pattern=f"^{ID}$", description="an id of actors.tsv: one actor")
+    actor_b: str = Field(
+        pattern=f"^{ID}$",
+        description="an id of actors.tsv: the other actor; the order is free, everywhere else actors stand in id order",
+    )
+    relationship: str = Field(
+        description="text or empty: what the two are to each other, as in the paper's table 7 or your own"
+    )
+    emotion: str = Field(
+        description="text or empty: the scene's main emotion, as in the paper's table 6 or your own"
+    )
+    character_setup: str = Field(
+        description="text or empty: who the characters are, one text per scenario id"
+    )
+    scenario_design: str = Field(description="text or empty: what happens, one text per scenario id")
+    split: Literal["", "train", "test"] = Field(
+        description="train, test or empty: empty lets a fixed rule decide"
+    )
+    exclude: Literal["", "no", "yes"] = Field(description=_EXCLUDE.format("take"))
+    reason: str = Field(description="text or empty: why it is left out")
+
+    @field_validator("actor_b")
+    @classmethod
+    def _another_actor(cls, actor: str, info: ValidationInfo) -> str:
+        if actor == info.data.get("actor_a"):
+            raise ValueError("is actor_a")
+        return actor
+
+    @model_validator(mode="after")
+    def _named_by_its_parts(self) -> "TakeRow":
+        if self.take != f"{self.date}_{self.scenario}":
+            raise ValueError("not <date>_<scenario>")
+        return self
+
+
+class ActorRow(Row):
+    """One row of actors.tsv: an actor of the shoot."""
+
+    actor: str = Field(pattern=f"^{ID}$", description=f"{IN_WORDS}: the actor's id, once in the table")
+    gender: str = Field(
+        pattern=r"^(\S(.*\S)?)?$",
+        description="text without spaces at its ends, or empty: male or female as in the release, your own word, or empty where it is not stated",
+    )
+
+
+class LipRow(Row):
+    """One row of lip_acc.tsv: an actor alone reads a sentence."""
+
+    date: str = Field(
+        pattern=f"^{DATE}$", description="a day of the calendar as YYYYMMDD: when it was recorded"
+    )
+    actor: str = Field(pattern=f"^{ID}$", description="an id of actors.tsv: who reads")
+    # bounded, since lip_acc_sentences.txt has a line for every number up to the largest
+    scenario: str = Field(
+        pattern="^[1-9][0-9]{0,4}$",
+        description="a whole number from 1 to 99999 without leading zeros: the sentence's line in lip_acc_sentences.txt",
+    )
+    sentence: str = Field(
+        description="text on one line, without spaces at its ends: what is read, one text per scenario"
+    )
+    exclude: Literal["", "no", "yes"] = Field(description=_EXCLUDE.format("performance"))
+    reason: str = Field(description="text or empty: why it is left out")
+
+    @field_validator("sentence")
+    @classmethod
+    def _on_one_line(cls, sentence: str) -> str:
+        if sentence.splitlines() != [sentence.strip()]:
+            raise ValueError("not one line")
+        return sentence
+
+    @property
+    def performance(self) -> str:
+        """Name of the performance, `<date>_<actor>_<scenario>`."""
+        return f"{self.date}_{self.actor}_{self.scenario}"
+
+
+TAKE_COLUMNS, ACTOR_COLUMNS, LIP_COLUMNS = (list(kind.model_fields) for kind in (TakeRow, ActorRow, LipRow))
+TABLES: dict[str, type[Row]] = {"takes": TakeRow, "actors": ActorRow, "lip_acc": LipRow}
+AnyRow = TypeVar("AnyRow", bound=Row)
+
+
+@dataclass(frozen=True)
+class Take:
+    """One recorded scene. `actors` are in id order, as everywhere; `row` is its line of takes.tsv."""
+
+    name: str
+    date: str
+    scenario: str
+    actors: tuple[str, str]
+    row: dict[str, str]
+
+    @property
+    def performances(self) -> tuple[str, str]:
+        """Names of the two performances, `<date>_<actor>_<scenario>`, in actor order."""
+        first, second = self.actors
+        return f"{self.date}_{first}_{self.scenario}", f"{self.date}_{second}_{self.scenario}"
+
+
+def in_order(one: str, other: str) -> tuple[str, str]:
+    """Two actor ids in id order."""
+    return (one, other) if one <= other else (other, one)
+
+
+def performance_actor(name: str) -> str | None:
+    """Actor id in a name `<date>_<actor>_<scenario>`, None for any other name."""
+    return name.split("_")[1] if is_performance(name) else None
+
+
+def is_performance(name: str) -> bool:
+    """Whether a file of a dataset is named as a performance: `<date>_<actor>_<scenario>` with a day of the calendar and plain ids."""
+    return is_id(name, "performance")
+
+
+def actor_of(performance: str) -> str:
+    """Actor id of a performance `<date>_<actor>_<scenario>`; InputError for any other name."""
+    actor = performance_actor(performance)
+    if actor is None:
+        raise InputError(f"performance {performance!r}: need {NEED['performance']}; correct it")
+    return actor
+
+
+def file_names(paths: Sequence[Path]) -> list[str]:
+    """What each of two people's files is called in names of files: as it is, with 1 and 2 behind it where both files have one name."""
+    stems = [path.stem for path in paths]
+    return stems if len(set(stems)) == len(stems) else [f"{stem}-{k}" for k, stem in enumerate(stems, 1)]
+
+
+def actor_names(paths: Sequence[Path]) -> list[str]:
+    """What each of two people is called by their files: the actor where the file's name is a performance's, else the file's name."""
+    actors = [performance_actor(path.stem) for path in paths]
+    named = [actor for actor in actors if actor]
+    return named if len(set(named)) == len(paths) else file_names(paths)
+
+
+def in_pairs(files: Sequence[Path], takes: Sequence[str]) -> dict[str, tuple[Path, Path]]:
+    """The two files of each take out of a list of them in the order of the takes; InputError where there are not two for each."""
+    if len(files) != 2 * len(takes):
+        found = ", ".join(path.name for path in files[:3])
+        raise InputError(
+            f"got {len(files)} files ({found}, ...) for {len(takes)} takes, need two of each take, in the order of --takes"
+        )
+    if len(set(takes)) < len(takes):
+        raise InputError(
+            f"take {next(take for take in takes if takes.count(take) > 1)} is named twice; name each take once"
+        )
+    return {take: (files[2 * i], files[2 * i + 1]) for i, take in enumerate(takes)}
+
+
+def _check_columns(path: Path, columns: list[str], needed: list[str]) -> None:
+    unknown = [column for column in columns if column not in needed]
+    missing = [column for column in needed if column not in columns]
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], missing or needed, n=1, cutoff=0.5)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; known columns: {', '.join(needed)}"
+        raise InputError(f"{path}: unknown column {unknown[0]!r}{hint}")
+    if missing:
+        raise InputError(f"{path}: missing column {', '.join(missing)}; need {', '.join(needed)}")
+
+
+def _problem(kind: type[Row], row: dict[str, str], column: str) -> str:
+    """What a row has in a column and what it needs there."""
+    if column == "take":
+        need = f"<date>_<scenario> of its row ({row['date']}_{row['scenario']}), date as YYYYMMDD, scenario of {IN_WORDS}"
+        return f"take {row['take']!r}, need {need}"
+    if column in ("actor_a", "actor_b"):
+        return f"actors {row['actor_a']!r} and {row['actor_b']!r}, need two different ids of {IN_WORDS}, in actor_a and actor_b"
+    return (
+        f"{column} is {row[column]!r}, need {(kind.model_fields[column].description or '').partition(':')[0]}"
+    )
+
+
+def _rows(path: Path, kind: type[AnyRow]) -> Iterator[tuple[str, AnyRow]]:
+    """Every row of a table, checked, and before it its place for errors. InputError names the first bad column of a row."""
+    columns, rows = read_tsv(path)
+    _check_columns(path, columns, list(kind.model_fields))
+    for number, row in enumerate(rows, 2):
+        where = f"{path}, row {number}"
+        try:
+            yield where, kind(**row)
+        except ValidationError as error:
+            place = error.errors()[0]["loc"]
+            column = (
+                str(place[0]) if place else "take"
+            )  # what concerns the whole row is that take is not <date>_<scenario>
+            raise InputError(f"{where}: {_problem(kind, row, column)}; correct the row") from None
+
+
+def read_actors(path: Path) -> dict[str, str]:
+    """Gender by actor id, from actors.tsv."""
+    result: dict[str, str] = {}
+    for where, row in _rows(path, ActorRow):
+        if row.actor in result:
+            raise InputError(f"{where}: actor {row.actor} stands twice; remove one")
+        result[row.actor] = row.gender
+    return result
+
+
+def listed_takes(path: Path, *, actors: dict[str, str] | None = None) -> dict[str, Take]:
+    """Takes of all rows of takes.tsv by name, in name order, excluded ones too.
+
+    Raises InputError that names file and row for a misspelt column, a cell that `TakeRow` does not allow, a take that
+    stands twice, or an actor that actors.tsv lacks.
+    """
+    takes: dict[str, Take] = {}
+    for where, row in _rows(path, TakeRow):
+        if row.take in takes:
+            raise InputError(
+                f"{where}: take {row.take} stands twice; remove one row or give it another scenario"
+            )
+        for column, actor in (("actor_a", row.actor_a), ("actor_b", row.actor_b)):
+            if actors is not None and actor not in actors:
+                raise InputError(
+                    f"{where}: actor {actor} is not in actors.tsv (column {column}); add a row with the actor's gender"
+                )
+        takes[row.take] = Take(
+            row.take, row.date, row.scenario, in_order(row.actor_a, row.actor_b), row.model_dump()
+        )
+    return dict(sorted(takes.items()))
+
+
+def read_takes(path: Path, *, actors: dict[str, str] | None = None) -> list[Take]:
+    """Takes of takes.tsv that are not excluded, in name order; InputError as `listed_takes`, and where none is left."""
+    takes = listed_takes(path, actors=actors)
+    kept = [take for take in takes.values() if take.row["exclude"] != "yes"]
+    if not kept:
+        raise InputError(
+            f"{path}: no take is left, {len(takes)} listed and excluded; clear an exclude cell or add a take"
+        )
+    return kept
+
+
+def shoot_takes(folder: Path) -> list[Take]:
+    """Takes of a shoot folder, from its takes.tsv and actors.tsv."""
+    folder = Path(folder)
+    return read_takes(folder / "takes.tsv", actors=read_actors(folder / "actors.tsv"))
+
+
+def read_lip_acc(path: Path, *, actors: dict[str, str]) -> dict[str, LipRow]:
+    """Rows of lip_acc.tsv that are not excluded by performance, in name order.
+
+    Raises InputError that names file and row for a misspelt column, a cell that `LipRow` does not allow, a performance that
+    stands twice, a scenario with a second sentence, or an actor that actors.tsv lacks.
+    """
+    found: dict[str, LipRow] = {}
+    sentences: dict[str, str] = {}
+    for where, row in _rows(path, LipRow):
+        if row.performance in found:
+            raise InputError(
+                f"{where}: performance {row.performance} stands twice; remove one row or give it another scenario"
+            )
+        if row.actor not in actors:
+            raise InputError(
+                f"{where}: actor {row.actor} is not in actors.tsv; add a row with the actor's gender"
+            )
+        if (other := sentences.setdefault(row.scenario, row.sentence)) != row.sentence:
+            raise InputError(
+                f"{where}: scenario {row.scenario} is {row.sentence!r} here and {other!r} above; use one sentence per scenario"
+            )
+        found[row.performance] = row
+    kept = {name: found[name] for name in sorted(found) if found[name].exclude != "yes"}
+    if not kept:
+        raise InputError(
+            f"{path}: no performance is left, {len(found)} listed and excluded; clear an exclude cell, add one, or remove the folder"
+        )
+    return kept
+
+
+def listed_lips(folder: Path) -> set[str]:
+    """Performances of all rows of a shoot's lip_acc.tsv, excluded ones too; none where it has no such table."""
+    table = Path(folder, "lip_acc", "lip_acc.tsv")
+    return {row.performance for _, row in _rows(table, LipRow)} if table.exists() else set()
+
+
+def shoot_lip_acc(folder: Path) -> dict[str, LipRow]:
+    """The lip-accurate set of a shoot folder by performance, from its lip_acc/lip_acc.tsv; empty where it has no folder lip_acc."""
+    folder = Path(folder)
+    if not (folder / "lip_acc").is_dir():
+        return {}
+    return read_lip_acc(folder / "lip_acc" / "lip_acc.tsv", actors=read_actors(folder / "actors.tsv"))
+
+
+def download_lip_acc(folder: Path, *, exclude: Sequence[str] = ()) -> dict[str, LipRow]:
+    """The lip-accurate set of a download by performance, in name order, from its files and lip_acc_sentences.txt; empty without a folder.
+
+    InputError names a performance that lacks its face, its voice or its sentence.
+    """
+    root = Path(folder) / "lip_acc"
+    if not root.is_dir():
+        return {}
+    faces, voices = (
+        {path.stem for part in parts for path in files_in(root / part)}
+        for parts in (("face_arkit", "face_ict"), ("wav",))
+    )
+    sentences = read_text(
+        root / "lip_acc_sentences.txt", need="list of sentences, one a line", fix="download it again"
+    ).split("\n")
+
+    def lacks(name: str) -> str:
+        if name not in faces:
+            return "a face"
+        if name not in voices:
+            return "a voice"
+        if not is_performance(name):
+            return "a name like <date>_<actor>_<scenario>"
+        number = name.rpartition("_")[2]
+        there = number.isdigit() and 0 < int(number) <= len(sentences) and sentences[int(number) - 1].strip()
+        return "" if there else "a sentence in lip_acc_sentences.txt"
+
+    found = {}
+    for name in sorted((faces | voices) - set(exclude)):
+        if what := lacks(name):
+            raise InputError(
+                f"{root}: {name} lacks {what}; download it again, or add {name} to exclude in the config"
+            )
+        date, actor, number = name.split("_")
+        sentence = sentences[int(number) - 1].strip()
+        found[name] = LipRow.model_construct(
+            date=date, actor=actor, scenario=str(int(number)), sentence=sentence, exclude="", reason=""
+        )
+    return found
+
+
+def dataset_takes(folder: Path, *, exclude: Sequence[str] = ()) -> list[Take]:
+    """Takes of a dataset folder: its takes.tsv where it has one, else its BVH files and SQLite tables (the public release).
+
+    `exclude` names takes to leave out, and files of streams (without their ending) that are of no take: a download is not changed.
+    """
+    folder = Path(folder)
+    odd: list[str] = []
+    if (folder / "takes.tsv").exists():
+        kept = [take for take in read_takes(folder / "takes.tsv") if take.name not in exclude]
+        known = sorted(_named(folder)) if exclude else []
+    else:
+        actors, odd = _listed(folder)
+        known = [f"{date}_{scenario}" for date, scenario in actors] + odd
+        kept = _paired(folder, {key: pair for key, pair in actors.items() if "_".join(key) not in exclude})
+        if strange := [name for name in odd if name not in exclude]:
+            path = next(
+                path
+                for path in files_in(folder / "bvhs")
+                if path.stem == strange[0] and path.suffix.lower() == ".bvh"
+            )
+            raise InputError(
+                f"{path}: name is not <date>_<actor>_<scenario>.bvh; rename or remove it, or add {strange[0]} to exclude in the config"
+            )
+    for name in exclude:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]}?" if near else "remove it from the config"
+            if name.isdigit():
+                hint = "YAML reads a name without quotation marks as a number; write it in quotation marks"
+            raise InputError(f"exclude: {name!r} is no take of {folder}; {hint}")
+    if exclude and not kept:
+        raise InputError(
+            f"{folder}: no take is left, {len(known)} are there and excluded; take some off exclude in the config"
+        )
+    return kept
+
+
+def download_takes(folder: Path, *, exclude: Sequence[str] = ()) -> list[Take]:
+    """Takes of a download, as `dataset_takes`.
+
+    InputError also where its takes.tsv lacks a row of streams that are there, or its dataset.json cannot be read.
+    """
+    about, table = Path(folder, "dataset.json"), Path(folder, "takes.tsv")
+    if os.path.lexists(about):
+        read_about(about, fix=FIX_DOWNLOAD)
+    if table.exists():
+        check_listed(folder, {take.name: take.performances for take in listed_takes(table).values()}, exclude)
+    return dataset_takes(folder, exclude=exclude)
+
+
+def _named(folder: Path) -> set[str]:
+    """What `exclude` can name in a download with a takes.tsv: its takes, and what has no row."""
+    listed = {take.name: take.performances for take in listed_takes(folder / "takes.tsv").values()}
+    return {*listed, *unlisted(folder, listed)}
+
+
+def lip_names(folder: Path) -> set[str]:
+    """Names of files in a download's lip-accurate set, without their endings."""
+    return {
+        path.stem for part in files_in(Path(folder, "lip_acc")) if part.is_dir() for path in files_in(part)
+    }
+
+
+def as_named(folder: Path, exclude: Sequence[str]) -> list[str]:
+    """`exclude` with the names that YAML has read as numbers as the download has them: 20231119_051 without quotation marks is 20231119051.
+
+    A number of which none or several are there stays, and is refused as any name that is no take.
+    """
+    if not any(name.isdigit() for name in exclude):
+        return list(exclude)
+    if (folder / "takes.tsv").exists():
+        there = _named(folder)
+    else:
+        actors, odd = _listed(folder)
+        there = {"_".join(key) for key in actors} | set(odd)
+    there |= lip_names(folder)
+    meant = {name: [known for known in sorted(there) if known.replace("_", "") == name] for name in exclude}
+    return [meant[name][0] if name not in there and len(meant[name]) == 1 else name for name in exclude]
+
+
+def _listed(folder: Path) -> tuple[dict[tuple[str, str], list[str]], list[str]]:
+    """Actors by date and scenario of a download's bodies, and the names of files that are no performance's."""
+    if not (folder / "bvhs").is_dir():
+        raise InputError(
+            f"{folder}: no takes.tsv and no bvhs folder, need a dataset in the public release's layout; check the path"
+        )
+    actors: dict[tuple[str, str], list[str]] = {}
+    odd = []
+    for path in files_in(folder / "bvhs"):
+        if path.suffix.lower() != ".bvh":
+            continue
+        if path.suffix == ".bvh" and is_performance(path.stem):
+            date, actor, scenario = path.stem.split("_")
+            actors.setdefault((date, scenario), []).append(actor)
+        else:
+            odd.append(path.stem)
+    return dict(sorted(actors.items())), odd
+
+
+def _paired(folder: Path, actors: dict[tuple[str, str], list[str]]) -> list[Take]:
+    """Takes of a download by date and scenario, labelled by scenarios.db; InputError where a take has not two performances."""
+    labels = database.labels(folder)
+    takes: list[Take] = []
+    scenarios: dict[tuple[str, str], str] = {}
+    for (date, scenario), pair in actors.items():
+        name = f"{date}_{scenario}"
+        if len(pair) != 2:
+            raise InputError(
+                f"{folder / 'bvhs'}: take {name} has {len(pair)} performances ({', '.join(pair)}), need 2; "
+                f"add or remove files, or add {name} to exclude in the config"
+            )
+        if (other := scenarios.setdefault((date, plain_id(scenario)), name)) != name:
+            raise InputError(
+                f"{folder / 'bvhs'}: takes {other} and {name} are of one scenario, {plain_id(scenario)}; add one of them to exclude"
+            )
+        relationship, emotion, setup, design = (
+            one_line(cell) for cell in labels.get(plain_id(scenario), ("", "", "", ""))
+        )
+        values = [name, date, scenario, *pair, relationship, emotion, setup, design, "", "", ""]
+        takes.append(Take(name, date, scenario, in_order(*pair), dict(zip(TAKE_COLUMNS, values))))
+    return takes
+
+
+def schema(kind: type[Row]) -> str:
+    """The JSON schema of a row, as the text of its file."""
+    return json.dumps(kind.model_json_schema(), indent=1, sort_keys=True) + "\n"
+
+
+def column_table(kind: type[Row]) -> str:
+    """The columns of a table with what they hold, in Markdown."""
+    lines = [f"| `{name}` | {field.description} |" for name, field in kind.model_fields.items()]
+    return "\n".join(["| column | what |", "| --- | --- |", *lines, ""])
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Write what is generated from the typed rows."""
+    import argparse
+
+    from pipeline.files import whole
+
+    parser = argparse.ArgumentParser(
+        description="Write what is generated from the typed rows of the shoot's tables."
+    )
+    parser.add_argument("--schemas", type=Path, help="folder to write <table>.schema.json into")
+    parser.add_argument(
+        "--columns",
+        choices=TABLES,
+        help="table whose columns are printed in Markdown, as docs/shoot.md and docs/lip_acc.md have them",
+    )
+    arguments = parser.parse_args(argv)
+    if arguments.schemas:
+        for name, kind in TABLES.items():
+            with whole(arguments.schemas / f"{name}.schema.json") as temporary:
+                temporary.write_text(schema(kind), encoding="utf-8")
+    if arguments.columns:
+        print(column_table(TABLES[arguments.columns]), end="")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Maths on moving bodies: rotations, joints, skeletons, poses and the clock. Arrays in, arrays out."""

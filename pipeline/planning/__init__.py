@@ -1,0 +1,1 @@
+"""What is known before any job runs: the study, its code, its state."""

@@ -1,0 +1,1 @@
+"""A dataset as a release, and a release as a dataset."""

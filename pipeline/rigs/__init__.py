@@ -1,0 +1,1 @@
+"""Actors' face rigs: read, check, transfer."""

@@ -1,0 +1,1 @@
+"""Features, and HDF5 shards for training."""

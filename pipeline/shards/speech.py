@@ -1,0 +1,118 @@
+"""Features of a frozen speech encoder for both actors of takes, on the motion clock.
+
+In: the WAVs of both performances of each take, in actor order, and their bodies, whose length tells a WAV with a wrong rate (without
+them the longer WAV sets the length); as many takes as the shard that the features lie beside. Out: the shard's sidecar
+(pipeline.shards.sidecars), shards/speech-{hash}/{shard}.h5, with `speech` (N, 2, E) float16, row f of a take at f / 30 s
+(models.speech.speech_encoders); attributes name the encoder and the SHA-256 of its weights.
+
+float16 halves the largest file that training reads; its rounding (2^-11) is far below what the encoder itself changes from one
+frame to the next.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from pipeline import stage
+from pipeline.config import Speech
+from pipeline.errors import InputError
+from pipeline.formats.bvh import load_bvh
+from pipeline.formats.shard_file import write_sidecar
+from pipeline.formats.takes import in_pairs
+from pipeline.motion.clock import FPS, sample_of
+from pipeline.shards.features import fit_wav_length, read_wav, resample
+
+
+def length(wav: Sequence[Path], bvh: Sequence[Path] | None = None) -> int:
+    """Number of frames of a take, by its bodies, or by the longer of its voices."""
+    if bvh:
+        lengths = [load_bvh(path, unit="cm").num_frames for path in bvh]
+        if lengths[0] != lengths[1]:
+            raise InputError(
+                f"{bvh[1]}: got {lengths[1]} frames, need {lengths[0]} as in {bvh[0]}; cut both to the same window"
+            )
+        return lengths[0]
+    read = [read_wav(path) for path in wav]
+    num_frames = max((2 * FPS * len(audio) + rate) // (2 * rate) for audio, rate in read)
+    if not num_frames:
+        raise InputError(f"{wav[0]}: got no audio, need a frame of 1/30 s or more; give a longer file")
+    return num_frames
+
+
+def voices(wav: Sequence[Path], num_frames: int, *, max_wav_seconds: float = 0.1) -> list[np.ndarray]:
+    """Both voices (S,) float32 at 16 kHz of a take of N frames, S = round(N * 16000 / 30)."""
+    result = []
+    for path in wav:
+        audio, rate = read_wav(path)
+        audio = fit_wav_length(audio, rate, num_frames, path, max_seconds=max_wav_seconds)
+        result.append(resample(audio, rate, int(sample_of(num_frames))))
+    return result
+
+
+@lru_cache(maxsize=1)
+def _load(model: str, layer: int | str):
+    """The encoder, one at a time."""
+    from models.speech import speech_encoders
+
+    return speech_encoders.load(model, layer=layer)
+
+
+def encode(
+    audio: list[np.ndarray], num_frames: int, options: Speech
+) -> tuple[np.ndarray, dict[str, str | float]]:
+    """Features (N, 2, E) float16 of two voices (S,) at 16 kHz, and what describes the encoder."""
+    from models.speech import speech_encoders
+
+    encoder = _load(options.model, options.layer)
+    sizes = {"window_seconds": options.window_seconds, "context_seconds": options.context_seconds}
+    rows = [speech_encoders.on_motion_clock(encoder, voice, num_frames, **sizes) for voice in audio]
+    values = np.stack(rows, 1)
+    largest = np.abs(values).max(initial=0.0)
+    if not largest <= np.finfo(np.float16).max:
+        raise InputError(
+            f"speech model {options.model}: its features reach {largest:g}, need finite numbers up to 65504; take another speech.layer"
+        )
+    return values.astype(np.float16), {
+        "model": options.model,
+        "layer": str(options.layer),
+        "model_sha256": encoder.sha256,
+    } | sizes
+
+
+def run(*, wav: list[Path], bvh: list[Path] | None, takes: list[str], out: Path, options: Speech) -> None:
+    """Write the speech features of takes, one take in memory at a time."""
+    import torch
+
+    if os.environ.get("OMP_NUM_THREADS", "").isdigit():
+        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    pairs, bodies = in_pairs(wav, takes), in_pairs(bvh, takes) if bvh else {}
+    lengths = {take: length(pair, bodies.get(take)) for take, pair in pairs.items()}
+
+    def features() -> Iterator[tuple[np.ndarray, dict[str, str | float]]]:
+        for take, num_frames in stage.progress(lengths.items(), label=out.name):
+            yield encode(
+                voices(pairs[take], num_frames, max_wav_seconds=options.max_wav_seconds), num_frames, options
+            )
+
+    write_sidecar(out, "speech", lengths, features())
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line."""
+    parser = stage.parser(__doc__, section=Speech)
+    parser.add_argument(
+        "--wav", type=Path, nargs="+", required=True, help="voices of each take's two performances, by actor"
+    )
+    parser.add_argument(
+        "--bvh", type=Path, nargs="+", help="bodies of the same performances, which set the numbers of frames"
+    )
+    parser.add_argument("--takes", nargs="+", required=True, help="names of the takes, in the same order")
+    parser.add_argument("--out", type=Path, required=True, help="HDF5 file to write")
+    stage.execute(parser, run, argv)
+
+
+if __name__ == "__main__":
+    main()

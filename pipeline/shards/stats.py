@@ -1,0 +1,96 @@
+"""Statistics of a folder of shards: the moments by which models standardise their channels.
+
+In: all shards. Out: stats.json, the moments of the train takes:
+{"takes", "frames", "body", "relative_root", "face", "mel", "text": {"mean": [...], "std": [...]}}. Body, root, face and mel
+are pooled over both actors; text over the words that train takes say. Standard deviations are those of the population.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.errors import InputError
+from pipeline.files import write_json
+from pipeline.formats.shard_file import Shard, check_alike
+from pipeline.motion.pose import relative_root
+
+
+@dataclass
+class Moments:
+    """Count, mean and sum of squared deviations of rows, merged block by block in float64 (Chan, Golub & LeVeque 1983)."""
+
+    count: int = 0
+    mean: np.ndarray | float = 0.0
+    squares: np.ndarray | float = 0.0
+
+    def add(self, rows: np.ndarray) -> None:
+        """Take in rows (n, D)."""
+        rows = np.asarray(rows, np.float64)
+        if len(rows) == 0:
+            return
+        mean = rows.mean(0)
+        total, step = self.count + len(rows), mean - self.mean
+        self.squares = self.squares + ((rows - mean) ** 2).sum(0) + step**2 * (self.count * len(rows) / total)
+        self.mean = self.mean + step * (len(rows) / total)
+        self.count = total
+
+    def as_dict(self, width: int) -> dict[str, list[float]]:
+        """Mean and standard deviation as lists; zeros and ones of `width` where nothing was added."""
+        if not self.count:
+            return {"mean": [0.0] * width, "std": [1.0] * width}
+        return {"mean": np.asarray(self.mean).tolist(), "std": np.sqrt(self.squares / self.count).tolist()}
+
+
+def _rows(shard: Shard, start: int, stop: int) -> dict[str, Callable[[], np.ndarray]]:
+    """Of one take, for each statistic, what reads its rows (n, D)."""
+
+    def pooled(name):
+        block = shard[name][start:stop]
+        return block.reshape(-1, block.shape[-1])
+
+    def roots():
+        block = np.asarray(shard["root"][start:stop], float)
+        return np.concatenate([relative_root(block[:, actor]) for actor in range(2)])
+
+    def words():
+        spoken = np.unique(shard["text_index"][start:stop])
+        return shard["text"][spoken[spoken >= 0]]  # h5py and memory maps both take sorted indices
+
+    streams = {name: (lambda name=name: pooled(name)) for name in ("body", "face", "mel")}
+    return streams | {"relative_root": roots, "text": words}
+
+
+def statistics(shards: list[Shard]) -> dict:
+    """The moments of the train takes, one take in memory at a time.
+
+    Raises InputError where no take is in the train split or a value is not finite.
+    """
+    moments = {name: Moments() for name in ("body", "relative_root", "face", "mel", "text")}
+    widths, takes, frames = {}, 0, 0
+    for shard in shards:
+        widths = {name: 4 if name == "relative_root" else shard[name].shape[-1] for name in moments}
+        for span in shard.takes:
+            if span.split != "train":
+                continue
+            takes, frames = takes + 1, frames + span.stop_frame - span.start_frame
+            for name, read in _rows(shard, span.start_frame, span.stop_frame).items():
+                rows = read()
+                if not np.isfinite(rows).all():
+                    raise InputError(
+                        f"{shard.path}: take {span.take}: {name} has values that are not finite; build the shard again"
+                    )
+                moments[name].add(rows)
+    if not takes:
+        raise InputError(
+            f"{', '.join(shard.path.name for shard in shards)}: no take in the train split; give at least one take split train"
+        )
+    return {"takes": takes, "frames": frames} | {
+        name: moment.as_dict(widths[name]) for name, moment in moments.items()
+    }
+
+
+def run(*, shards: list[Path], out: Path) -> None:
+    """Write the statistics of the shards."""
+    write_json(out, statistics(check_alike([Shard(path) for path in sorted(shards)])))

@@ -1,0 +1,1 @@
+"""Maths on sampled sound that voices and networks share."""

@@ -1,0 +1,1 @@
+"""What tests share: small shoots, datasets, releases, shards, encoders and projects."""

@@ -1,17 +1,21 @@
-"""How fast and how exactly face meshes become ARKit weights, side by side with reading the stream and with scipy's lsqr.
+"""How fast and how exactly face meshes become ARKit weights, side by side with reading the stream and with
+scipy's lsqr.
 
     python benchmarks/blendshapes.py --frames 2000 --repeats 5
 
-Writes a stream of meshes (HDF5, chunks of 8 frames) of the ICT head of the folder that INTERACT_REAL_DATA names, moved by
-its real curves (face/*.csv), with 0.1 mm of noise; without that folder, of the simulated head with 24,049 vertices and
-simulated curves. Then:
+Writes a stream of meshes (HDF5, chunks of 8 frames) of the ICT head of the folder that INTERACT_REAL_DATA
+names, moved by its real curves (face/*.csv), with 0.1 mm of noise; without that folder, of the simulated head
+with 24,049 vertices and simulated curves. Then:
 
-- speed: pairs of one read of the whole stream in blocks and one fit of it, `normal`, with 1 and with 2 threads; the
-  stream is not in memory (evicted before each) and then is. Medians of the pairs, and of their ratios.
-- lsqr: scipy's solver per frame, with default tolerances and tight ones (1e-10), against the fit's time a frame.
-- exactness: largest difference from tight lsqr in float64, on the rig, on the rig with a twin, a zero and a collinear
-  shape (minimum-norm both), and of `bounded` from scipy.optimize.lsq_linear.
-- movement: the stream turned by up to 20 degrees and moved by up to 5 cm; root mean square error of the weights.
+- speed: pairs of one read of the whole stream in blocks and one fit of it, `normal`, with 1 and with 2
+  threads; the stream is not in memory (evicted before each) and then is. Medians of the pairs, and of their
+  ratios.
+- lsqr: scipy's solver per frame, with default tolerances and tight ones (1e-10), against the fit's time a
+  frame.
+- exactness: largest difference from tight lsqr in float64, on the rig, on the rig with a twin, a zero and a
+  collinear shape (minimum-norm both), and of `bounded` from scipy.optimize.lsq_linear.
+- movement: the stream turned by up to 20 degrees and moved by up to 5 cm; root mean square error of the
+  weights.
 - memory: peak of a process that fits 500 and 5,000 frames (--memory; 1.6 GB of disk).
 """
 
@@ -143,7 +147,8 @@ def compare_speed(path: Path, rig_path: Path, num_frames: int, repeats: int) -> 
             best = min(best, whole)
             where = "from disk" if cold else "in memory"
             print(
-                f"{where}, {threads} threads: one read {once:.3f} ms a frame, read and fit {whole:.3f}: {ratio:.2f} x the read"
+                f"{where}, {threads} threads: one read {once:.3f} ms a frame, read and fit {whole:.3f}:"
+                f" {ratio:.2f} x the read"
             )
     return best
 
@@ -162,13 +167,15 @@ def compare_lsqr(rig: Rig, frames: np.ndarray, ours_ms: float) -> None:
         name = "tight" if options else "default"
         each = 1000 * float(np.median(taken))
         print(
-            f"lsqr with {name} tolerances {each:.0f} ms a frame: {each / ours_ms:.0f} x the fit's {ours_ms:.3f} ms"
+            f"lsqr with {name} tolerances {each:.0f} ms a frame: {each / ours_ms:.0f} x the fit's"
+            f" {ours_ms:.3f} ms"
         )
     fast, exact = (
         BlendshapeFit(rig.neutral, rig.deltas, fast=fast)(frames).weights for fast in (True, False)
     )
     print(
-        f"full rank: fit {np.abs(fast - tight).max():.1e} from tight lsqr (float64 throughout: {np.abs(exact - tight).max():.1e})",
+        f"full rank: fit {np.abs(fast - tight).max():.1e} from tight lsqr (float64 throughout:"
+        f" {np.abs(exact - tight).max():.1e})",
         end="",
     )
     print(f", lsqr with default tolerances {np.abs(np.array(default) - tight).max():.1e}")
@@ -189,7 +196,8 @@ def compare_deficient(rig: Rig, frames: np.ndarray) -> None:
         )
     found = BlendshapeFit(rig.neutral, deltas)
     print(
-        f"rank {found.rank} of {len(deltas)}: fit {worst:.1e} from tight lsqr, minimum norm both; told: {'; '.join(found.faults(list(arkit.NAMES)))}"
+        f"rank {found.rank} of {len(deltas)}: fit {worst:.1e} from tight lsqr, minimum norm both; told:"
+        f" {'; '.join(found.faults(list(arkit.NAMES)))}"
     )
 
 
@@ -209,14 +217,17 @@ def compare_bounded(rig: Rig, rng: np.random.Generator) -> None:
     ]
     at_bounds = int(((found == 0) | (found == 1)).sum())
     print(
-        f"bounded: {np.abs(found - expected).max():.1e} from scipy.optimize.lsq_linear, {at_bounds} of {found.size} weights at a bound"
+        f"bounded: {np.abs(found - expected).max():.1e} from scipy.optimize.lsq_linear, {at_bounds} of"
+        f" {found.size} weights at a bound"
     )
 
 
 def measure_movement(
     folder: Path, rig: Rig, rig_path: Path, weights: np.ndarray, rng: np.random.Generator
 ) -> None:
-    """Print errors of weights and residuals of a head that moves, stabilised and not, and of one that does not."""
+    """Print errors of weights and residuals of a head that moves, stabilised and not, and of one that does
+    not.
+    """
     for moved, mode in ((False, "auto"), (True, "auto"), (True, "similarity"), (True, "none")):
         path = folder / "moved.mesh.h5"
         write_stream(path, rig, weights, rng=rng, moved=moved)
@@ -228,7 +239,8 @@ def measure_movement(
         )
         root = np.sqrt(np.mean(error**2))
         print(
-            f"head {about}, {mode} ({found.stabilised}): weight RMS {root:.4f}, largest {np.abs(error).max():.3f}; residual, mm: {parts}"
+            f"head {about}, {mode} ({found.stabilised}): weight RMS {root:.4f}, largest"
+            f" {np.abs(error).max():.3f}; residual, mm: {parts}"
         )
 
 
@@ -237,8 +249,9 @@ def measure_memory(
 ) -> None:
     """Print the peak of a process that fits a short and a ten times longer stream."""
     code = (
-        "import resource, sys; from pathlib import Path; sys.path.insert(0, sys.argv[3]); from benchmarks.blendshapes import fit;"
-        "fit(Path(sys.argv[1]), Path(sys.argv[2]), 2); print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+        "import resource, sys; from pathlib import Path; sys.path.insert(0, sys.argv[3]); from"
+        " benchmarks.blendshapes import fit;fit(Path(sys.argv[1]), Path(sys.argv[2]), 2);"
+        " print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
     )
     for num_frames in (500, 5000):
         path = folder / "long.mesh.h5"
@@ -268,11 +281,13 @@ def main() -> None:
     rig, curves = real_head(Path(real)) if real else simulated_head()
     rng = np.random.default_rng(0)
     print(
-        f"{'ICT head, real curves' if real else 'simulated head and curves'}: {len(rig.neutral)} vertices, {len(rig.deltas)} shapes,",
+        f"{'ICT head, real curves' if real else 'simulated head and curves'}: {len(rig.neutral)} vertices,"
+        f" {len(rig.deltas)} shapes,",
         end=" ",
     )
     print(
-        f"condition {BlendshapeFit(rig.neutral, rig.deltas).condition:.0f}; {os.cpu_count()} cores, {platform.processor() or platform.machine()}"
+        f"condition {BlendshapeFit(rig.neutral, rig.deltas).condition:.0f}; {os.cpu_count()} cores,"
+        f" {platform.processor() or platform.machine()}"
     )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

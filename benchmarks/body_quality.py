@@ -2,8 +2,9 @@
 
     python benchmarks/body_quality.py --takes 3 --seconds 20 --seeds 0 1
 
-Prints faults injected, found and their share for each kind, and false alarms a minute of clean motion. Every fault stands in
-its own copy of a performance; it is found where a fault of its kind overlaps it on one of its joints.
+Prints faults injected, found and their share for each kind, and false alarms a minute of clean motion. Every
+fault stands in its own copy of a performance; it is found where a fault of its kind overlaps it on one of its
+joints.
 """
 
 import argparse
@@ -135,7 +136,9 @@ def nan(motion: Motion, rng: np.random.Generator) -> Injected:
 
 
 def slide(motion: Motion, rng: np.random.Generator) -> Injected:
-    """The body is pushed aside by 6 to 20 cm at 30 to 80 cm/s while both feet stand on the ground, somewhere in the motion."""
+    """The body is pushed aside by 6 to 20 cm at 30 to 80 cm/s while both feet stand on the ground, somewhere
+    in the motion.
+    """
     feet = [motion.names.index(name) for name in ("LeftFoot", "RightFoot", "LeftToeBase", "RightToeBase")]
     places = chain(motion.parents, motion.positions_cm, motion.rotations)[0][:, feet]
     way, speed = rng.uniform(6, 20), rng.uniform(30, 80)
@@ -165,7 +168,9 @@ INJECTORS: dict[str, tuple[str, Callable[[Motion, np.random.Generator], Injected
     "freeze": ("freeze", freeze),
     "slide": ("slide", slide),
 }
-"""What is injected, by the table's name: the kind that it is to be found as, and the function that injects it."""
+"""What is injected, by the table's name: the kind that it is to be found as, and the function that injects
+it.
+"""
 
 
 def is_found(kind: str, injected: Injected) -> bool:
@@ -218,7 +223,8 @@ def main() -> None:
                     hits[name] += is_found(kind, fault)
                     injected[name] += 1
     print(
-        f"{'fault':<18}{'injected':>9}{'found':>7}{'recall':>8}{'false alarms':>14}   in {minutes:.1f} minutes of clean motion"
+        f"{'fault':<18}{'injected':>9}{'found':>7}{'recall':>8}{'false alarms':>14}   in {minutes:.1f}"
+        " minutes of clean motion"
     )
     for name, (kind, _) in INJECTORS.items():
         recall = f"{hits[name] / injected[name]:.3f}" if injected[name] else "-"

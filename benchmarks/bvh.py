@@ -1,14 +1,15 @@
-"""How fast BVH files load, side by side with pybvh and bvhio, and whether the joints are where pybvh has them.
+"""How fast BVH files load, side by side with pybvh and bvhio, and whether the joints are where pybvh has
+them.
 
     pip install pybvh bvhio
     python benchmarks/bvh.py --repeats 7
 
-Loads a seeded file of 8640 frames x 186 channels (61 joints) with this reader and with each of the others in turn, and
-prints the medians of wall and processor seconds and of their ratios, pair by pair. This reader ends with quaternions;
-pybvh with Euler angles, `pybvh, to_quat` with quaternions as well; bvhio with a tree of poses. Then the largest distance,
-in cm, between this reader's world joint positions and pybvh's, over that file and those of the folder that
-INTERACT_REAL_DATA names (bvh/*.bvh). pybvh and bvhio are not dependencies of the project; bvhio is loaded once only when
-it takes more than 20 s.
+Loads a seeded file of 8640 frames x 186 channels (61 joints) with this reader and with each of the others in
+turn, and prints the medians of wall and processor seconds and of their ratios, pair by pair. This reader ends
+with quaternions; pybvh with Euler angles, `pybvh, to_quat` with quaternions as well; bvhio with a tree of
+poses. Then the largest distance, in cm, between this reader's world joint positions and pybvh's, over that
+file and those of the folder that INTERACT_REAL_DATA names (bvh/*.bvh). pybvh and bvhio are not dependencies
+of the project; bvhio is loaded once only when it takes more than 20 s.
 """
 
 import argparse
@@ -67,8 +68,8 @@ def compare(name: str, ours: Callable, theirs: Callable, num_repeats: int) -> No
     ratios = np.median(times[:, 1] / times[:, 0], axis=0)
     (wall, cpu), (other_wall, other_cpu) = np.median(times, axis=0)
     print(
-        f"{name:16}{len(pairs):>4} pairs: this reader {wall:.3f} s (processor {cpu:.3f}), {name} {other_wall:.3f} s ({other_cpu:.3f}):"
-        f" {ratios[0]:.1f} x faster (processor {ratios[1]:.1f} x)"
+        f"{name:16}{len(pairs):>4} pairs: this reader {wall:.3f} s (processor {cpu:.3f}), {name}"
+        f" {other_wall:.3f} s ({other_cpu:.3f}): {ratios[0]:.1f} x faster (processor {ratios[1]:.1f} x)"
     )
 
 
@@ -97,7 +98,8 @@ def main() -> None:
         path = Path(folder, "release-like.bvh")
         save_bvh(path, release_like(arguments.frames, rng=np.random.default_rng(0)))
         print(
-            f"{arguments.frames} frames x 186 channels, {path.stat().st_size / 1e6:.1f} MB, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+            f"{arguments.frames} frames x 186 channels, {path.stat().st_size / 1e6:.1f} MB, {os.cpu_count()}"
+            f" cores, load {os.getloadavg()[0]:.1f}"
         )
         load_bvh(path, unit="cm")
         compare(

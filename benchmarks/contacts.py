@@ -1,10 +1,12 @@
-"""How many scripted touches of simulated takes `pipeline.annotate.contacts` finds, and how close to their times.
+"""How many scripted touches of simulated takes `pipeline.annotate.contacts` finds, and how close to their
+times.
 
     python benchmarks/contacts.py --seeds 10 11 12 --takes 16
 
-A row per type of touch, own and of the partner: touches, share that is found (same hand and part, overlapping in time), by how much
-the contact begins and ends before (-) or after the touch (medians), and contacts that no touch was scripted for. A touch is
-scripted by the palm's place on the skin, without anything of the stage's capsules (pipeline/simulate/touch.py).
+A row per type of touch, own and of the partner: touches, share that is found (same hand and part, overlapping
+in time), by how much the contact begins and ends before (-) or after the touch (medians), and contacts that
+no touch was scripted for. A touch is scripted by the palm's place on the skin, without anything of the
+stage's capsules (pipeline/simulate/touch.py).
 """
 
 import argparse

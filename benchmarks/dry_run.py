@@ -2,7 +2,8 @@
 
     python benchmarks/dry_run.py --takes 8 241 1000
 
-Prints seconds, peak memory and jobs of a dry run per number of takes, and the seconds as a multiple of the first row's.
+Prints seconds, peak memory and jobs of a dry run per number of takes, and the seconds as a multiple of the
+first row's.
 """
 
 import argparse

@@ -1,10 +1,13 @@
-"""Speech features: how fast, in how much memory, and how near to CTranslate2's own encoder; and the log-mel beside them.
+"""Speech features: how fast, in how much memory, and how near to CTranslate2's own encoder.
+
+And the log-mel beside them.
 
     python benchmarks/features.py
     python benchmarks/features.py --threads 2 --model FOLDER
 
-Speed is a multiple of real time of one voice. Memory is the peak of the process that encodes, above what it holds with the encoder
-loaded and the audio made. Voices are modulated noise, whose features cost what those of speech cost.
+Speed is a multiple of real time of one voice. Memory is the peak of the process that encodes, above what it
+holds with the encoder loaded and the audio made. Voices are modulated noise, whose features cost what those
+of speech cost.
 """
 
 import argparse
@@ -53,7 +56,9 @@ def measure(model: str, seconds: float, threads: int) -> dict[str, float]:
 
 
 def against_ctranslate2() -> float:
-    """Largest difference of the package's encoder in torch from the same weights in CTranslate2, float32, over 30 s."""
+    """Largest difference of the package's encoder in torch from the same weights in CTranslate2, float32,
+    over 30 s.
+    """
     import ctranslate2
     from transformers import WhisperFeatureExtractor
 
@@ -98,8 +103,8 @@ def main() -> None:
             subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
         )
         print(
-            f"{seconds:4d} s of voice: speech encoder {seconds / found['speech_s']:.0f} x real time, {found['speech_mb']:.0f} MB more; "
-            f"log-mel {seconds / found['mel_s']:.0f} x real time"
+            f"{seconds:4d} s of voice: speech encoder {seconds / found['speech_s']:.0f} x real time,"
+            f" {found['speech_mb']:.0f} MB more; log-mel {seconds / found['mel_s']:.0f} x real time"
         )
     if arguments.model == "package":
         print(f"largest difference from CTranslate2's encoder (float32): {against_ctranslate2():.1e}")

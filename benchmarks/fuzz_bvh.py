@@ -1,12 +1,14 @@
-"""Whether the BVH reader either reads broken files rightly or refuses them with one line, on seeded mutations.
+"""Whether the BVH reader either reads broken files rightly or refuses them with one line, on seeded
+mutations.
 
     python benchmarks/fuzz_bvh.py --mutations 20000 --seed 0
 
-Each mutation of a file ends as an InputError of one line, or as a motion that equals the one of a second reader in this
-file: slow, line by line, rotation matrices in plain Python, from the BVH format and the rules of docs/bvh.md. Anything
-else is a failure and is printed with its number: another exception, a difference, NaN where the text has none, more than
-5 s of processor time or 60 s in all, more than 300 MB. Exit code 1 if there is one. Default files: a small one made here,
-and those of the folder that INTERACT_REAL_DATA names (bvh/*.bvh), cut to a few frames.
+Each mutation of a file ends as an InputError of one line, or as a motion that equals the one of a second
+reader in this file: slow, line by line, rotation matrices in plain Python, from the BVH format and the rules
+of docs/bvh.md. Anything else is a failure and is printed with its number: another exception, a difference,
+NaN where the text has none, more than 5 s of processor time or 60 s in all, more than 300 MB. Exit code 1 if
+there is one. Default files: a small one made here, and those of the folder that INTERACT_REAL_DATA names
+(bvh/*.bvh), cut to a few frames.
 """
 
 import argparse
@@ -243,7 +245,9 @@ def _product(a: list[list[float]], b: list[list[float]]) -> list[list[float]]:
 
 
 def difference(motion: Motion, data: bytes) -> str:
-    """How the motion differs from the second reader's, "" where it does not. 1e-6, of lengths beyond 1000 a billionth."""
+    """How the motion differs from the second reader's, "" where it does not. 1e-6, of lengths beyond 1000 a
+    billionth.
+    """
     try:
         reference = Reference(data)
     except Refused as refused:
@@ -530,7 +534,10 @@ def outcome(data: bytes, path: Path) -> tuple[str, str]:
 def fuzz(
     num_mutations: int, *, seed: int, files: list[Path], num_frames: int, keep: Path | None = None
 ) -> tuple[Counter, list[str]]:
-    """Counts of `error`, `right` and `failure`, and of `strict`: refused although the second reader reads it; the failures."""
+    """Counts of `error`, `right` and `failure`, and of `strict`: refused although the second reader reads it.
+
+    The failures.
+    """
     sources, counts, failures = originals(files, num_frames), Counter(), []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "x.bvh")
@@ -582,7 +589,8 @@ def main() -> None:
     )
     print(*failures, sep="\n", end="\n" * bool(failures))
     print(
-        f"{arguments.mutations} mutations: {counts['error']} refused with one line ({counts['strict']} of them by this reader alone),"
+        f"{arguments.mutations} mutations: {counts['error']} refused with one line ({counts['strict']} of"
+        " them by this reader alone),"
     )
     print(f"{counts['right']} read rightly, {counts['failure']} failures")
     sys.exit(1 if failures else 0)

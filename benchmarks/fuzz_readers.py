@@ -1,13 +1,15 @@
-"""Whether every reader of files from elsewhere reads a broken file as it promises or refuses it with one line, on seeded mutations.
+"""Whether every reader of files from elsewhere reads a broken file as it promises or refuses it with one
+line, on seeded mutations.
 
     python benchmarks/fuzz_readers.py --count 20000 --seed 0
     python benchmarks/fuzz_readers.py --formats mesh gltf --count 500 --keep broken
 
-A small good file of each format is broken in one to three ways: bytes flipped, cut, doubled or put elsewhere, fields and
-numbers set to what is huge, negative or no number, and, where the format has structure, values of other types, lost, doubled
-and nested entries. Our reader must then give what it promises (finite numbers, shapes that agree, indices that exist) or raise
-InputError with one line. Anything else is a failure and is printed with its number: another exception, a broken promise, more than 5 s of
-processor time, 60 s in all, or 300 MB, a crash of the process. Exit code 1 if there is one. Bodies have a second reader besides
+A small good file of each format is broken in one to three ways: bytes flipped, cut, doubled or put elsewhere,
+fields and numbers set to what is huge, negative or no number, and, where the format has structure, values of
+other types, lost, doubled and nested entries. Our reader must then give what it promises (finite numbers,
+shapes that agree, indices that exist) or raise InputError with one line. Anything else is a failure and is
+printed with its number: another exception, a broken promise, more than 5 s of processor time, 60 s in all, or
+300 MB, a crash of the process. Exit code 1 if there is one. Bodies have a second reader besides
 (fuzz_bvh.py).
 """
 
@@ -114,7 +116,9 @@ CODES = [f"10:00:00:{2 * i:02d}" for i in range(8)]
 
 @dataclass(frozen=True)
 class Format:
-    """A format: the file's name, what makes the good file (and others beside it), our reader with what it promises, and how it breaks."""
+    """A format: the file's name, what makes the good file (and others beside it), our reader with what it
+    promises, and how it breaks.
+    """
 
     name: str
     make: Callable[[Path], None]
@@ -298,7 +302,10 @@ NPY = several(as_npy, as_npy, *BYTES)
 
 
 def as_npz(data: bytes, rng: random.Random) -> bytes:
-    """An .npz with a member changed, lost, doubled or renamed; packed again, so that what is inside is read."""
+    """An .npz with a member changed, lost, doubled or renamed.
+
+    Packed again, so that what is inside is read.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = [(name, archive.read(name)) for name in archive.namelist()]
@@ -395,7 +402,10 @@ def as_sqlite(data: bytes, rng: random.Random) -> bytes:
     values = (None, 0, -1, 2**63 - 1, 1.5, math.inf, "", "\0", "x" * 1000, b"\xff", b"", "1 OR 1", "é")
     script = (
         "ALTER TABLE scenarios RENAME TO other",
-        "CREATE TABLE other AS SELECT * FROM scenarios; DROP TABLE scenarios; CREATE VIEW scenarios AS SELECT * FROM other",
+        (
+            "CREATE TABLE other AS SELECT * FROM scenarios; DROP TABLE scenarios; CREATE VIEW scenarios AS"
+            " SELECT * FROM other"
+        ),
         "ALTER TABLE scenarios DROP COLUMN emotion",
         "DELETE FROM scenarios",
         "INSERT INTO scenarios SELECT * FROM scenarios",
@@ -894,7 +904,10 @@ def _work(
 def fuzz(
     name: str, count: int, *, seed: int, keep: Path | None = None, formats: dict[str, Format] = FORMATS
 ) -> tuple[Counter, list[str]]:
-    """Counts of `error`, `right` and `failure` of a format, and the failures; a process that dies costs one mutation."""
+    """Counts of `error`, `right` and `failure` of a format, and the failures.
+
+    A process that dies costs one mutation.
+    """
     counts: Counter = Counter()
     failures: list[str] = []
     context = multiprocessing.get_context("fork")

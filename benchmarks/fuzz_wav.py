@@ -1,11 +1,13 @@
-"""Whether the audio readers read a broken file as they promise or refuse it with one line, on seeded mutations.
+"""Whether the audio readers read a broken file as they promise or refuse it with one line, on seeded
+mutations.
 
     python benchmarks/fuzz_wav.py --count 20000 --seed 0
     python benchmarks/fuzz_wav.py --formats lengths --count 500 --keep broken
 
-`wav` and `rf64` are broken in every place, and read as sync does (format, start, all samples) and as a voice; `flac` and `mp3` as a
-voice. `lengths` are files of which only lengths, pad bytes and the end are broken, as recorders break them: their samples must all be
-there, or a warning or an error says that they are not. What else counts as a failure is in fuzz_readers.py.
+`wav` and `rf64` are broken in every place, and read as sync does (format, start, all samples) and as a voice;
+`flac` and `mp3` as a voice. `lengths` are files of which only lengths, pad bytes and the end are broken, as
+recorders break them: their samples must all be there, or a warning or an error says that they are not. What
+else counts as a failure is in fuzz_readers.py.
 """
 
 import logging
@@ -66,7 +68,10 @@ def make_coded(path: Path) -> None:
 
 
 def break_lengths(data: bytes, rng: random.Random) -> bytes:
-    """Lengths of chunks that lie, pad bytes that are missing, an end that is lost; the samples stay as they are."""
+    """Lengths of chunks that lie, pad bytes that are missing, an end that is lost.
+
+    The samples stay as they are.
+    """
     places = [data.index(name) + 4 for name in (b"bext", b"fmt ", b"data", b"iXML")]
     place = rng.choice([*places, places[2], places[2], 4])
     kind = rng.randrange(4)

@@ -1,11 +1,12 @@
-"""A made-up download through the whole workflow: its check, annotations, features, shards, tiny models and tables.
+"""A made-up download through the whole workflow: its check, annotations, features, shards, tiny models and
+tables.
 
     python benchmarks/release.py --takes 241 --cores 2 [--rig rig.npz] [--fps 120] [--keep DIR]
 
-Prints seconds of each step, and whether the download's files have the checksums that they had before. 241 takes of 2 s are about
-3,300 jobs of about a second each, nearly all of it the start of an interpreter: three quarters of an hour on two cores.
-`--in-process` runs the same commands, as Snakemake's dry run prints them, in as many processes as there are cores; then Snakemake
-itself, which must find nothing left to do.
+Prints seconds of each step, and whether the download's files have the checksums that they had before. 241
+takes of 2 s are about 3,300 jobs of about a second each, nearly all of it the start of an interpreter: three
+quarters of an hour on two cores. `--in-process` runs the same commands, as Snakemake's dry run prints them,
+in as many processes as there are cores; then Snakemake itself, which must find nothing left to do.
 """
 
 import argparse
@@ -44,7 +45,9 @@ def sums(folder: Path) -> dict[str, str]:
 
 
 def run_commands(commands: list[str], project: Path) -> None:
-    """Run `python -m module arguments > log` commands one after the other in this process, in a project's folder."""
+    """Run `python -m module arguments > log` commands one after the other in this process, in a project's
+    folder.
+    """
     os.chdir(project)
     for command in commands:
         words = shlex.split(command)
@@ -60,7 +63,9 @@ def run_commands(commands: list[str], project: Path) -> None:
 
 
 def in_process(project: Path, command: list[str], cores: int) -> None:
-    """Run what a dry run of `command` prints: what names one take only in `cores` processes, the rest after it in order."""
+    """Run what a dry run of `command` prints: what names one take only in `cores` processes, the rest after
+    it in order.
+    """
     printed = subprocess.run([*command, "-n", "-p"], cwd=project, capture_output=True, text=True, check=True)
     commands = re.findall(r"python -m [^\n]*? > \S+ 2>&1", printed.stdout + printed.stderr)
     per_take: dict[str, list[str]] = {}
@@ -72,7 +77,8 @@ def in_process(project: Path, command: list[str], cores: int) -> None:
         else:
             joined.append(line)
     print(
-        f"           {sum(map(len, per_take.values()))} commands of single takes, {len(joined)} that join them",
+        f"           {sum(map(len, per_take.values()))} commands of single takes, {len(joined)} that join"
+        " them",
         flush=True,
     )
     groups = [[line for take in list(per_take)[k::cores] for line in per_take[take]] for k in range(cores)]

@@ -1,18 +1,21 @@
-"""How well an actor's rig made by deformation transfer fits the actor's frames, beside the true rig and copied deltas.
+"""How well an actor's rig made by deformation transfer fits the actor's frames, beside the true rig and
+copied deltas.
 
     python benchmarks/rig_transfer.py
 
-The generic rig is the ICT head with 51 ARKit shapes; weights are frames of a real iPhone recording. An actor is that
-head, or one of the kit's identities, under a stretch f of space: true neutral f(neutral), true delta
-f(neutral + delta) - f(neutral). Frames are the true rig's with 0.1 mm of noise per coordinate. Each rig fits them on the
-true neutral. Prints a row per actor and rig: errors of weights, of the reconstruction against the frames without
-noise, and of the deltas (RMS distance per vertex, mm), over all vertices, the face (what shapes move by 1 mm) and the lips.
+The generic rig is the ICT head with 51 ARKit shapes; weights are frames of a real iPhone recording. An actor
+is that head, or one of the kit's identities, under a stretch f of space: true neutral f(neutral), true delta
+f(neutral + delta) - f(neutral). Frames are the true rig's with 0.1 mm of noise per coordinate. Each rig fits
+them on the true neutral. Prints a row per actor and rig: errors of weights, of the reconstruction against the
+frames without noise, and of the deltas (RMS distance per vertex, mm), over all vertices, the face (what
+shapes move by 1 mm) and the lips.
 
-Beside the transferred rig: the smooth map alone (its correction left out), Sumner and Popovic's problem with their gradients
-as they are, and the same with edges moved by each triangle's own J.
+Beside the transferred rig: the smooth map alone (its correction left out), Sumner and Popovic's problem with
+their gradients as they are, and the same with edges moved by each triangle's own J.
 
-The kit's identities alone have no true shapes. What can be said is whether lids and lips that the generic shapes close
-are closed by the actor's: RMS change, against the generic rig, of the vector between vertices that meet.
+The kit's identities alone have no true shapes. What can be said is whether lids and lips that the generic
+shapes close are closed by the actor's: RMS change, against the generic rig, of the vector between vertices
+that meet.
 """
 
 import argparse
@@ -55,7 +58,9 @@ def jaw(x: np.ndarray) -> np.ndarray:
 
 
 def features(x: np.ndarray) -> np.ndarray:
-    """A mouth and eyes that are 20 to 25 % larger than a head with other proportions asks for, within 2 cm of their centres."""
+    """A mouth and eyes that are 20 to 25 % larger than a head with other proportions asks for, within 2 cm of
+    their centres.
+    """
     result = x * [0.95, 1.06, 1.02]
     for centre, scale in (
         ((0, -2.3, 10), (0.25, 0.25, 0.15)),
@@ -68,10 +73,12 @@ def features(x: np.ndarray) -> np.ndarray:
 
 
 def sumner_popovic(rig: Rig, target: np.ndarray, *, own_jacobian: bool = False) -> np.ndarray:
-    """Deltas (51, V, 3) by the triangles alone: gradients copied as they are, or motion of edges turned by each triangle's J.
+    """Deltas (51, V, 3) by the triangles alone: gradients copied as they are, or motion of edges turned by
+    each triangle's J.
 
-    Vertices that no shape moves are held. Elsewhere the result is pulled to the copied deltas, or to those of the heads'
-    overall affine map, so weakly that only the mean motion of components that hold no vertex is decided by it.
+    Vertices that no shape moves are held. Elsewhere the result is pulled to the copied deltas, or to those of
+    the heads' overall affine map, so weakly that only the mean motion of components that hold no vertex is
+    decided by it.
     """
     neutral, target = rig.neutral.astype(float), target.astype(float)
     corners = transfer.split_faces(rig.faces, len(neutral))
@@ -155,7 +162,9 @@ def score(
 
 
 def meeting(rig: Rig, closing: tuple[str, ...], opened: tuple[str, ...]) -> np.ndarray:
-    """Pairs (n, 2) of vertices of the skin, the largest component, that `closing` shapes bring together and `opened` ones leave apart."""
+    """Pairs (n, 2) of vertices of the skin, the largest component, that `closing` shapes bring together and
+    `opened` ones leave apart.
+    """
     closed, apart = (pose(rig.neutral, rig.deltas, names) for names in (closing, opened))
     corners = transfer.split_faces(rig.faces, len(rig.neutral))
     links = sparse.coo_array(
@@ -215,7 +224,8 @@ def main() -> None:
     seconds, cpu = time.perf_counter() - begin, time.process_time() - begin_cpu
     memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     print(
-        f"transfer of {len(neutral)} vertices x {len(rig.deltas)} shapes: {seconds:.1f} s, {cpu:.1f} s of processor, {memory:.0f} MB more at peak\n"
+        f"transfer of {len(neutral)} vertices x {len(rig.deltas)} shapes: {seconds:.1f} s, {cpu:.1f} s of"
+        f" processor, {memory:.0f} MB more at peak\n"
     )
 
     print(f"{'':<40}{'weight':>9}   {'reconstruction, mm':<27}{'deltas, mm':<27}{'copied / this: weight,'}")

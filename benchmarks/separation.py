@@ -3,16 +3,18 @@
     python benchmarks/separation.py                       # all methods that need nothing but the two microphones
     python benchmarks/separation.py --methods mask --rooms-only
 
-Takes of the simulated shoot (pipeline.simulate), whose clean voices are known, and real sentences (the folder that the variable
-INTERACT_REAL_DATA names; skipped where missing) in a simulated room of 5 x 4 x 2.7 m (pyroomacoustics, image sources): two people
-1.5 m apart, each microphone 7 cm from its mouth. The way from one mouth to the other's microphone is scaled so that the crosstalk
-(a voice's level there against its level in its own microphone) is -21, -14 and -8 dB; reverberation lasts 0.3 or 0.6 s, microphones
-have noise 40 dB below the voice or none, and both people are equally loud or the second 12 dB quieter. Further cells
-turn the second recorder 12 dB up or down, and let the second person walk 1.5 m during the take.
+Takes of the simulated shoot (pipeline.simulate), whose clean voices are known, and real sentences (the folder
+that the variable INTERACT_REAL_DATA names; skipped where missing) in a simulated room of 5 x 4 x 2.7 m
+(pyroomacoustics, image sources): two people 1.5 m apart, each microphone 7 cm from its mouth. The way from
+one mouth to the other's microphone is scaled so that the crosstalk (a voice's level there against its level
+in its own microphone) is -21, -14 and -8 dB; reverberation lasts 0.3 or 0.6 s, microphones have noise 40 dB
+below the voice or none, and both people are equally loud or the second 12 dB quieter. Further cells turn the
+second recorder 12 dB up or down, and let the second person walk 1.5 m during the take.
 
-SI-SDR is against the voice as it comes to its own microphone (direct sound and the room's), over all frequencies at 48 kHz. SIR is
-BSS Eval's with filters of 64 ms at 16 kHz (fast_bss_eval): what is left of the other voice, whichever way it took through the room.
-Exit status 1 where the default method is below the raw microphone in any cell, or gains less than 3 dB for a quiet talker.
+SI-SDR is against the voice as it comes to its own microphone (direct sound and the room's), over all
+frequencies at 48 kHz. SIR is BSS Eval's with filters of 64 ms at 16 kHz (fast_bss_eval): what is left of the
+other voice, whichever way it took through the room. Exit status 1 where the default method is below the raw
+microphone in any cell, or gains less than 3 dB for a quiet talker.
 """
 
 import argparse
@@ -58,7 +60,10 @@ def sir(found: np.ndarray, voices: np.ndarray) -> np.ndarray:
 
 
 def responses(rt60: float, steps_m: float = 0.0) -> list[list[np.ndarray]]:
-    """Room responses [microphone][mouth] at OUT_RATE; `steps_m` is how far the second person has walked along the room's y."""
+    """Room responses [microphone][mouth] at OUT_RATE.
+
+    `steps_m` is how far the second person has walked along the room's y.
+    """
     absorption, order = pyroomacoustics.inverse_sabine(rt60, ROOM_M)
     room = pyroomacoustics.ShoeBox(
         ROOM_M, fs=OUT_RATE, materials=pyroomacoustics.Material(absorption), max_order=order
@@ -72,7 +77,10 @@ def responses(rt60: float, steps_m: float = 0.0) -> list[list[np.ndarray]]:
 
 
 def images_of(dry: np.ndarray, rirs: list[list[list[np.ndarray]]]) -> np.ndarray:
-    """Each voice in each microphone (microphone, mouth, S) of dry voices (2, S); responses follow each other in time, cross-faded."""
+    """Each voice in each microphone (microphone, mouth, S) of dry voices (2, S).
+
+    Responses follow each other in time, cross-faded.
+    """
     num_samples = dry.shape[1]
     at = np.linspace(0, len(rirs) - 1, num_samples)
     images = np.zeros((2, 2, num_samples))
@@ -91,7 +99,10 @@ def mix(
     quiet: int | None = None,
     hot_db: float = 0.0,
 ):
-    """Microphones and the voices in them, (2, S) each; the second recorder's gain is `hot_db` above the first's."""
+    """Microphones and the voices in them, (2, S) each.
+
+    The second recorder's gain is `hot_db` above the first's.
+    """
     level = [10 ** ((QUIET_DB if k == quiet else 0) / 20) * 0.05 for k in range(2)]
     voices = np.stack([level[k] * images[k, k] / np.std(images[k, k]) for k in range(2)])
     leaks = np.stack(
@@ -108,7 +119,9 @@ def mix(
 
 
 def conversation(folder: Path) -> np.ndarray:
-    """Dry voices (2, S) at OUT_RATE: the real sentences of two speakers in turns, every third of which begins before the last has ended."""
+    """Dry voices (2, S) at OUT_RATE: the real sentences of two speakers in turns, every third of which begins
+    before the last has ended.
+    """
     voices = [[read_wav(path) for path in sorted(folder.glob(f"{name}_*.wav"))] for name in ("aew", "axb")]
     turns = [
         (k, soxr.resample(*turn, OUT_RATE)) for sentences in zip(*voices) for k, turn in enumerate(sentences)
@@ -125,7 +138,10 @@ def conversation(folder: Path) -> np.ndarray:
 
 
 def rooms(folder: Path):
-    """(name, quiet, microphones (2, S), voices (2, S)) of every setting of the room; `quiet` is the quieter actor, or None."""
+    """(name, quiet, microphones (2, S), voices (2, S)) of every setting of the room.
+
+    `quiet` is the quieter actor, or None.
+    """
     dry = conversation(folder)
     for rt60 in RT60_S:
         images = images_of(dry, [responses(rt60)])
@@ -151,7 +167,9 @@ def rooms(folder: Path):
 
 
 def simulated(num_takes: int, seconds: float, crosstalk_db: float, seed: int):
-    """(name, None, microphones (2, S), voices (2, S)) of takes of the simulated shoot, cut to their common window."""
+    """(name, None, microphones (2, S), voices (2, S)) of takes of the simulated shoot, cut to their common
+    window.
+    """
     options = config.Simulate(seconds=seconds, crosstalk_db=crosstalk_db, num_vertices=200)
     for row in plan.plan_takes(num_takes, seed):
         with tempfile.TemporaryDirectory() as folder:
@@ -211,7 +229,8 @@ def main() -> None:
         )
     print("SI-SDR / SIR in dB\n")
     print(
-        f"| cell | voice | microphone | {' | '.join(arguments.methods)} |\n| --- | --- | --- | {' | '.join('---' for _ in arguments.methods)} |"
+        f"| cell | voice | microphone | {' | '.join(arguments.methods)} |\n| --- | --- | --- |"
+        f" {' | '.join('---' for _ in arguments.methods)} |"
     )
     default, gains, quiet_gains, took = (
         config.Separation().method,
@@ -232,7 +251,8 @@ def main() -> None:
             sdr = {key: si_sdr(found[k].astype(float), voices[k]) for key, (found, _) in scores.items()}
             who = ["first", "second"][k] if quiet is None else ["loud", "quiet"][int(k == quiet)]
             print(
-                f"| {name} | {who} | {' | '.join(f'{sdr[key]:.1f} / {value[k]:.1f}' for key, (_, value) in scores.items())} |",
+                f"| {name} | {who} |"
+                f" {' | '.join(f'{sdr[key]:.1f} / {value[k]:.1f}' for key, (_, value) in scores.items())} |",
                 flush=True,
             )
             if default in sdr:
@@ -244,7 +264,8 @@ def main() -> None:
     if gains:
         least = min(quiet_gains, default=np.nan)
         print(
-            f"{default} against the microphone: {min(gains):+.1f} to {max(gains):+.1f} dB, quiet talkers at least {least:+.1f} dB"
+            f"{default} against the microphone: {min(gains):+.1f} to {max(gains):+.1f} dB, quiet talkers at"
+            f" least {least:+.1f} dB"
         )
         sys.exit(int(min(gains) < 0 or min(quiet_gains, default=QUIET_GAIN_DB) < QUIET_GAIN_DB))
 

@@ -1,14 +1,16 @@
-"""What the network of separation method `lips` adds to the mask where both actors talk, and how much memory it takes.
+"""What the network of separation method `lips` adds to the mask where both actors talk, and how much memory
+it takes.
 
     python benchmarks/separation_networks.py --weights data/runs/separation/model.safetensors
     python benchmarks/separation_networks.py --weights ... --memory 20        # one separation of 20 s, then its peak memory
 
-Takes of the simulated shoot hardly overlap, so voices, faces, rooms and microphones of the simulator are put together anew: both
-actors talk at once for two thirds of the time, crosstalk -18 dB; seeds are others than a shoot's. Columns: SI-SDR in dB over the
-moments in which both talk, of the microphone, the mask, the leak's subtraction without a network, `lips`, `lips` with faces that do
-not move, and with each other's faces. With real sentences (INTERACT_REAL_DATA) the rooms of benchmarks/separation.py follow, whole
-recordings, faces that do not move: rooms, and a walking talker, that no training has heard.
-Exit status 1 where `lips` is less than 1 dB above the mask on average over the simulated scenes.
+Takes of the simulated shoot hardly overlap, so voices, faces, rooms and microphones of the simulator are put
+together anew: both actors talk at once for two thirds of the time, crosstalk -18 dB; seeds are others than a
+shoot's. Columns: SI-SDR in dB over the moments in which both talk, of the microphone, the mask, the leak's
+subtraction without a network, `lips`, `lips` with faces that do not move, and with each other's faces. With
+real sentences (INTERACT_REAL_DATA) the rooms of benchmarks/separation.py follow, whole recordings, faces that
+do not move: rooms, and a walking talker, that no training has heard. Exit status 1 where `lips` is less than
+1 dB above the mask on average over the simulated scenes.
 """
 
 import argparse
@@ -30,7 +32,9 @@ from pipeline.simulate.speech import speak
 
 
 def scene(seed: int, seconds: float = 20.0) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
-    """Microphones and voices (2, S) at OUT_RATE, and faces (T, 51) at 30 fps, of two actors who talk at the same time."""
+    """Microphones and voices (2, S) at OUT_RATE, and faces (T, 51) at 30 fps, of two actors who talk at the
+    same time.
+    """
     rng, size = np.random.default_rng([seed, 77]), int(seconds * OUT_RATE)
     actors = plan.PAIRS[seed % len(plan.PAIRS)]
     voices, faces = np.zeros((2, size), np.float32), []
@@ -85,7 +89,8 @@ def main() -> None:
             mics, OUT_RATE, network=network, weights=[np.zeros((10, 51), np.float32)] * 2
         )
         print(
-            f"{arguments.memory:g} s: peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB, microphones {mics.nbytes / 1e6:.0f} MB"
+            f"{arguments.memory:g} s: peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f}"
+            f" MB, microphones {mics.nbytes / 1e6:.0f} MB"
         )
         return
     untrained = separation_net.LipSeparator(width=4, widest=4, lip_width=4).eval()
@@ -120,7 +125,8 @@ def main() -> None:
             still = [np.zeros((10, 51), np.float32)] * 2
             found = (mics, separate(mics, OUT_RATE), lips(mics, still, untrained), lips(mics, still))
             print(
-                f"| {name} | {' | '.join(f'{np.mean([si_sdr(x[k].astype(float), voices[k]) for k in range(2)]):.1f}' for x in found)} |",
+                f"| {name} |"
+                f" {' | '.join(f'{np.mean([si_sdr(x[k].astype(float), voices[k]) for k in range(2)]):.1f}' for x in found)} |",
                 flush=True,
             )
     sys.exit(int(mean[3] - mean[1] < 1.0))

@@ -4,9 +4,10 @@
     python benchmarks/shards.py --hours 1 10 --workers 0 2 4
     python benchmarks/shards.py --run data                  # time from dataset to shards, out of a finished run's timings
 
-Makes shards of the release's size (60 joints, 80 mel bands, takes of 60 s, values seeded) with the project's own builder, and
-the same numbers as memory-mapped .npy files, one a stream, as shards compressed with gzip in chunks of a window, and as
-webdataset tars with a window a sample. Then, in one process after the other, on warm files:
+Makes shards of the release's size (60 joints, 80 mel bands, takes of 60 s, values seeded) with the project's
+own builder, and the same numbers as memory-mapped .npy files, one a stream, as shards compressed with gzip in
+chunks of a window, and as webdataset tars with a window a sample. Then, in one process after the other, on
+warm files:
 
 windows     150 frames of body, root, face and mel at random, by plain slices, repeated in turns: medians and ratios to .npy
 loader      batches of 32 windows: models.data.loader with 0, 2 and 4 threads, and through torch's DataLoader with as many
@@ -122,7 +123,8 @@ def rename_takes(path: Path, date: str) -> None:
 def make(folder: Path, hours: float) -> None:
     """Shards (folder/shards), compressed ones (gzip), .npy (npy) and tars (tar) of `hours` of data.
 
-    The builder makes the first shard; the others are copies of it, since the speed of reading does not hang on the values.
+    The builder makes the first shard; the others are copies of it, since the speed of reading does not hang
+    on the values.
     """
     takes = [f"20240101_{i + 1:03d}" for i in range(TAKES_PER_SHARD)]
     write_sources(folder, takes, np.random.default_rng(0))
@@ -136,7 +138,8 @@ def make(folder: Path, hours: float) -> None:
         shards.build(parts, ["train"] * len(takes), first, compression=compression, chunk_frames=WINDOW)
         spent, hours_built = time.perf_counter() - begin, TAKES_PER_SHARD * TAKE_FRAMES / 30 / 3600
         print(
-            f"size     {kind:8}{first.stat().st_size / hours_built / 1e6:8.0f} MB an hour, built in {spent / hours_built:.1f} s an hour"
+            f"size     {kind:8}{first.stat().st_size / hours_built / 1e6:8.0f} MB an hour, built in"
+            f" {spent / hours_built:.1f} s an hour"
         )
         for i in range(1, num_shards if kind == "shards" else 1):
             shutil.copy(first, folder / kind / f"shard-{i:03d}.h5")
@@ -186,6 +189,7 @@ def slices(kind: str, folder: Path):
         def read(rng):
             a = int(rng.integers(total - WINDOW))
             return [np.array(part[a : a + WINDOW]) for part in maps]
+
     else:
         opened = open_shards(folder / kind)
 
@@ -245,8 +249,8 @@ def npy_windows(folder: Path):
             before = int(a % TAKE_FRAMES > 0)
             root = np.asarray(self.maps["root"][a - before : a + WINDOW], np.float64)
             return item | {
-                "relative": np.stack([relative_root(root[:, k])[before:] for k in range(2)], 1).astype(
-                    np.float32
+                "relative": (
+                    np.stack([relative_root(root[:, k])[before:] for k in range(2)], 1).astype(np.float32)
                 )
             }
 
@@ -301,7 +305,9 @@ def loader_of(kind: str, folder: Path, num_batches: int, workers: int):
 
 
 def child(kind: str, folder: Path, workers: int, num_batches: int) -> None:
-    """Read batches; print windows a second after the first tenth of them, and the memory of this process and its workers in MB."""
+    """Read batches; print windows a second after the first tenth of them, and the memory of this process and
+    its workers in MB.
+    """
     import torch
 
     torch.set_num_threads(1)
@@ -361,7 +367,8 @@ def measure_loaders(folder: Path, workers: list[int], num_repeats: int, num_batc
         for kind in kinds:
             ratio = np.median(np.array(rates["shards"]) / np.array(rates[kind]))
             print(
-                f"loader   {kind:10}{count} workers{np.median(rates[kind]):10.0f} windows a second   shards are {ratio:.2f} x as fast"
+                f"loader   {kind:10}{count} workers{np.median(rates[kind]):10.0f} windows a second   shards"
+                f" are {ratio:.2f} x as fast"
             )
 
 
@@ -423,7 +430,8 @@ def main() -> None:
             for count in arguments.workers:
                 _, private, mapped = in_a_process("shards", folder, count, arguments.batches)
                 print(
-                    f"memory   {hours:4g} h  {count} workers  private {private:6.0f} MB  mapped {mapped:6.0f} MB"
+                    f"memory   {hours:4g} h  {count} workers  private {private:6.0f} MB  mapped"
+                    f" {mapped:6.0f} MB"
                 )
 
 

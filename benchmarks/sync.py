@@ -1,11 +1,12 @@
-"""How exactly sync finds the clocks of simulated takes whose recorders drift, jitter and lose frames, with midnight inside.
+"""How exactly sync finds the clocks of simulated takes whose recorders drift, jitter and lose frames, with
+midnight inside.
 
     python benchmarks/sync.py --takes 4 --seconds 60
 
-Each take is recorded with face clocks and microphones that drift by up to 100 ppm, 0.3 ms of jitter on each face's
-timecodes, 2 % of lost frames, LTC beside the voice and midnight in the middle; sync reads it, and what it found is held
-against the truth. Prints a row per actor: largest error of a first and of a last frame or sample, drops missed and
-invented, and the true drifts beside those found.
+Each take is recorded with face clocks and microphones that drift by up to 100 ppm, 0.3 ms of jitter on each
+face's timecodes, 2 % of lost frames, LTC beside the voice and midnight in the middle; sync reads it, and what
+it found is held against the truth. Prints a row per actor: largest error of a first and of a last frame or
+sample, drops missed and invented, and the true drifts beside those found.
 """
 
 import argparse

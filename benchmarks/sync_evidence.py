@@ -3,11 +3,12 @@
     python benchmarks/sync_evidence.py --seeds 10 11 12 --takes 7 --seconds 60
     python benchmarks/sync_evidence.py --learn --seeds 0 1 --takes 8 --seconds 60
 
-Takes are simulated without bodies' and heads' files: weights at 30 fps and the microphones, with -14 dB of crosstalk. The
-first command prints the share of performances within half a frame where timecode is known (true lags are drawn within 0.5 s, 2 s are
-searched) and without timecode (the face is cut by up to 20 s, 30 s are searched), the share that abstained, and how often pairs of
-unrelated faces and voices were believed. The second prints the coefficients of pipeline/capture/evidence.py as learned on its takes. --learn
-and the measurement need other seeds.
+Takes are simulated without bodies' and heads' files: weights at 30 fps and the microphones, with -14 dB of
+crosstalk. The first command prints the share of performances within half a frame where timecode is known
+(true lags are drawn within 0.5 s, 2 s are searched) and without timecode (the face is cut by up to 20 s, 30 s
+are searched), the share that abstained, and how often pairs of unrelated faces and voices were believed. The
+second prints the coefficients of pipeline/capture/evidence.py as learned on its takes. --learn and the
+measurement need other seeds.
 """
 
 import argparse
@@ -28,7 +29,9 @@ CROSSTALK_DB, NOISE_DB, DISTANCE_CM = -14.0, -60.0, 200.0
 
 
 def simulated(seed: int, number: int, seconds: float) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Mouth movements (N, 4) at 30 fps and band levels (E, 8) at VOICE_FPS of both performances, which begin together."""
+    """Mouth movements (N, 4) at 30 fps and band levels (E, 8) at VOICE_FPS of both performances, which begin
+    together.
+    """
     row = plan.plan_takes(number + 1, seed)[number]
     scene = take.play(row, seed=seed, options=config.Simulate(seconds=seconds))
     begin, end = scene.streams.window
@@ -82,8 +85,9 @@ def say(what: str, matches: list[evidence.Match], truth: np.ndarray) -> None:
     sure = np.array([match.confident for match in matches])
     good = np.abs(off) <= HALF_FRAME
     print(
-        f"{what:<22}{len(off):>6}{100 * good.mean():>9.1f} %{100 * (1 - sure.mean()):>9.1f} %{100 * np.mean(sure & ~good):>12.1f} %"
-        f"{1e3 * np.median(off):>9.1f}{1e3 * np.percentile(np.abs(off), 95):>8.1f}"
+        f"{what:<22}{len(off):>6}{100 * good.mean():>9.1f} %{100 * (1 - sure.mean()):>9.1f}"
+        f" %{100 * np.mean(sure & ~good):>12.1f}"
+        f" %{1e3 * np.median(off):>9.1f}{1e3 * np.percentile(np.abs(off), 95):>8.1f}"
     )
 
 

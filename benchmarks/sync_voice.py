@@ -1,11 +1,13 @@
-"""How exactly sync places a stream without timecode by mouth and voice, through the stage itself, on simulated takes.
+"""How exactly sync places a stream without timecode by mouth and voice, through the stage itself, on
+simulated takes.
 
     python benchmarks/sync_voice.py --takes 12 --seconds 60
     python benchmarks/sync_voice.py --takes 12 --seconds 60 --drop-rate 0.002
 
-Of each performance once the voice and once the face loses its timecode; sync places it with without_timecode = voice, and the start
-that it found is held against the truth. A performance in which mouth and voice do not agree clearly is refused, and counts as not
-within half a frame. A face without timecode must have lost no frame (--drop-rate 0, the default): nothing tells where it did.
+Of each performance once the voice and once the face loses its timecode; sync places it with without_timecode
+= voice, and the start that it found is held against the truth. A performance in which mouth and voice do not
+agree clearly is refused, and counts as not within half a frame. A face without timecode must have lost no
+frame (--drop-rate 0, the default): nothing tells where it did.
 """
 
 import argparse
@@ -92,15 +94,17 @@ def main() -> None:
                     error = np.nan if start is None else start - record["start"][actor][kind]
                     errors[kind].append(error)
                     print(
-                        f"{row['take']} {actor} {kind:<6}{'refused' if start is None else f'{1e3 * error:+.1f} ms'}",
+                        f"{row['take']} {actor}"
+                        f" {kind:<6}{'refused' if start is None else f'{1e3 * error:+.1f} ms'}",
                         flush=True,
                     )
     for kind, found in errors.items():
         off = np.abs(np.array(found))
         known = off[np.isfinite(off)]
         print(
-            f"{kind} without timecode: {len(off)}, within half a frame {100 * np.mean(off <= HALF_FRAME):.1f} %, refused "
-            f"{100 * np.mean(np.isnan(off)):.1f} %, median {1e3 * np.median(known):.1f} ms, largest {1e3 * known.max():.1f} ms"
+            f"{kind} without timecode: {len(off)}, within half a frame {100 * np.mean(off <= HALF_FRAME):.1f}"
+            f" %, refused {100 * np.mean(np.isnan(off)):.1f} %, median {1e3 * np.median(known):.1f} ms,"
+            f" largest {1e3 * known.max():.1f} ms"
         )
 
 

@@ -1,12 +1,15 @@
-"""How good transcripts are: words, their starts, words in silence, phonemes, and the time they take, on simulated and real takes.
+"""How good transcripts are: words, their starts, words in silence, phonemes, and the time they take, on
+simulated and real takes.
 
     python benchmarks/transcripts.py --seeds 0 1 2 --takes 4
     python benchmarks/transcripts.py --seeds --real make_shoot.py
 
-Both go through sync, separation and transcripts. `make_shoot.py` is a script that writes a shoot of CMU ARCTIC sentences with its truth, as
-INTERACT_REAL_DATA has it. Word error is pooled over all words that lie in the window whole; of a sentence that the window cuts, words count
-where alignment of the clean recording puts them. First words of real sentences are held against onsets that were read off the level of the
-clean recordings; other words there have no independent truth, and get no figure. `given` aligns the true sentences instead of recognising.
+Both go through sync, separation and transcripts. `make_shoot.py` is a script that writes a shoot of CMU
+ARCTIC sentences with its truth, as INTERACT_REAL_DATA has it. Word error is pooled over all words that lie in
+the window whole; of a sentence that the window cuts, words count where alignment of the clean recording puts
+them. First words of real sentences are held against onsets that were read off the level of the clean
+recordings; other words there have no independent truth, and get no figure. `given` aligns the true sentences
+instead of recognising.
 """
 
 import argparse
@@ -72,7 +75,9 @@ class Scores:
     def add(
         self, found: dict, words: list[dict], said: list[dict], phonemes: list[dict], *, known_starts: bool
     ) -> None:
-        """Score one transcript against true words (`first` marks those that begin a sentence), sentences and phonemes, in its own clock."""
+        """Score one transcript against true words (`first` marks those that begin a sentence), sentences and
+        phonemes, in its own clock.
+        """
         import jiwer
 
         true, heard = (
@@ -230,7 +235,8 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     print(
-        "| takes | words | word error | word start | first of sentence | phoneme start | p b m start | in silence | x real time |"
+        "| takes | words | word error | word start | first of sentence | phoneme start | p b m start | in"
+        " silence | x real time |"
     )
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for seed in arguments.seeds:

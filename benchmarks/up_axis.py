@@ -1,11 +1,13 @@
-"""How often the up axis of a body's file is judged rightly, over recorded and simulated bodies written in every convention.
+"""How often the up axis of a body's file is judged rightly, over recorded and simulated bodies written in
+every convention.
 
     python benchmarks/up_axis.py --recordings FOLDER --seeds 0 1 --seconds 20
 
-Each body is written with each of the six directions up, with its rest pose turned along and without, in five headings. A row tells how
-many of those are turned rightly, left as they are with a line that says so, and wrong without a word. Bodies: recordings (BVH files with
-y up), simulated takes whole and cut to what one of them does, the same with the floor off zero, people who lie, roll and sit on the
-floor, and rest poses that are no T: arms down, bones along x, the rest pose of a body that stands along z under a motion along y.
+Each body is written with each of the six directions up, with its rest pose turned along and without, in five
+headings. A row tells how many of those are turned rightly, left as they are with a line that says so, and
+wrong without a word. Bodies: recordings (BVH files with y up), simulated takes whole and cut to what one of
+them does, the same with the floor off zero, people who lie, roll and sit on the floor, and rest poses that
+are no T: arms down, bones along x, the rest pose of a body that stands along z under a motion along y.
 """
 
 import argparse
@@ -66,7 +68,9 @@ def moved(motion: Motion, by_cm: list[float]) -> Motion:
 
 
 def lying(motion: Motion, *, roll: float = 0.0) -> Motion:
-    """What the body does, done on its back: some joint lies on the floor, and the body rolls by up to `roll` radians to both sides."""
+    """What the body does, done on its back: some joint lies on the floor, and the body rolls by up to `roll`
+    radians to both sides.
+    """
     local, positions = motion.rotations.copy(), motion.positions_cm.copy()
     size = len(local)
     down = np.broadcast_to(rotations.about("x", -np.pi / 2), (size, 4))

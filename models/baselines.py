@@ -1,6 +1,8 @@
-"""Baselines that need no training: the mean pose and face of the train split, and the training clip that sounds nearest.
+"""Baselines that need no training: the mean pose and face of the train split, and the training clip that
+sounds nearest.
 
-In: statistics and shards. Out: arrays as the models' samples give them, body (N, 2, 3 J) in radians and face (N, 2, 51).
+In: statistics and shards. Out: arrays as the models' samples give them, body (N, 2, 3 J) in radians and face
+(N, 2, 51).
 """
 
 from dataclasses import dataclass
@@ -32,7 +34,8 @@ def window_starts(num_frames: int, window: int) -> list[int]:
 
 
 def pooled(shard: Shard, span: TakeSpan, starts: list[int], window: int, stats: dict) -> np.ndarray:
-    """What windows of a take sound and act like, (len(starts), F): mean and deviation over the window of both actors' channels.
+    """What windows of a take sound and act like, (len(starts), F): mean and deviation over the window of both
+    actors' channels.
 
     Channels are the standardised log-mel and the one-hot action of each actor.
     """
@@ -69,7 +72,8 @@ class Clip:
 def nearest_clips(queries: np.ndarray, shards: list[Shard], stats: dict, *, window: int) -> list[Clip]:
     """For each row of `pooled` features (Q, F) the training window at the smallest Euclidean distance.
 
-    Training takes are read one at a time; their windows start every 5 frames. InputError where no take is long enough.
+    Training takes are read one at a time; their windows start every 5 frames. InputError where no take is
+    long enough.
     """
     best, clips = np.full(len(queries), np.inf), {}
     for shard, span in takes_of(shards, "train"):
@@ -92,7 +96,9 @@ def nearest_clips(queries: np.ndarray, shards: list[Shard], stats: dict, *, wind
 def nearest_take(
     shard: Shard, span: TakeSpan, shards: list[Shard], stats: dict, *, window: int
 ) -> dict[str, np.ndarray]:
-    """body (N, 2, 3 J) and face (N, 2, 51) of a take, joined from the nearest training clip of each of its windows."""
+    """body (N, 2, 3 J) and face (N, 2, 51) of a take, joined from the nearest training clip of each of its
+    windows.
+    """
     num_frames = span.stop_frame - span.start_frame
     starts = window_starts(num_frames, window)
     clips = nearest_clips(pooled(shard, span, starts, window, stats), shards, stats, window=window)

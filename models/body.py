@@ -1,7 +1,7 @@
 """The body network of Listen, Denoise, Action! (Alexanderson et al. 2023) for any number of channels.
 
-In: noisy motion (B, T, D), diffusion step (B,), condition (B, T, C), all standardised. Out: the noise or the clean
-motion (B, T, D). For two people D and C are both actors' channels, one after the other.
+In: noisy motion (B, T, D), diffusion step (B,), condition (B, T, C), all standardised. Out: the noise or the
+clean motion (B, T, D). For two people D and C are both actors' channels, one after the other.
 """
 
 import math
@@ -46,8 +46,8 @@ class ResidualBlock(nn.Module):
 class BodyDenoiser(nn.Module):
     """The whole network. The paper's base: channels 256, blocks 20, heads 8, windows of 150 frames.
 
-    features D, condition C; channels is the width, blocks the number of residual blocks, window the frames of a
-    training window (it sets the widest head's field of view, window // 2).
+    features D, condition C; channels is the width, blocks the number of residual blocks, window the frames of
+    a training window (it sets the widest head's field of view, window // 2).
     """
 
     def __init__(self, features: int, condition: int, *, channels: int = 256, blocks: int = 20, heads: int = 8, window: int = 150,

@@ -1,9 +1,9 @@
 """How the state of a training reaches a checkpoint folder and comes back: safetensors and JSON, no pickle.
 
-A checkpoint is step-<step>.safetensors (network and Adam) and a record of it: step, file, its SHA-256, and the log up to there.
-The record of the newest stands in state.json, that of the one before in previous.json, and no other checkpoint is kept. Files
-are on the disk before a record names them. Where the newest is damaged, training goes on from the one before, which gives
-the same weights in the end.
+A checkpoint is step-<step>.safetensors (network and Adam) and a record of it: step, file, its SHA-256, and
+the log up to there. The record of the newest stands in state.json, that of the one before in previous.json,
+and no other checkpoint is kept. Files are on the disk before a record names them. Where the newest is
+damaged, training goes on from the one before, which gives the same weights in the end.
 """
 
 import json
@@ -39,7 +39,10 @@ class Checkpoint:
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """A record, checked: step, name of the file, its SHA-256, and the log's lines; InputError names what is wrong."""
+    """A record, checked: step, name of the file, its SHA-256, and the log's lines.
+
+    InputError names what is wrong.
+    """
     record = read_json(path, kind=dict, fix=FIX)
     kinds = {"step": int, "file": str, "sha256": str, "log": list}
     for key, kind in kinds.items():
@@ -47,7 +50,8 @@ def read_record(path: Path) -> dict[str, Any]:
             raise InputError(f"{path}: {key} is {record.get(key)!r:.60}, need {kind.__name__}; {FIX}")
     if record["step"] < 1 or record["file"] != file_name(record["step"]):
         raise InputError(
-            f"{path}: step {record['step']!s:.20} and file {record['file']!r:.60}, need a step of 1 or more and its file; {FIX}"
+            f"{path}: step {record['step']!s:.20} and file {record['file']!r:.60}, need a step of 1 or more"
+            f" and its file; {FIX}"
         )
     if not re.fullmatch("[0-9a-f]{64}", record["sha256"]):
         raise InputError(f"{path}: sha256 is {record['sha256']!r:.60}, need 64 hexadecimal digits; {FIX}")
@@ -85,7 +89,10 @@ class State:
         """Of the checkpoint that was last written or taken up."""
 
     def save(self, live_log: Path) -> None:
-        """Write the checkpoint of the current step, keep the one before, and drop older ones; InputError where weights are not finite."""
+        """Write the checkpoint of the current step, keep the one before, and drop older ones.
+
+        InputError where weights are not finite.
+        """
         tensors = {f"model.{name}": value for name, value in self.network.state_dict().items()}
         for name, parameter in self.network.named_parameters():
             for key in MOMENTS:
@@ -127,7 +134,9 @@ class State:
         return Checkpoint(record, model, adam)
 
     def _newest_whole(self) -> Checkpoint | None:
-        """The newest checkpoint, or the one before where that is damaged, with a warning; None where there is none.
+        """The newest checkpoint, or the one before where that is damaged, with a warning.
+
+        None where there is none.
 
         InputError where what there is, is damaged.
         """
@@ -154,7 +163,8 @@ class State:
             else ", and there is none before it"
         )
         raise InputError(
-            f"{faults[0]}: the checkpoint is of no use{before}; remove the folder {self.folder}, and training begins afresh"
+            f"{faults[0]}: the checkpoint is of no use{before}; remove the folder {self.folder}, and training"
+            " begins afresh"
         )
 
     def restore(self, live_log: Path) -> None:
@@ -175,7 +185,10 @@ def step_seed(seed: int, step: int) -> int:
 
 
 def loss_of(line: str, where: Path) -> float | None:
-    """The loss in a line of a log, None in a line without one; InputError for a line that is no object of JSON, or a loss that is no number."""
+    """The loss in a line of a log, None in a line without one.
+
+    InputError for a line that is no object of JSON, or a loss that is no number.
+    """
     value = parse_json(line, where, kind=dict).get("loss")
     if value is not None and not (isinstance(value, float) and math.isfinite(value)):
         raise InputError(f"{where}: a loss is {value!r:.60}, need a number; {FIX}")

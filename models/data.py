@@ -1,7 +1,7 @@
 """Training windows out of shards, in an order that a step counter alone restores.
 
-In: a folder of shards. Out: batches of windows as tensors (see models.representation). Only what a model needs is read,
-window by window, so memory does not grow with the dataset; the index holds one row per take.
+In: a folder of shards. Out: batches of windows as tensors (see models.representation). Only what a model
+needs is read, window by window, so memory does not grow with the dataset; the index holds one row per take.
 """
 
 import logging
@@ -39,14 +39,17 @@ def actors_of(shards: list[Shard]) -> list[str]:
 
 
 def read_text(shard: Shard, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-    """Embedding of the word that each actor says at each frame of a shard (T, 2, E), zeros in silence, and who speaks (T, 2)."""
+    """Embedding of the word that each actor says at each frame of a shard (T, 2, E), zeros in silence, and
+    who speaks (T, 2).
+    """
     index = np.asarray(shard["text_index"][start:stop])
     spoken = index >= 0
     result = np.zeros((*index.shape, shard["text"].shape[-1]), np.float32)
     if spoken.any():
         if index.max() >= shard.stream("text").shape[0]:
             raise InputError(
-                f"{shard.path}: text_index names row {index.max()} of text, which has {shard.stream('text').shape[0]}; build it again"
+                f"{shard.path}: text_index names row {index.max()} of text, which has"
+                f" {shard.stream('text').shape[0]}; build it again"
             )
         first = index[spoken].min()
         block = np.asarray(shard["text"][first : index.max() + 1])
@@ -55,10 +58,11 @@ def read_text(shard: Shard, start: int, stop: int) -> tuple[np.ndarray, np.ndarr
 
 
 class Memory:
-    """Memory for arrays, used again once nothing refers to the array that had it, nor to any view or tensor of it.
+    """Memory for arrays, used again once nothing refers to the array that had it, nor to any view or tensor
+    of it.
 
-    The system clears new memory page by page, which takes longer than copying a window into it (benchmarks/shards.py). What is
-    held is as much as was ever in use at one time.
+    The system clears new memory page by page, which takes longer than copying a window into it
+    (benchmarks/shards.py). What is held is as much as was ever in use at one time.
     """
 
     def __init__(self) -> None:
@@ -86,7 +90,9 @@ def _slice(shard: Shard, name: str, start: int, stop: int) -> torch.Tensor:
 
 
 def _join(pieces: list[torch.Tensor], out: np.ndarray) -> np.ndarray:
-    """`out` (B, T, ...), filled with pieces (T_i, ...) one after the other: one call, without Python's lock, for all of them."""
+    """`out` (B, T, ...), filled with pieces (T_i, ...) one after the other: one call, without Python's lock,
+    for all of them.
+    """
     torch.cat(pieces, out=torch.from_numpy(out.reshape(-1, *out.shape[2:])))
     return out
 
@@ -103,7 +109,9 @@ def _rows(
 
 
 def num_samples(num_frames: int) -> int:
-    """Samples of the audio of a window: all that surely fit into its frames, since a frame has 533 1/3 of them."""
+    """Samples of the audio of a window: all that surely fit into its frames, since a frame has 533 1/3 of
+    them.
+    """
     return num_frames * AUDIO_RATE // FPS
 
 
@@ -116,7 +124,10 @@ def _audio(places: list[tuple[Shard, TakeSpan, int]], num_frames: int, memory: M
 
 
 def _relative(places: list[tuple[Shard, TakeSpan, int]], num_frames: int, memory: Memory) -> np.ndarray:
-    """Relative roots (B, T, 2, 4) float32 of windows, derived with the frame before each window; a take's first frame stands for that."""
+    """Relative roots (B, T, 2, 4) float32 of windows, derived with the frame before each window.
+
+    A take's first frame stands for that.
+    """
     pieces = []
     for shard, span, start in places:
         a = span.start_frame + start
@@ -136,11 +147,12 @@ def read(
     num_frames: int,
     memory: Memory | None = None,
 ) -> dict[str, np.ndarray]:
-    """Streams (B, T, ...) of windows of takes, each from the frame of its take that its place names: a batch, but for who acts.
+    """Streams (B, T, ...) of windows of takes, each from the frame of its take that its place names: a batch,
+    but for who acts.
 
-    `root` comes as `relative` (B, T, 2, 4), derived with the frame before the window, so that a window's first row is what
-    the same frame has in any other window. `text` brings `spoken`. `audio` is (B, S, 2) with the samples of those frames, see
-    `num_samples`. Each row is copied once, from the file that is mapped
+    `root` comes as `relative` (B, T, 2, 4), derived with the frame before the window, so that a window's
+    first row is what the same frame has in any other window. `text` brings `spoken`. `audio` is (B, S, 2)
+    with the samples of those frames, see `num_samples`. Each row is copied once, from the file that is mapped
     into the array of all windows, whose memory comes from `memory`.
     """
     memory = memory or Memory()
@@ -174,7 +186,8 @@ def _check_streams(shards: list[Shard], streams: tuple[str, ...]) -> None:
             place, first = shard.stream(name), shards[0].stream(name)
             if place.shape[1:] != first.shape[1:]:
                 raise InputError(
-                    f"{shard.path}: {name} has rows of {place.shape[1:]}, {shards[0].path} of {first.shape[1:]}; build both alike"
+                    f"{shard.path}: {name} has rows of {place.shape[1:]}, {shards[0].path} of"
+                    f" {first.shape[1:]}; build both alike"
                 )
     check_alike(shards)
 
@@ -182,9 +195,9 @@ def _check_streams(shards: list[Shard], streams: tuple[str, ...]) -> None:
 class Windows(Dataset):
     """All windows of a split: item i is window i of the takes in order, every `stride` frames.
 
-    An item holds arrays (T, ...) as `read` gives them, and `actors` (2,): the numbers of its two in `actors`, -1 for who is not among
-    them. Takes shorter than a window give none, which is logged. Shards open lazily, per process. InputError for a split, a window or
-    streams that cannot be.
+    An item holds arrays (T, ...) as `read` gives them, and `actors` (2,): the numbers of its two in `actors`,
+    -1 for who is not among them. Takes shorter than a window give none, which is logged. Shards open lazily,
+    per process. InputError for a split, a window or streams that cannot be.
     """
 
     def __init__(
@@ -228,8 +241,8 @@ class Windows(Dataset):
         self.ends = np.cumsum(counts)
         if not len(counts) or not self.ends[-1]:
             raise InputError(
-                f"{split} takes: the longest of {len(lengths)} has {lengths.max(initial=0)} frames, need {window} for a window; "
-                "lower window_frames or give longer takes"
+                f"{split} takes: the longest of {len(lengths)} has {lengths.max(initial=0)} frames, need"
+                f" {window} for a window; lower window_frames or give longer takes"
             )
         if (counts == 0).any():
             log.warning(
@@ -272,7 +285,8 @@ class Windows(Dataset):
 
 
 class Batches:
-    """Window numbers of each batch from a step on: permutation after permutation, each drawn from (seed, epoch).
+    """Window numbers of each batch from a step on: permutation after permutation, each drawn from (seed,
+    epoch).
 
     The step is the whole state: batch k is the same whether or not the batches before it were read.
     """
@@ -301,7 +315,9 @@ class Batches:
 
 
 def collate(items: dict[str, np.ndarray] | list[dict[str, np.ndarray]]) -> dict[str, torch.Tensor]:
-    """A batch of `Windows` as tensors, or its items stacked into one: a `collate_fn` for torch's DataLoader, whose own does as well."""
+    """A batch of `Windows` as tensors, or its items stacked into one: a `collate_fn` for torch's DataLoader,
+    whose own does as well.
+    """
     batch = (
         items
         if isinstance(items, dict)
@@ -315,8 +331,8 @@ def loader(
 ) -> Iterator[dict[str, torch.Tensor]]:
     """Batches of the steps first_step .. last_step - 1, in order; `workers` threads read ahead.
 
-    Threads, not processes: rows are copied out of mapped files without Python's lock, and a process would have to hand
-    every batch over, which costs more than reading it (benchmarks/shards.py).
+    Threads, not processes: rows are copied out of mapped files without Python's lock, and a process would
+    have to hand every batch over, which costs more than reading it (benchmarks/shards.py).
     """
     batches = Batches(len(windows), batch_size, seed=seed, first_step=first_step, last_step=last_step)
     if not workers:
@@ -339,19 +355,24 @@ def speech_folder(shards: Path, given: Path | None) -> Path:
     if given is None and len(found) != 1:
         names = ", ".join(path.name for path in found) or "none"
         raise InputError(
-            f"{shards}: got {names} for speech sidecars; name one with --speech, or write them (python -m pipeline.shards.speech, pipeline.shards.sidecars)"
+            f"{shards}: got {names} for speech sidecars; name one with --speech, or write them (python -m"
+            " pipeline.shards.speech, pipeline.shards.sidecars)"
         )
     return Path(given or found[0])
 
 
 def attach_speech(shards: list[Shard], folder: Path) -> dict:
-    """Attach the sidecars of a folder to their shards and give its stats.json; InputError where they are of different encoders."""
+    """Attach the sidecars of a folder to their shards and give its stats.json.
+
+    InputError where they are of different encoders.
+    """
     stats = check_moments(read_json(folder / "stats.json"), folder / "stats.json", names=("speech",))
     for shard in shards:
         shard.attach(folder / shard.path.name)
         if shard.sidecar_attributes("speech") != stats.get("encoder"):
             raise InputError(
-                f"{folder}/stats.json: another encoder than that of {shard.path.name}; write it again (python -m pipeline.shards.sidecars stats)"
+                f"{folder}/stats.json: another encoder than that of {shard.path.name}; write it again (python"
+                " -m pipeline.shards.sidecars stats)"
             )
     return stats
 
@@ -365,12 +386,14 @@ def shards_of(folder: Path) -> tuple[list[Shard], dict]:
     )
     if type(stats.get("frames")) is not int:
         raise InputError(
-            f"{path}: frames is {stats.get('frames')!r:.60}, need a number; write it again (python -m pipeline.shards.stats)"
+            f"{path}: frames is {stats.get('frames')!r:.60}, need a number; write it again (python -m"
+            " pipeline.shards.stats)"
         )
     for name, stream in (("body", "body"), ("face", "face"), ("mel", "mel"), ("text", "text")):
         width, need = len(stats[name]["mean"]), shards[0][stream].shape[-1]
         if width != need:
             raise InputError(
-                f"{folder}/stats.json: {name} has {width} channels, the shards have {need}; write it again (python -m pipeline.shards.stats)"
+                f"{folder}/stats.json: {name} has {width} channels, the shards have {need}; write it again"
+                " (python -m pipeline.shards.stats)"
             )
     return shards, stats

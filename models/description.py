@@ -1,6 +1,8 @@
-"""What model.json must hold before anything of it is used: types, sizes, ids, and that its parts fit each other.
+"""What model.json must hold before anything of it is used: types, sizes, ids, and that its parts fit each
+other.
 
-A model comes from anywhere: its actors become names of files, its joints stand in a BVH, its sizes ask for memory.
+A model comes from anywhere: its actors become names of files, its joints stand in a BVH, its sizes ask for
+memory.
 """
 
 import re
@@ -125,7 +127,10 @@ def _faults(found: Description) -> str | None:
     for name, channels in found.stats.items():
         got = len(channels.mean), len(channels.std)
         if got[0] != got[1] or not got[0] or got[0] != widths.get(name, got[0]):
-            return f"stats of {name:.60} have {got[0]} means and {got[1]} deviations, need {widths.get(name, 'as many')}"
+            return (
+                f"stats of {name:.60} have {got[0]} means and {got[1]} deviations, need"
+                f" {widths.get(name, 'as many')}"
+            )
     heard = "speech" if found.model == "face" and found.options.get("audio") == "speech" else "mel"
     need = {"face", heard} if found.model == "face" else {"body", "relative_root", "mel", "text"}
     if missing := sorted(str(name) for name in need - found.stats.keys()):
@@ -138,7 +143,10 @@ def _faults(found: Description) -> str | None:
 
 
 def check_options(section: type[BaseModel], options: dict[str, Any], where: object) -> Any:
-    """The options of a model as their config section has them; InputError for others, and for sizes that no machine has."""
+    """The options of a model as their config section has them.
+
+    InputError for others, and for sizes that no machine has.
+    """
     for key, value in options.items():
         most = MOST_BLOCKS if key == "blocks" else MOST_SIZE
         if key != "seed" and isinstance(value, int | float) and not -most <= value <= most:
@@ -155,7 +163,8 @@ def read_description(path: Path, *, version: int) -> dict[str, Any]:
     read = read_json(path, kind=dict, fix=FIX)
     if read.get("format_version") != version or isinstance(read.get("format_version"), bool):
         raise InputError(
-            f"{path}: format version {_short(read.get('format_version'))}, this code reads {version}; train the model again"
+            f"{path}: format version {_short(read.get('format_version'))}, this code reads {version}; train"
+            " the model again"
         )
     try:
         found = Description.model_validate(read)
@@ -168,7 +177,9 @@ def read_description(path: Path, *, version: int) -> dict[str, Any]:
 
 
 def check_moments(stats: object, where: object, *, names: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Statistics as stats.json has them, of `names` at least: means and deviations that are as many, and finite; else InputError."""
+    """Statistics as stats.json has them, of `names` at least: means and deviations that are as many, and
+    finite; else InputError.
+    """
     fix = "write it again (python -m pipeline.shards.stats, or python -m pipeline.shards.sidecars stats)"
     if not isinstance(stats, dict):
         raise InputError(f"{where}: got {_short(stats)}, need an object; {fix}")
@@ -184,6 +195,7 @@ def check_moments(stats: object, where: object, *, names: tuple[str, ...] = ()) 
             raise InputError(f"{where}: {name:.60}: {said}; {fix}") from None
         if len(channels.mean) != len(channels.std):
             raise InputError(
-                f"{where}: {name:.60} has {len(channels.mean)} means and {len(channels.std)} deviations, need as many; {fix}"
+                f"{where}: {name:.60} has {len(channels.mean)} means and {len(channels.std)} deviations, need"
+                f" as many; {fix}"
             )
     return stats

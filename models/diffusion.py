@@ -1,8 +1,9 @@
-"""One diffusion engine for faces and bodies: noise schedules, prediction types, training loss, samplers, guidance.
+"""One diffusion engine for faces and bodies: noise schedules, prediction types, training loss, samplers,
+guidance.
 
-In: a network as a function (x (B, T, D), step (B,) int64) -> (B, T, D) and a torch Generator for every draw. Out: losses
-and samples. Notation: beta_t is the noise of step t = 0 .. N-1, alpha_bar_t the product of 1 - beta up to and with t;
-x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) noise (Ho et al. 2020).
+In: a network as a function (x (B, T, D), step (B,) int64) -> (B, T, D) and a torch Generator for every draw.
+Out: losses and samples. Notation: beta_t is the noise of step t = 0 .. N-1, alpha_bar_t the product of 1 -
+beta up to and with t; x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) noise (Ho et al. 2020).
 """
 
 import math
@@ -17,7 +18,9 @@ from pipeline.errors import InputError
 Network = Callable[[Tensor, Tensor], Tensor]
 PREDICTIONS = ("noise", "clean")
 MIN_SIGNAL = 1e-3
-"""DDIM starts at the last step whose alpha_bar is at least this: later ones are noise to 3 % and x_0 = (x - ..) / sqrt(alpha_bar) explodes."""
+"""DDIM starts at the last step whose alpha_bar is at least this: later ones are noise to 3 % and x_0 = (x -
+..) / sqrt(alpha_bar) explodes.
+"""
 
 
 def linear_betas(num_steps: int, first: float = 0.01, last: float = 0.7) -> np.ndarray:
@@ -26,7 +29,10 @@ def linear_betas(num_steps: int, first: float = 0.01, last: float = 0.7) -> np.n
 
 
 def scaled_linear_betas(num_steps: int, first: float = 0.00085, last: float = 0.012) -> np.ndarray:
-    """Betas (N,) whose roots go in equal steps; 1000 steps from 0.00085 to 0.012 is DiffSpeaker's schedule."""
+    """Betas (N,) whose roots go in equal steps.
+
+    1000 steps from 0.00085 to 0.012 is DiffSpeaker's schedule.
+    """
     return np.linspace(math.sqrt(first), math.sqrt(last), num_steps) ** 2
 
 
@@ -40,7 +46,10 @@ SCHEDULES = {"linear": linear_betas, "scaled_linear": scaled_linear_betas, "cosi
 
 
 def guided(conditional: Network, unconditional: Network, scale: float) -> Network:
-    """Classifier-free guidance (Ho and Salimans 2022): u + scale (c - u). Scale 1 is the conditional network alone."""
+    """Classifier-free guidance (Ho and Salimans 2022): u + scale (c - u).
+
+    Scale 1 is the conditional network alone.
+    """
     if scale == 1:
         return conditional
 
@@ -103,10 +112,12 @@ class Diffusion:
     def loss(
         self, network: Network, clean: Tensor, generator: torch.Generator, *, velocity_weight: float = 0.0
     ) -> Tensor:
-        """Mean squared error of what the network predicts at one random step per item, plus that of its differences over time.
+        """Mean squared error of what the network predicts at one random step per item, plus that of its
+        differences over time.
 
-        clean: (B, T, D). Steps and noise are drawn on the CPU, so that they are the same on every device. The velocity
-        term (DiffSpeaker's, weight 1 there) compares differences of successive frames of the predicted quantity.
+        clean: (B, T, D). Steps and noise are drawn on the CPU, so that they are the same on every device. The
+        velocity term (DiffSpeaker's, weight 1 there) compares differences of successive frames of the
+        predicted quantity.
         """
         step = torch.randint(self.num_steps, (len(clean),), generator=generator).to(clean.device)
         noise = torch.randn(clean.shape, generator=generator).to(clean)
@@ -127,7 +138,8 @@ class Diffusion:
         device="cpu",
         report=iter,
     ) -> Tensor:
-        """A sample of the given shape in `num_steps` network calls: ancestral where that is all steps, else DDIM.
+        """A sample of the given shape in `num_steps` network calls: ancestral where that is all steps, else
+        DDIM.
 
         `report` wraps the list of steps and shows progress.
         """
@@ -140,8 +152,8 @@ class Diffusion:
     def sample_ddpm(self, network: Network, x: Tensor, generator: torch.Generator, *, report=iter) -> Tensor:
         """Ancestral sampling from standard normal x (B, T, D) over all steps (Ho et al. 2020, algorithm 2).
 
-        x <- (x - beta / sqrt(1 - alpha_bar) noise) / sqrt(1 - beta) + sigma z with sigma^2 = beta (1 - alpha_bar_{t-1}) /
-        (1 - alpha_bar_t); nothing is added after step 0 and nothing is clipped.
+        x <- (x - beta / sqrt(1 - alpha_bar) noise) / sqrt(1 - beta) + sigma z with sigma^2 = beta (1 -
+        alpha_bar_{t-1}) / (1 - alpha_bar_t); nothing is added after step 0 and nothing is clipped.
         """
         for t in report(list(range(self.num_steps - 1, -1, -1))):
             step = torch.full((len(x),), t, dtype=torch.int64, device=x.device)
@@ -154,7 +166,8 @@ class Diffusion:
         return x
 
     def ddim_steps(self, num_steps: int, *, min_signal: float = MIN_SIGNAL) -> list[int]:
-        """Descending steps of DDIM: equally spaced over the steps whose alpha_bar is at least `min_signal`, ending at 1.
+        """Descending steps of DDIM: equally spaced over the steps whose alpha_bar is at least `min_signal`,
+        ending at 1.
 
         For DiffSpeaker's schedule, whose alpha_bar never falls below that, 50 steps are 981, 961, .., 21, 1.
         """
@@ -168,10 +181,13 @@ class Diffusion:
     def sample_ddim(
         self, network: Network, x: Tensor, *, num_steps: int, min_signal: float = MIN_SIGNAL, report=iter
     ) -> Tensor:
-        """Deterministic sampling from standard normal x (B, T, D) (Song et al. 2021, eta 0); returns the last x_0.
+        """Deterministic sampling from standard normal x (B, T, D) (Song et al. 2021, eta 0).
 
-        x_s = sqrt(alpha_bar_s) x_0 + sqrt(1 - alpha_bar_s) noise with both taken from the network's output at x_t. The
-        result is the x_0 of the last step, so none of the noise that alpha_bar_0 < 1 leaves is in it.
+        Returns the last x_0.
+
+        x_s = sqrt(alpha_bar_s) x_0 + sqrt(1 - alpha_bar_s) noise with both taken from the network's output at
+        x_t. The result is the x_0 of the last step, so none of the noise that alpha_bar_0 < 1 leaves is in
+        it.
         """
         steps = self.ddim_steps(num_steps, min_signal=min_signal)
         for t, following in zip(report(steps), [*steps[1:], None]):
@@ -186,13 +202,14 @@ class Diffusion:
 def windowed(
     network: Callable[[Tensor, Tensor, int, int], Tensor], *, window: int, overlap: int, multiple: int = 1
 ) -> Network:
-    """A network for takes of any length out of one that sees at most `window` frames: overlapping windows, cross-faded.
+    """A network for takes of any length out of one that sees at most `window` frames: overlapping windows,
+    cross-faded.
 
-    `network` is called with (x[:, a:b], step, a, b). Predictions of overlapping windows are averaged with weights that
-    fall linearly towards a window's ends, at every diffusion step, so the windows agree on one sample instead of being
-    joined afterwards, and memory does not grow with the take but for the sample itself. Window starts are multiples of
-    `multiple` (a period that positions repeat with); the last window is moved back, rounded up to a multiple, so that it
-    ends at the take's end.
+    `network` is called with (x[:, a:b], step, a, b). Predictions of overlapping windows are averaged with
+    weights that fall linearly towards a window's ends, at every diffusion step, so the windows agree on one
+    sample instead of being joined afterwards, and memory does not grow with the take but for the sample
+    itself. Window starts are multiples of `multiple` (a period that positions repeat with); the last window
+    is moved back, rounded up to a multiple, so that it ends at the take's end.
     """
     hop = max((window - overlap) // multiple, 1) * multiple
 

@@ -3,10 +3,11 @@ r"""The table of metrics: real test data, trained models, mean pose and nearest 
     python -m models.evaluate --shards data/shards --generated data/results/generated --rigs data/dataset/rigs \
         --out-table table.csv --out-page table.html
 
-In: the test takes of the shards; what models.generate wrote for them (further samples in sample-01, ..); the actors' rigs
-(a folder of {actor}.npz, or one .npz for all). Out: a CSV, and a page that also says how each number is defined. Bodies
-are measured on the joints' exponential maps of both actors as one row (radians), faces on the rig's vertices (cm). A
-number that cannot be computed, because nothing of the kind was generated, is an empty cell.
+In: the test takes of the shards; what models.generate wrote for them (further samples in sample-01, ..); the
+actors' rigs (a folder of {actor}.npz, or one .npz for all). Out: a CSV, and a page that also says how each
+number is defined. Bodies are measured on the joints' exponential maps of both actors as one row (radians),
+faces on the rig's vertices (cm). A number that cannot be computed, because nothing of the kind was generated,
+is an empty cell.
 """
 
 import html
@@ -34,19 +35,45 @@ THREADS = 2
 
 BODY = ("FD_g", "FD_k", "Div_g", "Div_k", "Div_sample")
 COLUMNS = {
-    "FD_g": "rad^2. Frechet distance of poses, generated against real: frames as rows, covariances with ddof 1. Lower is better.",
-    "FD_k": "rad^2 per frame^2. The same of differences between successive frames of a window, per frame, not per second. Lower is better.",
-    "Div_g": "rad. Mean L2 distance of random pairs of generated poses, over all windows and samples. Best near the real row.",
-    "Div_k": "rad^2. Variance over time of generated poses, mean over channels, windows and samples. Best near the real row.",
-    "Div_sample": "rad^2. Variance over the samples of a take, mean over frames and channels. 0 where there is one sample.",
-    "LVE_cm2": "cm^2. Largest squared error of a frame's lip vertices, mean over frames, then over performances and samples. Lower is better.",
-    "FDD_cm2": "cm^2. Deviation over time of upper-face vertices' squared distance to the neutral face, real minus generated. Best near 0.",
+    "FD_g": (
+        "rad^2. Frechet distance of poses, generated against real: frames as rows, covariances with ddof 1."
+        " Lower is better."
+    ),
+    "FD_k": (
+        "rad^2 per frame^2. The same of differences between successive frames of a window, per frame, not per"
+        " second. Lower is better."
+    ),
+    "Div_g": (
+        "rad. Mean L2 distance of random pairs of generated poses, over all windows and samples. Best near"
+        " the real row."
+    ),
+    "Div_k": (
+        "rad^2. Variance over time of generated poses, mean over channels, windows and samples. Best near the"
+        " real row."
+    ),
+    "Div_sample": (
+        "rad^2. Variance over the samples of a take, mean over frames and channels. 0 where there is one"
+        " sample."
+    ),
+    "LVE_cm2": (
+        "cm^2. Largest squared error of a frame's lip vertices, mean over frames, then over performances and"
+        " samples. Lower is better."
+    ),
+    "FDD_cm2": (
+        "cm^2. Deviation over time of upper-face vertices' squared distance to the neutral face, real minus"
+        " generated. Best near 0."
+    ),
 }
 ROWS = {
-    "real": "the real test takes against themselves: the scale of the diversities; distances are 0 by definition",
+    "real": (
+        "the real test takes against themselves: the scale of the diversities; distances are 0 by definition"
+    ),
     "trained models": "samples of the trained models for the test takes",
     "mean pose": "the train split's mean pose and mean face in every frame",
-    "nearest training clip": "for each window, the training window whose log-mel and actions (mean and deviation over the window) are nearest",
+    "nearest training clip": (
+        "for each window, the training window whose log-mel and actions (mean and deviation over the window)"
+        " are nearest"
+    ),
 }
 MOST_SAMPLES = 100_000
 BLOCK = 1 << 21
@@ -56,7 +83,10 @@ BLOCK = 1 << 21
 def face_errors(
     predicted: np.ndarray, real: np.ndarray, rig: Rig, areas: dict[str, np.ndarray]
 ) -> tuple[float, float]:
-    """LVE and FDD (cm^2) of a performance's ARKit weights (N, 51) on a rig; only the regions' vertices are built, in blocks."""
+    """LVE and FDD (cm^2) of a performance's ARKit weights (N, 51) on a rig.
+
+    Only the regions' vertices are built, in blocks.
+    """
 
     def mesh(weights: np.ndarray, vertices: np.ndarray) -> np.ndarray:
         deltas = rig.deltas[:, vertices].reshape(len(rig.deltas), -1).astype(np.float64)
@@ -82,7 +112,9 @@ def face_errors(
 
 
 def read_generated(folder: Path, shard: Shard, span: TakeSpan) -> dict[str, np.ndarray | None]:
-    """body (N, 2, 3 J) and face (N, 2, 51) of a generated take, None where a folder has no bodies or no faces."""
+    """body (N, 2, 3 J) and face (N, 2, 51) of a generated take, None where a folder has no bodies or no
+    faces.
+    """
     frames = span.stop_frame - span.start_frame
     result: dict[str, np.ndarray | None] = {"body": None, "face": None}
     if (folder / "bvhs").is_dir():
@@ -93,7 +125,8 @@ def read_generated(folder: Path, shard: Shard, span: TakeSpan) -> dict[str, np.n
             if motion.names != shard.joint_names or motion.num_frames != frames:
                 got, need = (len(motion.names), motion.num_frames), (len(shard.joint_names), frames)
                 raise InputError(
-                    f"{path}: got joints and frames {got}, need those of the shards, {need}; generate it again"
+                    f"{path}: got joints and frames {got}, need those of the shards, {need}; generate it"
+                    " again"
                 )
             bodies.append(pose.encode(motion)[0])
         result["body"] = np.stack(bodies, 1).astype(np.float32)
@@ -104,7 +137,8 @@ def read_generated(folder: Path, shard: Shard, span: TakeSpan) -> dict[str, np.n
             faces.append(read_npy(path, fix="generate it again (python -m models.generate)"))
             if faces[-1].shape != (frames, shard["face"].shape[-1]):
                 raise InputError(
-                    f"{path}: got shape {faces[-1].shape}, need {(frames, shard['face'].shape[-1])}; generate it again"
+                    f"{path}: got shape {faces[-1].shape}, need {(frames, shard['face'].shape[-1])}; generate"
+                    " it again"
                 )
         result["face"] = np.stack(faces, 1)
     return result
@@ -131,8 +165,8 @@ def measure(
 ) -> dict:
     """One row of the table.
 
-    takes: test takes (shard, span); samples: S functions (shard, span) -> {"body", "face"}, as `read_generated`. Bodies
-    are cut into whole windows, faces are measured over whole performances.
+    takes: test takes (shard, span); samples: S functions (shard, span) -> {"body", "face"}, as
+    `read_generated`. Bodies are cut into whole windows, faces are measured over whole performances.
     """
     generated: list[list[np.ndarray]] = [[] for _ in samples]
     real, faces = [], []
@@ -165,7 +199,8 @@ def num_samples(path: Path) -> int:
     )
     if type(found) is not int or not 1 <= found <= MOST_SAMPLES:
         raise InputError(
-            f"{path}: num_samples is {found!s:.60}, need 1 to {MOST_SAMPLES:,}; generate again (python -m models.generate --shards ...)"
+            f"{path}: num_samples is {found!s:.60}, need 1 to {MOST_SAMPLES:,}; generate again (python -m"
+            " models.generate --shards ...)"
         )
     return found
 
@@ -186,7 +221,8 @@ def table(
     window = min(options.window_frames, min(lengths), longest)
     if not ((generated / "bvhs").is_dir() or (generated / "face_arkit").is_dir()):
         raise InputError(
-            f"{generated}: no bvhs and no face_arkit; generate the test takes first (python -m models.generate --shards ...)"
+            f"{generated}: no bvhs and no face_arkit; generate the test takes first (python -m"
+            " models.generate --shards ...)"
         )
     # not a listing of sample-*: an earlier run may have left more samples there
     folders = [
@@ -216,13 +252,20 @@ def table(
     rows = {name: measure(test, sources[name], rigs, window=window, options=options) for name in names}
     real_row = rows["real"]
     notes = [
-        f"{len(test)} test takes, {sum(lengths)} frames at 30 fps; {real_row['windows']} windows of {window} frames; {len(folders)} samples a take.",
-        f"A row holds both actors' {2 * opened[0]['body'].shape[-1]} joint values; {real_row['num_rows']} real rows.",
+        (
+            f"{len(test)} test takes, {sum(lengths)} frames at 30 fps; {real_row['windows']} windows of"
+            f" {window} frames; {len(folders)} samples a take."
+        ),
+        (
+            f"A row holds both actors' {2 * opened[0]['body'].shape[-1]} joint values; {real_row['num_rows']}"
+            " real rows."
+        ),
         f"{options.num_pairs} pairs asked for Div_g, seed {options.seed}.",
     ]
     if window < options.window_frames:
         notes.append(
-            f"Windows are shorter than the {options.window_frames} frames asked for, because a take is no longer."
+            f"Windows are shorter than the {options.window_frames} frames asked for, because a take is no"
+            " longer."
         )
     short = [
         f"{name} ({row['num_pairs']})"
@@ -261,7 +304,10 @@ def _cell(value) -> str:
 
 
 def write_page(path: Path, rows: dict[str, dict], notes: list[str]) -> None:
-    """The page: the table, what its rows and columns are, and what they were computed on; one file, no script."""
+    """The page: the table, what its rows and columns are, and what they were computed on.
+
+    One file, no script.
+    """
     head = "".join(f"<th>{html.escape(name.replace('_cm2', ' (cm²)'))}</th>" for name in COLUMNS)
     body = "".join(
         f"<tr><th>{html.escape(name)}</th>{''.join(f'<td>{_cell(row[key])}</td>' for key in COLUMNS)}</tr>"

@@ -1,12 +1,14 @@
-"""The face network: DiffSpeaker's denoiser (Ma et al. 2024) for one actor, with the InterAct paper's conditions.
+"""The face network: DiffSpeaker's denoiser (Ma et al. 2024) for one actor, with the InterAct paper's
+conditions.
 
-In: noisy ARKit weights (B, T, D), standardised; diffusion step (B,); one audio token per frame (B, T, A): the actor's own
-and the partner's features side by side; identities. Out: the clean weights (B, T, D), standardised.
+In: noisy ARKit weights (B, T, D), standardised; diffusion step (B,); one audio token per frame (B, T, A): the
+actor's own and the partner's features side by side; identities. Out: the clean weights (B, T, D),
+standardised.
 
-A condition is a prefix token of the biased conditional attention: style of the actor, style of the partner, whether the
-actor faces the partner in this window (the majority of its frames), diffusion step. The facing of every frame also
-enters with the audio: a generated take is longer than a training window and actors turn within it, which one token
-cannot say.
+A condition is a prefix token of the biased conditional attention: style of the actor, style of the partner,
+whether the actor faces the partner in this window (the majority of its frames), diffusion step. The facing of
+every frame also enters with the audio: a generated take is longer than a training window and actors turn
+within it, which one token cannot say.
 """
 
 import torch
@@ -21,9 +23,9 @@ STEP_WIDTH = 768
 class FaceDenoiser(nn.Module):
     """DiffSpeaker's denoiser. The public size: dim 512, heads 4, feedforward 1024, period 30.
 
-    features D; audio A, all audio features of a frame; identities, the number of known actors; partner: a second style
-    token; facing: a facing token, and facing per frame of actor and partner beside the audio. With neither it is the
-    published single-person network.
+    features D; audio A, all audio features of a frame; identities, the number of known actors; partner: a
+    second style token; facing: a facing token, and facing per frame of actor and partner beside the audio.
+    With neither it is the published single-person network.
     """
 
     def __init__(self, features: int, audio: int, identities: int, *, dim: int = 512, heads: int = 4, feedforward: int = 1024,
@@ -53,9 +55,9 @@ class FaceDenoiser(nn.Module):
     ) -> Tensor:
         """The clean weights.
 
-        x (B, T, D), step (B,), audio (B, T, A); style and partner (B, identities), one-hot, or a mixture for an actor
-        whom training has not seen; facing (B, T, 2), 1 where the actor (the partner) faces the other. Raises ValueError
-        where the network has a partner or facing token and is not told of it.
+        x (B, T, D), step (B,), audio (B, T, A); style and partner (B, identities), one-hot, or a mixture for
+        an actor whom training has not seen; facing (B, T, 2), 1 where the actor (the partner) faces the
+        other. Raises ValueError where the network has a partner or facing token and is not told of it.
         """
         tokens = [style.to(x) @ self.style]
         if self.partner_style is not None:

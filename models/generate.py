@@ -3,14 +3,15 @@
     python -m models.generate --runs data/runs --shards data/shards --out data/generated [--takes T ...]
     python -m models.generate --runs data/runs --audio A.wav B.wav --out DIR [--actions walk stand] [--placement "0,0,0 0,150,180"]
 
-In: run folders `face` and/or `body_lower` with `body_upper` below --runs; what is there is sampled. With shards: voices,
-words, actions and facing of the test takes, and where the actors stand in frame 0. With --audio: two mono WAVs of one
-conversation, at any rate; the shorter one ends in silence. Out, in the dataset's formats: bvhs/{performance}.bvh (the
-joints of the models' dataset) and face_arkit/{performance}.npy (N, 51) float32; samples after the first of test takes go
-to sample-01, sample-02, ... and generated.json says how many there are and which models they are from.
+In: run folders `face` and/or `body_lower` with `body_upper` below --runs; what is there is sampled. With
+shards: voices, words, actions and facing of the test takes, and where the actors stand in frame 0. With
+--audio: two mono WAVs of one conversation, at any rate; the shorter one ends in silence. Out, in the
+dataset's formats: bvhs/{performance}.bvh (the joints of the models' dataset) and face_arkit/{performance}.npy
+(N, 51) float32; samples after the first of test takes go to sample-01, sample-02, ... and generated.json says
+how many there are and which models they are from.
 
-ARKit weights are written as sampled, not clipped to [0, 1]: the dataset's own are least-squares fits that leave this
-range too, and metrics compare like with like.
+ARKit weights are written as sampled, not clipped to [0, 1]: the dataset's own are least-squares fits that
+leave this range too, and metrics compare like with like.
 """
 
 import logging
@@ -56,9 +57,9 @@ STREAMS: tuple[str, ...] = ("mel", "text", "action", "facing")
 class Scene:
     """What models are told of a take, for two actors in id order.
 
-    name; performances and actors (2 each); batch: mel (N, 2, M), text (N, 2, E), spoken, action, facing (N, 2) as a
-    training item has them; start (2, 4): x, height or NaN for the model's own, z in cm and heading in radians of frame 0;
-    skeletons (2 of pipeline.motion.pose).
+    name; performances and actors (2 each); batch: mel (N, 2, M), text (N, 2, E), spoken, action, facing (N,
+    2) as a training item has them; start (2, 4): x, height or NaN for the model's own, z in cm and heading in
+    radians of frame 0; skeletons (2 of pipeline.motion.pose).
     """
 
     name: str
@@ -70,7 +71,10 @@ class Scene:
 
 
 def load_runs(folder: Path, device: str) -> dict[str, runs.Run]:
-    """The models of a folder of runs; InputError where there is no face and not both body models, or they do not fit together."""
+    """The models of a folder of runs.
+
+    InputError where there is no face and not both body models, or they do not fit together.
+    """
     found = {
         model: runs.load(folder / model, device=device)
         for model in MODELS
@@ -78,7 +82,8 @@ def load_runs(folder: Path, device: str) -> dict[str, runs.Run]:
     }
     if ("body_lower" in found) != ("body_upper" in found):
         raise InputError(
-            f"{folder}: one of body_lower and body_upper is missing, need both; train the other (python -m models.train)"
+            f"{folder}: one of body_lower and body_upper is missing, need both; train the other (python -m"
+            " models.train)"
         )
     if not found:
         raise InputError(
@@ -89,7 +94,8 @@ def load_runs(folder: Path, device: str) -> dict[str, runs.Run]:
         for key in ("joint_names", "features", "text_model"):
             if other.description[key] != first.description[key]:
                 raise InputError(
-                    f"{folder}: {key} of {other.representation.model} and {first.representation.model} differ; train both on the same shards"
+                    f"{folder}: {key} of {other.representation.model} and {first.representation.model}"
+                    " differ; train both on the same shards"
                 )
     return found
 
@@ -101,12 +107,15 @@ def speech_encoder(found: dict[str, runs.Run]) -> dict | None:
 
 
 def check_encoder(own: dict, need: dict, where: str) -> None:
-    """InputError unless features come from the encoder that the face was trained with; where its files lie does not matter."""
+    """InputError unless features come from the encoder that the face was trained with.
+
+    Where its files lie does not matter.
+    """
     for key in sorted(need.keys() - {"model"}):
         if own.get(key) != need[key]:
             raise InputError(
-                f"{where}: {key} of the speech encoder is {own.get(key)}, the face was trained with {need[key]} (model {need['model']}); "
-                "take that encoder, or train the face again"
+                f"{where}: {key} of the speech encoder is {own.get(key)}, the face was trained with"
+                f" {need[key]} (model {need['model']}); take that encoder, or train the face again"
             )
 
 
@@ -124,7 +133,9 @@ def scene_of(shard, span, streams: tuple[str, ...] = STREAMS) -> Scene:
 def sample(
     found: dict[str, runs.Run], scene: Scene, *, number: int, options: config.Generate
 ) -> dict[str, np.ndarray]:
-    """Sample `number` of a scene: face (N, 2, 51); body (N, 2, 3 J) radians and relative root (N, 2, 4), by which models there are.
+    """Sample `number` of a scene: face (N, 2, 51).
+
+    Body (N, 2, 3 J) radians and relative root (N, 2, 4), by which models there are.
 
     The noise depends on seed, take name and number, not on which other takes are sampled.
     """
@@ -160,7 +171,10 @@ def sample(
 
 
 def files_of(names: Iterable[str], out: Path) -> list[list[Path]]:
-    """Faces and bodies of performances in a folder of generated motion; InputError where a link would lead one out of it."""
+    """Faces and bodies of performances in a folder of generated motion.
+
+    InputError where a link would lead one out of it.
+    """
     result = [
         [out / folder / f"{name}{ending}" for name in names]
         for folder, ending in (("face_arkit", ".npy"), ("bvhs", ".bvh"))
@@ -171,7 +185,9 @@ def files_of(names: Iterable[str], out: Path) -> list[list[Path]]:
 
 
 def need_own(out: Path, performances: Iterable[str]) -> None:
-    """InputError where motion of these performances is in a folder in which nothing says that motion was generated."""
+    """InputError where motion of these performances is in a folder in which nothing says that motion was
+    generated.
+    """
     ownership.need_proof(out, sum(files_of(performances, out), []), [RECORD, BEGUN])
 
 
@@ -182,11 +198,15 @@ def record(found: dict[str, runs.Run], options: config.Generate, path: Path) -> 
 
 
 def write(scene: Scene, sampled: dict[str, np.ndarray], out: Path) -> None:
-    """Write a sample in the dataset's formats. Relative roots are integrated from the start; InputError for NaN."""
+    """Write a sample in the dataset's formats.
+
+    Relative roots are integrated from the start; InputError for NaN.
+    """
     for name, values in sampled.items():
         if not np.isfinite(values).all():
             raise InputError(
-                f"take {scene.name}: the sampled {name} has NaN, need finite numbers; train the model longer or with a lower learning rate"
+                f"take {scene.name}: the sampled {name} has NaN, need finite numbers; train the model longer"
+                " or with a lower learning rate"
             )
     names = [
         check_id(name, "performance", f"take {scene.name}") if name[:8] != NO_DATE else name
@@ -205,12 +225,15 @@ def write(scene: Scene, sampled: dict[str, np.ndarray], out: Path) -> None:
 
 
 def sample_folder(out: Path, number: int) -> Path:
-    """Folder of a take's sample: `out` itself for the first, sample-01, sample-02, ... below it for further ones."""
+    """Folder of a take's sample: `out` itself for the first, sample-01, sample-02, ... below it for further
+    ones.
+    """
     return out / f"sample-{number:02d}" if number else out
 
 
 def parse_placement(text: str | None) -> np.ndarray:
-    """Roots of frame 0 (2, 4) from "x,z,heading_deg x,z,heading_deg" (cm; heading 0 looks along +z, 90 along +x).
+    """Roots of frame 0 (2, 4) from "x,z,heading_deg x,z,heading_deg" (cm; heading 0 looks along +z, 90 along
+    +x).
 
     Default: 1.5 m apart on the x axis, facing each other. Heights are the model's own (NaN here).
     """
@@ -223,7 +246,8 @@ def parse_placement(text: str | None) -> np.ndarray:
         values = np.zeros(0)
     if values.shape != (2, 3) or not np.isfinite(values).all():
         raise InputError(
-            f'--placement: got {text!r}, need "x,z,heading_deg x,z,heading_deg" in cm and degrees, such as "-75,0,90 75,0,-90"'
+            f'--placement: got {text!r}, need "x,z,heading_deg x,z,heading_deg" in cm and degrees, such as'
+            ' "-75,0,90 75,0,-90"'
         )
     return np.stack([values[:, 0], np.full(2, np.nan), values[:, 1], np.deg2rad(values[:, 2])], 1)
 
@@ -265,8 +289,8 @@ def scene_of_voices(
 ) -> Scene:
     """A scene out of two voices (WAV, FLAC, MP3, at any rate; several channels are mixed down).
 
-    Actors stand in id order, as in training, whatever the order of the files; each keeps its file, action and place.
-    Each actor has the skeleton of the train split.
+    Actors stand in id order, as in training, whatever the order of the files; each keeps its file, action and
+    place. Each actor has the skeleton of the train split.
     """
     first = next(iter(found.values()))
     known = first.description["actors"]
@@ -285,7 +309,8 @@ def scene_of_voices(
     num_frames = num_samples * clock.FPS // clock.AUDIO_RATE
     if num_frames < 2:
         raise InputError(
-            f"{audio[0]}: got {num_samples / clock.AUDIO_RATE:.3f} s of audio, need 0.1 s or more; give longer files"
+            f"{audio[0]}: got {num_samples / clock.AUDIO_RATE:.3f} s of audio, need 0.1 s or more; give"
+            " longer files"
         )
     if len(voices[0]) != len(voices[1]):
         log.warning(
@@ -323,7 +348,9 @@ def scene_of_voices(
 
 
 def _hear(voices: list[np.ndarray], num_frames: int, need: dict, model: str | None) -> np.ndarray:
-    """Speech features (N, 2, E) of two voices, as sidecars have them, by the encoder that the face was trained with."""
+    """Speech features (N, 2, E) of two voices, as sidecars have them, by the encoder that the face was
+    trained with.
+    """
     from pipeline.shards.speech import encode
 
     layer = need["layer"] if need["layer"] == "last" else int(need["layer"])
@@ -343,7 +370,8 @@ def _embed(words: list[list[dict]], num_frames: int, run: runs.Run) -> dict[str,
     rows = np.concatenate([embed_words(said, model=model) for said in words])
     if len(rows) and rows.shape[1] != width:
         raise InputError(
-            f"text model {model!r}: gives {rows.shape[1]} values a word, the models were trained with {width}; use the model they were trained with"
+            f"text model {model!r}: gives {rows.shape[1]} values a word, the models were trained with"
+            f" {width}; use the model they were trained with"
         )
     start, end = (np.array([word[key] for said in words for word in said], float) for key in ("start", "end"))
     index = text_frames(np.repeat([0, 1], [len(said) for said in words]), start, end, num_frames)
@@ -412,13 +440,15 @@ def sample_takes(
     missing = [take for take in takes or [] if take not in test]
     if missing or not test:
         raise InputError(
-            f"take {missing[0] if missing else '(any)'}: not in the test split of {shards}; test takes are {', '.join(test) or 'none'}"
+            f"take {missing[0] if missing else '(any)'}: not in the test split of {shards}; test takes are"
+            f" {', '.join(test) or 'none'}"
         )
     chosen = takes or list(test)
     for shard in (test[take][0] for take in chosen):
         if shard.joint_names != next(iter(found.values())).description["joint_names"]:
             raise InputError(
-                f"{shard.path}: its joints are not those that the models were trained on; train them on these shards"
+                f"{shard.path}: its joints are not those that the models were trained on; train them on these"
+                " shards"
             )
     need_own(out, [name for take in chosen for name in test[take][1].performances])
     for take in stage.progress(chosen, label="generate"):

@@ -1,8 +1,10 @@
-"""The metrics of the paper's tables, on plain arrays: Frechet distances and diversities of bodies, LVE and FDD of faces.
+"""The metrics of the paper's tables, on plain arrays: Frechet distances and diversities of bodies, LVE and
+FDD of faces.
 
-In: generated and real motion as arrays (radians for joints, centimetres for meshes; any unit works, results follow it).
-Out: numbers, equal to those of the public reference code (audio2photoreal's evaluation for bodies, DiffSpeaker's for
-faces). numpy only. What cannot be measured (NaN, too few rows, shapes that do not fit) is an ArrayError.
+In: generated and real motion as arrays (radians for joints, centimetres for meshes; any unit works, results
+follow it). Out: numbers, equal to those of the public reference code (audio2photoreal's evaluation for
+bodies, DiffSpeaker's for faces). numpy only. What cannot be measured (NaN, too few rows, shapes that do not
+fit) is an ArrayError.
 """
 
 import numpy as np
@@ -22,7 +24,8 @@ def _finite(value, name: str, num_axes: int) -> np.ndarray:
     bad = array.size - np.count_nonzero(np.isfinite(array))
     if bad:
         raise ArrayError(
-            f"{name}: got {bad} of {array.size} values that are NaN or infinite, need finite numbers; mend or leave out those frames"
+            f"{name}: got {bad} of {array.size} values that are NaN or infinite, need finite numbers; mend or"
+            " leave out those frames"
         )
     return array
 
@@ -43,11 +46,12 @@ def _root(covariance: np.ndarray) -> np.ndarray:
 def frechet_of_moments(
     mean_x: np.ndarray, covariance_x: np.ndarray, mean_y: np.ndarray, covariance_y: np.ndarray
 ) -> float:
-    """Squared 2-Wasserstein distance of two Gaussians, |mx - my|^2 + tr(Cx + Cy - 2 (Cx Cy)^(1/2)) (Dowson and Landau 1982).
+    """Squared 2-Wasserstein distance of two Gaussians, |mx - my|^2 + tr(Cx + Cy - 2 (Cx Cy)^(1/2)) (Dowson
+    and Landau 1982).
 
-    Means (D,), covariances (D, D), both symmetric and positive semidefinite. The trace of the root is the sum of the
-    singular values of Cx^(1/2) Cy^(1/2), which stays real and exact for singular covariances, where a general matrix
-    square root does not.
+    Means (D,), covariances (D, D), both symmetric and positive semidefinite. The trace of the root is the sum
+    of the singular values of Cx^(1/2) Cy^(1/2), which stays real and exact for singular covariances, where a
+    general matrix square root does not.
     """
     cross = np.linalg.svd(_root(covariance_x) @ _root(covariance_y), compute_uv=False).sum()
     difference = np.asarray(mean_x) - np.asarray(mean_y)
@@ -58,20 +62,23 @@ def _frechet(x: np.ndarray, y: np.ndarray, *, repeats_y: int = 1) -> float:
     for name, rows, count in (("x", x, len(x)), ("y", y, len(y) * repeats_y)):
         if count < 2:
             raise ArrayError(
-                f"frechet_distance, {name}: got {len(rows)} rows, need 2 or more for a covariance; give more samples"
+                f"frechet_distance, {name}: got {len(rows)} rows, need 2 or more for a covariance; give more"
+                " samples"
             )
     if x.shape[1] != y.shape[1]:
         raise ArrayError(
-            f"frechet_distance: got rows of {x.shape[1]} and {y.shape[1]} values, need the same number; use the same channels"
+            f"frechet_distance: got rows of {x.shape[1]} and {y.shape[1]} values, need the same number; use"
+            " the same channels"
         )
     return frechet_of_moments(*_moments(x), *_moments(y, repeats=repeats_y))
 
 
 def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
-    """Frechet distance of two sets of rows (N, D) and (M, D), each described by its mean and covariance (ddof 1).
+    """Frechet distance of two sets of rows (N, D) and (M, D), each described by its mean and covariance (ddof
+    1).
 
-    In squared units of the values; not clipped, so two equal sets may give -1e-12. ArrayError (also a ValueError) for
-    NaN, fewer than two rows, or another number of columns.
+    In squared units of the values; not clipped, so two equal sets may give -1e-12. ArrayError (also a
+    ValueError) for NaN, fewer than two rows, or another number of columns.
     """
     return _frechet(_finite(x, "frechet_distance, x", 2), _finite(y, "frechet_distance, y", 2))
 
@@ -86,26 +93,29 @@ def _pair_distance(rows: np.ndarray, num_pairs: int, rng) -> float:
 def body_metrics(generated: np.ndarray, real: np.ndarray, *, rng, num_pairs: int = 10_000) -> dict:
     """Realism and diversity of generated bodies, as Ng et al. 2024 (audio2photoreal) compute them.
 
-    generated: (S, Q, T, D), S samples of Q sequences of T frames; real: (Q, T, D), which counts S times; both in the
-    same units (radians for exponential maps), not standardised. rng: numpy Generator or RandomState; only `choice` is
-    called, twice.
+    generated: (S, Q, T, D), S samples of Q sequences of T frames; real: (Q, T, D), which counts S times; both
+    in the same units (radians for exponential maps), not standardised. rng: numpy Generator or RandomState;
+    only `choice` is called, twice.
 
-    FD_g: Frechet distance of the pooled frames. FD_k: the same of differences of successive frames of a sequence, per
-    frame, not per second. Div_g: mean L2 distance of `num_pairs` random pairs of pooled generated frames. Div_k:
-    variance over time (ddof 0) of the generated poses, averaged over samples, sequences and channels. Div_sample:
-    variance over the S samples (ddof 0), averaged over sequences, frames and channels; 0 for one sample.
-    Also num_pairs, the pairs really drawn (all rows where there are fewer than asked for), and num_rows.
+    FD_g: Frechet distance of the pooled frames. FD_k: the same of differences of successive frames of a
+    sequence, per frame, not per second. Div_g: mean L2 distance of `num_pairs` random pairs of pooled
+    generated frames. Div_k: variance over time (ddof 0) of the generated poses, averaged over samples,
+    sequences and channels. Div_sample: variance over the S samples (ddof 0), averaged over sequences, frames
+    and channels; 0 for one sample. Also num_pairs, the pairs really drawn (all rows where there are fewer
+    than asked for), and num_rows.
     """
     generated = _finite(generated, "body_metrics, generated", 4)
     real = _finite(real, "body_metrics, real", 3)
     if generated.shape[1:] != real.shape:
         raise ArrayError(
-            f"body_metrics: got generated {generated.shape} and real {real.shape}, need (S, Q, T, D) and (Q, T, D); cut both to the same sequences"
+            f"body_metrics: got generated {generated.shape} and real {real.shape}, need (S, Q, T, D) and (Q,"
+            " T, D); cut both to the same sequences"
         )
     samples, _, frames, channels = generated.shape
     if not generated.size or frames < 2:
         raise ArrayError(
-            f"body_metrics: got shape {generated.shape}, need samples, sequences, channels and 2 or more frames; give longer sequences"
+            f"body_metrics: got shape {generated.shape}, need samples, sequences, channels and 2 or more"
+            " frames; give longer sequences"
         )
     if num_pairs < 1:
         raise ArrayError(f"body_metrics: got num_pairs {num_pairs}, need 1 or more; 10000 is usual")
@@ -134,21 +144,26 @@ def _region(index, num_vertices: int, name: str) -> np.ndarray:
         index = np.flatnonzero(index)
     if index.ndim != 1 or not len(index) or not np.issubdtype(index.dtype, np.integer):
         raise ArrayError(
-            f"{name}: got shape {index.shape} of {index.dtype}, need a list of vertex indices; name the region's vertices"
+            f"{name}: got shape {index.shape} of {index.dtype}, need a list of vertex indices; name the"
+            " region's vertices"
         )
     if index.min() < 0 or index.max() >= num_vertices:
         raise ArrayError(
-            f"{name}: got indices {index.min()} to {index.max()}, need 0 to {num_vertices - 1}; use the regions of this mesh"
+            f"{name}: got indices {index.min()} to {index.max()}, need 0 to {num_vertices - 1}; use the"
+            " regions of this mesh"
         )
     return index
 
 
 def _meshes(predicted, real, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Both meshes (T, V, 3), of the same shape: the public code cuts to the shorter, which hides a shift in time."""
+    """Both meshes (T, V, 3), of the same shape: the public code cuts to the shorter, which hides a shift in
+    time.
+    """
     predicted, real = _finite(predicted, f"{name}, predicted", 3), _finite(real, f"{name}, real", 3)
     if predicted.shape != real.shape or predicted.shape[-1] != 3 or not predicted.size:
         raise ArrayError(
-            f"{name}: got predicted {predicted.shape} and real {real.shape}, need the same (T, V, 3); cut both to the same frames"
+            f"{name}: got predicted {predicted.shape} and real {real.shape}, need the same (T, V, 3); cut"
+            " both to the same frames"
         )
     return predicted, real
 
@@ -156,10 +171,12 @@ def _meshes(predicted, real, name: str) -> tuple[np.ndarray, np.ndarray]:
 def lip_vertex_error(
     predicted: np.ndarray, real: np.ndarray, lip: np.ndarray, *, squared: bool = True
 ) -> float:
-    """LVE of one sequence: the largest error among the lip vertices of a frame, averaged over frames (DiffSpeaker).
+    """LVE of one sequence: the largest error among the lip vertices of a frame, averaged over frames
+    (DiffSpeaker).
 
-    predicted, real: (T, V, 3); lip: vertex indices or mask. The error of a vertex is its SQUARED distance as in the
-    public code (cm^2 for meshes in cm); squared=False takes distances (cm), as the paper's wording reads.
+    predicted, real: (T, V, 3); lip: vertex indices or mask. The error of a vertex is its SQUARED distance as
+    in the public code (cm^2 for meshes in cm); squared=False takes distances (cm), as the paper's wording
+    reads.
     """
     predicted, real = _meshes(predicted, real, "lip_vertex_error")
     lip = _region(lip, real.shape[1], "lip_vertex_error, lip")
@@ -170,17 +187,20 @@ def lip_vertex_error(
 def face_dynamics_deviation(
     predicted: np.ndarray, real: np.ndarray, template: np.ndarray, upper: np.ndarray, *, squared: bool = True
 ) -> float:
-    """FDD of one sequence: how much more the upper face moves in reality than in the prediction (CodeTalker, DiffSpeaker).
+    """FDD of one sequence: how much more the upper face moves in reality than in the prediction (CodeTalker,
+    DiffSpeaker).
 
-    predicted, real: (T, V, 3); template: (V, 3), the face at rest; upper: vertex indices or mask. Per vertex the
-    standard deviation over time (ddof 0) of its squared distance to the template (of its distance if squared=False),
-    averaged over the region: real minus predicted, signed, so 0 is best and positive means too little movement.
+    predicted, real: (T, V, 3); template: (V, 3), the face at rest; upper: vertex indices or mask. Per vertex
+    the standard deviation over time (ddof 0) of its squared distance to the template (of its distance if
+    squared=False), averaged over the region: real minus predicted, signed, so 0 is best and positive means
+    too little movement.
     """
     predicted, real = _meshes(predicted, real, "face_dynamics_deviation")
     template = _finite(template, "face_dynamics_deviation, template", 2)
     if template.shape != real.shape[1:]:
         raise ArrayError(
-            f"face_dynamics_deviation: got a template {template.shape}, need {real.shape[1:]}; use the neutral of this mesh"
+            f"face_dynamics_deviation: got a template {template.shape}, need {real.shape[1:]}; use the"
+            " neutral of this mesh"
         )
     upper = _region(upper, real.shape[1], "face_dynamics_deviation, upper")
 

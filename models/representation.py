@@ -1,13 +1,15 @@
 """What the networks see: standardised channels out of a shard's streams, and back.
 
-In: a batch of windows as float tensors, body (B, T, 2, 3 J) radians, relative (B, T, 2, 4) relative root, mel (B, T, 2, M),
-text (B, T, 2, E) with spoken (B, T, 2), action, facing (B, T, 2), face (B, T, 2, 51), actors (B, 2). Out: what a network
-predicts (B, T, D) and what it is told. speech (B, T, 2, E), features of a frozen encoder, for faces that hear those.
+In: a batch of windows as float tensors, body (B, T, 2, 3 J) radians, relative (B, T, 2, 4) relative root, mel
+(B, T, 2, M), text (B, T, 2, E) with spoken (B, T, 2), action, facing (B, T, 2), face (B, T, 2, 51), actors
+(B, 2). Out: what a network predicts (B, T, D) and what it is told. speech (B, T, 2, E), features of a frozen
+encoder, for faces that hear those.
 
-body_lower: per actor the expmaps of hips, legs and feet and the relative root; told, per actor, log-mel, embedding of the
-word being said (zeros in silence) and one-hot action. body_upper: the expmaps of all other joints; told the same and the
-lower body of both. face: one actor's ARKit weights; told both actors' speech features or log-mel (own first), identities and facing.
-Channels are standardised by the moments of the train split; one-hots are left alone.
+body_lower: per actor the expmaps of hips, legs and feet and the relative root; told, per actor, log-mel,
+embedding of the word being said (zeros in silence) and one-hot action. body_upper: the expmaps of all other
+joints; told the same and the lower body of both. face: one actor's ARKit weights; told both actors' speech
+features or log-mel (own first), identities and facing. Channels are standardised by the moments of the train
+split; one-hots are left alone.
 """
 
 from dataclasses import dataclass
@@ -34,7 +36,9 @@ _LOWER = (
 
 
 def lower_joints(names: list[str]) -> list[int]:
-    """Indices of the joints of the lower body, in order: hips, hip joints, legs, feet and toes, by canonical names."""
+    """Indices of the joints of the lower body, in order: hips, hip joints, legs, feet and toes, by canonical
+    names.
+    """
     found = aliases(names)
     return sorted(found[name] for name in _LOWER if name in found)
 
@@ -82,8 +86,8 @@ class Moments:
 class Representation:
     """Channels of one of the three networks.
 
-    model: face, body_lower or body_upper; stats: as stats.json; joint_names: J names; actors: the identities known;
-    audio: what a face hears, the stream mel or speech.
+    model: face, body_lower or body_upper; stats: as stats.json; joint_names: J names; actors: the identities
+    known; audio: what a face hears, the stream mel or speech.
     """
 
     def __init__(
@@ -102,7 +106,8 @@ class Representation:
         )
         if model != "face" and not (self.lower and self.upper):
             raise InputError(
-                f"joints {', '.join(joint_names[:8])}, ...: need some of the lower body (legs) and some others; rename them to the release's names"
+                f"joints {', '.join(joint_names[:8])}, ...: need some of the lower body (legs) and some"
+                " others; rename them to the release's names"
             )
 
     @property
@@ -139,7 +144,9 @@ class Representation:
         return torch.cat([body, self.moments["relative_root"].apply(batch["relative"])], -1).flatten(2)
 
     def target(self, batch: dict[str, Tensor]) -> Tensor:
-        """What the network predicts, standardised: (B, T, D), for faces (2 B, T, 51), actors a and b of an item in a row."""
+        """What the network predicts, standardised: (B, T, D), for faces (2 B, T, 51), actors a and b of an
+        item in a row.
+        """
         if self.model == "face":
             return self.moments["face"].apply(batch["face"]).transpose(1, 2).flatten(0, 1)
         if self.model == "body_lower":
@@ -149,8 +156,9 @@ class Representation:
     def condition(self, batch: dict[str, Tensor], lower: Tensor | None = None) -> tuple[Tensor, ...]:
         """What the network takes after x and the step.
 
-        Bodies: one tensor (B, T, C); body_upper's ends with `lower`, standardised lower bodies, by default those of the
-        batch (teacher forcing). Faces: audio (2 B, T, 2 M or 2 E), styles of actor and partner (2 B, A), facing (2 B, T, 2).
+        Bodies: one tensor (B, T, C); body_upper's ends with `lower`, standardised lower bodies, by default
+        those of the batch (teacher forcing). Faces: audio (2 B, T, 2 M or 2 E), styles of actor and partner
+        (2 B, A), facing (2 B, T, 2).
         """
         heard = self.moments[self.audio].apply(batch[self.audio])
         if self.model == "face":
@@ -170,7 +178,9 @@ class Representation:
         return (torch.cat([told, self.lower_body(batch) if lower is None else lower], -1),)
 
     def styles(self, actors: Tensor) -> Tensor:
-        """Identities (B, 2), -1 for an actor whom training has not seen, as weights (B, 2, A): one-hot, or all alike."""
+        """Identities (B, 2), -1 for an actor whom training has not seen, as weights (B, 2, A): one-hot, or
+        all alike.
+        """
         known = F.one_hot(actors.clamp(min=0), len(self.actors)).float()
         return torch.where(actors[..., None] >= 0, known, torch.full_like(known, 1 / len(self.actors)))
 
@@ -179,7 +189,9 @@ class Representation:
         return np.array([self.actors.index(actor) if actor in self.actors else -1 for actor in actors])
 
     def unconditional(self, condition: tuple[Tensor, ...], drop: Tensor | None = None) -> tuple[Tensor, ...]:
-        """The condition with its first tensor (audio, or all that a body is told) zeroed, for all items or where `drop` (B,)."""
+        """The condition with its first tensor (audio, or all that a body is told) zeroed, for all items or
+        where `drop` (B,).
+        """
         first = condition[0]
         keep = torch.zeros(len(first), dtype=torch.bool, device=first.device) if drop is None else ~drop
         return first * keep[:, None, None].to(first), *condition[1:]
@@ -189,7 +201,9 @@ class Representation:
         return self.moments["face"].invert(sample)
 
     def bodies(self, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
-        """Poses (B, T, 2, 3 J) radians and relative roots (B, T, 2, 4) of standardised samples of the two body models."""
+        """Poses (B, T, 2, 3 J) radians and relative roots (B, T, 2, 4) of standardised samples of the two
+        body models.
+        """
         lower, upper = lower.unflatten(2, (2, -1)), upper.unflatten(2, (2, -1))
         body = torch.zeros(
             *lower.shape[:3], 3 * len(self.joint_names), dtype=lower.dtype, device=lower.device

@@ -1,10 +1,11 @@
-"""A trained model as a folder: model.safetensors (weights), model.json (all that is needed to rebuild and to decode).
+"""A trained model as a folder: model.safetensors (weights), model.json (all that is needed to rebuild and to
+decode).
 
-model.json: format_version, package_version, model (face, body_lower, body_upper), options (its config section),
-feature_names (what it predicts), joint_names and parents of the dataset, actors (known identities, in the order of their
-embeddings), stats (mean and std per channel of the train split, as lists), skeletons (one per actor: offsets_cm, ends_cm
-by joint number, orders), text_model, speech_encoder (of a face that hears one: model, layer, windows, SHA-256 of its
-weights; else null), features (options of the log-mel), fps, hash.
+model.json: format_version, package_version, model (face, body_lower, body_upper), options (its config
+section), feature_names (what it predicts), joint_names and parents of the dataset, actors (known identities,
+in the order of their embeddings), stats (mean and std per channel of the train split, as lists), skeletons
+(one per actor: offsets_cm, ends_cm by joint number, orders), text_model, speech_encoder (of a face that hears
+one: model, layer, windows, SHA-256 of its weights; else null), features (options of the log-mel), fps, hash.
 """
 
 from dataclasses import dataclass
@@ -47,13 +48,15 @@ def represent(
 def build(representation: Representation, options: Options) -> tuple[nn.Module, Diffusion]:
     """An untrained network (torch's global generator draws its weights) and its diffusion.
 
-    Faces: DiffSpeaker's schedule, x_0 predicted. Bodies: the schedule of Listen, Denoise, Action!, noise or x_0.
+    Faces: DiffSpeaker's schedule, x_0 predicted. Bodies: the schedule of Listen, Denoise, Action!, noise or
+    x_0.
     """
     features, condition = len(representation.feature_names), representation.condition_size
     if isinstance(options, config.FaceModel):
         if options.dim % (2 * options.heads):
             raise InputError(
-                f"face_model.dim: got {options.dim}, need a multiple of twice heads ({2 * options.heads}); change one of them"
+                f"face_model.dim: got {options.dim}, need a multiple of twice heads ({2 * options.heads});"
+                " change one of them"
             )
         network = FaceDenoiser(
             features, condition, len(representation.actors), dim=options.dim, heads=options.heads, feedforward=options.feedforward,
@@ -62,7 +65,8 @@ def build(representation: Representation, options: Options) -> tuple[nn.Module, 
         return network, Diffusion(diffusion.scaled_linear_betas(options.diffusion_steps), prediction="clean")
     if options.channels % options.heads:
         raise InputError(
-            f"body_model.channels: got {options.channels}, need a multiple of heads ({options.heads}); change one of them"
+            f"body_model.channels: got {options.channels}, need a multiple of heads ({options.heads}); change"
+            " one of them"
         )
     body = BodyDenoiser(
         features,
@@ -122,11 +126,13 @@ class Run:
         """
         if options.guidance != 1 and not self.options.condition_dropout:
             raise InputError(
-                f"guidance {options.guidance}: {self.representation.model} was trained without condition_dropout; take guidance 1, or train it again"
+                f"guidance {options.guidance}: {self.representation.model} was trained without"
+                " condition_dropout; take guidance 1, or train it again"
             )
         if options.overlap_frames >= options.window_frames:
             raise InputError(
-                f"overlap_frames: got {options.overlap_frames}, need less than window_frames ({options.window_frames})"
+                f"overlap_frames: got {options.overlap_frames}, need less than window_frames"
+                f" ({options.window_frames})"
             )
         without = self.representation.unconditional(condition)
 
@@ -148,11 +154,14 @@ class Run:
 
 
 def load(folder: Path, *, device: str = "cpu") -> Run:
-    """Read a run's folder; InputError where it is missing, of another format version, or its weights do not fit."""
+    """Read a run's folder; InputError where it is missing, of another format version, or its weights do not
+    fit.
+    """
     folder = Path(folder)
     if not (folder / "model.json").exists():
         raise InputError(
-            f"{folder}: no model.json; train the model first (python -m models.train {folder.name} --out {folder} ...)"
+            f"{folder}: no model.json; train the model first (python -m models.train {folder.name} --out"
+            f" {folder} ...)"
         )
     where = folder / "model.json"
     description = read_description(where, version=FORMAT_VERSION)

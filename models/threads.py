@@ -1,4 +1,6 @@
-"""How many threads compute: as many as the options say, not as many as there are cores, since sums in another order round otherwise."""
+"""How many threads compute: as many as the options say, not as many as there are cores, since sums in another
+order round otherwise.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +10,9 @@ import torch
 
 @contextmanager
 def fixed_threads(number: int) -> Iterator[None]:
-    """Compute with `number` threads, in torch and in NumPy's linear algebra, whatever OMP_NUM_THREADS and its like say."""
+    """Compute with `number` threads, in torch and in NumPy's linear algebra, whatever OMP_NUM_THREADS and its
+    like say.
+    """
     from threadpoolctl import threadpool_limits
 
     before = torch.get_num_threads()

@@ -1,13 +1,14 @@
-"""Train one of the models on shards: face, body_lower (legs and root of both actors) or body_upper (the rest, told the lower body).
+"""Train one of the models on shards: face, body_lower (legs and root of both actors) or body_upper (the rest,
+told the lower body).
 
     python -m models.train face --shards data/shards --speech data/shards/speech-HASH --out data/runs/face
     python -m models.train body_lower --shards data/shards --out data/runs/body_lower
 
-In: a folder of shards with stats.json and, for a face that hears it, a folder of speech sidecars. Out: a run folder with
-config.yaml, log.jsonl (step, loss, learning rate), model.safetensors, model.json (models.runs), CARD.md, and
-checkpoints/<hash>/, where the hash is of options, train data and model code. Run again, training goes on where the newest
-checkpoint of the same hash ended, as if it had never stopped; a finished one is only written out again; with another hash it
-starts afresh beside what is there.
+In: a folder of shards with stats.json and, for a face that hears it, a folder of speech sidecars. Out: a run
+folder with config.yaml, log.jsonl (step, loss, learning rate), model.safetensors, model.json (models.runs),
+CARD.md, and checkpoints/<hash>/, where the hash is of options, train data and model code. Run again, training
+goes on where the newest checkpoint of the same hash ended, as if it had never stopped; a finished one is only
+written out again; with another hash it starts afresh beside what is there.
 """
 
 import hashlib
@@ -59,8 +60,8 @@ def run_hash(
 ) -> str:
     """What the weights depend on: options, train data, model code.
 
-    Of the data that which this model reads: statistics, train takes and who acts in them, and the files that the rows of its streams come
-    from. So a face stays as it is where only a word was corrected.
+    Of the data that which this model reads: statistics, train takes and who acts in them, and the files that
+    the rows of its streams come from. So a face stays as it is where only a word was corrected.
     """
     chosen = {key: value for key, value in options.model_dump().items() if key not in NO_EFFECT}
     train = takes_of(shards, "train")
@@ -97,7 +98,9 @@ def _loss(
     generator: torch.Generator,
     options: runs.Options,
 ) -> torch.Tensor:
-    """Loss of one batch; with condition_dropout, some items are told nothing, as classifier-free guidance needs."""
+    """Loss of one batch; with condition_dropout, some items are told nothing, as classifier-free guidance
+    needs.
+    """
     clean, condition = representation.target(batch), representation.condition(batch)
     if options.condition_dropout:
         drop = torch.rand(len(clean), generator=generator) < options.condition_dropout
@@ -115,7 +118,10 @@ def optimise(
     options: runs.Options,
     device: str,
 ) -> None:
-    """Run the steps that are left: Adam, linear warm-up, gradients clipped to a norm; checkpoints and log lines on the way."""
+    """Run the steps that are left: Adam, linear warm-up, gradients clipped to a norm.
+
+    Checkpoints and log lines on the way.
+    """
     network = state.network.train()
     batches = loader(
         windows,
@@ -149,8 +155,8 @@ def optimise(
                 value = loss.detach().item()
                 if not math.isfinite(value):
                     raise InputError(
-                        f"train {representation.model}: the loss is {value} at step {state.step}, need a finite one; "
-                        f"lower learning_rate ({options.learning_rate:g})"
+                        f"train {representation.model}: the loss is {value} at step {state.step}, need a"
+                        f" finite one; lower learning_rate ({options.learning_rate:g})"
                     )
                 lines.write(json.dumps({"step": state.step, "loss": value, "learning_rate": rate}) + "\n")
                 lines.flush()
@@ -161,7 +167,9 @@ def optimise(
 def _describe(
     representation: Representation, options: runs.Options, shards: list, digest: str, encoder: dict | None
 ) -> dict:
-    """model.json: all that is needed to rebuild the network and to turn its samples into motion (models.runs)."""
+    """model.json: all that is needed to rebuild the network and to turn its samples into motion
+    (models.runs).
+    """
     skeletons = {}
     for shard, span in takes_of(shards, "train"):
         for actor, performance in zip((span.actor_a, span.actor_b), span.performances):
@@ -206,7 +214,10 @@ def _card(
 
 
 def run(*, model: str, shards: Path, out: Path, options: runs.Options, speech: Path | None = None) -> None:
-    """Train one model, or go on with it, and write the run folder; a second trainer of the same run waits for the first."""
+    """Train one model, or go on with it, and write the run folder.
+
+    A second trainer of the same run waits for the first.
+    """
     ownership.need_proof(out, [out / name for name in WRITTEN], PROOFS)
     (out / PROOFS[0]).mkdir(parents=True, exist_ok=True)
     with alone_in(out, log), fixed_threads(options.threads):

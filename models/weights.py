@@ -1,4 +1,6 @@
-"""Weights in safetensors files, written so that they outlive a power cut, and read only where they fit the network and are finite."""
+"""Weights in safetensors files, written so that they outlive a power cut, and read only where they fit the
+network and are finite.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,10 @@ def first_not_finite(tensors: dict[str, Tensor]) -> str | None:
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write tensors, whole or not at all, on the disk once this returns; InputError for numbers that are not finite."""
+    """Write tensors, whole or not at all, on the disk once this returns.
+
+    InputError for numbers that are not finite.
+    """
     if name := first_not_finite(tensors):
         raise InputError(
             f"{path}: {name} is not finite, need finite weights; lower learning_rate, and train again"
@@ -37,7 +42,10 @@ def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
 
 
 def read_tensors(path: Path, *, fix: str) -> dict[str, Tensor]:
-    """The tensors of a file by name; InputError where it is no whole safetensors file, or holds numbers that are not finite."""
+    """The tensors of a file by name.
+
+    InputError where it is no whole safetensors file, or holds numbers that are not finite.
+    """
     plain(path)
     with reading(path, "safetensors file", fix=fix):
         tensors = load_file(path)
@@ -47,7 +55,8 @@ def read_tensors(path: Path, *, fix: str) -> dict[str, Tensor]:
 
 
 def check_sizes(network: nn.Module, path: Path, *, to: str, fix: str) -> None:
-    """InputError where a file's tensors have not exactly the names and shapes of a network's, by its header alone.
+    """InputError where a file's tensors have not exactly the names and shapes of a network's, by its header
+    alone.
 
     to: where the network's sizes come from, for errors. The network may lie on torch's device meta.
     """
@@ -75,7 +84,10 @@ def _compare(found: dict[str, Any], need: dict[str, Any], path: Path, *, to: str
 
 
 def fit(network: nn.Module, tensors: dict[str, Tensor], path: Path, *, to: str, fix: str) -> None:
-    """Load tensors into a network of exactly those names, shapes and types; InputError, with the network as it was, where they are others."""
+    """Load tensors into a network of exactly those names, shapes and types.
+
+    InputError, with the network as it was, where they are others.
+    """
     found, need = (
         {name: (str(value.dtype).removeprefix("torch."), *value.shape) for name, value in state.items()}
         for state in (tensors, network.state_dict())

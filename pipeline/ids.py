@@ -1,8 +1,10 @@
-"""Ids of actors and scenes, and the names of takes and performances that are made of them: one pattern, asked at every door.
+"""Ids of actors and scenes, and the names of takes and performances that are made of them: one pattern, asked
+at every door.
 
-An id becomes part of paths, of commands and of Snakemake's wildcards. Whoever takes ids from a file, be it a table, a shard's own, a
-plan, a model.json or a database, asks here before anything is done with them: a path in place of an id
-(`x/../../elsewhere`), an option (`-rf`) or a name that no file system takes then ends in one line.
+An id becomes part of paths, of commands and of Snakemake's wildcards. Whoever takes ids from a file, be it a
+table, a shard's own, a plan, a model.json or a database, asks here before anything is done with them: a path
+in place of an id (`x/../../elsewhere`), an option (`-rf`) or a name that no file system takes then ends in
+one line.
 
 Standard library only: this module is imported while the Snakefile is read.
 """
@@ -14,7 +16,9 @@ from collections.abc import Iterable
 from pipeline.errors import InputError
 
 ID = "[A-Za-z0-9][A-Za-z0-9-]{0,63}"
-"""An actor's or a scene's id: up to 64 letters, digits and hyphens, not a hyphen first, since a command would take it for an option."""
+"""An actor's or a scene's id: up to 64 letters, digits and hyphens, not a hyphen first, since a command would
+take it for an option.
+"""
 DATE = "[0-9]{4}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
 TAKE = f"{DATE}_{ID}"
 PERFORMANCE = f"{DATE}_{ID}_{ID}"
@@ -35,7 +39,10 @@ _PATTERNS = {
 
 
 def is_id(value: object, kind: str = "actor") -> bool:
-    """Whether a value is a text that can be an id of a kind: actor, scenario, take or performance; dates are days of the calendar."""
+    """Whether a value is a text that can be an id of a kind: actor, scenario, take or performance.
+
+    Dates are days of the calendar.
+    """
     if not isinstance(value, str) or not _PATTERNS[kind].fullmatch(value):
         return False
     if kind in ("take", "performance"):
@@ -47,7 +54,10 @@ def is_id(value: object, kind: str = "actor") -> bool:
 
 
 def check_id(value: object, kind: str, where: object, *, fix: str = "correct it") -> str:
-    """`value` where it can be an id of its kind; InputError that begins with `where`, the file or row that it comes from, where not."""
+    """`value` where it can be an id of its kind.
+
+    InputError that begins with `where`, the file or row that it comes from, where not.
+    """
     if not is_id(value, kind):
         got = repr(value)
         raise InputError(

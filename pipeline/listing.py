@@ -1,8 +1,9 @@
-"""Files of a folder that others filled: one rule for all readers of what is a file of theirs and what a system left there.
+"""Files of a folder that others filled: one rule for all readers of what is a file of theirs and what a
+system left there.
 
-A Mac leaves `._<name>` beside every file that it copies to a disk of another system, `.DS_Store` and `__MACOSX`; Windows leaves
-Thumbs.db and desktop.ini. They end like the files beside them (`._x.bvh`) and are none. They are never read, linked, copied or
-removed; whoever checks a folder says how many there are.
+A Mac leaves `._<name>` beside every file that it copies to a disk of another system, `.DS_Store` and
+`__MACOSX`; Windows leaves Thumbs.db and desktop.ini. They end like the files beside them (`._x.bvh`) and are
+none. They are never read, linked, copied or removed; whoever checks a folder says how many there are.
 """
 
 import os
@@ -20,7 +21,10 @@ LEFTOVERS = {
     "$recycle.bin",
     "system volume information",
 }
-"""Names, in lower case, of what systems leave in folders; all names that begin with a dot are left out as well."""
+"""Names, in lower case, of what systems leave in folders.
+
+All names that begin with a dot are left out as well.
+"""
 
 
 def is_leftover(path: Path) -> bool:
@@ -40,12 +44,18 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def files_in(folder: Path, ending: str = "") -> list[Path]:
-    """Files and folders of a folder whose names end with `ending`, by name, without leftovers; none where there is no such folder."""
+    """Files and folders of a folder whose names end with `ending`, by name, without leftovers.
+
+    None where there is no such folder.
+    """
     return [path for path in _entries(folder) if path.name.endswith(ending) and not is_leftover(path)]
 
 
 def files_below(folder: Path) -> list[Path]:
-    """Files of a folder and of the folders in it, by path, without leftovers; links to folders are not followed."""
+    """Files of a folder and of the folders in it, by path, without leftovers.
+
+    Links to folders are not followed.
+    """
     found: list[Path] = []
     for path in files_in(folder):
         if path.is_dir():

@@ -1,10 +1,10 @@
 """Whose folders these are: the pipeline writes and removes only where a mark of its own says that it may.
 
-Every folder under root that the pipeline makes holds a mark, `.interact.json`, which tells the place at which it was made, so
-that a copy of it elsewhere is no proof; that of a release, which is published, lies beside it. Before anything is planned,
-each such folder must be marked, empty or not there yet; links are followed. A root that was made before there were marks is
-adopted where its own records say so: the logs of our rules, for streams of a dataset the reports of the stages that wrote
-them, for a simulated shoot its truth.
+Every folder under root that the pipeline makes holds a mark, `.interact.json`, which tells the place at which
+it was made, so that a copy of it elsewhere is no proof; that of a release, which is published, lies beside
+it. Before anything is planned, each such folder must be marked, empty or not there yet; links are followed. A
+root that was made before there were marks is adopted where its own records say so: the logs of our rules, for
+streams of a dataset the reports of the stages that wrote them, for a simulated shoot its truth.
 
 Light: this module is imported while the Snakefile is read.
 """
@@ -61,10 +61,12 @@ RULE_LOGS = (
 
 @dataclass(frozen=True)
 class Claim:
-    """What a study is about to write: its root, the folders below it, what it reads from, and the takes that it knows.
+    """What a study is about to write: its root, the folders below it, what it reads from, and the takes that
+    it knows.
 
-    inputs: folders and files of the user by the key of the config that names them; source: where the dataset comes from, the
-    shoot, the download, or `simulated`; performances: those of all takes and of the lip-accurate set; takes: their names.
+    inputs: folders and files of the user by the key of the config that names them; source: where the dataset
+    comes from, the shoot, the download, or `simulated`; performances: those of all takes and of the
+    lip-accurate set; takes: their names.
     """
 
     root: Path
@@ -88,7 +90,10 @@ def _place(folder: Path) -> str:
 
 
 def read_mark(folder: Path, *, beside: bool = False) -> dict[str, Any] | None:
-    """The mark of a folder that was made where it lies; None where there is none, or one that came with a copy."""
+    """The mark of a folder that was made where it lies.
+
+    None where there is none, or one that came with a copy.
+    """
     path = mark_of(folder, beside=beside)
     if not path.is_file():
         return None
@@ -105,7 +110,8 @@ def write_mark(folder: Path, *, beside: bool = False, **fields: Any) -> None:
 
 
 def read_record(root: Path) -> dict[str, Any]:
-    """What a root remembers of itself: `source` of its dataset, and `simulated`, the takes that were simulated in it.
+    """What a root remembers of itself: `source` of its dataset, and `simulated`, the takes that were
+    simulated in it.
 
     Empty where it remembers nothing, or was copied here.
     """
@@ -115,7 +121,10 @@ def read_record(root: Path) -> dict[str, Any]:
 
 
 def first_file(folder: Path) -> Path | None:
-    """Any file or folder in a folder, the first by name, but for the mark; None where it is empty or not there."""
+    """Any file or folder in a folder, the first by name, but for the mark.
+
+    None where it is empty or not there.
+    """
     try:
         return min((path for path in folder.iterdir() if path.name != MARK), default=None)
     except (FileNotFoundError, NotADirectoryError):
@@ -141,21 +150,25 @@ def streams_of(dataset: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
 
 
 def strangers(dataset: Path, annotations: Path, known: Iterable[str]) -> list[Path]:
-    """Streams in a dataset of performances that are not `known` and that no report says to have been written here."""
+    """Streams in a dataset of performances that are not `known` and that no report says to have been written
+    here.
+    """
     names = {kinds: set(known) | recorded(annotations, kinds) for kinds in STREAMS.values()}
     return [path for path, kinds in streams_of(dataset) if path.stem not in names[kinds]]
 
 
 def remove_recorded(dataset: Path, annotations: Path, keep: Iterable[str], *, table: str) -> None:
-    """Remove streams of performances that are not to be kept, of takes that were excluded after a part of them was captured.
+    """Remove streams of performances that are not to be kept, of takes that were excluded after a part of
+    them was captured.
 
-    Each must be named by a report of the stage that wrote it; InputError where one is not, and then none is removed.
+    Each must be named by a report of the stage that wrote it; InputError where one is not, and then none is
+    removed.
     """
     keep = set(keep)
     if odd := strangers(dataset, annotations, keep):
         raise InputError(
-            f"{odd[0]}: its performance is not in {table}, and no report in {annotations} says that the pipeline wrote it "
-            f"({len(odd)} such files); move it away"
+            f"{odd[0]}: its performance is not in {table}, and no report in {annotations} says that the"
+            f" pipeline wrote it ({len(odd)} such files); move it away"
         )
     for path, _ in streams_of(dataset):
         if path.stem not in keep:
@@ -164,26 +177,35 @@ def remove_recorded(dataset: Path, annotations: Path, keep: Iterable[str], *, ta
 
 
 def need_own(folder: Path, tables: Iterable[str]) -> None:
-    """InputError where a folder that is to be written has such tables already and no mark says that they are the pipeline's."""
+    """InputError where a folder that is to be written has such tables already and no mark says that they are
+    the pipeline's.
+    """
     if read_mark(folder) is None and (found := [name for name in tables if Path(folder, name).exists()]):
         raise InputError(
-            f"{folder}: has a {found[0]}, and no mark ({MARK}) says that this pipeline wrote it; give another folder as --out"
+            f"{folder}: has a {found[0]}, and no mark ({MARK}) says that this pipeline wrote it; give another"
+            " folder as --out"
         )
 
 
 def need_proof(folder: Path, targets: Iterable[Path], proofs: Iterable[str]) -> None:
-    """InputError where one of the `targets` is there that a command is to write, and none of the files that prove its hand is in the folder."""
+    """InputError where one of the `targets` is there that a command is to write, and none of the files that
+    prove its hand is in the folder.
+    """
     if any(os.path.lexists(folder / name) for name in proofs):
         return
     found = next((path for path in targets if os.path.lexists(path)), None)
     if found:
         raise InputError(
-            f"{found}: is there, and nothing in {folder} says that this command wrote it; give another folder as --out"
+            f"{found}: is there, and nothing in {folder} says that this command wrote it; give another folder"
+            " as --out"
         )
 
 
 def take_folder(folder: Path, writes: str, targets: Iterable[Path]) -> None:
-    """Mark a folder as one into which a command `writes`, before it does; InputError where one of its `targets` is there without that mark."""
+    """Mark a folder as one into which a command `writes`, before it does.
+
+    InputError where one of its `targets` is there without that mark.
+    """
     known = (read_mark(folder) or {}).get("writes", [])
     need_proof(folder, targets, [MARK] if writes in known else [])
     folder.mkdir(parents=True, exist_ok=True)
@@ -208,18 +230,23 @@ def _overlap(one: Path, other: Path) -> bool:
 
 
 def _check_apart(claim: Claim) -> None:
-    """InputError where what would be written lies in what is read, or the other way round; links are followed."""
+    """InputError where what would be written lies in what is read, or the other way round.
+
+    Links are followed.
+    """
     root = claim.root.resolve()
     for key, path in claim.inputs.items():
         source = path.resolve()
         if root == source or root.is_relative_to(source):
             raise InputError(
-                f"config: root {claim.root} lies in {key} {path}, in which nothing is written; set another root"
+                f"config: root {claim.root} lies in {key} {path}, in which nothing is written; set another"
+                " root"
             )
         for name in claim.folders:
             if _overlap((claim.root / name).resolve(), source):
                 raise InputError(
-                    f"config: {key} {path} and {claim.root / name}, where the pipeline writes, are one; set another root"
+                    f"config: {key} {path} and {claim.root / name}, where the pipeline writes, are one; set"
+                    " another root"
                 )
     for name, what in (
         ("takes.tsv", "a shoot or a dataset"),
@@ -238,8 +265,8 @@ def _refuse(folder: Path, found: Path, name: str) -> InputError:
         "dataset": f"; is it a download? Then set dataset={folder} and another root",
     }
     return InputError(
-        f"config: {folder} holds {found.name}, which this pipeline has not written, and it would write and remove there; "
-        f"set another root{hint.get(name, '')}"
+        f"config: {folder} holds {found.name}, which this pipeline has not written, and it would write and"
+        f" remove there; set another root{hint.get(name, '')}"
     )
 
 
@@ -251,7 +278,8 @@ def _check_folder(claim: Claim, name: str) -> None:
         if not made_before(claim.root):
             raise _refuse(folder, found, name)
         claim.notes.append(
-            f"{folder}: has no mark and was made here before, as {claim.root / 'logs'} says; it is taken as the pipeline's"
+            f"{folder}: has no mark and was made here before, as {claim.root / 'logs'} says; it is taken as"
+            " the pipeline's"
         )
     if name == "dataset":
         _check_dataset(claim, folder)
@@ -266,7 +294,8 @@ def _check_link(claim: Claim, link: Path, *, adopts: bool) -> None:
     target = link.resolve()
     if any(_overlap(target, path.resolve()) for path in claim.inputs.values()):
         raise InputError(
-            f"config: {link} leads into {target}, which is read and never written; remove the link or set another root"
+            f"config: {link} leads into {target}, which is read and never written; remove the link or set"
+            " another root"
         )
     found = first_file(target)
     if found is None or read_mark(target) is not None:
@@ -275,12 +304,15 @@ def _check_link(claim: Claim, link: Path, *, adopts: bool) -> None:
     if not adopts or (link.name in STREAMS and any(path.stem not in written for path in target.iterdir())):
         raise _refuse(link, found, "")
     claim.notes.append(
-        f"{link}: leads to {target}, which has no mark and was made here before; it is taken as the pipeline's"
+        f"{link}: leads to {target}, which has no mark and was made here before; it is taken as the"
+        " pipeline's"
     )
 
 
 def _check_dataset(claim: Claim, folder: Path) -> None:
-    """InputError where the dataset was made from something else, or holds streams that the pipeline did not write."""
+    """InputError where the dataset was made from something else, or holds streams that the pipeline did not
+    write.
+    """
     source = str(read_record(claim.root).get("source", claim.source))
     moved = "simulated" not in (source, claim.source) and not Path(source).exists()
     if source != claim.source and not moved:
@@ -303,19 +335,26 @@ def _check_simulated(claim: Claim, folder: Path, *, marked: bool) -> None:
     for name in sorted(there - ours):
         if not (claim.root / "truth" / name / "truth.json").exists():
             raise InputError(
-                f"config: take {name!r} in {folder} is not simulated, and the simulated shoot would be written there; set shoot={folder}"
+                f"config: take {name!r} in {folder} is not simulated, and the simulated shoot would be"
+                f" written there; set shoot={folder}"
             )
 
 
 def check(claim: Claim) -> None:
-    """InputError where the study would write or remove in what is not the pipeline's; `notes` say what was adopted."""
+    """InputError where the study would write or remove in what is not the pipeline's.
+
+    `notes` say what was adopted.
+    """
     _check_apart(claim)
     for name in claim.folders:
         _check_folder(claim, name)
 
 
 def mark_folders(claim: Claim) -> None:
-    """Mark the folders of a study that `check` has let pass; they are made, but for `release`, which its stage marks."""
+    """Mark the folders of a study that `check` has let pass.
+
+    They are made, but for `release`, which its stage marks.
+    """
     for name in claim.folders:
         folder = claim.root / name
         if name == "release":

@@ -1,13 +1,18 @@
-"""Doors for files that others wrote: opened only where they are plain files of a sane size, and every fault of one is one line.
+"""Doors for files that others wrote: opened only where they are plain files of a sane size, and every fault
+of one is one line.
 
-Whoever reads a file of an input, a download or a model goes through a function of this module, or through a reader that
-does (tests/test_doors.py lists them all and finds what goes round them); arrays have theirs in pipeline.formats.array_files. What a
-door promises:
+Whoever reads a file of an input, a download or a model goes through a function of this module, or through a
+reader that does (tests/test_doors.py lists them all and finds what goes round them); arrays have theirs in
+pipeline.formats.array_files. What a door promises:
 
-- a folder, a pipe or a device in place of the file, a link in a circle, a name that is too long: an InputError, no hang;
-- no more is held than the file has: a header that claims more than follows it is refused before memory is taken;
-- whatever the parser of the format throws at bytes that it does not know is an InputError that names the file;
-- nothing is executed and no other file is opened: no pickle, no link or external storage in HDF5, no view in SQLite.
+- a folder, a pipe or a device in place of the file, a link in a circle, a name that is too long: an
+  InputError, no hang;
+- no more is held than the file has: a header that claims more than follows it is refused before memory is
+  taken;
+- whatever the parser of the format throws at bytes that it does not know is an InputError that names the
+  file;
+- nothing is executed and no other file is opened: no pickle, no link or external storage in HDF5, no view in
+  SQLite.
 
 Light: this module is imported while the Snakefile is read.
 """
@@ -26,18 +31,25 @@ from pipeline.errors import InputError
 
 MEBIBYTE = 1 << 20
 MOST_TEXT_BYTES = 256 * MEBIBYTE
-"""Largest text file that is read at once: a table, a JSON, a transcript. A day of two people's words has 5 MB."""
+"""Largest text file that is read at once: a table, a JSON, a transcript.
+
+A day of two people's words has 5 MB.
+"""
 
 
 def line_of(error: BaseException) -> str:
-    """What an error says, on one line that is not longer than a reader bears and moves no terminal; its kind where it says nothing."""
+    """What an error says, on one line that is not longer than a reader bears and moves no terminal.
+
+    Its kind where it says nothing.
+    """
     said = " ".join("".join(sign if sign.isprintable() else " " for sign in str(error)[:2000]).split())
     return (said if len(said) <= 240 else f"{said[:237]}...") or type(error).__name__
 
 
 @contextlib.contextmanager
 def reading(path: Path, need: str, *, fix: str = "copy or export it again") -> Iterator[None]:
-    """Whatever goes wrong while `path` is parsed becomes an InputError: `<path>: not a readable <need> (<why>); <fix>`.
+    """Whatever goes wrong while `path` is parsed becomes an InputError: `<path>: not a readable <need>
+    (<why>); <fix>`.
 
     Only the parsing itself belongs inside: a mistake of our own would be called one of the file.
     """
@@ -56,7 +68,10 @@ def reading(path: Path, need: str, *, fix: str = "copy or export it again") -> I
 
 
 def plain(path: Path, *, most: int | None = None) -> os.stat_result:
-    """The status of a plain file; InputError where there is none, where it is something else, or larger than `most` bytes."""
+    """The status of a plain file.
+
+    InputError where there is none, where it is something else, or larger than `most` bytes.
+    """
     try:
         found = os.stat(path)
     except FileNotFoundError:
@@ -159,7 +174,9 @@ def parse_json(
     fix: str = "mend or replace the file",
     long: bool = False,
 ) -> Any:
-    """The value of a JSON text; InputError for what is none, for keys that stand twice, for numbers without end, and for another `kind`.
+    """The value of a JSON text.
+
+    InputError for what is none, for keys that stand twice, for numbers without end, and for another `kind`.
 
     Integers are of 64 bits, or with `long` of 300 digits.
     """
@@ -199,10 +216,12 @@ def read_json(
 def rows_of(
     path: Path, table: str, columns: list[str], *, most: int = 1_000_000, fix: str = "download it again"
 ) -> list[tuple]:
-    """Rows of a table of a SQLite file, columns by name, in the order of the table; InputError where it is no such table.
+    """Rows of a table of a SQLite file, columns by name, in the order of the table.
 
-    The file is neither locked nor written, and nothing is made beside it. A view in place of the table is refused: its query
-    would run.
+    InputError where it is no such table.
+
+    The file is neither locked nor written, and nothing is made beside it. A view in place of the table is
+    refused: its query would run.
     """
     import sqlite3
 
@@ -217,7 +236,8 @@ def rows_of(
             ).fetchall()
             if not made or made[0][0] != "table" or "VIRTUAL" in str(made[0][1]).upper().split()[:2]:
                 raise ValueError(
-                    f"{table} is {f'a {made[0][0]} that is computed' if made else 'not there'}, need a plain table"
+                    f"{table} is {f'a {made[0][0]} that is computed' if made else 'not there'}, need a plain"
+                    " table"
                 )
             there = [row[1] for row in connection.execute("SELECT * FROM pragma_table_info(?)", (table,))]
             if missing := [column for column in columns if column not in there]:
@@ -240,6 +260,7 @@ def inside(folder: Path, path: Path, *, what: str) -> Path:
         ) from None
     if target == home or not target.is_relative_to(home):
         raise InputError(
-            f"{what} leads to {target}, which is outside {folder}; nothing is read or written there: correct it"
+            f"{what} leads to {target}, which is outside {folder}; nothing is read or written there:"
+            " correct it"
         )
     return Path(path)

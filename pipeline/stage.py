@@ -1,11 +1,11 @@
 """What every stage's command line shares: options from its config section, log lines, errors in one line.
 
-A stage is a module with `run(..., options)` on paths and a `main` that calls `execute`. Its options are the fields
-of one section of the config, each a flag of the same name: `--block-frames 64`. It may share fields of other sections, such as
-`body.joint_map`, and takes its files by themselves or after a flag.
+A stage is a module with `run(..., options)` on paths and a `main` that calls `execute`. Its options are the
+fields of one section of the config, each a flag of the same name: `--block-frames 64`. It may share fields of
+other sections, such as `body.joint_map`, and takes its files by themselves or after a flag.
 
-Messages name an option by its key of the config, `body.joint_map`. `execute` says it as the called command spells it,
-`--joint-map`; in a job of the workflow the key stays, since the config is where it is set there.
+Messages name an option by its key of the config, `body.joint_map`. `execute` says it as the called command
+spells it, `--joint-map`; in a job of the workflow the key stays, since the config is where it is set there.
 """
 
 import argparse
@@ -49,10 +49,15 @@ def flag(name: str) -> str:
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
-    """Help whose first lines show what a command needs, and the options of the config by one word; they have a section of their own."""
+    """Help whose first lines show what a command needs, and the options of the config by one word.
+
+    They have a section of their own.
+    """
 
     def add_usage(self, usage, actions, groups, prefix=None):
-        """The usage with files before flags, since a flag of many values takes what follows it, and without options of the config."""
+        """The usage with files before flags, since a flag of many values takes what follows it, and without
+        options of the config.
+        """
         known = [action for action in actions if action.help is not argparse.SUPPRESS]
         shown = [action for action in known if not action.dest.startswith(("_option_", "_shared_", "_file_"))]
         if usage is None and len(shown) < len(known):
@@ -86,7 +91,8 @@ def parser(
 ) -> argparse.ArgumentParser:
     """A parser whose help is the module's docstring, with one flag per field of the stage's config section.
 
-    `shared` are fields of other sections that the stage has flags for as well: `run` gets each such section under its name.
+    `shared` are fields of other sections that the stage has flags for as well: `run` gets each such section
+    under its name.
     """
     main = getattr(sys.modules.get("__main__"), "__spec__", None)
     called = f"python -m {main.name}" if main and main.name.split(".")[0] in ("pipeline", "models") else None
@@ -113,7 +119,8 @@ def parser(
 def add_files(
     arguments: argparse.ArgumentParser, name: str, *, help: str, nargs: str | int | None = None
 ) -> None:
-    """The files that a stage works on, which `run` gets as `name`: written by themselves, or after `--name` as rules have it.
+    """The files that a stage works on, which `run` gets as `name`: written by themselves, or after `--name`
+    as rules have it.
 
     One file where `nargs` is None, else a list. `execute` refuses a command without them.
     """
@@ -159,7 +166,8 @@ def _key_pattern() -> re.Pattern[str]:
 def as_called(text: str, arguments: argparse.ArgumentParser) -> str:
     """A message with keys of the config as the called command spells them: `body.joint_map` -> `--joint-map`.
 
-    A key that the command has no flag for is named with the command that has it. In a job of the workflow, keys stay.
+    A key that the command has no flag for is named with the command that has it. In a job of the workflow,
+    keys stay.
     """
     if os.environ.get(IN_WORKFLOW):
         return text
@@ -186,9 +194,12 @@ def _value(text: str, annotation):
 
 
 def execute(arguments: argparse.ArgumentParser, run: Callable, argv: list[str] | None = None) -> None:
-    """Parse `argv` and call `run` with the paths and the validated options; whatever goes wrong ends in one line.
+    """Parse `argv` and call `run` with the paths and the validated options.
 
-    Exit code 2 for what the user can mend, 1 for a fault that nothing here foresaw: its traceback goes to the log.
+    Whatever goes wrong ends in one line.
+
+    Exit code 2 for what the user can mend, 1 for a fault that nothing here foresaw: its traceback goes to the
+    log.
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     values = vars(arguments.parse_args(argv))
@@ -246,7 +257,8 @@ def execute(arguments: argparse.ArgumentParser, run: Callable, argv: list[str] |
             sys.exit(_fault(arguments.prog, error))
         sys.exit(
             _report(
-                f"{error.filename!s:.300}: {error.strerror}; check the path, who may read and write there, and the room on the disk"
+                f"{error.filename!s:.300}: {error.strerror}; check the path, who may read and write there,"
+                " and the room on the disk"
             )
         )
     except MemoryError as error:
@@ -276,14 +288,17 @@ def _need_apart(values: dict[str, object], arguments: argparse.ArgumentParser) -
             read.setdefault(path, name)
         elif path in read and not path.is_dir():
             raise InputError(
-                f"{arguments.prog}: {flag(name)} would replace {path}, which is {flag(read[path])} too; give another name to write"
+                f"{arguments.prog}: {flag(name)} would replace {path}, which is {flag(read[path])} too; give"
+                " another name to write"
             )
         else:
             read[path] = name
 
 
 def _fault(command: str, error: Exception, *, hint: str = "report it with that traceback") -> int:
-    """Print a fault of the program in one line, and its traceback into the log, or where there is none into a file of its own."""
+    """Print a fault of the program in one line, and its traceback into the log, or where there is none into a
+    file of its own.
+    """
     text = traceback.format_exc()
     place = "above"
     if _is_file(sys.stderr):  # a log

@@ -110,7 +110,10 @@ if not study.config.dataset:
 
     rule dataset:
         input:
-            tables=expand(f"{study.shoot}/{{name}}.tsv", name=["takes", "actors"] + (["lip_acc/lip_acc"] if study.lip_acc else [])),
+            tables=expand(
+                f"{study.shoot}/{{name}}.tsv",
+                name=["takes", "actors"] + (["lip_acc/lip_acc"] if study.lip_acc else []),
+            ),
             licence=[name for name in [f"{study.shoot}/LICENCE"] if os.path.exists(name)],
             rigs=expand(f"{study.shoot}/rigs/{{actor}}.npz", actor=study.actors),
             sync=expand(f"{ROOT}/annotations/sync/{{take}}.json", take=study.takes),
@@ -119,9 +122,14 @@ if not study.config.dataset:
             wav=expand(f"{ROOT}/dataset/wav/{{performance}}.wav", performance=study.performances),
             code=code("pipeline.capture.dataset"),
         output:
-            expand(f"{ROOT}/dataset/{{name}}", name=["dataset.json", "takes.tsv", "scenarios.db", "actors.db"]),
+            expand(
+                f"{ROOT}/dataset/{{name}}", name=["dataset.json", "takes.tsv", "scenarios.db", "actors.db"]
+            ),
             expand(f"{ROOT}/dataset/rigs/{{actor}}.npz", actor=study.actors),
-            expand(f"{ROOT}/dataset/face_ict/{{performance}}.npy", performance=study.with_ict(study.performances)),
+            expand(
+                f"{ROOT}/dataset/face_ict/{{performance}}.npy",
+                performance=study.with_ict(study.performances),
+            ),
             expand(f"{ROOT}/dataset/face_ict_templates/{{actor}}.obj", actor=study.ict_actors),
         log:
             f"{ROOT}/logs/dataset.log",

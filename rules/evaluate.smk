@@ -13,8 +13,14 @@ rule generate:
         code=code("models.generate"),
     output:
         f"{ROOT}/results/generated/generated.json",
-        expand(f"{ROOT}/results/generated/{{sample}}bvhs/{{name}}.bvh", sample=SAMPLES, name=TEST_PERFORMANCES),
-        expand(f"{ROOT}/results/generated/{{sample}}face_arkit/{{name}}.npy", sample=SAMPLES, name=TEST_PERFORMANCES),
+        expand(
+            f"{ROOT}/results/generated/{{sample}}bvhs/{{name}}.bvh", sample=SAMPLES, name=TEST_PERFORMANCES
+        ),
+        expand(
+            f"{ROOT}/results/generated/{{sample}}face_arkit/{{name}}.npy",
+            sample=SAMPLES,
+            name=TEST_PERFORMANCES,
+        ),
     log:
         f"{ROOT}/logs/generate.log",
     benchmark:

@@ -111,11 +111,17 @@ elif study.lip_acc:
             tables=expand(f"{study.shoot}/{{name}}.tsv", name=["actors", "lip_acc/lip_acc"]),
             face=expand(f"{ROOT}/dataset/lip_acc/face_arkit/{{performance}}.npy", performance=study.lip_acc),
             wav=expand(f"{ROOT}/dataset/lip_acc/wav/{{performance}}.wav", performance=study.lip_acc),
-            rigs=expand(f"{study.shoot}/rigs/{{actor}}.npz", actor=sorted({row.actor for row in study.lip_acc.values()})),
+            rigs=expand(
+                f"{study.shoot}/rigs/{{actor}}.npz",
+                actor=sorted({row.actor for row in study.lip_acc.values()}),
+            ),
             code=code("pipeline.capture.lip_acc"),
         output:
             f"{ROOT}/dataset/lip_acc/lip_acc_sentences.txt",
-            expand(f"{ROOT}/dataset/lip_acc/face_ict/{{performance}}.npy", performance=study.with_ict(study.lip_acc)),
+            expand(
+                f"{ROOT}/dataset/lip_acc/face_ict/{{performance}}.npy",
+                performance=study.with_ict(study.lip_acc),
+            ),
         log:
             f"{ROOT}/logs/lip_acc.log",
         benchmark:

@@ -31,7 +31,11 @@ if study.config.dataset:
 
     rule release_takes:
         input:
-            tables=[name for name in expand(f"{study.config.dataset}/{{name}}", name=["takes.tsv", "scenarios.db"]) if os.path.exists(name)],
+            tables=[
+                name
+                for name in expand(f"{study.config.dataset}/{{name}}", name=["takes.tsv", "scenarios.db"])
+                if os.path.exists(name)
+            ],
             genders=f"{study.config.dataset}/actors.db" if study.genders else [],
             code=code("pipeline.release.takes"),
         output:
@@ -84,7 +88,11 @@ else:
         input:
             dataset=rules.dataset.output,
             streams=rules.dataset.input.bvh + rules.dataset.input.face + rules.dataset.input.wav,
-            lips=rules.lip_acc.output + rules.lip_acc.input.face + rules.lip_acc.input.wav if study.lip_acc else [],
+            lips=(
+                rules.lip_acc.output + rules.lip_acc.input.face + rules.lip_acc.input.wav
+                if study.lip_acc
+                else []
+            ),
             split=f"{ROOT}/annotations/split.tsv",
             consent=[name for name in [f"{study.shoot}/CONSENT.md"] if os.path.exists(name)],
             code=code("pipeline.release.write"),

@@ -8,7 +8,9 @@ STRIPS = study.test_takes + [name for name in study.takes if name not in study.t
 # pictures and pages beside the results; a download has no sync and no fits, only a simulated shoot has a truth
 REPORT = [f"{name}.png" for name in STRIPS] + ["losses.png"]
 if not study.config.dataset:
-    REPORT += ["sync.csv", "sync.html", "residuals.png"] + [f"{kind}/{name}.png" for kind in ("body", "face") for name in STRIPS]
+    REPORT += ["sync.csv", "sync.html", "residuals.png"] + [
+        f"{kind}/{name}.png" for kind in ("body", "face") for name in STRIPS
+    ]
 if study.simulated:
     REPORT += ["accuracy.html"]
 
@@ -42,7 +44,11 @@ rule strips:
         mem_mb=800,
     params:
         reads=study.reads,
-        generated=lambda wildcards: f"--generated {shlex.quote(ROOT)}/results/generated" if wildcards.take in study.test_takes else "",
+        generated=lambda wildcards: (
+            f"--generated {shlex.quote(ROOT)}/results/generated"
+            if wildcards.take in study.test_takes
+            else ""
+        ),
     shell:
         "python -m pipeline.figures.strips --bvh {input.bvh:q} --face {input.face:q} --rig {input.rigs:q} --actions {input.actions:q} --facing {input.facing:q} --transcripts {input.transcripts:q} {params.generated} --out {output:q} > {log:q} 2>&1"
 

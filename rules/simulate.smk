@@ -37,8 +37,18 @@ if study.simulated:
                 code=code("pipeline.simulate.take"),
             output:
                 f"{study.shoot}/{{date}}_{{scenario}}/timecode.json",
-                multiext(f"{study.shoot}/{{date}}_{{scenario}}/{{date}}_{a}_{{scenario}}", ".bvh", ".mesh.h5", ".wav"),
-                multiext(f"{study.shoot}/{{date}}_{{scenario}}/{{date}}_{b}_{{scenario}}", ".bvh", ".mesh.h5", ".wav"),
+                multiext(
+                    f"{study.shoot}/{{date}}_{{scenario}}/{{date}}_{a}_{{scenario}}",
+                    ".bvh",
+                    ".mesh.h5",
+                    ".wav",
+                ),
+                multiext(
+                    f"{study.shoot}/{{date}}_{{scenario}}/{{date}}_{b}_{{scenario}}",
+                    ".bvh",
+                    ".mesh.h5",
+                    ".wav",
+                ),
                 multiext(
                     f"{ROOT}/truth/{{date}}_{{scenario}}/{{date}}_{a}_{{scenario}}",
                     ".arkit.npy",

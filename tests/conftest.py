@@ -42,7 +42,8 @@ def finished(tmp_path_factory) -> tuple[Path, float]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Two processes share the tests, a file to each at a time: what a file prepares is prepared once.
 
-    Files of the whole workflow come first, since they last longest, and those that share the finished project are one.
+    Files of the whole workflow come first, since they last longest, and those that share the finished project
+    are one.
     """
     items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
     for item in items:

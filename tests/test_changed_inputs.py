@@ -189,9 +189,9 @@ def test_roots_that_no_folder_can_be(copy):
 def test_two_runs_in_one_root_exclude_each_other(copy, tmp_path):
     other = make_project(tmp_path / "second")
     script = (
-        "import sys, yaml; from pipeline.planning.run_hooks import Run; from pipeline.planning.study import open_study\n"
-        "study = open_study(yaml.safe_load(open('config.yaml')) | {'shoot': sys.argv[1], 'root': sys.argv[2]})\n"
-        "run = Run(study); run.begin(); print('held', flush=True); sys.stdin.read()\n"
+        "import sys, yaml; from pipeline.planning.run_hooks import Run; from pipeline.planning.study import"
+        " open_study\nstudy = open_study(yaml.safe_load(open('config.yaml')) | {'shoot': sys.argv[1], 'root':"
+        " sys.argv[2]})\nrun = Run(study); run.begin(); print('held', flush=True); sys.stdin.read()\n"
     )
     command = [sys.executable, "-c", script, str(copy / "shoot"), str(copy / "out")]
     with subprocess.Popen(

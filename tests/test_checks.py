@@ -1,4 +1,7 @@
-"""The checkers pass, and the three lists of requirements agree. A checker that is not installed is skipped."""
+"""The checkers pass, and the three lists of requirements agree.
+
+A checker that is not installed is skipped.
+"""
 
 import re
 import shutil

@@ -1,4 +1,6 @@
-"""Every key of the config has an effect, each stage is given its own section only, and the overlays in config/ are valid."""
+"""Every key of the config has an effect, each stage is given its own section only, and the overlays in
+config/ are valid.
+"""
 
 import ast
 import importlib
@@ -39,7 +41,9 @@ def stages() -> dict[str, set[str]]:
 
 @cache
 def read_options(path: Path, owner: str) -> frozenset[str]:
-    """Names that a file reads from something called `owner`: `owner.name`, `x.owner.name` or getattr(owner, "name")."""
+    """Names that a file reads from something called `owner`: `owner.name`, `x.owner.name` or getattr(owner,
+    "name").
+    """
 
     def is_owner(node: ast.expr) -> bool:
         return (isinstance(node, ast.Name) and node.id == owner) or (

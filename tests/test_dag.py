@@ -16,5 +16,6 @@ def test_the_page_shows_the_workflow(tmp_path):
     assert ("sync", "body") in edges and ("simulate_take", "sync") in edges
     page = (REPOSITORY / "docs" / "dag.md").read_text()
     assert page == report_dag.page(result.stdout), (
-        "docs/dag.md is not what the rules say; run: snakemake all --rulegraph dot | python -m pipeline.report.dag --out docs/dag.md"
+        "docs/dag.md is not what the rules say; run: snakemake all --rulegraph dot | python -m"
+        " pipeline.report.dag --out docs/dag.md"
     )

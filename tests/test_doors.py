@@ -1,7 +1,10 @@
-"""Every place that opens a file, a process or foreign bytes by itself stands in DOORS with a reason; no other place does.
+"""Every place that opens a file, a process or foreign bytes by itself stands in DOORS with a reason.
 
-A file of an input, a download or a model is opened by pipeline.reading or pipeline.formats.array_files, or by a reader that checks it
-first. Who adds a place is asked by this test to use one of those, or to say here why the place is safe.
+No other place does.
+
+A file of an input, a download or a model is opened by pipeline.reading or pipeline.formats.array_files, or by
+a reader that checks it first. Who adds a place is asked by this test to use one of those, or to say here why
+the place is safe.
 """
 
 import ast
@@ -25,7 +28,10 @@ RAW = re.compile(
     |(subprocess\.\w+|os\.(system|popen|open|exec\w*|spawn\w*|startfile))$""",
     re.VERBOSE,
 )
-"""Calls that open something, by the name with which they are called; what comes from our own packages does not count."""
+"""Calls that open something, by the name with which they are called.
+
+What comes from our own packages does not count.
+"""
 
 DOORS: dict[str, tuple[str, str]] = {
     "pipeline.reading:open_plain": ("open", "a door: plain files only"),
@@ -109,7 +115,10 @@ def writes(call: ast.Call) -> bool:
 
 
 def places(text: str, module: str) -> dict[str, set[str]]:
-    """Raw calls by `module:function`, `Class.method` for methods; functions within a function are their outer one."""
+    """Raw calls by `module:function`, `Class.method` for methods.
+
+    Functions within a function are their outer one.
+    """
     tree = ast.parse(text)
     ours = {
         alias.asname or alias.name.split(".")[0]
@@ -159,8 +168,9 @@ def test_every_place_that_opens_something_has_a_reason():
         if set(DOORS.get(place, ("", ""))[0].split()) != calls
     }
     assert not [place for place in new if place not in DOORS], (
-        f"{new}: open it through pipeline.reading (open_plain, open_text, read_text, read_json, rows_of) or pipeline.formats.array_files "
-        "(read_npy, open_npz, open_hdf5); where that cannot be, add the place to DOORS with the reason why it is safe"
+        f"{new}: open it through pipeline.reading (open_plain, open_text, read_text, read_json, rows_of) or"
+        " pipeline.formats.array_files (read_npy, open_npz, open_hdf5); where that cannot be, add the place"
+        " to DOORS with the reason why it is safe"
     )
     assert not new, f"{new}: calls other than DOORS has; check the place again and correct its row"
 
@@ -192,7 +202,10 @@ def test_rules_open_nothing():
         ),
         ("import numpy as np\nx = np.load('x')", {"m:-": {"np.load"}}),
         (
-            "from pipeline import reading\nfrom pipeline.reading import read_text\ndef f(p):\n return reading.read_text(p), read_text(p)",
+            (
+                "from pipeline import reading\nfrom pipeline.reading import read_text\ndef f(p):\n return"
+                " reading.read_text(p), read_text(p)"
+            ),
             {},
         ),
         (

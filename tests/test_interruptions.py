@@ -1,7 +1,8 @@
-"""kill -9 of the driver, of a stage and of training, again and again on one run: at the end the bytes of an undisturbed one.
+"""kill -9 of the driver, of a stage and of training, again and again on one run: at the end the bytes of an
+undisturbed one.
 
-Three kills by default. INTERACT_INTERRUPTIONS=20 makes as many; INTERACT_INTERRUPTED=default interrupts the default
-configuration (about 30 minutes on two cores) instead of the tiny one.
+Three kills by default. INTERACT_INTERRUPTIONS=20 makes as many; INTERACT_INTERRUPTED=default interrupts the
+default configuration (about 30 minutes on two cores) instead of the tiny one.
 """
 
 import contextlib
@@ -29,7 +30,10 @@ PATIENCE = 900.0
 """Seconds that one wait may take: a run that hangs fails with its log instead of holding up all other tests."""
 VICTIMS = ("driver", "stage", "training")
 GROWING = ("split.tsv", "log.jsonl", "state.json", "previous.json")
-"""Files that are whole at any time but say how far the run has come; only their last state is that of the undisturbed run."""
+"""Files that are whole at any time but say how far the run has come.
+
+Only their last state is that of the undisturbed run.
+"""
 
 
 def digests(project: Path) -> dict[str, str]:
@@ -87,7 +91,9 @@ def wait_until(condition: Callable[[], bool], what: str, log: Path) -> None:
 
 
 def kill_one(project: Path, victim: str, *, after: int, delay: float) -> None:
-    """Start the workflow, wait until `after` jobs have ended and the victim runs, and `delay` seconds more; kill -9 it."""
+    """Start the workflow, wait until `after` jobs have ended and the victim runs, and `delay` seconds more;
+    kill -9 it.
+    """
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "all"]
     log = project / "driver.log"
     with log.open(
@@ -100,7 +106,8 @@ def kill_one(project: Path, victim: str, *, after: int, delay: float) -> None:
         return driver.poll() is not None
 
     def strike() -> bool:
-        # the youngest: an older one may end by itself between being found and being killed, and then the run goes on
+        # the youngest: an older one may end by itself between being found and being killed, and then the run
+        # goes on
         struck = [driver.pid] if victim == "driver" else stages(driver.pid, pattern)[-1:]
         if not struck:
             return ended()  # between two stages: the next one may be over in less than a second
@@ -156,9 +163,9 @@ def test_a_run_killed_again_and_again_ends_with_the_same_bytes(undisturbed, tmp_
     )
     delays = {"driver": 1.5, "stage": 1.5, "training": 0.08 * training_seconds}
     draw = random.Random("interruptions")
-    # a stage dies while there are stages to run, training while there is training; within those, at random. Kills of stages
-    # come before those of training: when training runs, hardly a stage is left to die. (Jobs come in another order each time:
-    # training may begin while some that it does not need are still to come.)
+    # a stage dies while there are stages to run, training while there is training; within those, at random.
+    # Kills of stages come before those of training: when training runs, hardly a stage is left to die. (Jobs
+    # come in another order each time: training may begin while some that it does not need are still to come.)
     early = trained[0] * 3 // 4
     spans = {"driver": (1, len(timings) - 6), "stage": (1, early), "training": (early, early)}
     kills = sorted((draw.randint(*spans[VICTIMS[i % 3]]), VICTIMS[i % 3]) for i in range(NUM_KILLS))

@@ -1,4 +1,6 @@
-"""Options that messages name exist: keys of the config are keys, and flags are flags of the command that says them."""
+"""Options that messages name exist: keys of the config are keys, and flags are flags of the command that says
+them.
+"""
 
 import ast
 import importlib

@@ -1,4 +1,6 @@
-"""README and docs against the code: links lead somewhere, commands parse, names are those of rules, stages and make targets."""
+"""README and docs against the code: links lead somewhere, commands parse, names are those of rules, stages
+and make targets.
+"""
 
 import importlib
 import re
@@ -22,7 +24,9 @@ class Parsed(Exception):
 
 
 def is_stage(module: str) -> bool:
-    """Whether a module's command line goes through `stage.execute`, which the test can stop before it does anything."""
+    """Whether a module's command line goes through `stage.execute`, which the test can stop before it does
+    anything.
+    """
     path = REPOSITORY / (module.replace(".", "/") + ".py")
     return not path.exists() or "stage.execute(" in path.read_text()
 

@@ -1,4 +1,6 @@
-"""The rules of a download and of a release: which jobs there are, what is refused before any job, what status says."""
+"""The rules of a download and of a release: which jobs there are, what is refused before any job, what status
+says.
+"""
 
 import json
 import shutil
@@ -124,12 +126,15 @@ def test_a_bad_performance_of_the_lip_accurate_set_is_named_and_can_be_left_out(
         in told.stdout
     )
     assert (
-        'to go on without 20231201_006_2: set exclude: ["20231201_006_2"] in the config, quotation marks too, then run again'
-        in told.stdout
+        'to go on without 20231201_006_2: set exclude: ["20231201_006_2"] in the config, quotation marks too,'
+        " then run again" in told.stdout
     )
     (download / "lip_acc/wav/20231201_006_2.wav").unlink()
     result = snakemake(project, "-n", "lip_acc", *options)
-    line = f"error: {download}/lip_acc: 20231201_006_2 lacks a voice; download it again, or add 20231201_006_2 to exclude in the config"
+    line = (
+        f"error: {download}/lip_acc: 20231201_006_2 lacks a voice; download it again, or add 20231201_006_2"
+        " to exclude in the config"
+    )
     assert result.returncode == 2 and line in result.stdout + result.stderr
 
 
@@ -167,8 +172,8 @@ def test_status_names_a_bad_take_and_how_to_go_on_without_it(project, tmp_path):
         in told.stdout
     )
     assert (
-        f'to go on without {TAKES[1]}: set exclude: ["{TAKES[1]}"] in the config, quotation marks too, then run again'
-        in told.stdout
+        f'to go on without {TAKES[1]}: set exclude: ["{TAKES[1]}"] in the config, quotation marks too, then'
+        " run again" in told.stdout
     )
     assert set(
         Study(

@@ -1,7 +1,8 @@
 """CTranslate2's binary model file: names, shapes and numbers, without the library.
 
-In: model.bin of binary version 4 or later, little endian: version, name and revision of the specification, then per variable
-name, rank, dimensions, type, bytes, and at the end aliases. A string is its length with the closing NUL in 16 bits.
+In: model.bin of binary version 4 or later, little endian: version, name and revision of the specification,
+then per variable name, rank, dimensions, type, bytes, and at the end aliases. A string is its length with the
+closing NUL in 16 bits.
 """
 
 import struct
@@ -18,7 +19,8 @@ VERSIONS = (4, 5, 6)
 
 
 def read_variables(path: Path) -> tuple[str, dict[str, np.ndarray]]:
-    """Name of the specification ("WhisperSpec") and all variables by name, as read-only views of the mapped file.
+    """Name of the specification ("WhisperSpec") and all variables by name, as read-only views of the mapped
+    file.
 
     Raises InputError for a file that is none, is cut short, or holds a type that NumPy lacks.
     """
@@ -27,7 +29,8 @@ def read_variables(path: Path) -> tuple[str, dict[str, np.ndarray]]:
         data = np.memmap(path, np.uint8, "r")
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{path}: cannot be read as a CTranslate2 model ({' '.join(str(error).split())}); copy the file again"
+            f"{path}: cannot be read as a CTranslate2 model ({' '.join(str(error).split())}); copy the file"
+            " again"
         ) from None
     at = 0
 
@@ -49,7 +52,8 @@ def read_variables(path: Path) -> tuple[str, dict[str, np.ndarray]]:
         version = take("I")
         if version not in VERSIONS:
             raise InputError(
-                f"{path}: got version {version} of CTranslate2's format, need one of {', '.join(map(str, VERSIONS))}; convert it again"
+                f"{path}: got version {version} of CTranslate2's format, need one of"
+                f" {', '.join(map(str, VERSIONS))}; convert it again"
             )
         spec, _ = text(), take("I")
         for _ in range(take("I")):
@@ -58,7 +62,8 @@ def read_variables(path: Path) -> tuple[str, dict[str, np.ndarray]]:
             kind, size = take("B"), take("I")
             if kind not in TYPES:
                 raise InputError(
-                    f"{path}: {name} has type {kind}, need float32, float16 or an integer; convert the model again with another type"
+                    f"{path}: {name} has type {kind}, need float32, float16 or an integer; convert the model"
+                    " again with another type"
                 )
             variables[name] = raw(size).view(TYPES[kind]).reshape(shape)
         for _ in range(take("I")):

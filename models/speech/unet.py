@@ -1,7 +1,9 @@
-"""VisualVoice's audio U-Net: a spectrogram goes down to (almost) one frequency, meets what is seen, and comes up as a mask.
+"""VisualVoice's audio U-Net: a spectrogram goes down to (almost) one frequency, meets what is seen, and comes
+up as a mask.
 
-Two strided convolutions, six double convolutions with max-pooling over frequency, and as many layers up with skips.
-Names of layers are those of the published weights; widths, time strides and the layers at the ends are free.
+Two strided convolutions, six double convolutions with max-pooling over frequency, and as many layers up with
+skips. Names of layers are those of the published weights; widths, time strides and the layers at the ends are
+free.
 """
 
 import torch
@@ -53,7 +55,9 @@ class UpConvolution(nn.Module):
 
 
 class UNet(nn.Module):
-    """(B, inputs, F, T) and what is seen (B, visual, 1, T / product of time_strides) -> (B, outputs, F, T), no activation at the end."""
+    """(B, inputs, F, T) and what is seen (B, visual, 1, T / product of time_strides) -> (B, outputs, F, T),
+    no activation at the end.
+    """
 
     def __init__(
         self,

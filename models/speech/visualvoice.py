@@ -1,13 +1,15 @@
-"""`visualvoice`: the paper's separation (Gao and Grauman 2021), one microphone and the video of a face at a time.
+"""`visualvoice`: the paper's separation (Gao and Grauman 2021), one microphone and the video of a face at a
+time.
 
     python -m models.speech.visualvoice convert FOLDER --out FOLDER
 
-A lip network (ShuffleNetV2 and a temporal convolutional network) reads 64 crops of the mouth at 25 fps, a ResNet-18 a
-picture of the face, and a U-Net turns the spectrogram of 2.55 s at 16 kHz into a complex mask. Layers carry the names of
-the published weights: facial_best.pth, lipreading_best.pth, unet_best.pth, and vocal_best.pth, which only training needs.
-Those are pickles; `convert` reads them with torch's restricted unpickler, which knows tensors and no code, and writes
-.safetensors, and those alone are read here. Both published forms fit: one speaker (the U-Net is told of one face), and
-two (told of both, the owner's first; it has four outputs).
+A lip network (ShuffleNetV2 and a temporal convolutional network) reads 64 crops of the mouth at 25 fps, a
+ResNet-18 a picture of the face, and a U-Net turns the spectrogram of 2.55 s at 16 kHz into a complex mask.
+Layers carry the names of the published weights: facial_best.pth, lipreading_best.pth, unet_best.pth, and
+vocal_best.pth, which only training needs. Those are pickles; `convert` reads them with torch's restricted
+unpickler, which knows tensors and no code, and writes .safetensors, and those alone are read here. Both
+published forms fit: one speaker (the U-Net is told of one face), and two (told of both, the owner's first; it
+has four outputs).
 """
 
 import logging
@@ -49,7 +51,10 @@ def _convolution(
 
 
 class ShuffleUnit(nn.Module):
-    """ShuffleNetV2's unit: half of the channels pass, or both halves are halved in size; then channels are shuffled."""
+    """ShuffleNetV2's unit: half of the channels pass, or both halves are halved in size.
+
+    Then channels are shuffled.
+    """
 
     def __init__(self, inputs: int, outputs: int, stride: int):
         super().__init__()
@@ -89,7 +94,10 @@ class Chomp(nn.Module):
 
 
 class TemporalBlock(nn.Module):
-    """Two dilated convolutions over three frames, and a residual. Layers stand in `net` too, as in the published weights."""
+    """Two dilated convolutions over three frames, and a residual.
+
+    Layers stand in `net` too, as in the published weights.
+    """
 
     def __init__(self, inputs: int, outputs: int, dilation: int):
         super().__init__()
@@ -111,7 +119,10 @@ class TemporalBlock(nn.Module):
 
 
 class TemporalNetwork(nn.Module):
-    """Four temporal blocks, (B, 1024, T) -> (B, 512, T); `tcn_output` is of the lip reader that this was: in the weights, not used."""
+    """Four temporal blocks, (B, 1024, T) -> (B, 512, T).
+
+    `tcn_output` is of the lip reader that this was: in the weights, not used.
+    """
 
     def __init__(self):
         super().__init__()
@@ -170,7 +181,10 @@ class ResidualBlock(nn.Module):
 
 
 class AttributeNetwork(nn.Module):
-    """ResNet-18 of a picture (3 channels) or of a complex spectrogram (2) -> (B, 128, 1, 1). Its first layer has two names."""
+    """ResNet-18 of a picture (3 channels) or of a complex spectrogram (2) -> (B, 128, 1, 1).
+
+    Its first layer has two names.
+    """
 
     def __init__(self, inputs: int):
         super().__init__()
@@ -195,7 +209,10 @@ class AttributeNetwork(nn.Module):
 
 @dataclass(frozen=True)
 class Networks:
-    """The networks of the method, in evaluation mode; `vocal` is there where its weights are, and only training asks it."""
+    """The networks of the method, in evaluation mode.
+
+    `vocal` is there where its weights are, and only training asks it.
+    """
 
     lipreading: LipNetwork
     facial: AttributeNetwork
@@ -223,8 +240,9 @@ def load(folder: Path) -> Networks:
     missing = [path.name for name, path in paths.items() if name != "vocal" and not path.is_file()]
     if missing:
         raise InputError(
-            f"separation: {folder} lacks {', '.join(missing)}; put VisualVoice's facial_best.pth, lipreading_best.pth and unet_best.pth into a "
-            f"folder and run python -m models.speech.visualvoice convert <that folder> --out {folder}"
+            f"separation: {folder} lacks {', '.join(missing)}; put VisualVoice's facial_best.pth,"
+            " lipreading_best.pth and unet_best.pth into a folder and run python -m"
+            f" models.speech.visualvoice convert <that folder> --out {folder}"
         )
     states = {
         name: read_tensors(path, fix="convert the weights again") if path.is_file() else {}
@@ -240,7 +258,9 @@ def load(folder: Path) -> Networks:
 
 
 def fit(network: nn.Module, state: dict[str, Tensor], path: Path) -> None:
-    """Load weights strictly: every name and shape, and the same values under both names of a layer that has two."""
+    """Load weights strictly: every name and shape, and the same values under both names of a layer that has
+    two.
+    """
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
@@ -281,7 +301,10 @@ def face_input(picture: np.ndarray) -> Tensor:
 
 
 def mouth_window(data: np.ndarray, start: int, num_samples: int) -> np.ndarray:
-    """The 64 mouth frames of the window that begins at sample `start`; the last window takes the last ones, a short video repeats its end."""
+    """The 64 mouth frames of the window that begins at sample `start`.
+
+    The last window takes the last ones, a short video repeats its end.
+    """
     first = len(data) - NUM_FRAMES if start + WINDOW >= num_samples else round(start / RATE * FPS)
     return data[
         np.clip(
@@ -293,7 +316,10 @@ def mouth_window(data: np.ndarray, start: int, num_samples: int) -> np.ndarray:
 
 
 def apply_mask(spectra: Tensor, mask: Tensor) -> Tensor:
-    """Spectra (B, 257, 256) times complex masks (B, 2, 256, 256); the highest frequency has none and stays."""
+    """Spectra (B, 257, 256) times complex masks (B, 2, 256, 256).
+
+    The highest frequency has none and stays.
+    """
     mask = (MASK_LIMIT * mask.tanh()).clamp(-MASK_LIMIT, MASK_LIMIT)
     return torch.cat(
         [spectra[:, :-1] * torch.complex(mask[:, 0].contiguous(), mask[:, 1].contiguous()), spectra[:, -1:]],
@@ -304,7 +330,10 @@ def apply_mask(spectra: Tensor, mask: Tensor) -> Tensor:
 def separate_window(
     networks: Networks, x: np.ndarray, mouths: list[np.ndarray], attributes: list[Tensor]
 ) -> np.ndarray:
-    """The owner's voice (40800,) in one microphone's window; mouths (64, 96, 96) and attributes of the owner, then of the other."""
+    """The owner's voice (40800,) in one microphone's window.
+
+    Mouths (64, 96, 96) and attributes of the owner, then of the other.
+    """
     scale = max(SMALLEST_RMS, float(np.sqrt(np.mean(np.square(x, dtype=np.float64))))) / RMS
     spectra = spectrogram(torch.from_numpy(x / np.float32(scale))[None])
     told = [
@@ -328,8 +357,9 @@ def separate_visualvoice(
 ) -> np.ndarray:
     """Voices float32 (2, S) of microphones (2, S) at `rate` Hz, each out of its own microphone.
 
-    mouths (T, 96, 96) uint8 at 25 fps from the microphones' first sample on, faces (224, 224, 3) uint8, one of each actor.
-    The network works below 8 kHz, in windows of 2.55 s every `hop_seconds`; above, the power mask of both microphones.
+    mouths (T, 96, 96) uint8 at 25 fps from the microphones' first sample on, faces (224, 224, 3) uint8, one
+    of each actor. The network works below 8 kHz, in windows of 2.55 s every `hop_seconds`; above, the power
+    mask of both microphones.
     """
     low = low_band(mics, rate, RATE)
     attributes = [networks.facial(face_input(face)) for face in faces]
@@ -359,7 +389,8 @@ def convert(folder: Path, out: Path) -> None:
     missing = [path.name for name, path in paths.items() if name != "vocal" and not path.is_file()]
     if missing:
         raise InputError(
-            f"{folder}: no {', '.join(missing)}; put VisualVoice's published files there (facial, lipreading, unet, vocal _best.pth)"
+            f"{folder}: no {', '.join(missing)}; put VisualVoice's published files there (facial, lipreading,"
+            " unet, vocal _best.pth)"
         )
     states = {}
     for name, path in paths.items():

@@ -1,16 +1,18 @@
 """Actions: whether an actor sits, walks or stands, frame by frame.
 
-In: a BVH of any humanoid whose hips, knees, ankles and toes have usual names, at any frame rate. Out: a .npy of uint8,
-one label a frame: 0 sit, 1 walk, 2 stand.
+In: a BVH of any humanoid whose hips, knees, ankles and toes have usual names, at any frame rate. Out: a .npy
+of uint8, one label a frame: 0 sit, 1 walk, 2 stand.
 
-The rule, with lengths in the actor's own legs (thigh plus shin). A person sits when the hips are low above the lower foot, knees and
-hips are bent, sinking down has come to rest, and at some time of that stretch something else than the feet carried the body: its
-centre of mass lay beside the feet (who crouches keeps it above them). Hips as low as the feet sit on the floor. A person walks when,
-not sitting, the hips travel over the ground and the feet take steps: one moves while the other rests, which a jump or a sway does not
-do, the hips go along, and the foot lands about as high as it stood, or both feet rise in turn as on stairs, which a climber's do
-not. A walk lasts from the first foot's lift until the body is over the last one planted. Who does neither stands: sitting down,
-getting up, shifting, climbing and turning on the spot are standing. Borders have hysteresis, and stretches that are too short join
-their longer neighbour. All thresholds are in the config, with their reasons.
+The rule, with lengths in the actor's own legs (thigh plus shin). A person sits when the hips are low above
+the lower foot, knees and hips are bent, sinking down has come to rest, and at some time of that stretch
+something else than the feet carried the body: its centre of mass lay beside the feet (who crouches keeps it
+above them). Hips as low as the feet sit on the floor. A person walks when, not sitting, the hips travel over
+the ground and the feet take steps: one moves while the other rests, which a jump or a sway does not do, the
+hips go along, and the foot lands about as high as it stood, or both feet rise in turn as on stairs, which a
+climber's do not. A walk lasts from the first foot's lift until the body is over the last one planted. Who
+does neither stands: sitting down, getting up, shifting, climbing and turning on the spot are standing.
+Borders have hysteresis, and stretches that are too short join their longer neighbour. All thresholds are in
+the config, with their reasons.
 """
 
 import logging
@@ -33,7 +35,9 @@ NAMES = ("sit", "walk", "stand")
 MASSES = {"upper": 0.678, "thighs": 0.200, "shins": 0.093, "feet": 0.029}
 """Shares of the body's mass: head, arms and trunk; both thighs, shins and feet (Winter 2009, table 4.1)."""
 UPPER_CENTRE = 0.626
-"""Centre of mass of head, arms and trunk, as a share of the way from hips to shoulders (Winter 2009, table 4.1)."""
+"""Centre of mass of head, arms and trunk, as a share of the way from hips to shoulders (Winter 2009, table
+4.1).
+"""
 LEG_CENTRES = 0.433
 """Centre of mass of thighs and shins, as a share of their length from the upper end (Winter 2009, table 4.1)."""
 NUM_DIRECTIONS = 36
@@ -50,7 +54,9 @@ def smooth(values: np.ndarray, width: int) -> np.ndarray:
 
 
 def ground_speed(positions: np.ndarray, fps: float, seconds: float) -> np.ndarray:
-    """Speed over the ground (T,) of positions (T, 3), y up: the way between both ends of a window of `seconds`."""
+    """Speed over the ground (T,) of positions (T, 3), y up: the way between both ends of a window of
+    `seconds`.
+    """
     num_frames, half = len(positions), max(1, round(seconds * fps / 2))
     first = np.maximum(np.arange(num_frames) - half, 0)
     last = np.minimum(np.arange(num_frames) + half, num_frames - 1)
@@ -73,7 +79,10 @@ def hysteresis(on: np.ndarray, stay: np.ndarray) -> np.ndarray:
 
 
 def settled(low: np.ndarray, still: np.ndarray) -> np.ndarray:
-    """Bool (T,): the stretches of `low`, each from its first `still` frame to its last; one with none is left out."""
+    """Bool (T,): the stretches of `low`, each from its first `still` frame to its last.
+
+    One with none is left out.
+    """
     result = np.zeros(len(low), bool)
     for start, stop in stretches(low):
         rest = start + np.flatnonzero(still[start:stop])
@@ -90,7 +99,9 @@ def near(mask: np.ndarray, width: int) -> np.ndarray:
 
 
 def join_short(labels: np.ndarray, min_frames: int) -> np.ndarray:
-    """Labels (T,) in which each stretch under `min_frames` has taken the label of its longer neighbour, shortest first."""
+    """Labels (T,) in which each stretch under `min_frames` has taken the label of its longer neighbour,
+    shortest first.
+    """
     labels = labels.copy()
     while True:
         edges = np.concatenate([[0], np.flatnonzero(np.diff(labels)) + 1, [len(labels)]])
@@ -104,9 +115,10 @@ def join_short(labels: np.ndarray, min_frames: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Posture:
-    """What the rule looks at, lengths in legs: hips (T, 3), feet (T, 2, 2, 3) as side and ankle or toe, height (T,) of the hips above the
-    lower foot, knee and hip bend (T,) in degrees, beside (T,): how far the centre of mass is from above the feet, heading (T,) of the hips in
-    radians, continuous."""
+    """What the rule looks at, lengths in legs: hips (T, 3), feet (T, 2, 2, 3) as side and ankle or toe,
+    height (T,) of the hips above the lower foot, knee and hip bend (T,) in degrees, beside (T,): how far the
+    centre of mass is from above the feet, heading (T,) of the hips in radians, continuous.
+    """
 
     hips: np.ndarray
     feet: np.ndarray
@@ -140,7 +152,8 @@ def posture(motion: Motion) -> Posture:
     if not np.isfinite(world).all():
         bad = ~np.isfinite(world).all((1, 2))
         raise InputError(
-            f"skeleton: {bad.sum()} frames with NaN, the first is {int(np.argmax(bad))}; need none, mend the file"
+            f"skeleton: {bad.sum()} frames with NaN, the first is {int(np.argmax(bad))}; need none, mend the"
+            " file"
         )
     legs = world[:, index[1:]].reshape(len(world), 2, 4, 3)
     leg = float(np.linalg.norm(np.diff(legs[:, :, :3], axis=2), axis=-1).sum(2).mean())
@@ -188,7 +201,9 @@ def sitting(body: Posture, fps: float, options: Actions) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Step:
-    """A swing of one foot beside the other at rest, frames start to before stop: way and rise of the foot and way of the hips, in legs."""
+    """A swing of one foot beside the other at rest, frames start to before stop: way and rise of the foot and
+    way of the hips, in legs.
+    """
 
     side: int
     start: int
@@ -199,7 +214,9 @@ class Step:
 
 
 def swings(body: Posture, hips: np.ndarray, steady: np.ndarray, fps: float, options: Actions) -> list[Step]:
-    """Swings of both feet, by time: the foot overtakes the hips (T, 3), whose speed is `steady` (T,), while the other rests."""
+    """Swings of both feet, by time: the foot overtakes the hips (T, 3), whose speed is `steady` (T,), while
+    the other rests.
+    """
     middles = body.feet.mean(2)
     speeds = [ground_speed(middles[:, side], fps, options.foot_seconds) for side in (0, 1)]
     found = []
@@ -241,12 +258,16 @@ def steps_over_ground(found: list[Step], fps: float, options: Actions) -> list[S
 
 
 def walking(body: Posture, fps: float, options: Actions) -> np.ndarray:
-    """Bool (T,): the hips travel, at least as far as a step, and the feet step; from the first foot's lift until the body is over the last."""
+    """Bool (T,): the hips travel, at least as far as a step, and the feet step.
+
+    From the first foot's lift until the body is over the last.
+    """
     hips = smooth(body.hips, max(1, round(options.posture_seconds * fps)))
     steady = ground_speed(hips, fps, options.walk_seconds)
     quick = ground_speed(hips, fps, options.posture_seconds) > options.walk_edge_speed
     travels = steady > options.walk_speed
-    # the long window of the steady speed reaches beyond a walk's ends, which the short one finds; inside, the short one may dip
+    # the long window of the steady speed reaches beyond a walk's ends, which the short one finds; inside, the
+    # short one may dip
     half = round(options.walk_seconds * fps / 2)
     inside = ~near(np.pad(~travels, half, constant_values=True), half)[half : half + len(travels)]
     travels = hysteresis(travels & quick, quick) | inside
@@ -287,9 +308,9 @@ def _arrival(body: Posture, step: Step, stop: int, options: Actions) -> int:
 def label_actions(motion: Motion, options: Actions | None = None) -> np.ndarray:
     """Label of each frame, uint8 (T,): 0 sit, 1 walk, 2 stand.
 
-    Works on any humanoid whose hips, knees, ankles and toes `motion.aliases()` resolves, at any frame rate, in any place.
-    The ground is that under the lower foot, so stairs and uneven floors do not matter. Raises InputError that names
-    missing joints, or frames with NaN.
+    Works on any humanoid whose hips, knees, ankles and toes `motion.aliases()` resolves, at any frame rate,
+    in any place. The ground is that under the lower foot, so stairs and uneven floors do not matter. Raises
+    InputError that names missing joints, or frames with NaN.
     """
     options = options or Actions()
     body, fps = posture(motion), motion.fps

@@ -3,13 +3,15 @@
     python -m pipeline.annotate.body_labels WALK.bvh --joint-map mixamo --out labels
     python -m pipeline.annotate.body_labels A.bvh B.bvh --out labels
 
-In: the file of one person, or of two in one room on one clock. Out, in the folder --out, by frames of the file's own rate:
-`<file>.actions.npy`, uint8 (T,): 0 sit, 1 walk, 2 stand; with two people `<file>.facing.npy`, uint8 (T,): 1 where the person faces the
-other; `contacts.json`, when hands touch heads, shoulders, elbows and hands, the own or the other's; and `labels.tsv`, the same as a
-table with a row for each stretch: body, label, value, start and stop in frames and in seconds.
+In: the file of one person, or of two in one room on one clock. Out, in the folder --out, by frames of the
+file's own rate: `<file>.actions.npy`, uint8 (T,): 0 sit, 1 walk, 2 stand; with two people
+`<file>.facing.npy`, uint8 (T,): 1 where the person faces the other; `contacts.json`, when hands touch heads,
+shoulders, elbows and hands, the own or the other's; and `labels.tsv`, the same as a table with a row for each
+stretch: body, label, value, start and stop in frames and in seconds.
 
-The rules are those of the stages `actions`, `facing` and `contacts` with their default thresholds, which are flags there. What a body
-lacks the joints for is left out with a warning; who faces whom needs two people, and so do touches of another.
+The rules are those of the stages `actions`, `facing` and `contacts` with their default thresholds, which are
+flags there. What a body lacks the joints for is left out with a warning; who faces whom needs two people, and
+so do touches of another.
 """
 
 import logging
@@ -94,7 +96,8 @@ def run(*, bvh: list[Path], out: Path, body: Body | None = None) -> None:
             for path, motion in zip(bvh, motions)
         )
         raise InputError(
-            f"{each}, need two bodies on one clock, equally long; cut both to the same window, or label each alone"
+            f"{each}, need two bodies on one clock, equally long; cut both to the same window, or label each"
+            " alone"
         )
     found = [_actions(path, motion) for path, motion in zip(bvh, motions)]
     faces = _facing(bvh, motions)
@@ -109,7 +112,8 @@ def run(*, bvh: list[Path], out: Path, body: Body | None = None) -> None:
         raise InputError(f"{', '.join(map(str, bvh))}: {error}{hint}") from None
     if not faces and touched["lacking"] and all(labels is None for labels in found):
         raise InputError(
-            f"{bvh[0]}: nothing can be said of this body, its joints are not known; name them in body.joint_map"
+            f"{bvh[0]}: nothing can be said of this body, its joints are not known; name them in"
+            " body.joint_map"
         )
     for name, labels in zip(names, found):
         if labels is not None:

@@ -1,15 +1,16 @@
 """Contacts: when a hand touches a head, a shoulder, an elbow or a hand, the actor's own or the partner's.
 
-In: the BVHs of a take's two performances, or of one body, which may touch itself. Out: a JSON of intervals, `contacts`: who touches
-(`actor`, with `hand`), whom (`of`) and where
-(`type`, and the `part` touched), from frame `start` to before frame `stop`, and `frames`, `fps`, `actors`.
+In: the BVHs of a take's two performances, or of one body, which may touch itself. Out: a JSON of intervals,
+`contacts`: who touches (`actor`, with `hand`), whom (`of`) and where (`type`, and the `part` touched), from
+frame `start` to before frame `stop`, and `frames`, `fps`, `actors`.
 
-The rule (paper, A.5). Hands, heads, shoulders and elbows are capsules along the bones, as thick as RADII say in lengths of the actor's
-own forearm, 0.44 of its arm. Two parts touch when their surfaces come closer than `gap`; a touch reaches, at both its ends, to where they
-are `release_gap` apart. Both are shares of the mean forearm of the two who touch. Touches shorter than `min_seconds` are none, and
-pauses shorter than that belong to the touch. Self-contacts are of a hand with the own head, either shoulder, the other arm's elbow, and
-the other hand: a hand cannot reach the elbow that carries it. Cross-contacts are of any hand with any part of the partner; one of two
-hands is listed once, as the first actor's.
+The rule (paper, A.5). Hands, heads, shoulders and elbows are capsules along the bones, as thick as RADII say
+in lengths of the actor's own forearm, 0.44 of its arm. Two parts touch when their surfaces come closer than
+`gap`; a touch reaches, at both its ends, to where they are `release_gap` apart. Both are shares of the mean
+forearm of the two who touch. Touches shorter than `min_seconds` are none, and pauses shorter than that belong
+to the touch. Self-contacts are of a hand with the own head, either shoulder, the other arm's elbow, and the
+other hand: a hand cannot reach the elbow that carries it. Cross-contacts are of any hand with any part of the
+partner; one of two hands is listed once, as the first actor's.
 """
 
 import logging
@@ -35,17 +36,24 @@ from pipeline.motion.skeleton import forward_kinematics, require
 log = logging.getLogger("interact")
 NEEDED_JOINTS = ["Head", *(f"{side}{part}" for side in SIDES for part in ("Arm", "ForeArm", "Hand"))]
 FOREARM = 0.44
-"""Length of a forearm as a share of the arm from shoulder to wrist (0.146 and 0.186 of stature for forearm and upper arm; Winter 2009, figure
-4.1): skeletons place elbows and wrists differently, and the whole arm says more of a body's size than one bone."""
+"""Length of a forearm as a share of the arm from shoulder to wrist (0.146 and 0.186 of stature for forearm
+and upper arm; Winter 2009, figure 4.1): skeletons place elbows and wrists differently, and the whole arm says
+more of a body's size than one bone.
+"""
 TYPES = ("hand-head", "hand-shoulder", "hand-elbow", "hand-hand")
 RADII = {"Head": 0.35, "Shoulder": 0.22, "Elbow": 0.17, "Hand": 0.10}
-"""Radius of each part in forearms: of an adult with a forearm of 25 cm, half the mean of a head's breadth and length (15.5 and 19.5 cm),
-half a deltoid's depth (11 cm), half an elbow's breadth with its flesh (8.5 cm), and between a palm's half breadth and half thickness
-(4.2 and 1.4 cm)."""
+"""Radius of each part in forearms: of an adult with a forearm of 25 cm, half the mean of a head's breadth and
+length (15.5 and 19.5 cm), half a deltoid's depth (11 cm), half an elbow's breadth with its flesh (8.5 cm),
+and between a palm's half breadth and half thickness (4.2 and 1.4 cm).
+"""
 HEAD_AXIS = 0.40
-"""Length of the head's axis above its joint, in forearms: with the radius, the crown is 0.75 forearms (19 cm) above the joint."""
+"""Length of the head's axis above its joint, in forearms: with the radius, the crown is 0.75 forearms (19 cm)
+above the joint.
+"""
 HAND_LENGTH = 0.74
-"""Length of a hand whose skeleton has no fingers, in forearms: hand 0.108 and forearm 0.146 of stature (Winter 2009, figure 4.1)."""
+"""Length of a hand whose skeleton has no fingers, in forearms: hand 0.108 and forearm 0.146 of stature
+(Winter 2009, figure 4.1).
+"""
 ARM_SHARE = 0.25
 """The shoulder ends at this share of the upper arm; an elbow reaches as far as 0.15 of both bones."""
 ELBOW_SHARE = 0.15
@@ -99,7 +107,8 @@ def body_of(motion: Motion) -> Parts:
     if not np.isfinite(world).all():
         bad = ~np.isfinite(world).all((1, 2))
         raise InputError(
-            f"skeleton: {bad.sum()} frames with NaN, the first is {int(np.argmax(bad))}; need none, mend the file"
+            f"skeleton: {bad.sum()} frames with NaN, the first is {int(np.argmax(bad))}; need none, mend the"
+            " file"
         )
     forearm = FOREARM * float(np.linalg.norm(motion.offsets_cm[index], axis=1)[[1, 2, 4, 5]].sum()) / 2
     if not forearm > 0:
@@ -114,7 +123,8 @@ def body_of(motion: Motion) -> Parts:
         if joints:
             tips = [world[:, j] for j in joints]
         else:
-            # a hand without fingers is straight: it points where the forearm did in the rest pose, turned by the wrist
+            # a hand without fingers is straight: it points where the forearm did in the rest pose, turned by
+            # the wrist
             bone = motion.offsets_cm[index[3 * k + 2]]
             ahead = bone / max(np.linalg.norm(bone), 1e-9)
             tips = [hand + HAND_LENGTH * forearm * rotations.rotate(turned[:, index[3 * k + 2]], ahead)]
@@ -149,17 +159,19 @@ def touches(distance: np.ndarray, fps: float, forearm: float, options: Contacts)
 
 
 def find_contacts(motions: list[Motion], options: Contacts | None = None) -> list[dict]:
-    """Contacts of two actors, 0 and 1: type, actor, of, hand, part, start and stop (frames); by actor, own before partner's, and time.
+    """Contacts of two actors, 0 and 1: type, actor, of, hand, part, start and stop (frames).
 
-    Both motions stand in one room and on one clock; one alone has its own contacts. Raises InputError where they differ in
-    frames or rate, lack a joint of head or arms, or have frames with NaN.
+    By actor, own before partner's, and time.
+
+    Both motions stand in one room and on one clock; one alone has its own contacts. Raises InputError where
+    they differ in frames or rate, lack a joint of head or arms, or have frames with NaN.
     """
     options = options or Contacts()
     first, second = motions[0], motions[-1]
     if first.num_frames != second.num_frames or abs(first.fps - second.fps) > 1e-3:
         raise InputError(
-            f"contacts: got {first.num_frames} frames at {first.fps:g} fps and {second.num_frames} at {second.fps:g}, "
-            "need two bodies of one take, equally long; cut both to the same window"
+            f"contacts: got {first.num_frames} frames at {first.fps:g} fps and {second.num_frames} at"
+            f" {second.fps:g}, need two bodies of one take, equally long; cut both to the same window"
         )
     bodies = [body_of(motion) for motion in motions]
     result = []
@@ -208,7 +220,10 @@ def lacking_of(actors: list[str], motions: list[Motion]) -> dict[str, list[str]]
 
 
 def about(actors: list[str], motions: list[Motion], options: Contacts) -> dict:
-    """What the JSON says of one or two bodies: their contacts, by names of actors; none where `lacking` names one that lacks head or arms."""
+    """What the JSON says of one or two bodies: their contacts, by names of actors.
+
+    None where `lacking` names one that lacks head or arms.
+    """
     lacking = lacking_of(actors, motions)
     found = [] if lacking else find_contacts(motions, options)
     contacts = [
@@ -224,7 +239,10 @@ def about(actors: list[str], motions: list[Motion], options: Contacts) -> dict:
 
 
 def run(*, bvh: list[Path], out: Path, options: Contacts, body: Body | None = None) -> None:
-    """Find the contacts of a take, or of one body with itself, and write the JSON; `body` says how files are read (pipeline.formats.people)."""
+    """Find the contacts of a take, or of one body with itself, and write the JSON.
+
+    `body` says how files are read (pipeline.formats.people).
+    """
     if len(bvh) > 2:
         raise InputError(
             f"contacts: got {len(bvh)} bodies, need those of one or two people; correct the command"
@@ -232,7 +250,8 @@ def run(*, bvh: list[Path], out: Path, options: Contacts, body: Body | None = No
     motions, actors = load_people(bvh, body), actor_names(bvh)
     if len(bvh) == 1:
         log.info(
-            "%s: one body, whose touches of itself are looked for; touches of a partner need the partner's file too",
+            "%s: one body, whose touches of itself are looked for; touches of a partner need the partner's"
+            " file too",
             bvh[0],
         )
     try:

@@ -1,12 +1,14 @@
 """Dialogue: the words of both actors of a take as one conversation, turn by turn.
 
-In: the transcripts of both performances, in actor order. Out: a JSON, {"take", "actors", "turns": [{"actor", "start", "end",
-"text", "overlap", "words"}]}, seconds from frame 0, turns sorted by start. A turn is what one actor says without a pause of
-`max_pause_seconds`; `overlap` lists the parts of it, [start, end], in which the other speaks too, and `words` are those of the transcript.
+In: the transcripts of both performances, in actor order. Out: a JSON, {"take", "actors", "turns": [{"actor",
+"start", "end", "text", "overlap", "words"}]}, seconds from frame 0, turns sorted by start. A turn is what one
+actor says without a pause of `max_pause_seconds`; `overlap` lists the parts of it, [start, end], in which the
+other speaks too, and `words` are those of the transcript.
 
     python -m pipeline.annotate.dialogue --transcripts A.json B.json --out DIALOGUE.json --text DIALOGUE.txt
 
-writes it for readers too: a line a turn, with the time, the actor and `*` where the other speaks at the same time.
+writes it for readers too: a line a turn, with the time, the actor and `*` where the other speaks at the same
+time.
 """
 
 import logging
@@ -43,7 +45,9 @@ def turns_of(words: list[dict], actor: str, *, max_pause_seconds: float) -> list
 
 
 def overlaps(turn: dict, others: list[dict]) -> list[list[float]]:
-    """The parts of a turn in which any of the other actor's words is spoken, [start, end] in seconds, joined where they touch."""
+    """The parts of a turn in which any of the other actor's words is spoken, [start, end] in seconds, joined
+    where they touch.
+    """
     result: list[list[float]] = []
     for word in others:
         start, end = max(turn["start"], word["start"]), min(turn["end"], word["end"])
@@ -67,7 +71,8 @@ def merge(words: list[list[dict]], actors: list[str], *, max_pause_seconds: floa
 def as_text(turns: list[dict]) -> str:
     """One line a turn: minutes and seconds, actor, `*` where the other speaks too, text."""
     return "".join(
-        f"{t['start'] // 60:02.0f}:{t['start'] % 60:05.2f} {t['actor']}{'*' if t['overlap'] else ' '} {t['text']}\n"
+        f"{t['start'] // 60:02.0f}:{t['start'] % 60:05.2f} {t['actor']}{'*' if t['overlap'] else ' '}"
+        f" {t['text']}\n"
         for t in turns
     )
 
@@ -82,8 +87,8 @@ def run(*, transcripts: list[Path], out: Path, options: Dialogue, text: Path | N
         takes = {"-".join(names)}
     if len(takes) != 1 or len(set(actors)) < 2 or transcripts[0] == transcripts[1]:
         raise InputError(
-            f"dialogue: transcripts {' and '.join(names)}, need those of both performances of one take; correct the command, "
-            "or name files that are of one talk otherwise, such as guest.json"
+            f"dialogue: transcripts {' and '.join(names)}, need those of both performances of one take;"
+            " correct the command, or name files that are of one talk otherwise, such as guest.json"
         )
     turns = merge(
         [read_words(path) for path in transcripts], actors, max_pause_seconds=options.max_pause_seconds

@@ -2,12 +2,13 @@
 
 In: the BVHs of a take's two performances. Out: a .npy of uint8 each, 1 where the actor faces the partner.
 
-The rule, on the ground. The head looks where it looked in the rest pose, straight ahead of the body, turned by what the head joint has
-turned since; the body looks where the hips point. An actor faces the partner where the direction to the partner's head is within
-`max_angle_deg` of where the head looks and within `max_hips_angle_deg` of where the hips point, so that a glance over the shoulder is
-no facing. Such a stretch reaches, at both its ends, up to `margin_deg` beyond either angle. Stretches shorter than `min_seconds` join their longer
-neighbour. Eyes are not known, and a head that looks straight up or down (its direction on the ground is shorter than the sine of
-`min_level_deg`) faces nobody.
+The rule, on the ground. The head looks where it looked in the rest pose, straight ahead of the body, turned
+by what the head joint has turned since; the body looks where the hips point. An actor faces the partner where
+the direction to the partner's head is within `max_angle_deg` of where the head looks and within
+`max_hips_angle_deg` of where the hips point, so that a glance over the shoulder is no facing. Such a stretch
+reaches, at both its ends, up to `margin_deg` beyond either angle. Stretches shorter than `min_seconds` join
+their longer neighbour. Eyes are not known, and a head that looks straight up or down (its direction on the
+ground is shorter than the sine of `min_level_deg`) faces nobody.
 """
 
 from pathlib import Path
@@ -28,8 +29,8 @@ from pipeline.motion.skeleton import forward_kinematics, hips_frame, require
 def looks(motion: Motion) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Head positions (T, 3) in cm, and unit vectors (T, 3) of where the heads look and where the hips point.
 
-    A rest pose has no rotations: every joint's axes are the hips' own axes, in which the body looks along the forward
-    axis of `hips_frame`. Each joint carries that axis with it.
+    A rest pose has no rotations: every joint's axes are the hips' own axes, in which the body looks along the
+    forward axis of `hips_frame`. Each joint carries that axis with it.
     """
     head, hips = require(motion, ["Head", "Hips"])
     world, turned = forward_kinematics(motion)
@@ -49,17 +50,18 @@ def ground_angle_deg(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def label_facing(motions: list[Motion], options: Facing | None = None) -> list[np.ndarray]:
-    """For each of two actors, uint8 (T,): 1 where the actor's head and hips are turned to the partner's head (see the module's rule).
+    """For each of two actors, uint8 (T,): 1 where the actor's head and hips are turned to the partner's head
+    (see the module's rule).
 
-    Both motions stand in one room and on one clock. Raises InputError where they differ in frames or rate, lack a head,
-    or have frames with NaN.
+    Both motions stand in one room and on one clock. Raises InputError where they differ in frames or rate,
+    lack a head, or have frames with NaN.
     """
     options = options or Facing()
     first, second = motions
     if first.num_frames != second.num_frames or abs(first.fps - second.fps) > 1e-3:
         raise InputError(
-            f"facing: got {first.num_frames} frames at {first.fps:g} fps and {second.num_frames} at {second.fps:g}, "
-            "need two bodies of one take, equally long; cut both to the same window"
+            f"facing: got {first.num_frames} frames at {first.fps:g} fps and {second.num_frames} at"
+            f" {second.fps:g}, need two bodies of one take, equally long; cut both to the same window"
         )
     bodies = [looks(motion) for motion in motions]
     for k, body in enumerate(bodies):
@@ -82,10 +84,14 @@ def label_facing(motions: list[Motion], options: Facing | None = None) -> list[n
 
 
 def run(*, bvh: list[Path], out: list[Path], options: Facing, body: Body | None = None) -> None:
-    """Label the bodies of a take and write their .npy: of both, or of the first alone; `body` says how files are read (pipeline.formats.people)."""
+    """Label the bodies of a take and write their .npy: of both, or of the first alone.
+
+    `body` says how files are read (pipeline.formats.people).
+    """
     if len(bvh) != 2:
         raise InputError(
-            f"facing: got {len(bvh)} bodies, need those of two people in one room: who faces whom; give both files"
+            f"facing: got {len(bvh)} bodies, need those of two people in one room: who faces whom; give both"
+            " files"
         )
     if len(out) > len(bvh):
         raise InputError(

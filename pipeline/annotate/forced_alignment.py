@@ -1,8 +1,8 @@
 """Forced alignment: when each word of a known text, and each of its phonemes, is spoken.
 
-In: audio at 16 kHz and its words in order. Out: start and end of every word and phoneme in seconds, phonemes in ARPAbet
-without stress ("HH", "AH"), as the acoustic model of pocketsphinx (BSD; it and its CMU dictionary come with the package)
-knows them. English only. What cannot be aligned stays out of the result.
+In: audio at 16 kHz and its words in order. Out: start and end of every word and phoneme in seconds, phonemes
+in ARPAbet without stress ("HH", "AH"), as the acoustic model of pocketsphinx (BSD; it and its CMU dictionary
+come with the package) knows them. English only. What cannot be aligned stays out of the result.
 
 Times are those of the 10 ms frames of the model, moved to the middle of their windows (EARLY_SECONDS).
 """
@@ -23,7 +23,10 @@ EARLY_SECONDS = 0.012
 VOWELS = {"AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW"}
 BILABIALS = {"P", "B", "M"}
 
-_ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
+_ONES = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
+    " seventeen eighteen nineteen".split()
+)
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 _ORDINALS = {
     "one": "first",
@@ -54,7 +57,9 @@ _LETTERS = {
 
 @dataclass(frozen=True)
 class Aligned:
-    """One word's place: seconds from the start of the audio, phonemes as (name, start, end), mean log score of a frame."""
+    """One word's place: seconds from the start of the audio, phonemes as (name, start, end), mean log score
+    of a frame.
+    """
 
     start: float
     end: float
@@ -86,7 +91,10 @@ def spell_number(number: int) -> list[str]:
 
 
 def spoken_words(text: str) -> list[str]:
-    """What is said where `text` is written: lower-case words without punctuation; numbers and a few abbreviations are spelled."""
+    """What is said where `text` is written: lower-case words without punctuation.
+
+    Numbers and a few abbreviations are spelled.
+    """
     result: list[str] = []
     plain = unicodedata.normalize("NFKD", text.lower().replace("\u2019", "'"))
     for part in re.findall(
@@ -107,7 +115,10 @@ def spoken_words(text: str) -> list[str]:
 
 @lru_cache(maxsize=1)
 def _decoder():
-    """The decoder with the package's English model; sound is normalised within each piece, so that pieces do not depend on each other."""
+    """The decoder with the package's English model.
+
+    Sound is normalised within each piece, so that pieces do not depend on each other.
+    """
     try:
         from pocketsphinx import Decoder
     except ImportError:
@@ -120,7 +131,10 @@ def _decoder():
 
 
 def _token(decoder, word: str) -> str:
-    """A name of the decoder's dictionary for a spoken word; words that it lacks are added as they are spelled."""
+    """A name of the decoder's dictionary for a spoken word.
+
+    Words that it lacks are added as they are spelled.
+    """
     for name in (word, word.strip("'")):
         if name and decoder.lookup_word(name) is not None:
             return name
@@ -135,7 +149,9 @@ def _decode(decoder, pcm: bytes) -> None:
 
 
 def align(audio: np.ndarray, words: list[str]) -> list[Aligned | None]:
-    """Place of each of W words that are spoken in this order in `audio` (S,) at 16 kHz; all None where they cannot be aligned.
+    """Place of each of W words that are spoken in this order in `audio` (S,) at 16 kHz.
+
+    All None where they cannot be aligned.
 
     A word without letters or digits is None.
     """

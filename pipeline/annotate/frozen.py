@@ -1,7 +1,9 @@
-"""Frozen stretches: where a body, a face or a voice does not change at all, as a recorder that hangs or a tracker that holds leaves it.
+"""Frozen stretches: where a body, a face or a voice does not change at all, as a recorder that hangs or a
+tracker that holds leaves it.
 
-In: a stream's values. Out: stretches of at least FROZEN_SECONDS in which no value differs from that before, but for the rounding of
-the files that streams come through. No sensor does so by itself: what stands still still trembles, and silence still hums.
+In: a stream's values. Out: stretches of at least FROZEN_SECONDS in which no value differs from that before,
+but for the rounding of the files that streams come through. No sensor does so by itself: what stands still
+still trembles, and silence still hums.
 """
 
 import numpy as np
@@ -15,7 +17,10 @@ SAME = {"rotation": 1e-7, "position": 1e-4, "weight": 1e-5, "sample": 2.0**-23}
 
 
 def still(values: np.ndarray, same: float) -> np.ndarray:
-    """Bool (T,): where no value of values (T, ...) differs by more than `same` from that of the frame before; False at the first."""
+    """Bool (T,): where no value of values (T, ...) differs by more than `same` from that of the frame before.
+
+    False at the first.
+    """
     result = np.zeros(len(values), bool)
     result[1:] = (np.abs(np.diff(values, axis=0)) <= same).all(axis=tuple(range(1, values.ndim)))
     return result
@@ -24,7 +29,9 @@ def still(values: np.ndarray, same: float) -> np.ndarray:
 def stretches(
     unchanged: np.ndarray, rate: float, *, least: float = FROZEN_SECONDS
 ) -> list[tuple[float, float]]:
-    """Start and length in seconds of each run of True in unchanged (T,), from the frame that is repeated on, of `least` seconds or more."""
+    """Start and length in seconds of each run of True in unchanged (T,), from the frame that is repeated on,
+    of `least` seconds or more.
+    """
     edges = np.flatnonzero(np.diff(np.concatenate([[False], unchanged, [False]]).astype(np.int8))).reshape(
         -1, 2
     )

@@ -1,12 +1,14 @@
-"""Quality: whether a take's files belong together, and what its stages had to mend, in one JSON with a verdict.
+"""Quality: whether a take's files belong together, and what its stages had to mend, in one JSON with a
+verdict.
 
-In: the dataset's BVH, ARKit weights and WAV of the take's two performances, and the JSON reports of the capture stages
-(sync, body, fit, separation; none for a downloaded release) and of sync_check. Out: {"take", "verdict": "good" or "check", "reasons": [...],
-"performances": {name: measures}, "talk": measures of the two voices together, "parts": {stage: {name: report}}}. Speech,
-overlap and turns are found in the dataset's own WAVs (pipeline.capture.voice_quality), so a download has them too.
+In: the dataset's BVH, ARKit weights and WAV of the take's two performances, and the JSON reports of the
+capture stages (sync, body, fit, separation; none for a downloaded release) and of sync_check. Out: {"take",
+"verdict": "good" or "check", "reasons": [...], "performances": {name: measures}, "talk": measures of the two
+voices together, "parts": {stage: {name: report}}}. Speech, overlap and turns are found in the dataset's own
+WAVs (pipeline.capture.voice_quality), so a download has them too.
 
-`check` means that a person should look before the take is used; the reasons say at what. Files that do not belong together
-(other lengths, NaN, another number of weights) are errors.
+`check` means that a person should look before the take is used; the reasons say at what. Files that do not
+belong together (other lengths, NaN, another number of weights) are errors.
 """
 
 from collections.abc import Iterable, Iterator
@@ -33,7 +35,9 @@ MAX_JUMP_CM = 15.0
 """Way of the hips in one frame, 4.5 m/s: faster than anybody moves in a scene."""
 MAX_CLIPPED_SHARE = 1e-4
 MAX_LEAK_DB = -15.0
-"""Level of the other voice that may be left in a voice, against that of its owner: what the mask leaves of -8 dB of crosstalk is below."""
+"""Level of the other voice that may be left in a voice, against that of its owner: what the mask leaves of -8
+dB of crosstalk is below.
+"""
 SILENT_DB = -60.0
 RATE_TOLERANCE = 1e-3
 WARNING_PARTS = ("sync", "body", "fit", "separation", "release_in")
@@ -51,18 +55,21 @@ def measure(bvh: Path, face: Path, wav: Path) -> dict:
     shape = (num_frames, len(arkit.NAMES))
     if weights.shape != shape:
         raise InputError(
-            f"{face}: got shape {weights.shape}, need {shape}: as many frames as {bvh.name} and the 51 ARKit weights; cut both alike"
+            f"{face}: got shape {weights.shape}, need {shape}: as many frames as {bvh.name} and the 51 ARKit"
+            " weights; cut both alike"
         )
     need = int(sample_of(num_frames, rate))
     if abs(len(audio) - need) > MAX_WAV_SECONDS * rate:
         raise InputError(
-            f"{wav}: got {len(audio)} samples, need {need} for {num_frames} frames of 1/30 s; cut both to the same window"
+            f"{wav}: got {len(audio)} samples, need {need} for {num_frames} frames of 1/30 s; cut both to the"
+            " same window"
         )
     for path, values in ((bvh, motion.positions_cm), (bvh, motion.rotations), (face, weights)):
         bad = ~np.isfinite(values).reshape(num_frames, -1).all(1)
         if bad.any():
             raise InputError(
-                f"{path}: NaN in {bad.sum()} frames, the first is {int(np.argmax(bad))}; need none, mend the file"
+                f"{path}: NaN in {bad.sum()} frames, the first is {int(np.argmax(bad))}; need none, mend the"
+                " file"
             )
     hips = motion.positions_cm[:, 0]
     return {
@@ -155,7 +162,10 @@ def part_reasons(parts: dict[str, dict[str, dict]], num_frames: int) -> Iterator
             yield f"{name}: the microphone is clipped in {clipped} samples"
         leak = report.get("leak_after_db")
         if leak is not None and leak > MAX_LEAK_DB:
-            yield f"{name}: the other actor is heard in the voice, {-leak:.0f} dB below the own voice of that actor"
+            yield (
+                f"{name}: the other actor is heard in the voice, {-leak:.0f} dB below the own voice of that"
+                " actor"
+            )
 
 
 def warnings_of(parts: dict[str, dict[str, dict]], said: Iterable[str]) -> Iterator[str]:
@@ -175,7 +185,8 @@ def read_parts(paths: list[Path]) -> dict[str, dict[str, dict]]:
         report = read_json(path)
         if not isinstance(report, dict):
             raise InputError(
-                f"{path}: got {type(report).__name__}, need the JSON object that a stage reports; write it again"
+                f"{path}: got {type(report).__name__}, need the JSON object that a stage reports; write it"
+                " again"
             )
         parts.setdefault(path.parent.name, {})[path.stem] = report
     return parts
@@ -193,7 +204,8 @@ def run(*, bvh: list[Path], face: list[Path], wav: list[Path], parts: list[Path]
     for path, report in ((path, report) for path, report in reports.get("sync", {}).items()):
         if report.get("frames", frames[0]) != frames[0]:
             raise InputError(
-                f"{bvh[0]}: got {frames[0]} frames, sync report {path} says {report['frames']}; run the stages after sync again"
+                f"{bvh[0]}: got {frames[0]} frames, sync report {path} says {report['frames']}; run the"
+                " stages after sync again"
             )
     talk, spoken = measure_talk(wav)
     for measures, own in zip(found.values(), spoken, strict=True):

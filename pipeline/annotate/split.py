@@ -3,13 +3,15 @@
     python -m pipeline.annotate.split --takes takes.tsv --out split.tsv                         the rule
     python -m pipeline.annotate.split check --dataset data/dataset --split split.tsv             balance and leaks; exit 1 where takes leak
 
-In: takes with relationship, emotion and, where given, their split. Out: split.tsv, columns take and split (train or test).
+In: takes with relationship, emotion and, where given, their split. Out: split.tsv, columns take and split
+(train or test).
 
-The rule. A take whose `split` column says train or test is that. A take that an earlier split.tsv names stays what it was,
-so that a take never moves between train and test when others are added. Of the rest so many go to test that
-round(test_share * takes) are test in all, at least one and never all. They are drawn by systematic sampling: the rest is
-sorted by relationship, then emotion, then a hash of seed and take, and every k-th is taken from a start that the seed
-decides; so each relationship, and within it each emotion, gives its share.
+The rule. A take whose `split` column says train or test is that. A take that an earlier split.tsv names stays
+what it was, so that a take never moves between train and test when others are added. Of the rest so many go
+to test that round(test_share * takes) are test in all, at least one and never all. They are drawn by
+systematic sampling: the rest is sorted by relationship, then emotion, then a hash of seed and take, and every
+k-th is taken from a start that the seed decides; so each relationship, and within it each emotion, gives its
+share.
 
 Light: this module is imported while the Snakefile is read.
 """
@@ -29,8 +31,8 @@ def _hash(seed: int, text: str) -> int:
 def assign(takes: list[dict], frozen: dict[str, str], *, test_share: float, seed: int) -> dict[str, str]:
     """`train` or `test` by take, in the order of `takes`, by the rule above.
 
-    takes: dicts with `take`, and `relationship`, `emotion`, `split` where known; frozen: an earlier result. Raises
-    InputError that names the take where a split is neither train, test nor empty.
+    takes: dicts with `take`, and `relationship`, `emotion`, `split` where known; frozen: an earlier result.
+    Raises InputError that names the take where a split is neither train, test nor empty.
     """
     result: dict[str, str] = {}
     for row in takes:
@@ -68,7 +70,9 @@ def run(*, takes: Path, out: Path, seed: int, options) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Command line: the rule, or where the first word is `check` what pipeline.annotate.split_check says of a split."""
+    """Command line: the rule, or where the first word is `check` what pipeline.annotate.split_check says of a
+    split.
+    """
     import sys
 
     from pipeline import stage

@@ -1,7 +1,8 @@
 """What a split does: leaks of takes, scenes on both sides, and how evenly labels and actors are spread.
 
-In: the takes of a dataset or a download, and split.tsv. A leak, or a take without a side, is a fault. The rest is told: a
-scenario that was recorded on several days may stand on both sides, and so do actors, by design.
+In: the takes of a dataset or a download, and split.tsv. A leak, or a take without a side, is a fault. The
+rest is told: a scenario that was recorded on several days may stand on both sides, and so do actors, by
+design.
 """
 
 import sys
@@ -16,7 +17,9 @@ SIDES = ("train", "test")
 
 
 def faults(takes: list[Take], rows: list[tuple[str, str]]) -> Iterator[str]:
-    """Takes on both sides, twice, on none or on a side that is neither train nor test, and sides without a take."""
+    """Takes on both sides, twice, on none or on a side that is neither train nor test, and sides without a
+    take.
+    """
     sides = defaultdict(list)
     for name, side in rows:
         sides[name].append(side)
@@ -45,7 +48,9 @@ def _spread(takes: list[Take], side: dict[str, str], values: list[list[str]]) ->
 
 
 def report(takes: list[Take], side: dict[str, str]) -> Iterator[str]:
-    """Lines on how takes, labels, actors and scenes are spread over the sides of `side`, train or test by take."""
+    """Lines on how takes, labels, actors and scenes are spread over the sides of `side`, train or test by
+    take.
+    """
     total = Counter(side[take.name] for take in takes)
     share = total["test"] / max(total.total(), 1)
     yield f"takes: {total['train']} train, {total['test']} test ({100 * share:.1f} %)"
@@ -55,13 +60,22 @@ def report(takes: list[Take], side: dict[str, str]) -> Iterator[str]:
         off = {
             value: count for value, count in found.items() if abs(count["test"] - share * count.total()) > 1
         }
-        yield f"{key}: {len(found)} values, {sum(1 for count in found.values() if count['test'])} of them in test"
+        yield (
+            f"{key}: {len(found)} values, {sum(1 for count in found.values() if count['test'])} of them in"
+            " test"
+        )
         yield from (f"{key} {value!r}: in test only, no model has seen it" for value in missing)
         for value, count in off.items():
-            yield f"{key} {value!r}: {count['test']} of {count.total()} takes in test, its share would be {share * count.total():.1f}"
+            yield (
+                f"{key} {value!r}: {count['test']} of {count.total()} takes in test, its share would be"
+                f" {share * count.total():.1f}"
+            )
     actors = _spread(takes, side, [list(take.actors) for take in takes])
     shared = [actor for actor, count in actors.items() if count["train"] and count["test"]]
-    yield f"actors: {len(shared)} of {len(actors)} are in both, by design: takes are split, so a score says nothing about strangers"
+    yield (
+        f"actors: {len(shared)} of {len(actors)} are in both, by design: takes are split, so a score says"
+        " nothing about strangers"
+    )
     yield "".join(
         f"  {actor}: {count['train']} train, {count['test']} test\n" for actor, count in actors.items()
     ).rstrip("\n")
@@ -69,7 +83,10 @@ def report(takes: list[Take], side: dict[str, str]) -> Iterator[str]:
     mixed = [scenario for scenario, count in scenes.items() if count["train"] and count["test"]]
     for scenario in mixed:
         names = [f"{take.name} ({side[take.name]})" for take in takes if take.scenario == scenario]
-        yield f"scene {scenario}: recorded more than once, in train and in test: {', '.join(names)}; takes.tsv can give all one side"
+        yield (
+            f"scene {scenario}: recorded more than once, in train and in test: {', '.join(names)}; takes.tsv"
+            " can give all one side"
+        )
     yield f"scenes: {len(mixed)} of {len(scenes)} are in both"
 
 

@@ -1,10 +1,11 @@
 """Sync check: whether the recordings of a take confirm what its timecode says.
 
-In: ARKit weights and voices of the take's two performances, out of the dataset. Out: a JSON with, per performance, the lag of the
-voice against the mouth (seconds and dataset frames, positive where the voice is late), its confidence and a verdict: "agrees", "off"
-by more than `warn_seconds`, or "abstains" where face and voice do not say; the matrix of each mouth with each voice, whether the two
-microphones are swapped (true, false, or null where nothing says), and the claps that are heard. A clap that both microphones hear is
-judged as a confident lag is.
+In: ARKit weights and voices of the take's two performances, out of the dataset. Out: a JSON with, per
+performance, the lag of the voice against the mouth (seconds and dataset frames, positive where the voice is
+late), its confidence and a verdict: "agrees", "off" by more than `warn_seconds`, or "abstains" where face and
+voice do not say; the matrix of each mouth with each voice, whether the two microphones are swapped (true,
+false, or null where nothing says), and the claps that are heard. A clap that both microphones hear is judged
+as a confident lag is.
 """
 
 import logging
@@ -31,7 +32,8 @@ def read_weights(path: Path) -> np.ndarray:
     weights = read_npy(path)
     if weights.ndim != 2 or weights.shape[1] != len(arkit.NAMES):
         raise InputError(
-            f"{path}: got shape {weights.shape}, need (frames, {len(arkit.NAMES)}): the ARKit weights; write it again"
+            f"{path}: got shape {weights.shape}, need (frames, {len(arkit.NAMES)}): the ARKit weights; write"
+            " it again"
         )
     bad = ~np.isfinite(weights).all(1)
     if bad.any():
@@ -63,7 +65,9 @@ def numbers(match: evidence.Match) -> dict:
 def check(
     faces: list[np.ndarray], voices: list[tuple[np.ndarray, int]], *, max_lag_seconds: float
 ) -> list[list[evidence.Match]]:
-    """matches[mouth][voice] of two faces (N, 51) at 30 fps and two voices, (S,) with their rate, that begin together."""
+    """matches[mouth][voice] of two faces (N, 51) at 30 fps and two voices, (S,) with their rate, that begin
+    together.
+    """
     mouths = [evidence.mouth_movements(weights) for weights in faces]
     heard = [evidence.voice_movements(samples, rate) for samples, rate in voices]
     return [
@@ -82,13 +86,15 @@ def run(*, face: list[Path], wav: list[Path], out: Path, options: config.SyncChe
     for path, name in zip(wav, names, strict=True):
         if path.stem != name:
             raise InputError(
-                f"take {take}: got {path.name} for {name}.npy, need {name}.wav; give --face and --wav in the same order"
+                f"take {take}: got {path.name} for {name}.npy, need {name}.wav; give --face and --wav in the"
+                " same order"
             )
     voices = [read_wav(path) for path in wav]
     for path, (_, rate) in zip(wav, voices, strict=True):
         if rate < evidence.MIN_RATE:
             raise InputError(
-                f"{path}: got {rate} samples per second, need {evidence.MIN_RATE} or more; export it at a higher rate"
+                f"{path}: got {rate} samples per second, need {evidence.MIN_RATE} or more; export it at a"
+                " higher rate"
             )
     matches = check([read_weights(path) for path in face], voices, max_lag_seconds=options.max_lag_seconds)
     swapped = evidence.swapped_microphones(matches)
@@ -100,7 +106,8 @@ def run(*, face: list[Path], wav: list[Path], out: Path, options: config.SyncChe
     whose = [f"take {take}, actor {performance_actor(name) or name}" for name in names]
     if swapped:
         log.warning(
-            "take %s: each mouth moves with the other actor's voice; the microphones are swapped, exchange the two WAVs",
+            "take %s: each mouth moves with the other actor's voice; the microphones are swapped, exchange"
+            " the two WAVs",
             take,
         )
     for who, match, said in zip(whose, own, found, strict=True):
@@ -121,8 +128,8 @@ def run(*, face: list[Path], wav: list[Path], out: Path, options: config.SyncChe
         )
         if limit is not None and abs(offset) > limit:
             raise InputError(
-                f"{clap}, need {1e3 * limit:g} ms or less; correct the timecode of a microphone, exclude the take, or raise "
-                "sync_check.max_offset_seconds"
+                f"{clap}, need {1e3 * limit:g} ms or less; correct the timecode of a microphone, exclude the"
+                " take, or raise sync_check.max_offset_seconds"
             )
         log.warning(
             "%s, need %.1f ms or less; correct the timecode of a microphone", clap, 1e3 * options.warn_seconds
@@ -130,8 +137,9 @@ def run(*, face: list[Path], wav: list[Path], out: Path, options: config.SyncChe
     for who, match, said in zip(whose, own, found, strict=True):
         if limit is not None and said != "abstains" and abs(match.lag_seconds) > limit:
             raise InputError(
-                f"{who}: the voice is {match.lag_seconds:+.3f} s against the mouth, need {limit:g} s or less; "
-                "correct the timecode of face or microphone, exclude the take, or raise sync_check.max_offset_seconds"
+                f"{who}: the voice is {match.lag_seconds:+.3f} s against the mouth, need {limit:g} s or less;"
+                " correct the timecode of face or microphone, exclude the take, or raise"
+                " sync_check.max_offset_seconds"
             )
     performances = {
         name: numbers(match) | {"verdict": said, "claps_seconds": heard.tolist()}

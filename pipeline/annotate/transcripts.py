@@ -1,13 +1,15 @@
 """Transcripts: what each actor of a take says, word by word and phoneme by phoneme, with times.
 
-In: the WAVs of the take's two performances, in actor order (or a single WAV); the text of each, where it is known. Out: a JSON
-each, {"words": [{"word", "start", "end", "confidence"}], "phonemes": [{"phoneme", "start", "end", "word"}]}, seconds from the start
-of the file, sorted by start. A phoneme is ARPAbet without stress, its `word` an index of `words`; English has phonemes only.
+In: the WAVs of the take's two performances, in actor order (or a single WAV); the text of each, where it is
+known. Out: a JSON each, {"words": [{"word", "start", "end", "confidence"}], "phonemes": [{"phoneme", "start",
+"end", "word"}]}, seconds from the start of the file, sorted by start. A phoneme is ARPAbet without stress,
+its `word` an index of `words`; English has phonemes only.
 
-A close microphone hears the partner too, and a recogniser writes down whatever it hears. So of its words only those are
-kept that are louder in their owner's file than in the partner's, and where a detector of speech finds their owner's voice.
-(Muting the partner's stretches beforehand was tried: it costs more words at the edges than it saves.) Where a word starts is
-then found by forced alignment, utterance by utterance, and by the first sound after a pause.
+A close microphone hears the partner too, and a recogniser writes down whatever it hears. So of its words only
+those are kept that are louder in their owner's file than in the partner's, and where a detector of speech
+finds their owner's voice. (Muting the partner's stretches beforehand was tried: it costs more words at the
+edges than it saves.) Where a word starts is then found by forced alignment, utterance by utterance, and by
+the first sound after a pause.
 """
 
 import logging
@@ -55,7 +57,10 @@ Words have start and end in seconds and confidence; the rest are Whisper's own m
 
 
 def level_db(audio: np.ndarray, start: float, end: float) -> float:
-    """Level of audio (S,) at 16 kHz between two times in seconds, dB of full scale; -120 where there is none."""
+    """Level of audio (S,) at 16 kHz between two times in seconds, dB of full scale.
+
+    -120 where there is none.
+    """
     first = int(start * AUDIO_RATE)
     part = np.asarray(audio[first : max(int(end * AUDIO_RATE), first + 1)], float)
     return 10 * float(np.log10(max(np.mean(part**2), 1e-12))) if len(part) else -120.0
@@ -64,7 +69,8 @@ def level_db(audio: np.ndarray, start: float, end: float) -> float:
 def own_words(
     words: list[dict], own: np.ndarray, other: np.ndarray | None, *, min_level_db: float
 ) -> list[dict]:
-    """The words that the owner of a file says: above QUIET_DB, and louder in `own` than in `other` by `min_level_db`.
+    """The words that the owner of a file says: above QUIET_DB, and louder in `own` than in `other` by
+    `min_level_db`.
 
     own, other: audio (S,) at 16 kHz of the two actors; `other` None keeps every word that is not silent.
     """
@@ -78,10 +84,11 @@ def own_words(
 
 
 def trim(words: list[dict], audio: np.ndarray) -> list[dict]:
-    """Words without the silence at their ends: the recogniser lets the first word of a sentence begin in the pause before.
+    """Words without the silence at their ends: the recogniser lets the first word of a sentence begin in the
+    pause before.
 
-    In `audio` (S,) at 16 kHz a word lasts from the first to the last 10 ms that are within TRIM_DB of its loudest and above
-    QUIET_DB.
+    In `audio` (S,) at 16 kHz a word lasts from the first to the last 10 ms that are within TRIM_DB of its
+    loudest and above QUIET_DB.
     """
     result = []
     for word in words:
@@ -101,9 +108,11 @@ def trim(words: list[dict], audio: np.ndarray) -> list[dict]:
 
 
 def speech_activity(own: np.ndarray, other: np.ndarray | None, *, min_level_db: float) -> np.ndarray:
-    """Whether the owner of a file speaks in each 10 ms, (F,) bool: a detector hears speech, and `own` is louder than `other` by `min_level_db`.
+    """Whether the owner of a file speaks in each 10 ms, (F,) bool: a detector hears speech, and `own` is
+    louder than `other` by `min_level_db`.
 
-    own, other: audio (S,) at 16 kHz. The detector is Silero's, which faster-whisper carries. Levels are means of 50 ms.
+    own, other: audio (S,) at 16 kHz. The detector is Silero's, which faster-whisper carries. Levels are means
+    of 50 ms.
     """
     count = len(own) // HOP
 
@@ -135,9 +144,9 @@ def spoken_share(word: dict, activity: np.ndarray) -> float:
 def believed(segments: list[dict]) -> list[dict]:
     """Words of the segments that are no invention, by Whisper's own limits.
 
-    A segment is dropped where silence is likely (no_speech above 0.6) and the text unlikely (mean log probability below -1),
-    or where its text is so repetitive that it shrinks more than MOST_SHRINKING-fold. Of a phrase of up to LONGEST_REPEAT words that comes more
-    than MOST_REPEATS times in a row one is left.
+    A segment is dropped where silence is likely (no_speech above 0.6) and the text unlikely (mean log
+    probability below -1), or where its text is so repetitive that it shrinks more than MOST_SHRINKING-fold.
+    Of a phrase of up to LONGEST_REPEAT words that comes more than MOST_REPEATS times in a row one is left.
     """
     kept = [
         s
@@ -159,10 +168,12 @@ def believed(segments: list[dict]) -> list[dict]:
 
 
 def seems_foreign(segments: list[dict], activity: np.ndarray) -> bool:
-    """Whether a recogniser of English seems to have heard another language, at which it writes in circles or believes itself little.
+    """Whether a recogniser of English seems to have heard another language, at which it writes in circles or
+    believes itself little.
 
-    True where more than half of what it wrote while the owner speaks (`activity` (F,), 10 ms each), by time and of at least
-    FOREIGN_SECONDS, lies in segments with a mean log probability below FOREIGN_LOGPROB or a text that shrinks more than MOST_SHRINKING-fold.
+    True where more than half of what it wrote while the owner speaks (`activity` (F,), 10 ms each), by time
+    and of at least FOREIGN_SECONDS, lies in segments with a mean log probability below FOREIGN_LOGPROB or a
+    text that shrinks more than MOST_SHRINKING-fold.
     """
     odd = total = 0.0
     for segment in segments:
@@ -189,10 +200,11 @@ def utterances(words: list[dict]) -> list[range]:
 
 
 def align_words(words: list[dict], audio: np.ndarray) -> tuple[list[dict], int]:
-    """Words with the times of forced alignment and "phonemes" [(name, start, end)], and the number of utterances that could not be aligned.
+    """Words with the times of forced alignment and "phonemes" [(name, start, end)], and the number of
+    utterances that could not be aligned.
 
-    Each utterance is looked for in its own stretch of `audio` (S,) at 16 kHz, half-way to its neighbours at most. One that
-    cannot be aligned keeps its times and gets no phonemes.
+    Each utterance is looked for in its own stretch of `audio` (S,) at 16 kHz, half-way to its neighbours at
+    most. One that cannot be aligned keeps its times and gets no phonemes.
     """
     result, failed, seconds = [dict(word) for word in words], 0, len(audio) / AUDIO_RATE
     for part in utterances(words):
@@ -222,9 +234,11 @@ def align_words(words: list[dict], audio: np.ndarray) -> tuple[list[dict], int]:
 
 
 def squeezed(word: dict) -> bool:
-    """Whether an aligned word has no more time than the model needs for its phonemes (LOST_PHONEME_SECONDS each): then it is not there.
+    """Whether an aligned word has no more time than the model needs for its phonemes (LOST_PHONEME_SECONDS
+    each): then it is not there.
 
-    Words of one or two phonemes ("the", "I") can be that short: they must be unlike the sound as well (LOST_SCORE).
+    Words of one or two phonemes ("the", "I") can be that short: they must be unlike the sound as well
+    (LOST_SCORE).
     """
     if "phonemes" not in word:
         return False
@@ -235,7 +249,8 @@ def squeezed(word: dict) -> bool:
 
 
 def clip_ends(words: list[dict], activity: np.ndarray) -> list[dict]:
-    """Words whose end before a pause of 0.1 s is where their owner stops speaking (`activity` (F,), 10 ms each), not later.
+    """Words whose end before a pause of 0.1 s is where their owner stops speaking (`activity` (F,), 10 ms
+    each), not later.
 
     Alignment lets the last word of an utterance reach into what follows.
     """
@@ -252,10 +267,13 @@ def clip_ends(words: list[dict], activity: np.ndarray) -> list[dict]:
 
 
 def snap_starts(words: list[dict], audio: np.ndarray) -> list[dict]:
-    """Words whose start after a pause of 0.1 s waits for the first sound; alignment lets an utterance begin a little early.
+    """Words whose start after a pause of 0.1 s waits for the first sound.
 
-    Sound is what is within ONSET_DB of the word's loudest 10 ms of `audio` (S,) at 16 kHz and ONSET_FLOOR_DB above the quietest
-    of the 0.3 s before. The first phoneme starts with its word. A start is never moved past the first phoneme's end, nor back.
+    Alignment lets an utterance begin a little early.
+
+    Sound is what is within ONSET_DB of the word's loudest 10 ms of `audio` (S,) at 16 kHz and ONSET_FLOOR_DB
+    above the quietest of the 0.3 s before. The first phoneme starts with its word. A start is never moved
+    past the first phoneme's end, nor back.
     """
     result: list[dict] = []
     for word in words:
@@ -287,12 +305,13 @@ def snap_starts(words: list[dict], audio: np.ndarray) -> list[dict]:
 
 
 def given_words(text: str, audio: np.ndarray, activity: np.ndarray) -> tuple[list[dict], list[str]]:
-    """Words of a known text at their places in `audio` (S,) at 16 kHz, with phonemes, and those words that were not found in it.
+    """Words of a known text at their places in `audio` (S,) at 16 kHz, with phonemes, and those words that
+    were not found in it.
 
-    Only stretches in which the owner speaks (`activity` (F,), 10 ms each, 0.2 s more on both sides) are searched, joined end to end: the
-    partner's words and long pauses cannot mislead, and the search stays small. `confidence` is exp(mean log score of a
-    frame / 100), between 0 and 1: a likeness of sounds, no probability. A word is not found where the owner is silent, or where it
-    is `squeezed`.
+    Only stretches in which the owner speaks (`activity` (F,), 10 ms each, 0.2 s more on both sides) are
+    searched, joined end to end: the partner's words and long pauses cannot mislead, and the search stays
+    small. `confidence` is exp(mean log score of a frame / 100), between 0 and 1: a likeness of sounds, no
+    probability. A word is not found where the owner is silent, or where it is `squeezed`.
     """
     texts = [word for word in text.split() if forced_alignment.spoken_words(word)]
     wide = np.convolve(activity, np.ones(41), "same") > 0.5
@@ -303,7 +322,8 @@ def given_words(text: str, audio: np.ndarray, activity: np.ndarray) -> tuple[lis
     begins = np.concatenate([[0], np.cumsum(spans[:, 1] - spans[:, 0])]) * HOP / AUDIO_RATE
     if begins[-1] > LONGEST_TEXT_SECONDS:
         raise InputError(
-            f"a given text for {begins[-1]:.0f} s of speech, need at most {LONGEST_TEXT_SECONDS:.0f} s; cut the take, or leave the text out"
+            f"a given text for {begins[-1]:.0f} s of speech, need at most {LONGEST_TEXT_SECONDS:.0f} s; cut"
+            " the take, or leave the text out"
         )
     found = forced_alignment.align(np.concatenate([audio[a * HOP : b * HOP] for a, b in spans]), texts)
 
@@ -337,7 +357,10 @@ def given_words(text: str, audio: np.ndarray, activity: np.ndarray) -> tuple[lis
 
 
 def read_text(path: Path) -> str:
-    """The text of a file, its lines joined; two whole numbers before a line, as TIMIT's .TXT have, are left out."""
+    """The text of a file, its lines joined.
+
+    Two whole numbers before a line, as TIMIT's .TXT have, are left out.
+    """
     lines = reading.read_text(path, fix="need the performance's words in UTF-8").splitlines()
     text = " ".join(re.sub(r"^\s*\d+\s+\d+\s+", "", line).strip() for line in lines).strip()
     if not forced_alignment.spoken_words(text):
@@ -348,7 +371,9 @@ def read_text(path: Path) -> str:
 
 
 def as_record(words: list[dict], seconds: float) -> dict:
-    """The transcript of a file that lasts `seconds`: words and phonemes by start, in milliseconds, each phoneme with the index of its word."""
+    """The transcript of a file that lasts `seconds`: words and phonemes by start, in milliseconds, each
+    phoneme with the index of its word.
+    """
     result: list[dict] = []
     phonemes: list[dict] = []
     for word in sorted(words, key=lambda word: word["start"]):
@@ -363,10 +388,11 @@ def as_record(words: list[dict], seconds: float) -> dict:
 
 
 def tidy(words: Iterable[dict], seconds: float, *, late_seconds: float) -> list[dict]:
-    """Words without blanks around them, moved `late_seconds` earlier, clipped to [0, seconds] and sorted by start.
+    """Words without blanks around them, moved `late_seconds` earlier, clipped to [0, seconds] and sorted by
+    start.
 
-    Words without a letter or digit and words outside are dropped. The recogniser gives some words no length: they get SHORTEST_SECONDS.
-    Times are rounded to milliseconds.
+    Words without a letter or digit and words outside are dropped. The recogniser gives some words no length:
+    they get SHORTEST_SECONDS. Times are rounded to milliseconds.
     """
     result = []
     for word in words:
@@ -383,19 +409,24 @@ def tidy(words: Iterable[dict], seconds: float, *, late_seconds: float) -> list[
 
 
 def _number_tokens(decode: Callable[[int], str], count: int) -> list[int]:
-    """Tokens that write digits. Without them the recogniser writes numbers as they are spoken: twentieth, not 20th."""
+    """Tokens that write digits.
+
+    Without them the recogniser writes numbers as they are spoken: twentieth, not 20th.
+    """
     return [i for i in range(count) if any(character.isdigit() for character in decode(i))]
 
 
 def _not_found(options: Transcripts, need: str) -> InputError:
     return InputError(
-        f"transcripts: model {options.model!r} not found for {options.backend}, which never downloads; need {need}"
+        f"transcripts: model {options.model!r} not found for {options.backend}, which never downloads; need"
+        f" {need}"
     )
 
 
 def _other_language(what: str, options: Transcripts) -> InputError:
     return InputError(
-        f"the speech {what}; language is {options.language!r}; set transcripts.language and a multilingual model, or give the text (transcripts.text)"
+        f"the speech {what}; language is {options.language!r}; set transcripts.language and a multilingual"
+        " model, or give the text (transcripts.text)"
     )
 
 
@@ -413,7 +444,8 @@ def _faster_whisper_folder(options: Transcripts) -> str:
     ):
         raise _not_found(
             options,
-            "a folder with model.bin and tokenizer.json (ct2-transformers-converter --copy_files tokenizer.json)",
+            "a folder with model.bin and tokenizer.json (ct2-transformers-converter --copy_files"
+            " tokenizer.json)",
         )
     return options.model
 
@@ -440,7 +472,8 @@ def faster_whisper(options: Transcripts) -> Recogniser:
         ) from None
     if not model.model.is_multilingual and options.language != "en":
         raise InputError(
-            f"transcripts: model {options.model!r} knows English only, language is {options.language!r}; choose a multilingual model"
+            f"transcripts: model {options.model!r} knows English only, language is {options.language!r};"
+            " choose a multilingual model"
         )
     tokens = model.hf_tokenizer
     num_text = tokens.token_to_id("<|endoftext|>")  # what follows are commands and times
@@ -483,7 +516,8 @@ def openai_whisper(options: Transcripts) -> Recogniser:
         import whisper
     except ImportError:
         raise InputError(
-            "transcripts: package openai-whisper is not installed; pip install openai-whisper, or use backend faster-whisper"
+            "transcripts: package openai-whisper is not installed; pip install openai-whisper, or use backend"
+            " faster-whisper"
         ) from None
     from whisper.tokenizer import get_tokenizer
 
@@ -503,7 +537,8 @@ def openai_whisper(options: Transcripts) -> Recogniser:
     except Exception as error:  # torch's and zip's own errors for a file that is no checkpoint
         kind = type(error).__name__
         raise InputError(
-            f"transcripts: {path} is no openai-whisper checkpoint ({kind}); need a file with dims and model_state_dict"
+            f"transcripts: {path} is no openai-whisper checkpoint ({kind}); need a file with dims and"
+            " model_state_dict"
         ) from None
     tokenizer = get_tokenizer(
         model.is_multilingual, num_languages=model.num_languages, language=options.language, task="transcribe"
@@ -554,9 +589,11 @@ def _heard_words(
     activity: np.ndarray,
     options: Transcripts,
 ) -> list[dict]:
-    """Words that the recogniser hears and that are the owner's, at their places, with phonemes where the language is English.
+    """Words that the recogniser hears and that are the owner's, at their places, with phonemes where the
+    language is English.
 
-    Alignment comes before ownership: the recogniser's own times let first words reach into the partner's speech.
+    Alignment comes before ownership: the recogniser's own times let first words reach into the partner's
+    speech.
     """
     seconds = len(voice) / AUDIO_RATE
     segments = recognise(voice)
@@ -590,18 +627,21 @@ def _heard_words(
 def records(
     wavs: list[Path], options: Transcripts, *, count: int | None = None, texts: list[Path] | None = None
 ) -> list[dict]:
-    """Transcript {"words", "phonemes"} of each of one or two WAVs (see the module's docstring), times in seconds.
+    """Transcript {"words", "phonemes"} of each of one or two WAVs (see the module's docstring), times in
+    seconds.
 
-    Two WAVs are the two actors of a take on one clock; each keeps its owner's words. `count` 1 gives that of the first
-    only, the second being heard for its level. With `texts`, a file for each, nothing is recognised: the text is aligned.
-    A file that is silent throughout has no words. Raises InputError for an unreadable WAV or text, a model that is not there, a
-    package that is not installed, or speech in another language.
+    Two WAVs are the two actors of a take on one clock; each keeps its owner's words. `count` 1 gives that of
+    the first only, the second being heard for its level. With `texts`, a file for each, nothing is
+    recognised: the text is aligned. A file that is silent throughout has no words. Raises InputError for an
+    unreadable WAV or text, a model that is not there, a package that is not installed, or speech in another
+    language.
     """
     voices = [resample(*read_voice(path)) for path in wavs]
     given = [read_text(path) for path in texts] if texts else []
     if given and options.language != "en":
         raise InputError(
-            f"transcripts: a given text is aligned in English only, language is {options.language!r}; leave transcripts.text out"
+            f"transcripts: a given text is aligned in English only, language is {options.language!r}; leave"
+            " transcripts.text out"
         )
     recognise = None if given else BACKENDS[options.backend](options)
     result = []
@@ -639,7 +679,8 @@ def run(*, wav: list[Path], out: list[Path], options: Transcripts) -> None:
     """Write the transcripts of a take's WAVs: of both, or of the first alone."""
     if len(wav) > 2 or len(out) > len(wav):
         raise InputError(
-            f"transcripts: {len(wav)} WAVs and {len(out)} outputs, need one or two WAVs and an output for each, or for the first"
+            f"transcripts: {len(wav)} WAVs and {len(out)} outputs, need one or two WAVs and an output for"
+            " each, or for the first"
         )
     texts = [Path(options.text) / f"{path.stem}.txt" for path in wav[: len(out)]] if options.text else None
     for path, record in zip(out, records(wav, options, count=len(out), texts=texts), strict=True):

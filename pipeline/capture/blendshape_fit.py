@@ -1,13 +1,14 @@
 """Least squares of face meshes on blendshapes, on arrays: weights and residuals of blocks of frames.
 
-For each frame the weights w minimise |x - neutral - sum_k w_k delta_k|^2 (paper, appendix A.4). All methods solve the
-same problem on one factorisation of the rig:
+For each frame the weights w minimise |x - neutral - sum_k w_k delta_k|^2 (paper, appendix A.4). All methods
+solve the same problem on one factorisation of the rig:
 
-- `normal`: w = P (x - neutral), P = G^-1 D with the shapes D (K, 3V) and their normal matrix G = D D^T, for a block of
-  frames in one product. Where shapes depend on each other, the solution of least norm.
+- `normal`: w = P (x - neutral), P = G^-1 D with the shapes D (K, 3V) and their normal matrix G = D D^T, for a
+  block of frames in one product. Where shapes depend on each other, the solution of least norm.
 - `lsqr`: the paper's iterative solver (scipy.sparse.linalg.lsqr), frame by frame, in float64.
 - `bounded`: weights in [0, 1]. The unbounded solution w* holds all that the frame says of the weights, since
-  |x - neutral - D^T w|^2 = const + (w - w*)^T G (w - w*): what is left is a problem of K numbers, solved exactly.
+  |x - neutral - D^T w|^2 = const + (w - w*)^T G (w - w*): what is left is a problem of K numbers, solved
+  exactly.
 
 Lengths are in the unit of the rig; nothing here knows of files.
 """
@@ -22,7 +23,9 @@ METHODS = ("normal", "lsqr", "bounded")
 RANK_TOLERANCE = 1e-10
 """Eigenvalues of the normal matrix below this share of the largest count as zero."""
 SINGLE_CONDITION = 1e3
-"""Up to this ratio of singular values, `fast` multiplies float32 vertices as float32, in pieces that are summed in float64."""
+"""Up to this ratio of singular values, `fast` multiplies float32 vertices as float32, in pieces that are
+summed in float64.
+"""
 PIECE = 3072
 """Coordinates that are multiplied at a time: few enough for the cache, and for float32 to sum without loss."""
 PARALLEL = 1 - 1e-6
@@ -34,9 +37,11 @@ BOUNDED_ITERATIONS = 100
 
 @dataclass(frozen=True)
 class Fitted:
-    """weights (B, K), residual (B,), the root mean square over a frame's coordinates, and the same by region, (B,) each.
+    """weights (B, K), residual (B,), the root mean square over a frame's coordinates, and the same by region,
+    (B,) each.
 
-    masked: vertices of each frame (B,) that were NaN and left out. A frame without solution has NaN in all of them.
+    masked: vertices of each frame (B,) that were NaN and left out. A frame without solution has NaN in all of
+    them.
     """
 
     weights: np.ndarray
@@ -48,10 +53,10 @@ class Fitted:
 class BlendshapeFit:
     """The factorised problem of one rig.
 
-    neutral (V, 3) and deltas (K, V, 3) in the unit of the vertices to come; regions: vertex indices (n,) by name, for
-    residuals apart; vertex_weights (V,): how much the squared error of each vertex counts in the fit (residuals stay
-    plain); fast: float32 vertices are multiplied as float32 where the rig's condition allows, else all is float64.
-    Raises InputError where shapes, regions or weights do not fit each other.
+    neutral (V, 3) and deltas (K, V, 3) in the unit of the vertices to come; regions: vertex indices (n,) by
+    name, for residuals apart; vertex_weights (V,): how much the squared error of each vertex counts in the
+    fit (residuals stay plain); fast: float32 vertices are multiplied as float32 where the rig's condition
+    allows, else all is float64. Raises InputError where shapes, regions or weights do not fit each other.
     """
 
     def __init__(
@@ -66,7 +71,8 @@ class BlendshapeFit:
     ):
         if deltas.ndim != 3 or deltas.shape[1:] != neutral.shape:
             raise InputError(
-                f"rig: neutral {neutral.shape} and deltas {deltas.shape}, need (V,3) and (K,V,3); build the rig again"
+                f"rig: neutral {neutral.shape} and deltas {deltas.shape}, need (V,3) and (K,V,3); build the"
+                " rig again"
             )
         if method not in METHODS:
             raise InputError(f"blendshape method {method!r}, need {', '.join(METHODS)}")
@@ -84,7 +90,8 @@ class BlendshapeFit:
                 or not vertex_weights.any()
             ):
                 raise InputError(
-                    f"vertex weights {vertex_weights.shape}, need {len(neutral)} numbers of 0 or more, not all 0; correct them"
+                    f"vertex weights {vertex_weights.shape}, need {len(neutral)} numbers of 0 or more, not"
+                    " all 0; correct them"
                 )
             self.roots = np.repeat(np.sqrt(np.asarray(vertex_weights, float)), 3)
             weighted = self.basis * self.roots
@@ -107,8 +114,8 @@ class BlendshapeFit:
     def __call__(self, vertices: np.ndarray) -> Fitted:
         """Weights and residuals of vertices (B, V, 3).
 
-        NaN vertices are left out of the frame's problem, up to MAX_MISSING of them; a frame that lacks more, or whose
-        weights the others do not tell, has NaN weights.
+        NaN vertices are left out of the frame's problem, up to MAX_MISSING of them; a frame that lacks more,
+        or whose weights the others do not tell, has NaN weights.
         """
         x = self._coordinates(vertices)
         weights = self._solve(x)
@@ -125,12 +132,16 @@ class BlendshapeFit:
         return Fitted(weights, *self._residuals(x, weights, self._squares(x, weights)), masked)
 
     def movement(self, weights: np.ndarray) -> np.ndarray:
-        """How far weights (B, K) move the vertices from the neutral (B,): the root mean square over coordinates."""
+        """How far weights (B, K) move the vertices from the neutral (B,): the root mean square over
+        coordinates.
+        """
         gram = self.basis @ self.basis.T if self.roots is not None else self.normal
         return np.sqrt(np.maximum(np.einsum("bi,ij,bj->b", weights, gram, weights), 0) / len(self.neutral))
 
     def bounded(self, weights: np.ndarray, *, ridge: np.ndarray | float = 0.0) -> np.ndarray:
-        """The weights (B, K) in [0, 1] whose squared error exceeds that of the unbounded `weights` (B, K) least."""
+        """The weights (B, K) in [0, 1] whose squared error exceeds that of the unbounded `weights` (B, K)
+        least.
+        """
         normal = self.normal + ridge * np.eye(len(self.normal))
         return box_least_squares(normal, weights)
 
@@ -180,8 +191,8 @@ class BlendshapeFit:
     def _masked(self, x: np.ndarray) -> tuple[np.ndarray, int]:
         """Weights (K,) of one frame (3V,) without its NaN vertices, and how many these are.
 
-        The normal matrix loses what the missing vertices had put into it; where that costs it rank, the others do not tell
-        the weights, which are NaN.
+        The normal matrix loses what the missing vertices had put into it; where that costs it rank, the
+        others do not tell the weights, which are NaN.
         """
         missing = ~np.isfinite(x.reshape(-1, 3)).all(1)
         count, rows = int(missing.sum()), np.repeat(missing, 3)
@@ -203,9 +214,11 @@ class BlendshapeFit:
     def _residuals(
         self, x: np.ndarray, weights: np.ndarray, squares: np.ndarray
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Root mean square errors (B,) of weights (B, K), over all coordinates (B, 3V) that are there, and by region.
+        """Root mean square errors (B,) of weights (B, K), over all coordinates (B, 3V) that are there, and by
+        region.
 
-        `squares` is what `_squares` says; frames in which that is NaN are summed anew without their NaN vertices.
+        `squares` is what `_squares` says; frames in which that is NaN are summed anew without their NaN
+        vertices.
         """
         parts = [np.arange(len(self.neutral) // 3), *self.regions.values()]
         counts = np.tile([3.0 * max(len(part), 1) for part in parts], (len(x), 1))
@@ -220,7 +233,10 @@ class BlendshapeFit:
         return roots[:, 0], {name: roots[:, i] for i, name in enumerate(self.regions, 1)}
 
     def _squares(self, x: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Sums of squared errors (B, 1 + regions) over all coordinates and over those of each region; NaN with a NaN."""
+        """Sums of squared errors (B, 1 + regions) over all coordinates and over those of each region.
+
+        NaN with a NaN.
+        """
         neutral, _, basis = self._constants(self._single(x))
         squares = np.zeros((len(x), 1 + len(self.regions)))
         weights = weights.astype(basis.dtype)
@@ -235,7 +251,9 @@ class BlendshapeFit:
         return squares
 
     def faults(self, names: list[str]) -> list[str]:
-        """What is wrong with the shapes, a line each: those that move nothing, those that are one, those that others make up."""
+        """What is wrong with the shapes, a line each: those that move nothing, those that are one, those that
+        others make up.
+        """
         lengths = np.sqrt(np.diag(self.normal))
         still = lengths <= np.sqrt(RANK_TOLERANCE) * lengths.max(initial=0.0)
         lines = [f"{name} moves nothing" for name, zero in zip(names, still) if zero]
@@ -255,18 +273,20 @@ class BlendshapeFit:
                 if involved[i] > 0.05 * involved.max() and i not in named and not still[i]
             ]
             lines.append(
-                f"{left} more of {', '.join(names[i] for i in sorted(chosen)) or 'the shapes'} are made up of the others"
+                f"{left} more of {', '.join(names[i] for i in sorted(chosen)) or 'the shapes'} are made up of"
+                " the others"
             )
         return lines
 
 
 def box_least_squares(normal: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """For each row w* of `weights` (B, K) the w in [0, 1] with the smallest (w - w*)^T G (w - w*), G = `normal` (K, K).
+    """For each row w* of `weights` (B, K) the w in [0, 1] with the smallest (w - w*)^T G (w - w*), G =
+    `normal` (K, K).
 
-    All rows at once by an active set (Kunisch and Hintermueller 2003): weights whose multiplier holds them at a bound are
-    fixed, the free ones solved for, until the sets stay. A row whose sets go in circles is solved by itself, by scipy's
-    bounded-variable least squares on a triangular factor of G. Where G is singular, a ridge of 1e-12 of its mean
-    diagonal picks one of the solutions.
+    All rows at once by an active set (Kunisch and Hintermueller 2003): weights whose multiplier holds them at
+    a bound are fixed, the free ones solved for, until the sets stay. A row whose sets go in circles is solved
+    by itself, by scipy's bounded-variable least squares on a triangular factor of G. Where G is singular, a
+    ridge of 1e-12 of its mean diagonal picks one of the solutions.
     """
     size = len(normal)
     scale = max(float(np.trace(normal)) / size, np.finfo(float).tiny)
@@ -314,10 +334,11 @@ def box_least_squares(normal: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def smooth(normal: np.ndarray, weights: np.ndarray, strength: float) -> np.ndarray:
-    """Weights (T, K) that minimise sum_t (w_t - w*_t)^T G (w_t - w*_t) + strength |w_t - w_(t-1)|^2 for unbounded ones w* (T, K).
+    """Weights (T, K) that minimise sum_t (w_t - w*_t)^T G (w_t - w*_t) + strength |w_t - w_(t-1)|^2 for
+    unbounded ones w* (T, K).
 
-    Exact over the whole sequence: in the eigenvectors of G = `normal` each direction is a tridiagonal system of its own.
-    A direction that G does not know, eigenvalue 0, becomes constant.
+    Exact over the whole sequence: in the eigenvectors of G = `normal` each direction is a tridiagonal system
+    of its own. A direction that G does not know, eigenvalue 0, becomes constant.
     """
     from scipy.linalg import solveh_banded
 

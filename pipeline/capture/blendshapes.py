@@ -1,16 +1,18 @@
 """Blendshapes: face meshes to ARKit weights, by least squares on the actor's own shapes.
 
-In: a mesh stream (any of pipeline.formats.faces, any rate) or a Live Link Face CSV, the rig of a mesh's actor, the take's sync JSON. Out:
-weights (N, 51) float32 at 30 fps in the common window; the head's pose (N, 7) float32 in the stream's space, x y z in cm
-and a quaternion x y z w; and a JSON with residuals, by region, and what was mended. The stream is read in blocks.
+In: a mesh stream (any of pipeline.formats.faces, any rate) or a Live Link Face CSV, the rig of a mesh's
+actor, the take's sync JSON. Out: weights (N, 51) float32 at 30 fps in the common window; the head's pose (N,
+7) float32 in the stream's space, x y z in cm and a quaternion x y z w; and a JSON with residuals, by region,
+and what was mended. The stream is read in blocks.
 
     python -m pipeline.capture.blendshapes FACE.csv --out WEIGHTS.npy
     python -m pipeline.capture.blendshapes FACE.mesh.h5 --rig RIG.npz --out WEIGHTS.npy --out-report FIT.json
 
-Without --sync, the stream has its own clock (pipeline.capture.own_clock), and the weights go from its first usable frame to its last.
+Without --sync, the stream has its own clock (pipeline.capture.own_clock), and the weights go from its first
+usable frame to its last.
 
-Where the head moves in the stream, it is brought to rest on the rig first (pipeline.capture.stabilise); the solvers are those of
-pipeline.capture.blendshape_fit.
+Where the head moves in the stream, it is brought to rest on the rig first (pipeline.capture.stabilise); the
+solvers are those of pipeline.capture.blendshape_fit.
 """
 
 import logging
@@ -51,13 +53,14 @@ def fit_blendshapes(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Weights (T, K) and residual (T,) of vertices (T, V, 3) on neutral (V, 3) and shape deltas (K, V, 3).
 
-    `method` is normal, lsqr or bounded (pipeline.capture.blendshape_fit). The residual is the root mean square over a frame's
-    coordinates, in the unit given. NaN vertices are left out; a frame that lacks too many is NaN. All is float64. Raises
-    InputError when the vertex counts differ.
+    `method` is normal, lsqr or bounded (pipeline.capture.blendshape_fit). The residual is the root mean
+    square over a frame's coordinates, in the unit given. NaN vertices are left out; a frame that lacks too
+    many is NaN. All is float64. Raises InputError when the vertex counts differ.
     """
     if vertices.ndim != 3 or vertices.shape[1:] != neutral.shape:
         raise InputError(
-            f"face stream has {vertices.shape[1:]} vertices a frame, the rig {neutral.shape}; use the rig of the stream's topology"
+            f"face stream has {vertices.shape[1:]} vertices a frame, the rig {neutral.shape}; use the rig of"
+            " the stream's topology"
         )
     fit = BlendshapeFit(neutral, deltas, method=method)
     parts = [fit(vertices[i : i + 64]) for i in range(0, len(vertices), 64)] or [fit(vertices)]
@@ -76,14 +79,18 @@ def face_parts(rig: Rig) -> dict[str, np.ndarray]:
 
 
 def vertex_weights(rig: Rig, by_region: dict[str, float]) -> np.ndarray | None:
-    """Weight (V,) of each vertex's squared error: that of its region, 1 elsewhere; None where no region has one."""
+    """Weight (V,) of each vertex's squared error: that of its region, 1 elsewhere.
+
+    None where no region has one.
+    """
     if not by_region:
         return None
     found, weights = regions(rig), np.ones(len(rig.neutral))
     for name, weight in by_region.items():
         if name not in REGIONS or weight < 0:
             raise InputError(
-                f"region_weights {name}: {weight}, need numbers of 0 or more for {', '.join(REGIONS)}; correct the config"
+                f"region_weights {name}: {weight}, need numbers of 0 or more for {', '.join(REGIONS)};"
+                " correct the config"
             )
         weights[found[name]] = weight
     return weights
@@ -91,10 +98,11 @@ def vertex_weights(rig: Rig, by_region: dict[str, float]) -> np.ndarray | None:
 
 @dataclass
 class StreamFit:
-    """What a stream's frames gave: weights (M, 51), residual (M,) in cm, by_region the same, masked vertices (M,), head pose.
+    """What a stream's frames gave: weights (M, 51), residual (M,) in cm, by_region the same, masked vertices
+    (M,), head pose.
 
-    `neutral` (V, 3) are the vertices of the rig that its faces use.
-    `moved` (M,) is how far the weights move the head's vertices, cm, root mean square over coordinates; `stabilised` is none, rigid or similarity.
+    `neutral` (V, 3) are the vertices of the rig that its faces use. `moved` (M,) is how far the weights move
+    the head's vertices, cm, root mean square over coordinates; `stabilised` is none, rigid or similarity.
     """
 
     weights: np.ndarray
@@ -180,7 +188,9 @@ class _StreamFitter:
 
 
 def _in_order(pool: ThreadPoolExecutor, function: Callable, items: Iterator, *, ahead: int) -> Iterator:
-    """Results of `function` on the items in their order, computed by the pool while the next ones are read, `ahead` at most."""
+    """Results of `function` on the items in their order, computed by the pool while the next ones are read,
+    `ahead` at most.
+    """
     waiting: deque[Future] = deque()
     for item in items:
         waiting.append(pool.submit(function, *item))
@@ -205,8 +215,8 @@ def fit_stream(
     rig = load_rig(rig_path)
     if stream.num_vertices != len(rig.neutral):
         raise InputError(
-            f"{stream.path}: {stream.num_vertices} vertices a frame, the rig {rig_path.name} has {len(rig.neutral)}; "
-            "use the rig of the stream's topology"
+            f"{stream.path}: {stream.num_vertices} vertices a frame, the rig {rig_path.name} has"
+            f" {len(rig.neutral)}; use the rig of the stream's topology"
         )
     fitter = _StreamFitter(rig, options, rig_path.name)
     fitter.prepare(stream, first, stop)
@@ -252,7 +262,8 @@ def _smoothed(
 ) -> np.ndarray:
     """Weights (M, 51) under the temporal term, each stretch of frames without gap by itself.
 
-    Bounded weights are those in [0, 1] that cost least beside neighbours that are held where the unbounded solution has them.
+    Bounded weights are those in [0, 1] that cost least beside neighbours that are held where the unbounded
+    solution has them.
     """
     strength = options.temporal * float(np.trace(fit.normal)) / len(fit.normal)
     usable = np.flatnonzero(np.isfinite(weights).all(1))
@@ -273,7 +284,9 @@ def _write(path: Path, array: np.ndarray) -> None:
 
 @dataclass(frozen=True)
 class _Placed:
-    """A face stream and where it lies: its record in the sync JSON, and the dataset's times (N,), None where it has only its own clock."""
+    """A face stream and where it lies: its record in the sync JSON, and the dataset's times (N,), None where
+    it has only its own clock.
+    """
 
     name: str
     where: str
@@ -296,7 +309,8 @@ def _place(
     if sync is None or performance is None:
         if sync or performance:
             raise InputError(
-                f"{face.name}: got --sync or --performance alone, need both for a face of a take, or neither; correct the command"
+                f"{face.name}: got --sync or --performance alone, need both for a face of a take, or neither;"
+                " correct the command"
             )
         stream, record = own_clock.open_face(
             face, rate=rate, timecode_rate=timecode_rate, units=units, where=face.name
@@ -304,7 +318,8 @@ def _place(
         return _Placed(own_clock.name_of(face), face.name, stream, record, None)
     if any(given is not None for given in (rate, timecode_rate, units, fps)):
         raise InputError(
-            f"{face.name}: got --rate, --timecode-rate, --units or --fps beside --sync, which says them; correct the command"
+            f"{face.name}: got --rate, --timecode-rate, --units or --fps beside --sync, which says them;"
+            " correct the command"
         )
     take = read_sync(sync)
     where = f"take {take['take']}, actor {actor_of(performance)}: {face.name}"
@@ -422,7 +437,10 @@ def _about(
     stream: faces.FaceStream,
     options: config.Blendshapes,
 ) -> dict[str, Any]:
-    """What the report says of a mesh stream's fit; `seconds` (M,) of its frames, from `first` on, count from the take's first."""
+    """What the report says of a mesh stream's fit.
+
+    `seconds` (M,) of its frames, from `first` on, count from the take's first.
+    """
 
     def rms(values: np.ndarray) -> float | None:
         known = values[usable & np.isfinite(values)]

@@ -1,11 +1,11 @@
 """Body: a BVH of the shoot to the dataset's BVH, cut to the common window at 30 fps.
 
-In: a BVH at any rate and the take's sync JSON. Out: a BVH at 30 fps in cm with the dataset's joints, and a JSON that counts
-what was mended and lists the dataset's joints that the body lacks and what is wrong with the motion at its own rate
-(pipeline.capture.body_quality). Rotations are interpolated as quaternions on the sphere, never as Euler angles. Rows with NaN are
-bridged up to a limit and counted; longer runs are errors. A reference pose in the first frame is no part of the motion: the
-second frame takes its place. Positions are low-passed where the rate falls. A body that does not stand along y is turned to
-(pipeline.motion.upright).
+In: a BVH at any rate and the take's sync JSON. Out: a BVH at 30 fps in cm with the dataset's joints, and a
+JSON that counts what was mended and lists the dataset's joints that the body lacks and what is wrong with the
+motion at its own rate (pipeline.capture.body_quality). Rotations are interpolated as quaternions on the
+sphere, never as Euler angles. Rows with NaN are bridged up to a limit and counted; longer runs are errors. A
+reference pose in the first frame is no part of the motion: the second frame takes its place. Positions are
+low-passed where the rate falls. A body that does not stand along y is turned to (pipeline.motion.upright).
 """
 
 import logging
@@ -46,7 +46,10 @@ def resample(
     where: str,
     fix: str = clock.MEND,
 ) -> tuple[Motion, int]:
-    """The motion at `times` (N,), its frames being at `seconds` (T,); and how many of the frames used were NaN."""
+    """The motion at `times` (N,), its frames being at `seconds` (T,).
+
+    And how many of the frames used were NaN.
+    """
     margin = max_gap_seconds + clock.LOW_PASS_LOBES * float(times[1] - times[0])
     first, last = np.searchsorted(seconds, times[[0, -1]] + np.array([-1, 1]) * margin)
     part = slice(
@@ -66,13 +69,16 @@ def resample(
         fix=fix,
     )
     local = rotations.slerp(motion.rotations[whole], index)
-    return replace(
-        motion, positions_cm=positions, rotations=local, fps=1 / float(times[1] - times[0])
-    ), mended
+    return (
+        replace(motion, positions_cm=positions, rotations=local, fps=1 / float(times[1] - times[0])),
+        mended,
+    )
 
 
 def dataset_joints(motion: Motion, wanted: list[str] | None) -> list[str]:
-    """The dataset's joints: those wanted, else the release's 60 where the body has them all, else all from the hips down."""
+    """The dataset's joints: those wanted, else the release's 60 where the body has them all, else all from
+    the hips down.
+    """
     if wanted:
         return wanted
     found = motion.aliases()
@@ -80,7 +86,8 @@ def dataset_joints(motion: Motion, wanted: list[str] | None) -> list[str]:
         return RELEASE_JOINTS
     if "Hips" not in found:
         raise InputError(
-            f"no hips among the joints {', '.join(motion.names[:6])}, ...; rename the joints to the release's names"
+            f"no hips among the joints {', '.join(motion.names[:6])}, ...; rename the joints to the release's"
+            " names"
         )
     below = {found["Hips"]}
     for j, parent in enumerate(motion.parents):
@@ -93,21 +100,25 @@ def dataset_joints(motion: Motion, wanted: list[str] | None) -> list[str]:
 def lacking(
     motion: Motion, wanted: list[str] | None, kept: Motion, *, unmapped: bool = False
 ) -> tuple[list[str], list[str]]:
-    """The dataset's joints (those wanted, else the release's 60) that a body lacks, and lines that say what follows from it.
+    """The dataset's joints (those wanted, else the release's 60) that a body lacks, and lines that say what
+    follows from it.
 
-    `kept` is the motion on the joints that are written, which later stages get to see. Where it is `unmapped`, a map that helps is named.
+    `kept` is the motion on the joints that are written, which later stages get to see. Where it is
+    `unmapped`, a map that helps is named.
     """
     missing = missing_joints(motion, wanted or RELEASE_JOINTS)
     lines = []
     if missing:
         better = better_map(motion.names, wanted or RELEASE_JOINTS, len(missing)) if unmapped else ""
         lines.append(
-            f"the body lacks {len(missing)} of the dataset's {len(wanted or RELEASE_JOINTS)} joints{better and f' ({better})'}: {', '.join(missing)}"
+            f"the body lacks {len(missing)} of the dataset's {len(wanted or RELEASE_JOINTS)}"
+            f" joints{better and f' ({better})'}: {', '.join(missing)}"
         )
     for stage_name, names in NEEDED_JOINTS.items():
         if absent := missing_joints(kept, names):
             lines.append(
-                f"{stage_name} will stop, for it needs the joints {', '.join(absent)}; give them rows in body.joint_map or list them in body.joints"
+                f"{stage_name} will stop, for it needs the joints {', '.join(absent)}; give them rows in"
+                " body.joint_map or list them in body.joints"
             )
     return missing, lines
 
@@ -127,7 +138,9 @@ def without_reference(motion: Motion) -> tuple[Motion, bool]:
 def inspected(
     motion: Motion, seconds: np.ndarray, times: np.ndarray, options: config.Body
 ) -> tuple[Motion, dict]:
-    """The motion with lone spikes mended, and the quality of the frames at `seconds` (T,) that lie in the take's window `times` (N,)."""
+    """The motion with lone spikes mended, and the quality of the frames at `seconds` (T,) that lie in the
+    take's window `times` (N,).
+    """
     first, last = (int(i) for i in np.searchsorted(seconds, times[[0, -1]]))
     part = slice(max(first - 1, 0), min(last + 2, motion.num_frames))
     window = motion.frames(part)
@@ -166,7 +179,8 @@ def run(
     """Resample one performance's body, or one by itself, and write BVH and report."""
     if (sync is None) != (performance is None):
         raise InputError(
-            f"{bvh.name}: got --sync or --performance alone, need both for a body of a take, or neither; correct the command"
+            f"{bvh.name}: got --sync or --performance alone, need both for a body of a take, or neither;"
+            " correct the command"
         )
     where, take, stream = str(bvh), {}, {}
     if sync and performance:

@@ -1,8 +1,9 @@
 """Body quality: what is wrong with a captured motion, joint by joint and frame by frame (docs/body.md).
 
-In: a motion at its own rate. Out: faults with kind, joint, frames and size, how far the feet slide, and what could not be
-judged on this skeleton. Angles are degrees, lengths cm, speeds per second; limits are times, speeds and accelerations, so
-that they mean the same at any frame rate. One kind of fault is mended, flicker of a single frame; all others are reported.
+In: a motion at its own rate. Out: faults with kind, joint, frames and size, how far the feet slide, and what
+could not be judged on this skeleton. Angles are degrees, lengths cm, speeds per second; limits are times,
+speeds and accelerations, so that they mean the same at any frame rate. One kind of fault is mended, flicker
+of a single frame; all others are reported.
 """
 
 from collections.abc import Iterator
@@ -23,7 +24,10 @@ MARGIN_FRAMES = 16
 FLICKER_SECONDS = 0.025
 """A spike that lasts longer is not told from movement."""
 MAX_TURN_DEG_S2 = 100_000.0
-"""Angular acceleration above anything in a scene; a pitcher's arm, the fastest joint there is, has a few times this (Fleisig 1999)."""
+"""Angular acceleration above anything in a scene.
+
+A pitcher's arm, the fastest joint there is, has a few times this (Fleisig 1999).
+"""
 MAX_PUSH_CM_S2 = 10_000.0
 """Acceleration of hips, 10 g."""
 FLICKER_CM = 2.0
@@ -33,17 +37,27 @@ JUMP_DEG_S = 1500.0
 JUMP_CM_S = 1200.0
 """A sprinter's top speed."""
 ALONE = 4.0
-"""A jump is this many times larger than the steps beside it: fast movement gathers speed, a jump has none before and after."""
+"""A jump is this many times larger than the steps beside it: fast movement gathers speed, a jump has none
+before and after.
+"""
 FREEZE_EDGE_DEG = 0.02
-"""A movement that comes to rest gets slower first; a joint that is held stops, or goes on, at a step of at least this."""
+"""A movement that comes to rest gets slower first.
+
+A joint that is held stops, or goes on, at a step of at least this.
+"""
 LIMIT_SECONDS = 0.025
 JOIN_SECONDS = 0.1
 SWAP_DEG = 0.1
-"""Mean step of the joints of two fingers that change places; below it the fingers are so alike that it cannot be seen."""
+"""Mean step of the joints of two fingers that change places.
+
+Below it the fingers are so alike that it cannot be seen.
+"""
 SWAP_CM = 0.05
 SWAP_RATIO = 0.4
 FAINT = 10.0
-"""A swap below this many times the least must be twice as clear, against the steps around it and in where it leads."""
+"""A swap below this many times the least must be twice as clear, against the steps around it and in where it
+leads.
+"""
 SIDE_SWAP_CM = 8.0
 PLAIN_SIDE_SWAP_CM = 20.0
 """From here on a swap of left and right needs no calm around it."""
@@ -57,14 +71,26 @@ BENT_DEG = 20.0
 """Bend from which the plane of a hinge can be seen."""
 
 HINGE_LIMITS = {"knee": (-20.0, 170.0), "elbow": (-25.0, 170.0)}
-"""Bend (lowest, highest). Soucie et al. 2011: knees -3 to 142, elbows -6 to 151 on average; lax joints 10 more, skeletons err by 10."""
+"""Bend (lowest, highest).
+
+Soucie et al. 2011: knees -3 to 142, elbows -6 to 151 on average; lax joints 10 more, skeletons err by 10.
+"""
 FINGER_LIMITS = {1: (-60.0, 120.0), 2: (-30.0, 140.0), 3: (-40.0, 120.0)}
-"""Bend at knuckle, middle and end joint. Hume et al. 1990: 0 to 100, 105, 85 in use; AAOS: knuckles -45, end joints a little
-below 0, more when pushed; 15 to 30 degrees more, as markers on fingers sit within a joint's width of each other."""
+"""Bend at knuckle, middle and end joint.
+
+Hume et al. 1990: 0 to 100, 105, 85 in use; AAOS: knuckles -45, end joints a little below 0, more when pushed;
+15 to 30 degrees more, as markers on fingers sit within a joint's width of each other.
+"""
 THUMB_LIMIT = 110.0
-"""Unsigned bend of the thumb's two outer joints; which way they bend cannot be told from positions of the hand."""
+"""Unsigned bend of the thumb's two outer joints.
+
+Which way they bend cannot be told from positions of the hand.
+"""
 TWIST_LIMITS = {"neck": 110.0, "spine": 80.0}
-"""Turn about its own length, either way. AAOS: neck 80, trunk 45; the shoulder girdle adds to what the skeleton calls spine."""
+"""Turn about its own length, either way.
+
+AAOS: neck 80, trunk 45; the shoulder girdle adds to what the skeleton calls spine.
+"""
 
 FINGERS = ("Thumb", "Index", "Middle", "Ring", "Pinky")
 REPORTED_PER_MINUTE = {
@@ -83,7 +109,10 @@ MIN_CONTACT_SHARE = 0.2
 
 @dataclass(frozen=True)
 class Fault:
-    """A kind of KINDS at frames first..stop-1 of a joint (name and index; -1 is all); its size `value` in `unit`, the limit it breaks."""
+    """A kind of KINDS at frames first..stop-1 of a joint (name and index; -1 is all).
+
+    Its size `value` in `unit`, the limit it breaks.
+    """
 
     kind: str
     joint: str
@@ -99,7 +128,10 @@ class Fault:
 
 @dataclass(frozen=True)
 class Inspection:
-    """Faults by frame and kind; feet: contact frames, share that slides and longest way in cm, by joint; not_judged: what, and why."""
+    """Faults by frame and kind; feet: contact frames, share that slides and longest way in cm, by joint.
+
+    Not_judged: what, and why.
+    """
 
     faults: list[Fault]
     feet: dict[str, dict[str, float]]
@@ -108,7 +140,9 @@ class Inspection:
 
 @dataclass(frozen=True)
 class _Hinge:
-    """A joint with one axis: names, indices of the bones' ends, and the axis in the frame of joint `base` that positive bends turn about."""
+    """A joint with one axis: names, indices of the bones' ends, and the axis in the frame of joint `base`
+    that positive bends turn about.
+    """
 
     name: str
     joint: int
@@ -145,7 +179,10 @@ def angle_deg(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def runs(mask: np.ndarray, *, join: int = 0, least: int = 1) -> list[tuple[int, int]]:
-    """First frame and frame after the last of the stretches where `mask` (T,) holds; gaps up to `join` belong to them, `least` frames long."""
+    """First frame and frame after the last of the stretches where `mask` (T,) holds.
+
+    Gaps up to `join` belong to them, `least` frames long.
+    """
     edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
     found: list[tuple[int, int]] = []
     for first, stop in edges.reshape(-1, 2).tolist():
@@ -159,7 +196,8 @@ def runs(mask: np.ndarray, *, join: int = 0, least: int = 1) -> list[tuple[int, 
 def fingers_of(motion: Motion) -> dict[str, list[int]]:
     """The joints of each finger with three of them, knuckle first, by name such as LeftIndex.
 
-    A finger is found by its word in the names below the hand; a joint before the knuckle (the release's HandIndex) has no number.
+    A finger is found by its word in the names below the hand; a joint before the knuckle (the release's
+    HandIndex) has no number.
     """
     found = motion.aliases()
     result: dict[str, list[int]] = {}
@@ -187,11 +225,12 @@ def fingers_of(motion: Motion) -> dict[str, list[int]]:
 def spikes(
     q: np.ndarray, *, fps: float, least: float, acceleration: float, angles: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Spikes of q (T, J, 4) rotations, or (T, J, 3) positions: width in frames (T, J), 0 where none, size and the limit that it breaks.
+    """Spikes of q (T, J, 4) rotations, or (T, J, 3) positions: width in frames (T, J), 0 where none, size and
+    the limit that it breaks.
 
-    k frames are a spike where all of them lie further from the interpolation of the frames before and after than `least`
-    and than a movement with `acceleration` (per s^2) could bulge in that time, a ((k + 1) dt)^2 / 8, and where those two
-    frames are nearer to each other than half of that.
+    k frames are a spike where all of them lie further from the interpolation of the frames before and after
+    than `least` and than a movement with `acceleration` (per s^2) could bulge in that time, a ((k + 1) dt)^2
+    / 8, and where those two frames are nearer to each other than half of that.
     """
     shape = q.shape[:2]
     width, value, limit = np.zeros(shape, np.int8), np.zeros(shape, np.float32), np.zeros(shape, np.float32)
@@ -220,10 +259,11 @@ def spikes(
 
 
 def jumps(q: np.ndarray, *, fps: float, least: float, angles: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Frames (T, J) at which q (T, J, 4 or 3) has left the frame before for good in one step, and the steps (T, J).
+    """Frames (T, J) at which q (T, J, 4 or 3) has left the frame before for good in one step, and the steps
+    (T, J).
 
-    A jump is a step of at least `least` (a speed times dt), ALONE times the steps beside it, of which half is left after
-    the longest spike.
+    A jump is a step of at least `least` (a speed times dt), ALONE times the steps beside it, of which half is
+    left after the longest spike.
     """
 
     def apart(a, b):
@@ -241,9 +281,11 @@ def jumps(q: np.ndarray, *, fps: float, least: float, angles: bool) -> tuple[np.
 
 
 def bend_deg(proximal: np.ndarray, distal: np.ndarray, axis: np.ndarray) -> np.ndarray:
-    """Bend (...,) in degrees from bone `proximal` to bone `distal` (..., 3) about `axis` (..., 3), a unit vector; 0 is straight.
+    """Bend (...,) in degrees from bone `proximal` to bone `distal` (..., 3) about `axis` (..., 3), a unit
+    vector; 0 is straight.
 
-    Measured between the bones' projections on the plane across the axis; NaN where a bone lies more than 70 degrees out of it.
+    Measured between the bones' projections on the plane across the axis; NaN where a bone lies more than 70
+    degrees out of it.
     """
     flat = []
     for bone in (proximal, distal):
@@ -256,13 +298,17 @@ def bend_deg(proximal: np.ndarray, distal: np.ndarray, axis: np.ndarray) -> np.n
 
 
 def twist_deg(q: np.ndarray, axis: np.ndarray) -> np.ndarray:
-    """The part of rotations (..., 4) that turns about `axis` (3,), degrees in -180..180 (swing-twist decomposition)."""
+    """The part of rotations (..., 4) that turns about `axis` (3,), degrees in -180..180 (swing-twist
+    decomposition).
+    """
     half = np.arctan2(np.sum(q[..., :3] * axis, -1), q[..., 3])
     return np.rad2deg((2 * half + np.pi) % (2 * np.pi) - np.pi)
 
 
 def _world(motion: Motion, frames) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """World positions, rotations and tips (joint's own place where it has none), each (B, J, ...), of some frames."""
+    """World positions, rotations and tips (joint's own place where it has none), each (B, J, ...), of some
+    frames.
+    """
     places, world = chain(motion.parents, motion.positions_cm[frames], motion.rotations[frames])
     tips = places.copy()
     for j, end in motion.ends_cm.items():
@@ -280,10 +326,10 @@ def _hinges(
 ) -> tuple[list[_Hinge], list[str]]:
     """Hinges whose axis the motion shows, and why others were left out.
 
-    Knees and elbows bend about the main normal of their bones' plane over the sampled frames in which they are bent, in
-    the frame of the thigh or upper arm. Knees know their front by the toes; elbows by the way that they bend most of the
-    time. Fingers bend towards the palm: the side of the plane of wrist and knuckles that the order of
-    the knuckles gives.
+    Knees and elbows bend about the main normal of their bones' plane over the sampled frames in which they
+    are bent, in the frame of the thigh or upper arm. Knees know their front by the toes; elbows by the way
+    that they bend most of the time. Fingers bend towards the palm: the side of the plane of wrist and
+    knuckles that the order of the knuckles gives.
     """
     hinges: list[_Hinge] = []
     missing: list[str] = []
@@ -372,10 +418,11 @@ def _hinges(
 def _twists(
     motion: Motion, found: dict[str, int], sample: np.ndarray
 ) -> list[tuple[str, int, int, np.ndarray, np.ndarray]]:
-    """Neck and spine: kind, joint above, joint below, axis (3,) in the frame of the joint below, neutral rotation (4,).
+    """Neck and spine: kind, joint above, joint below, axis (3,) in the frame of the joint below, neutral
+    rotation (4,).
 
-    Neutral is the rest pose, where the rotations are 0; where the motion's median is more than 60 degrees from it, the rest
-    pose is not upright and the frame nearest to the sampled frames' mean is taken.
+    Neutral is the rest pose, where the rotations are 0; where the motion's median is more than 60 degrees
+    from it, the rest pose is not upright and the frame nearest to the sampled frames' mean is taken.
     """
     places, world, _ = _world(motion, sample)
     chest = next((found[name] for name in ("Spine3", "Spine2", "Spine1", "Spine") if name in found), None)
@@ -407,8 +454,8 @@ def _swap_steps(
 ):
     """For each pair of a hand's fingers (T,) degrees a joint at frames where the two change places, else 0.
 
-    They change places where the joints of both step, and step less against the other finger's frame before: by local
-    rotations, or by the places of joints and tip within the hand (then the value is cm).
+    They change places where the joints of both step, and step less against the other finger's frame before:
+    by local rotations, or by the places of joints and tip within the hand (then the value is cm).
     """
     result = {}
     for side in SIDES:
@@ -472,7 +519,9 @@ def _feet_joints(found: dict[str, int]) -> list[int]:
 
 
 def _blocks(num_frames: int) -> Iterator[tuple[slice, slice, slice]]:
-    """Frames to read, of them those to keep, and where the kept ones go: blocks with a margin, so that spikes are not cut."""
+    """Frames to read, of them those to keep, and where the kept ones go: blocks with a margin, so that spikes
+    are not cut.
+    """
     for start in range(0, num_frames, BLOCK_FRAMES):
         stop = min(start + BLOCK_FRAMES, num_frames)
         low, high = max(start - MARGIN_FRAMES, 0), min(stop + MARGIN_FRAMES, num_frames)
@@ -567,7 +616,10 @@ def _limits(motion: Motion, signals: _Signals, hinges: list[_Hinge], twists: lis
 def _pairs(
     motion: Motion, edges: np.ndarray, kind: str, joints: tuple[int, int], unit: str, limit: float, note: str
 ) -> Iterator[Fault]:
-    """Faults from the frames at which two joints change places: each with the next, which takes it back; a last one alone is one frame."""
+    """Faults from the frames at which two joints change places: each with the next, which takes it back.
+
+    A last one alone is one frame.
+    """
     at = np.flatnonzero(edges).tolist()
     while at:
         first = at.pop(0)
@@ -663,9 +715,9 @@ def _slides(
 ) -> tuple[list[Fault], dict[str, dict[str, float]]]:
     """Feet that move along the ground while they stand on it, and figures of each foot.
 
-    A foot is on the ground where ankle and ball both lie within CONTACT_CM of their own fifth percentile and rise or fall
-    more slowly than CONTACT_CM_S. It slides where its ball moves faster than `slide_cm_s` along the ground; above
-    SWING_CM_S it is a low swing. Speeds are taken over 1/30 s.
+    A foot is on the ground where ankle and ball both lie within CONTACT_CM of their own fifth percentile and
+    rise or fall more slowly than CONTACT_CM_S. It slides where its ball moves faster than `slide_cm_s` along
+    the ground; above SWING_CM_S it is a low swing. Speeds are taken over 1/30 s.
     """
     half = max(1, round(motion.fps / 60))
     faults: list[Fault] = []
@@ -705,8 +757,9 @@ def inspect(
 ) -> Inspection:
     """Faults of a motion, by frame; the rules and where their limits come from are in docs/body.md.
 
-    flicker_deg: least size of a spike; freeze_seconds: longest stretch without any change; slide_cm_s: speed of a standing
-    foot above which it slides. Frames with NaN are faults of their own and nothing else is said of them.
+    flicker_deg: least size of a spike; freeze_seconds: longest stretch without any change; slide_cm_s: speed
+    of a standing foot above which it slides. Frames with NaN are faults of their own and nothing else is said
+    of them.
     """
     found, fingers = motion.aliases(), fingers_of(motion)
     finite = np.isfinite(motion.positions_cm).all((1, 2)) & np.isfinite(motion.rotations).all((1, 2))
@@ -784,7 +837,8 @@ def _touched(motion: Motion, fault: Fault, fingers: dict[str, list[int]]) -> np.
 
 
 def _unrest(track: np.ndarray, t: int) -> float:
-    """Largest distance of a frame near frame t from the middle of its neighbours, in rotations (T, 4), degrees, or positions (T, 3).
+    """Largest distance of a frame near frame t from the middle of its neighbours, in rotations (T, 4),
+    degrees, or positions (T, 3).
 
     The frames beside t are left out, whose middles a spike at t moves.
     """
@@ -802,10 +856,12 @@ def _unrest(track: np.ndarray, t: int) -> float:
 
 
 def mend_flicker(motion: Motion, faults: list[Fault]) -> tuple[Motion, list[Fault]]:
-    """The motion with lone single-frame spikes replaced by the middle of the frames before and after, and the faults, those marked.
+    """The motion with lone single-frame spikes replaced by the middle of the frames before and after, and the
+    faults, those marked.
 
-    Lone: no other spike of that joint within four frames, and no frame within CALM_FRAMES that lies more than half of the
-    spike's size from the middle of its own neighbours; in a row of spikes, or in noise, it cannot be told which frames are right.
+    Lone: no other spike of that joint within four frames, and no frame within CALM_FRAMES that lies more than
+    half of the spike's size from the middle of its own neighbours; in a row of spikes, or in noise, it cannot
+    be told which frames are right.
     """
     spots: dict[int, list[Fault]] = {}
     for fault in faults:
@@ -840,9 +896,11 @@ def mend_flicker(motion: Motion, faults: list[Fault]) -> tuple[Motion, list[Faul
 def summary(
     found: Inspection, *, fps: float, num_frames: int, first_frame: int = 0, start_seconds: float = 0.0
 ) -> dict:
-    """What goes into a body report: counts, verdict, reasons, faults with times, feet, and what was not judged.
+    """What goes into a body report: counts, verdict, reasons, faults with times, feet, and what was not
+    judged.
 
-    `first_frame`: frame of the recording that is the motion's first; `start_seconds`: its time, from the take's first frame.
+    `first_frame`: frame of the recording that is the motion's first; `start_seconds`: its time, from the
+    take's first frame.
     """
     listed = []
     for fault in found.faults:

@@ -1,8 +1,8 @@
 """Dataset: what makes the folder of streams a dataset in the public release's layout.
 
-In: the shoot's takes.tsv, actors.tsv, lip_acc/lip_acc.tsv and rigs, the sync JSON and BVH of every take. Out, beside the streams: takes.tsv,
-scenarios.db, actors.db, rigs/ and dataset.json; face_ict/ and face_ict_templates/ of actors whose rig has the topology of
-the ICT kit.
+In: the shoot's takes.tsv, actors.tsv, lip_acc/lip_acc.tsv and rigs, the sync JSON and BVH of every take. Out,
+beside the streams: takes.tsv, scenarios.db, actors.db, rigs/ and dataset.json; face_ict/ and
+face_ict_templates/ of actors whose rig has the topology of the ICT kit.
 """
 
 import logging
@@ -45,7 +45,8 @@ def _database(path: Path, schema: str, tables: dict[str, list[tuple]]) -> None:
 
 
 def write_scenarios(path: Path, takes: list[Take]) -> None:
-    """scenarios.db: scenarios(id, relationship_id, primary_emotion_id, character_setup, scenario), relationships, emotions.
+    """scenarios.db: scenarios(id, relationship_id, primary_emotion_id, character_setup, scenario),
+    relationships, emotions.
 
     Ids count names in alphabetical order; a scenario's id is its number, or its name where it is none.
     """
@@ -76,10 +77,11 @@ def write_scenarios(path: Path, takes: list[Take]) -> None:
 
 
 def write_actors(path: Path, takes: list[Take], genders: dict[str, str], readers: Iterable[str] = ()) -> None:
-    """actors.db: actors(actor_id, gender), of the takes and `readers` of the lip-accurate set, and sessions(date, male_id, female_id).
+    """actors.db: actors(actor_id, gender), of the takes and `readers` of the lip-accurate set, and
+    sessions(date, male_id, female_id).
 
-    The release's sessions table knows pairs of one man and one woman. Any other pair is written in id order, the first
-    actor under male_id: the actors table says who is what.
+    The release's sessions table knows pairs of one man and one woman. Any other pair is written in id order,
+    the first actor under male_id: the actors table says who is what.
     """
     used = sorted({actor for take in takes for actor in take.actors} | set(readers))
     sessions = set()
@@ -103,31 +105,40 @@ def common_joints(paths: list[Path]) -> list[str]:
         if names != first:
             odd = sorted(set(names) ^ set(first)) or ["their order"]
             raise InputError(
-                f"{path}: joints differ from {paths[0].name}: {', '.join(odd[:8])}; set body.joints to the joints that all bodies have"
+                f"{path}: joints differ from {paths[0].name}: {', '.join(odd[:8])}; set body.joints to the"
+                " joints that all bodies have"
             )
     return first
 
 
 def write_face_ict(folder: Path, performances: Iterable[str]) -> None:
-    """face_ict/<performance>.npy (N, 55) beside face_arkit, of performances whose rig has the ICT kit's topology."""
+    """face_ict/<performance>.npy (N, 55) beside face_arkit, of performances whose rig has the ICT kit's
+    topology.
+    """
     for name in performances:
         with whole(folder / "face_ict" / f"{name}.npy") as temporary:
             np.save(temporary, ict.to_ict(read_npy(folder / "face_arkit" / f"{name}.npy")))
 
 
 def check_made_of(reports: Path, name: str, record: dict) -> None:
-    """InputError where a stream of a performance was made of another file than the sync JSON speaks of, by the report of its stage."""
+    """InputError where a stream of a performance was made of another file than the sync JSON speaks of, by
+    the report of its stage.
+    """
     for folder, kind in (("body", "body"), ("fit", "face"), ("separation", "audio")):
         path = reports / folder / f"{name}.json"
         made_of = read_json(path, kind=dict).get("made_of") if path.exists() else None
         if made_of and made_of != recorded_marks(record[kind]):
             raise InputError(
-                f"{path}: was made of another {kind} than sync has read since; run {RULES[kind]} of {name} again"
+                f"{path}: was made of another {kind} than sync has read since; run {RULES[kind]} of {name}"
+                " again"
             )
 
 
 def run(*, shoot: Path, sync: Path, out: Path) -> None:
-    """Write the tables, rigs and dataset.json of a dataset whose streams are in place; the reports of the capture stages lie beside `sync`."""
+    """Write the tables, rigs and dataset.json of a dataset whose streams are in place.
+
+    The reports of the capture stages lie beside `sync`.
+    """
     ownership.need_own(out, ("dataset.json", "takes.tsv"))
     takes, genders = shoot_takes(shoot), read_actors(shoot / "actors.tsv")
     synced = {take.name: read_json(sync / f"{take.name}.json") for take in takes}

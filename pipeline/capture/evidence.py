@@ -1,12 +1,13 @@
 """Evidence of sync in the recordings themselves: mouths against voices, and claps.
 
-In: ARKit weights (N, 51) of a face and samples (S,) of a voice. Out: the lag between the two in seconds, positive where
-the voice is late against the mouth, with a confidence that says when to abstain.
+In: ARKit weights (N, 51) of a face and samples (S,) of a voice. Out: the lag between the two in seconds,
+positive where the voice is late against the mouth, with a confidence that says when to abstain.
 
-A mouth is described by four movements (MOVEMENTS). The levels of a voice in eight bands foretell each of them: an open jaw
-lets the middle bands out, rounded lips hold back all but the lowest, spread lips raise the second formant. The prediction is
-linear, with the fixed coefficients of MOVEMENT_OF_BANDS, learned once on simulated takes; then the movements seen and
-the movements foretold are compared at every lag. Slow changes (who has the turn) and quick ones (noise) are filtered out of both first.
+A mouth is described by four movements (MOVEMENTS). The levels of a voice in eight bands foretell each of
+them: an open jaw lets the middle bands out, rounded lips hold back all but the lowest, spread lips raise the
+second formant. The prediction is linear, with the fixed coefficients of MOVEMENT_OF_BANDS, learned once on
+simulated takes; then the movements seen and the movements foretold are compared at every lag. Slow changes
+(who has the turn) and quick ones (noise) are filtered out of both first.
 """
 
 from dataclasses import dataclass
@@ -24,7 +25,10 @@ MIN_RATE = round(2 * BAND_EDGES_HZ[-1])
 FLOOR_DB = -35.0
 """Level under a band's loud moments below which it counts as silence."""
 PASS_HZ = (0.8, 10.0)
-"""Mouths move at the pace of syllables, 2 to 7 Hz (Chandrasekaran et al. 2009); slower is who speaks, faster is noise."""
+"""Mouths move at the pace of syllables, 2 to 7 Hz (Chandrasekaran et al. 2009).
+
+Slower is who speaks, faster is noise.
+"""
 MIN_OVERLAP_SECONDS = 5.0
 MIN_OVERLAP_SHARE = 0.3
 NULL_SECONDS = 15.0
@@ -34,8 +38,10 @@ PEAK_SECONDS = 0.3
 CONFIDENT = 0.45
 """Confidence from which a lag is believed."""
 LEAD_SECONDS = -0.0105
-"""Lag that movements show in takes that are in sync, measured on simulated takes (benchmarks/sync_evidence.py --learn): a vowel is
-loudest soon after it sets in, while its mouth shape is at its fullest in the middle, so the voice seems early."""
+"""Lag that movements show in takes that are in sync, measured on simulated takes (benchmarks/sync_evidence.py
+--learn): a vowel is loudest soon after it sets in, while its mouth shape is at its fullest in the middle, so
+the voice seems early.
+"""
 
 MOVEMENTS = ("opening", "rounding", "lips apart", "spread")
 MOVEMENT_OF_BANDS = np.array(
@@ -52,7 +58,9 @@ MOVEMENT_OF_BANDS = np.array(
 )
 """Standard deviations of a movement per standard deviation of a band's level (rows: bands, low to high)."""
 MOVEMENT_WEIGHTS = np.array([0.72, 0.34, 0.41, 0.73])
-"""How much a movement says, r / (1 - r^2) of its correlation r with its prediction: the least-variance weight of a small r."""
+"""How much a movement says, r / (1 - r^2) of its correlation r with its prediction: the least-variance weight
+of a small r.
+"""
 
 CLAP_BANDS_HZ = (700.0, 1400.0, 2800.0, 5600.0)
 CLAP_RISE_DB = 22.0
@@ -63,9 +71,9 @@ CLAP_FALL_DB = 10.0
 class Match:
     """Where a mouth and a voice agree best.
 
-    lag_seconds: positive where the voice is late against the mouth, NaN where there is nothing to compare; correlation in
-    [-1, 1] at that lag; score: height of the peak in standard deviations of the other lags; runner_up: the next best lag's height as
-    a share of the peak's; confidence in [0, 1].
+    lag_seconds: positive where the voice is late against the mouth, NaN where there is nothing to compare;
+    correlation in [-1, 1] at that lag; score: height of the peak in standard deviations of the other lags;
+    runner_up: the next best lag's height as a share of the peak's; confidence in [0, 1].
     """
 
     lag_seconds: float
@@ -91,15 +99,17 @@ def _mean(weights: np.ndarray, *names: str) -> np.ndarray:
 
 
 def mouth_opening(weights: np.ndarray) -> np.ndarray:
-    """How far the mouth is open (N,), of ARKit weights (N, 51): jawOpen less mouthClose, which shuts the lips on an open jaw."""
+    """How far the mouth is open (N,), of ARKit weights (N, 51): jawOpen less mouthClose, which shuts the lips
+    on an open jaw.
+    """
     return _mean(weights, "jawOpen") - _mean(weights, "mouthClose")
 
 
 def mouth_movements(weights: np.ndarray) -> np.ndarray:
     """MOVEMENTS (N, 4) of ARKit weights (N, 51).
 
-    opening: `mouth_opening`; rounding: mouthPucker and mouthFunnel; lips apart: mouthLowerDown and mouthUpperUp; spread:
-    mouthStretch and half of mouthSmile. Sides are averaged.
+    opening: `mouth_opening`; rounding: mouthPucker and mouthFunnel; lips apart: mouthLowerDown and
+    mouthUpperUp; spread: mouthStretch and half of mouthSmile. Sides are averaged.
     """
     return np.stack(
         [
@@ -113,10 +123,12 @@ def mouth_movements(weights: np.ndarray) -> np.ndarray:
 
 
 def band_levels(samples: np.ndarray, rate: int) -> tuple[np.ndarray, int]:
-    """Compressed level of a voice (S,) in eight bands, (E, 8), and its frames per second; row k is about k / fps seconds.
+    """Compressed level of a voice (S,) in eight bands, (E, 8), and its frames per second.
 
-    The natural log of the power in BAND_EDGES_HZ against the band's own loud moments (97th percentile), on a floor, so that neither
-    gain nor the room's hum matter. A voice of 0 everywhere has levels of 0.
+    Row k is about k / fps seconds.
+
+    The natural log of the power in BAND_EDGES_HZ against the band's own loud moments (97th percentile), on a
+    floor, so that neither gain nor the room's hum matter. A voice of 0 everywhere has levels of 0.
     """
     if rate < MIN_RATE:
         raise InputError(
@@ -160,9 +172,11 @@ def movements_of(levels: np.ndarray, fps: float) -> np.ndarray:
 def learn_movements(
     pairs: list[tuple[np.ndarray, np.ndarray]], *, mouth_fps: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """MOVEMENT_OF_BANDS (8, 4) and MOVEMENT_WEIGHTS (4,) out of pairs in sync: mouth movements (N, 4) and band levels (E, 8).
+    """MOVEMENT_OF_BANDS (8, 4) and MOVEMENT_WEIGHTS (4,) out of pairs in sync: mouth movements (N, 4) and
+    band levels (E, 8).
 
-    Least squares on standardised values, with a ridge of 1 % of the bands' variance, since neighbouring bands are much alike.
+    Least squares on standardised values, with a ridge of 1 % of the bands' variance, since neighbouring bands
+    are much alike.
     """
     told, seen = [], []
     for mouth, levels in pairs:
@@ -222,11 +236,12 @@ def match(
 ) -> Match:
     """The lag within `max_lag_seconds` at which a mouth (N,) or (N, C) and a voice (E,) or (E, C) agree best.
 
-    Both begin at the same time if the lag is 0; they may be of unequal length. Column c of one belongs to column c of the
-    other, with `weights` (C,). Correlations at all lags with enough overlap are normalised by the overlap; the peak is refined by a parabola.
-    Chance is measured on the same recordings, at the lags (up to NULL_SECONDS or more) away from the peak: `score` is the peak
-    over their RMS, `runner_up` the highest of them over the peak. confidence = (1 - runner_up) (1 - exp(-(score / 6)^2)).
-    A true lag that lies beyond `max_lag_seconds` is a runner-up of more than 1, so that it ends in no confidence.
+    Both begin at the same time if the lag is 0; they may be of unequal length. Column c of one belongs to
+    column c of the other, with `weights` (C,). Correlations at all lags with enough overlap are normalised by
+    the overlap; the peak is refined by a parabola. Chance is measured on the same recordings, at the lags (up
+    to NULL_SECONDS or more) away from the peak: `score` is the peak over their RMS, `runner_up` the highest
+    of them over the peak. confidence = (1 - runner_up) (1 - exp(-(score / 6)^2)). A true lag that lies beyond
+    `max_lag_seconds` is a runner-up of more than 1, so that it ends in no confidence.
     """
     if not len(mouth) or not len(voice):
         return NOTHING
@@ -264,7 +279,9 @@ def match(
 
 
 def _vertex(height: np.ndarray, best: int) -> float:
-    """Where between its neighbours, in [-0.5, 0.5], the parabola through a peak and its two neighbours is highest."""
+    """Where between its neighbours, in [-0.5, 0.5], the parabola through a peak and its two neighbours is
+    highest.
+    """
     if not 0 < best < len(height) - 1:
         return 0.0
     before, here, after = height[best - 1 : best + 2]
@@ -292,19 +309,23 @@ def agreement(
 def offset_without_timecode(
     mouth: np.ndarray, voice: np.ndarray, *, mouth_fps: float, voice_fps: float, max_lag_seconds: float = 30.0
 ) -> Match:
-    """Where a face stream without timecode belongs: `agreement` over a wide range, of streams of unequal length.
+    """Where a face stream without timecode belongs: `agreement` over a wide range, of streams of unequal
+    length.
 
-    The face's frame 0 happened `lag_seconds` after the voice's first sample: lag_seconds is what the voice is late if both are
-    taken to begin at once.
+    The face's frame 0 happened `lag_seconds` after the voice's first sample: lag_seconds is what the voice is
+    late if both are taken to begin at once.
     """
     return agreement(mouth, voice, mouth_fps=mouth_fps, voice_fps=voice_fps, max_lag_seconds=max_lag_seconds)
 
 
 def swapped_microphones(matches: list[list[Match]], *, margin: float = 1.25) -> bool | None:
-    """Whether two actors' microphones are swapped, by matches[mouth][voice]; None where the recordings do not say.
+    """Whether two actors' microphones are swapped, by matches[mouth][voice].
 
-    A mouth tells if its better voice is confident and correlates `margin` times as well as the other one (crosstalk alone makes
-    a mouth agree with both). One mouth that tells is enough; two that tell otherwise are no evidence.
+    None where the recordings do not say.
+
+    A mouth tells if its better voice is confident and correlates `margin` times as well as the other one
+    (crosstalk alone makes a mouth agree with both). One mouth that tells is enough; two that tell otherwise
+    are no evidence.
     """
     told = set()
     for k, row in enumerate(matches):
@@ -318,9 +339,10 @@ def swapped_microphones(matches: list[list[Match]], *, margin: float = 1.25) -> 
 def find_claps(samples: np.ndarray, rate: int) -> np.ndarray:
     """Onsets (C,), seconds, of claps and slates in a recording (S,): sharp broadband bangs out of quiet.
 
-    At an onset every band of CLAP_BANDS_HZ rises by CLAP_RISE_DB within 3 ms over the loudest of the 25 ms before, to near the loudest
-    of the recording above 2.8 kHz, and 60 to 160 ms later its level is down again by CLAP_FALL_DB. The onset itself is the first
-    sample that reaches a quarter of the bang's peak. Speech rises more slowly or in fewer bands; a clap into loud speech goes unseen.
+    At an onset every band of CLAP_BANDS_HZ rises by CLAP_RISE_DB within 3 ms over the loudest of the 25 ms
+    before, to near the loudest of the recording above 2.8 kHz, and 60 to 160 ms later its level is down again
+    by CLAP_FALL_DB. The onset itself is the first sample that reaches a quarter of the bang's peak. Speech
+    rises more slowly or in fewer bands; a clap into loud speech goes unseen.
     """
     from scipy.ndimage import maximum_filter1d
     from scipy.signal import butter, sosfilt
@@ -364,10 +386,12 @@ def find_claps(samples: np.ndarray, rate: int) -> np.ndarray:
 
 
 def common_clap(a: np.ndarray, b: np.ndarray, rate: int, *, max_seconds: float = 0.25) -> float | None:
-    """Seconds by which the same claps are later in recording b (R,) than in a (S,); None where no clap is in both.
+    """Seconds by which the same claps are later in recording b (R,) than in a (S,).
 
-    Claps nearer than `max_seconds` are taken for one; the answer is the median. It holds the way of the sound: 1 ms for 34 cm
-    by which the clap was nearer to a.
+    None where no clap is in both.
+
+    Claps nearer than `max_seconds` are taken for one; the answer is the median. It holds the way of the
+    sound: 1 ms for 34 cm by which the clap was nearer to a.
     """
     first, second = find_claps(a, rate), find_claps(b, rate)
     if not len(first) or not len(second):

@@ -1,7 +1,8 @@
-"""Face quality: whether a face's weights and the mesh they stand for are those of the actor, in the words that `quality` uses.
+"""Face quality: whether a face's weights and the mesh they stand for are those of the actor, in the words
+that `quality` uses.
 
-A mesh in another unit, in another order of vertices, mirrored, empty or of another person has weights too, for least squares
-always gives some: they are far from 0 to 1, and what they leave is large.
+A mesh in another unit, in another order of vertices, mirrored, empty or of another person has weights too,
+for least squares always gives some: they are far from 0 to 1, and what they leave is large.
 """
 
 from collections.abc import Iterator
@@ -12,14 +13,22 @@ import numpy as np
 from pipeline.errors import InputError
 
 MAX_RESIDUAL_CM = 0.1
-"""RMS distance between face mesh and fitted shapes: sensor noise is a tenth of this, a wrong rig ten times it."""
+"""RMS distance between face mesh and fitted shapes: sensor noise is a tenth of this, a wrong rig ten times
+it.
+"""
 WEIGHT_RANGE = (-0.5, 1.5)
 """Weights are fitted without bounds; noise carries them a little beyond 0 and 1, a bad fit far."""
 MOST_LIVE_LINK = 3.0
-"""A weight of a recording: the app writes 0 to 1, and a gain on top of it stays below; percent pass it with the first blink."""
+"""A weight of a recording: the app writes 0 to 1, and a gain on top of it stays below.
+
+Percent pass it with the first blink.
+"""
 MAX_RESIDUAL_SHARE = 0.7
-"""Residual as a share of the rig's size (root mean square about its middle, 4.2 cm of a face): 3 cm. The face of another person leaves
-a share of 0.02, fits of a rig three times too weak 0.6; another unit, order or side, or no face at all, 0.9 and more."""
+"""Residual as a share of the rig's size (root mean square about its middle, 4.2 cm of a face): 3 cm.
+
+The face of another person leaves a share of 0.02, fits of a rig three times too weak 0.6; another unit, order
+or side, or no face at all, 0.9 and more.
+"""
 CAUSES = "check the mesh's units, the order of its vertices and the rig"
 
 
@@ -40,7 +49,10 @@ def range_reason(least: float, most: float) -> str | None:
 
 
 def warnings(weights: np.ndarray, report: dict[str, Any]) -> Iterator[str]:
-    """What to warn of in weights (N, 51) as they are written, and their report; each ends with the reason that `quality` will have."""
+    """What to warn of in weights (N, 51) as they are written, and their report.
+
+    Each ends with the reason that `quality` will have.
+    """
     fitted = report["source"] == "mesh"
     if reason := residual_reason(report.get("residual_rms_cm")):
         yield f"{report['performance']}: {CAUSES}: {reason}"
@@ -49,12 +61,15 @@ def warnings(weights: np.ndarray, report: dict[str, Any]) -> Iterator[str]:
 
 
 def refuse_no_face(residual_cm: float | None, neutral: np.ndarray, *, where: str) -> None:
-    """InputError where the residual (root mean square, cm) is of the order of the rig's neutral (V, 3) itself."""
+    """InputError where the residual (root mean square, cm) is of the order of the rig's neutral (V, 3)
+    itself.
+    """
     size = float(np.sqrt(np.mean((neutral - neutral.mean(0)) ** 2)))
     if residual_cm is not None and residual_cm > MAX_RESIDUAL_SHARE * size:
         raise InputError(
-            f"{where}: the rig's shapes leave {residual_cm:.3g} cm of the mesh, need {MAX_RESIDUAL_SHARE * size:.1f} cm at most and "
-            f"{MAX_RESIDUAL_CM} cm of a face; {CAUSES}, or set blendshapes.stabilise to rigid where the head lies elsewhere"
+            f"{where}: the rig's shapes leave {residual_cm:.3g} cm of the mesh, need"
+            f" {MAX_RESIDUAL_SHARE * size:.1f} cm at most and {MAX_RESIDUAL_CM} cm of a face; {CAUSES}, or"
+            " set blendshapes.stabilise to rigid where the head lies elsewhere"
         )
 
 
@@ -63,5 +78,6 @@ def refuse_percent(weights: np.ndarray, *, where: str) -> None:
     seen = weights[np.isfinite(weights)]
     if seen.size and max(seen.max(), -seen.min()) > MOST_LIVE_LINK:
         raise InputError(
-            f"{where}: weights reach from {seen.min():.4g} to {seen.max():.4g}, need 0 to 1: are they in percent? export the recording again"
+            f"{where}: weights reach from {seen.min():.4g} to {seen.max():.4g}, need 0 to 1: are they in"
+            " percent? export the recording again"
         )

@@ -1,8 +1,9 @@
 """The lip-accurate set: what makes the folder of one actor's read sentences like that of the public release.
 
-In: the shoot's lip_acc/lip_acc.tsv and actors.tsv, or the lip_acc of a download. Out, beside the set's face_arkit/ and wav/:
-lip_acc_sentences.txt, whose line n is the sentence of scenario n, empty where no performance has that number; face_ict/ of actors whose rig has the
-topology of the ICT kit. Of a download the sentences alone are written: its face_ict stays where it is.
+In: the shoot's lip_acc/lip_acc.tsv and actors.tsv, or the lip_acc of a download. Out, beside the set's
+face_arkit/ and wav/: lip_acc_sentences.txt, whose line n is the sentence of scenario n, empty where no
+performance has that number; face_ict/ of actors whose rig has the topology of the ICT kit. Of a download the
+sentences alone are written: its face_ict stays where it is.
 """
 
 import logging
@@ -33,11 +34,14 @@ def run(
     reports: Path,
     out: Path,
 ) -> None:
-    """Write the sentences of a lip-accurate set whose streams are in place, and remove streams that are not of it any more."""
+    """Write the sentences of a lip-accurate set whose streams are in place, and remove streams that are not
+    of it any more.
+    """
     source = shoot or download
     if source is None or (shoot and download):
         raise InputError(
-            "lip_acc: got neither or both of --shoot and --download, need one; name the folder that the streams come from"
+            "lip_acc: got neither or both of --shoot and --download, need one; name the folder that the"
+            " streams come from"
         )
     rows = shoot_lip_acc(source) if shoot else download_lip_acc(source, exclude=exclude)
     if not rows:

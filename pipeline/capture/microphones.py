@@ -1,8 +1,9 @@
 """Microphones alone: two recordings of one conversation on one clock, where no sync places them on a take's.
 
-In: two recordings, or one of two channels: WAV, FLAC, MP3 or Ogg. Out: their samples (2, S) float32 at one rate over the time that
-both cover. Recordings that both say when they began (pipeline.formats.audio) are placed by that; else both begin together, and one line
-says so. A clock is taken to run at the rate of its file's header.
+In: two recordings, or one of two channels: WAV, FLAC, MP3 or Ogg. Out: their samples (2, S) float32 at one
+rate over the time that both cover. Recordings that both say when they began (pipeline.formats.audio) are
+placed by that; else both begin together, and one line says so. A clock is taken to run at the rate of its
+file's header.
 """
 
 import contextlib
@@ -28,7 +29,9 @@ TOLD_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Microphones:
-    """Two microphones on one clock: what each is called, samples (2, S) float32, and the seconds into each file at which they begin."""
+    """Two microphones on one clock: what each is called, samples (2, S) float32, and the seconds into each
+    file at which they begin.
+    """
 
     names: list[str]
     wheres: list[str]
@@ -38,7 +41,10 @@ class Microphones:
 
 @dataclass(frozen=True)
 class _Decoded:
-    """A channel of a recording that is no plain WAV, with what an audio.AudioStream has; samples (S,) float32."""
+    """A channel of a recording that is no plain WAV, with what an audio.AudioStream has.
+
+    Samples (S,) float32.
+    """
 
     path: Path
     rate: int
@@ -81,7 +87,8 @@ def _channels_of(path: Path) -> list[_Stream]:
 def _channel(found: list[_Stream], channel: int) -> _Stream:
     if not 1 <= channel <= len(found):
         raise InputError(
-            f"{found[0].path}: got channel {channel}, need 1 to {len(found)}, the channels that the file has; correct --channel"
+            f"{found[0].path}: got channel {channel}, need 1 to {len(found)}, the channels that the file has;"
+            " correct --channel"
         )
     return found[channel - 1]
 
@@ -90,15 +97,18 @@ def _streams(paths: Sequence[Path], channels: Sequence[int]) -> tuple[list[_Stre
     """The two microphones that files hold, and their names."""
     if len(paths) not in (1, 2):
         raise InputError(
-            f"separation: got {len(paths)} recordings, need two microphones of one conversation, or one file of two channels"
+            f"separation: got {len(paths)} recordings, need two microphones of one conversation, or one file"
+            " of two channels"
         )
     if len(paths) == 2 and paths[0].resolve() == paths[1].resolve() and not channels:
         raise InputError(
-            f"{paths[0]}: is given twice, need the microphones of two people; correct the command, or name the channels with --channel"
+            f"{paths[0]}: is given twice, need the microphones of two people; correct the command, or name"
+            " the channels with --channel"
         )
     if channels and len(channels) != 2:
         raise InputError(
-            f"separation: got {len(channels)} for --channel, need two, one for each microphone; correct the command"
+            f"separation: got {len(channels)} for --channel, need two, one for each microphone; correct the"
+            " command"
         )
     found = {path: _channels_of(path) for path in dict.fromkeys(paths)}
     if not channels and len(paths) == 1:
@@ -118,7 +128,8 @@ def _streams(paths: Sequence[Path], channels: Sequence[int]) -> tuple[list[_Stre
         if many := next((path for path in files if len(found[path]) > 1), None):
             count = len(found[many])
             raise InputError(
-                f"{many}: {count} channels, need one microphone; name the channel of each file with --channel, such as --channel 1 1"
+                f"{many}: {count} channels, need one microphone; name the channel of each file with"
+                " --channel, such as --channel 1 1"
             )
         channels = (1, 1)
     streams = [_channel(found[path], channel) for path, channel in zip(files, channels)]
@@ -164,8 +175,8 @@ def read_microphones(
 ) -> Microphones:
     """Two microphones over the time that both cover, at `out_rate` samples a second.
 
-    `channels` are the channel of each, from 1; `together` overrules the timecode: both begin together. InputError where they share
-    less than SHORTEST_SECONDS.
+    `channels` are the channel of each, from 1; `together` overrules the timecode: both begin together.
+    InputError where they share less than SHORTEST_SECONDS.
     """
     streams, names = _streams(paths, channels)
     starts = _starts(streams, together=together)
@@ -177,8 +188,8 @@ def read_microphones(
             "{} ({:.2f} s) and {} ({:.2f} s) share {:.2f} s".format(
                 *_told(streams, lasts), max(end - begin, 0.0)
             )
-            + f"{' by their timecode' if any(starts) else ''}, need {SHORTEST_SECONDS:g} s; are they of one conversation? "
-            "--together takes both from their first sample"
+            + f"{' by their timecode' if any(starts) else ''}, need {SHORTEST_SECONDS:g} s; are they of one"
+            " conversation? --together takes both from their first sample"
         )
     num_samples = int((end - begin) * out_rate + 1e-6)
     samples = np.stack(

@@ -1,11 +1,13 @@
 """Mouth crops for separation method `visualvoice`, from a video of a face and its landmarks.
 
-In: a video, and 68 landmarks of each of its frames (T, 68, 2), x and y in pixels, in the order of iBUG 300-W, as face_alignment
-and dlib give them; no detector comes with this project. Out: an .npz with `data` (N, 96, 96) uint8, grey, at 25 frames per second.
+In: a video, and 68 landmarks of each of its frames (T, 68, 2), x and y in pixels, in the order of iBUG 300-W,
+as face_alignment and dlib give them; no detector comes with this project. Out: an .npz with `data` (N, 96,
+96) uint8, grey, at 25 frames per second.
 
-Landmarks are averaged over 12 frames; corners of the eyes and the nose's base are brought to fixed places in a picture of
-256 x 256 by a similarity; 96 x 96 pixels round the mouth are cut out. The published crops were made with a mean face that
-is not at hand (20words_mean_face): PLACES stand for it, so that a mouth may lie some pixels elsewhere than in training.
+Landmarks are averaged over 12 frames; corners of the eyes and the nose's base are brought to fixed places in
+a picture of 256 x 256 by a similarity; 96 x 96 pixels round the mouth are cut out. The published crops were
+made with a mean face that is not at hand (20words_mean_face): PLACES stand for it, so that a mouth may lie
+some pixels elsewhere than in training.
 """
 
 from collections.abc import Iterator
@@ -22,7 +24,9 @@ from pipeline.reading import open_plain, reading
 OUT_FPS, SIZE, SMOOTH_FRAMES = 25, 96, 12
 STABLE = (33, 36, 39, 42, 45)
 PLACES = np.array([[128.0, 160.0], [72.0, 100.0], [106.0, 102.0], [150.0, 102.0], [184.0, 100.0]])
-"""Where the STABLE landmarks come to lie: base of the nose, then the corners of the eyes from the picture's left to its right."""
+"""Where the STABLE landmarks come to lie: base of the nose, then the corners of the eyes from the picture's
+left to its right.
+"""
 MOUTH = slice(48, 68)
 VIDEO_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mxf,asf,flv,ogg,h264,hevc,yuv4mpegpipe"
 """What FFmpeg may take a video for: no list of other files, such as a playlist."""
@@ -62,7 +66,8 @@ def read_video(path: Path) -> Iterator[tuple[float, np.ndarray]]:
     """(seconds, grey frame (H, W) uint8) of each frame of a video, seconds from the first one."""
     import av
 
-    # opened by us: a name would be an address to FFmpeg, and a list of other files (concat, HLS) would be followed
+    # opened by us: a name would be an address to FFmpeg, and a list of other files (concat, HLS) would be
+    # followed
     with open_plain(path) as f, reading(path, "video", fix="export it again"):
         with av.open(
             f, "r", options={"protocol_whitelist": "none", "format_whitelist": VIDEO_FORMATS}
@@ -77,8 +82,8 @@ def run(*, video: Path, landmarks: Path, out: Path) -> None:
     """Write the mouth crops of a video."""
     if not Path(landmarks).exists():
         raise InputError(
-            f"{landmarks}: no such file, need landmarks (T, 68, 2) of each frame of {Path(video).name} as .npy; "
-            "no detector comes with this project: make them with face_alignment or dlib"
+            f"{landmarks}: no such file, need landmarks (T, 68, 2) of each frame of {Path(video).name} as"
+            " .npy; no detector comes with this project: make them with face_alignment or dlib"
         )
     points = read_npy(landmarks, fix="save landmarks (T, 68, 2) with numpy.save")
     if (
@@ -88,7 +93,8 @@ def run(*, video: Path, landmarks: Path, out: Path) -> None:
         or not np.isfinite(points).all()
     ):
         raise InputError(
-            f"{landmarks}: {points.shape}, need finite landmarks (T, 68, 2) of each frame; give faces that were not found too"
+            f"{landmarks}: {points.shape}, need finite landmarks (T, 68, 2) of each frame; give faces that"
+            " were not found too"
         )
     places, count = smoothed(points.astype(float)), 0
     crops: list[np.ndarray] = []
@@ -100,7 +106,8 @@ def run(*, video: Path, landmarks: Path, out: Path) -> None:
         count += 1
     if count != len(points):
         raise InputError(
-            f"{landmarks}: landmarks of {len(points)} frames, {Path(video).name} has {count}; make them from the same video"
+            f"{landmarks}: landmarks of {len(points)} frames, {Path(video).name} has {count}; make them from"
+            " the same video"
         )
     with whole(out) as temporary, open(temporary, "wb") as f:
         np.savez(f, data=np.stack(crops))

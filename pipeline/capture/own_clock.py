@@ -1,7 +1,7 @@
 """Own clock: when the frames of a single file lie, where no sync places them on a take's clock.
 
-A face stream runs by its own timecode, or evenly at its rate where it has none; a body evenly at its header's rate. What is
-written begins at the first usable frame and ends with the last.
+A face stream runs by its own timecode, or evenly at its rate where it has none; a body evenly at its header's
+rate. What is written begins at the first usable frame and ends with the last.
 """
 
 import logging
@@ -23,7 +23,10 @@ def name_of(path: Path) -> str:
 
 
 def timecode_base(codes: list[str]) -> float | None:
-    """What the timecode of frames (N,) counts at, by the largest frame number that it shows; None where a second does not end in it."""
+    """What the timecode of frames (N,) counts at, by the largest frame number that it shows.
+
+    None where a second does not end in it.
+    """
     frames, seconds = [], set()
     for code in codes:
         head, _, frame = code.replace(";", ":").rpartition(":")
@@ -44,26 +47,29 @@ def open_face(
 ) -> tuple[faces.FaceStream, dict]:
     """A face stream by itself, and its record as sync would write it: `start`, `end`, `rate`.
 
-    `rate` is that of a stream without timecode, `units` those of vertices without a description, and `timecode_rate` what a
-    CSV's timecode counts at, which is judged where None.
+    `rate` is that of a stream without timecode, `units` those of vertices without a description, and
+    `timecode_rate` what a CSV's timecode counts at, which is judged where None.
     """
     if path.suffix == ".csv" and timecode_rate is None:
         codes = faces.live_link_timecodes(path)
         if len(codes) < 2 and path.stem.endswith("_neutral"):
             raise InputError(
-                f"{where}: is the neutral face of a calibration, need a recording; give the CSV beside it without _neutral"
+                f"{where}: is the neutral face of a calibration, need a recording; give the CSV beside it"
+                " without _neutral"
             )
         timecode_rate = timecode_base(codes)
         if timecode_rate not in (None, faces.LIVE_LINK_RATE):
             log.info(
-                "%s: the timecode counts at %.3f, by its largest frame number; --timecode-rate says otherwise",
+                "%s: the timecode counts at %.3f, by its largest frame number; --timecode-rate says"
+                " otherwise",
                 where,
                 timecode_rate,
             )
     about = _description(path)
     if about and not about.exists() and units is None:
         raise InputError(
-            f"{where}: no {about.name} says its units and rate; give --units and --rate, or write that file (docs/shoot.md)"
+            f"{where}: no {about.name} says its units and rate; give --units and --rate, or write that file"
+            " (docs/shoot.md)"
         )
     stream = faces.open_face(path, rate=rate, timecode_rate=timecode_rate, units=units)
     clock = fit_clock(stream.seconds, where=where)

@@ -1,21 +1,24 @@
 """Separation: each actor's own voice out of what both close microphones picked up.
 
-In: the Broadcast Waves of both performances and the take's sync JSON, or any two recordings alone. Out: 24-bit WAVs at 48 kHz,
-cut to the common window to the sample (round(frames x 48000 / 30)), and a JSON of what the microphones were like and what was
-gained (pipeline.capture.voice_quality). The microphone of one performance alone has nothing to be separated from: it is cut and written
-as it is, and its report says `none`.
+In: the Broadcast Waves of both performances and the take's sync JSON, or any two recordings alone. Out:
+24-bit WAVs at 48 kHz, cut to the common window to the sample (round(frames x 48000 / 30)), and a JSON of what
+the microphones were like and what was gained (pipeline.capture.voice_quality). The microphone of one
+performance alone has nothing to be separated from: it is cut and written as it is, and its report says
+`none`.
 
     python -m pipeline.capture.separation A.wav B.wav --out VOICES
 
-Without --sync, two microphones have their own clock (pipeline.capture.microphones), and the voices and reports go into the folder --out
-under their recordings' names. One file of two channels holds two microphones; FLAC, MP3 and Ogg are read as well.
+Without --sync, two microphones have their own clock (pipeline.capture.microphones), and the voices and
+reports go into the folder --out under their recordings' names. One file of two channels holds two
+microphones; FLAC, MP3 and Ogg are read as well.
 
-A microphone that is silent throughout, or clipped in more than `max_clipped_share` of its samples, is an error.
+A microphone that is silent throughout, or clipped in more than `max_clipped_share` of its samples, is an
+error.
 
-`mask`: in each short-time cell the two microphones' powers are taken for the powers of two independent voices, each
-heard fully in its owner's microphone and leaking into the other's by a coupling that is estimated per frequency band
-from the moments in which only the other voice is there. Solving the two equations gives each voice's share of its
-own microphone, which becomes a Wiener mask.
+`mask`: in each short-time cell the two microphones' powers are taken for the powers of two independent
+voices, each heard fully in its owner's microphone and leaking into the other's by a coupling that is
+estimated per frequency band from the moments in which only the other voice is there. Solving the two
+equations gives each voice's share of its own microphone, which becomes a Wiener mask.
 """
 
 import importlib
@@ -41,10 +44,15 @@ log = logging.getLogger("interact")
 
 OUT_RATE = 48_000
 SILENT_DB = -90.0
-"""Peak of full scale below which a channel holds no microphone: one step of 16 bits. The noise of any microphone is above."""
+"""Peak of full scale below which a channel holds no microphone: one step of 16 bits.
+
+The noise of any microphone is above.
+"""
 
 Method = Callable[[np.ndarray, int], np.ndarray]
-"""Microphones float32 (2, S) and their rate in Hz -> voices float32 (2, S), each at its own microphone's level and time."""
+"""Microphones float32 (2, S) and their rate in Hz -> voices float32 (2, S), each at its own microphone's
+level and time.
+"""
 
 
 def keep(mics: np.ndarray, rate: int) -> np.ndarray:
@@ -59,11 +67,14 @@ SEEING = ("lips", "visualvoice")
 
 
 def separate(mics: np.ndarray, rate: int, *, method: str = "mask") -> np.ndarray:
-    """Each actor's own voice, float32 (2, S), at its own microphone's level, from two microphones (2, S) at `rate` Hz."""
+    """Each actor's own voice, float32 (2, S), at its own microphone's level, from two microphones (2, S) at
+    `rate` Hz.
+    """
     mics = np.asarray(mics, np.float32)
     if mics.ndim != 2 or mics.shape[0] != 2 or not np.isfinite(mics).all():
         raise InputError(
-            f"separation: microphones {mics.shape}, need two equally long finite signals (2, S); check the recordings"
+            f"separation: microphones {mics.shape}, need two equally long finite signals (2, S); check the"
+            " recordings"
         )
     if method in SEEING:
         raise InputError(
@@ -77,7 +88,9 @@ def separate(mics: np.ndarray, rate: int, *, method: str = "mask") -> np.ndarray
 
 
 def read_window(path: Path, record: dict, start_seconds: float, num_samples: int) -> np.ndarray:
-    """A microphone's samples (num_samples,) float32 at OUT_RATE from `start_seconds` on the take's clock, by its record in the sync JSON."""
+    """A microphone's samples (num_samples,) float32 at OUT_RATE from `start_seconds` on the take's clock, by
+    its record in the sync JSON.
+    """
     same_file(record, path, where=str(path))
     stream = audio.open_audio(path, channel=record.get("channel"))
     return audio.resample_span(
@@ -88,7 +101,9 @@ def read_window(path: Path, record: dict, start_seconds: float, num_samples: int
 def check_microphone(
     samples: np.ndarray, where: str, *, max_clipped_share: float, alone: bool = False
 ) -> None:
-    """InputError where a microphone (S,) at OUT_RATE, of a take or `alone`, is silent throughout, or clipped beyond use."""
+    """InputError where a microphone (S,) at OUT_RATE, of a take or `alone`, is silent throughout, or clipped
+    beyond use.
+    """
     peak = 2 * voice_quality.decibels(float(np.abs(samples).max(initial=0.0)))
     if peak < SILENT_DB:
         level = "all samples are zero" if not samples.any() else f"its peak is {peak:.0f} dB of full scale"
@@ -98,7 +113,8 @@ def check_microphone(
             else (" in the take's window", "audio.channel in timecode.json", " Else exclude the take")
         )
         raise InputError(
-            f"{where} is silent{during}: {level}, need the actor's voice; was another channel recorded ({channel})?{fix}"
+            f"{where} is silent{during}: {level}, need the actor's voice; was another channel recorded"
+            f" ({channel})?{fix}"
         )
     clipped = voice_quality.clipped(samples)
     if (share := float(clipped.mean())) > max_clipped_share:
@@ -108,13 +124,16 @@ def check_microphone(
             else ", raise separation.max_clipped_share, or exclude the take"
         )
         raise InputError(
-            f"{where} is clipped in {100 * share:.1f} % of its samples, first {int(np.argmax(clipped)) / OUT_RATE:.2f} s into the take, need at most "
-            f"{100 * max_clipped_share:g} %; take another recording of it{fix}"
+            f"{where} is clipped in {100 * share:.1f} % of its samples, first"
+            f" {int(np.argmax(clipped)) / OUT_RATE:.2f} s into the take, need at most"
+            f" {100 * max_clipped_share:g} %; take another recording of it{fix}"
         )
 
 
 def measure(mics: np.ndarray, voices: np.ndarray) -> list[dict]:
-    """Measures of each of one or two microphones (K, S) at OUT_RATE and the voices out of them, for the reports."""
+    """Measures of each of one or two microphones (K, S) at OUT_RATE and the voices out of them, for the
+    reports.
+    """
     import soxr
 
     low = [[soxr.resample(x, OUT_RATE, AUDIO_RATE) for x in signals] for signals in (mics, voices)]
@@ -148,13 +167,17 @@ def _separate_seeing(
     picture: Sequence[Path],
     options: config.Separation,
 ) -> np.ndarray:
-    """Voices of both microphones (2, S) by a method that sees faces; `mouth` begins with the actor's face stream."""
+    """Voices of both microphones (2, S) by a method that sees faces.
+
+    `mouth` begins with the actor's face stream.
+    """
     # not an import statement: torch, and no rule of another method shall depend on the networks' code
     neural = importlib.import_module("pipeline.capture.separation_neural")
     if options.method == "lips":
         if options.weights is None:
             raise InputError(
-                "separation.method lips needs separation.weights, a model.safetensors of train_separation; train it"
+                "separation.method lips needs separation.weights, a model.safetensors of train_separation;"
+                " train it"
             )
         return neural.separate_lips(
             mics, OUT_RATE, face=face, weights=Path(options.weights), frames=take["frames"]
@@ -186,7 +209,9 @@ def _write_voice(path: Path, voice: np.ndarray) -> None:
 def _targets(
     wav: list[Path], names: list[str], out: list[Path], out_report: list[Path]
 ) -> tuple[list[Path], list[Path]]:
-    """Files of both voices and reports of microphones alone: in one folder under their names, or as they are named; InputError over an input."""
+    """Files of both voices and reports of microphones alone: in one folder under their names, or as they are
+    named; InputError over an input.
+    """
     if len(out) == 1 and out[0].suffix.lower() != ".wav":
         voices = [out[0] / f"{name}.wav" for name in names]
         reports = out_report or [out[0] / f"{name}.json" for name in names]
@@ -194,11 +219,13 @@ def _targets(
         voices, reports = out, out_report
     if len(voices) != 2 or len(reports) not in (0, 2) or voices[0] == voices[1]:
         raise InputError(
-            f"separation: got {len(out)} --out and {len(out_report)} --out-report, need one folder, or two WAVs (and two JSON)"
+            f"separation: got {len(out)} --out and {len(out_report)} --out-report, need one folder, or two"
+            " WAVs (and two JSON)"
         )
     if taken := [path for path in voices if path.resolve() in [source.resolve() for source in wav]]:
         raise InputError(
-            f"{taken[0]}: is a microphone's recording, and the voice would be written over it; give another --out"
+            f"{taken[0]}: is a microphone's recording, and the voice would be written over it; give another"
+            " --out"
         )
     return voices, reports
 
@@ -258,11 +285,14 @@ def run(
     options: config.Separation, face: Sequence[Path] = (), mouth: Sequence[Path] = (), picture: Sequence[Path] = (),
     channel: Sequence[int] = (), together: bool = False,
 ) -> None:  # fmt: skip
-    """Separate one take and write the voices and reports of the performances that are asked for, or two microphones by themselves."""
+    """Separate one take and write the voices and reports of the performances that are asked for, or two
+    microphones by themselves.
+    """
     if sync is None:
         if performance:
             raise InputError(
-                "separation: got --performance without --sync, need both for a take, or neither; correct the command"
+                "separation: got --performance without --sync, need both for a take, or neither; correct the"
+                " command"
             )
         run_alone(
             wav=wav,
@@ -286,19 +316,22 @@ def run(
         actor_of(name) for name in performance
     } <= set(actors):
         raise InputError(
-            f"take {take['take']}: performances {', '.join(performance)}, {len(out)} --out, {len(out_report)} --out-report; "
-            f"need performances of actors {', '.join(actors)} and one of each file for each; correct the command"
+            f"take {take['take']}: performances {', '.join(performance)}, {len(out)} --out, {len(out_report)}"
+            f" --out-report; need performances of actors {', '.join(actors)} and one of each file for each;"
+            " correct the command"
         )
     if len(wav) != len(actors):
         raise InputError(
-            f"take {take['take']}: got {len(wav)} --wav, need those of actors {', '.join(actors)}; correct the command"
+            f"take {take['take']}: got {len(wav)} --wav, need those of actors {', '.join(actors)}; correct"
+            " the command"
         )
     num_samples = round(take["frames"] * OUT_RATE / take["fps"])
     mics = np.empty((len(actors), num_samples), np.float32)
     for k, path in enumerate(wav):
         if (owner := performance_actor(path.stem)) not in (None, actors[k]):
             raise InputError(
-                f"take {take['take']}: {path.name} is the microphone of actor {owner}, need that of {actors[k]}; give --wav in actor order"
+                f"take {take['take']}: {path.name} is the microphone of actor {owner}, need that of"
+                f" {actors[k]}; give --wav in actor order"
             )
         mics[k] = read_window(path, take["performances"][k]["audio"], take["start_seconds"], num_samples)
         check_microphone(
@@ -337,7 +370,10 @@ def main(argv: list[str] | None = None) -> None:
         parser,
         "wav",
         nargs="+",
-        help="WAVs of both microphones (with --sync in actor order, or of one actor), or one WAV of two channels",
+        help=(
+            "WAVs of both microphones (with --sync in actor order, or of one actor), or one WAV of two"
+            " channels"
+        ),
     )
     parser.add_argument(
         "--face", nargs="*", type=Path, default=[], help="fitted faces (.npy) of both actors, for method lips"

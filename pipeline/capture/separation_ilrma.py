@@ -1,13 +1,14 @@
-"""Separation by independent low-rank matrix analysis (ILRMA; Kitamura et al. 2016), as pyroomacoustics has it.
+"""Separation by independent low-rank matrix analysis (ILRMA; Kitamura et al. 2016), as pyroomacoustics has
+it.
 
-One linear filter per frequency turns two microphones into two signals that are independent and whose spectrograms are
-of low rank. Filters are found for parts of bounded length, so that memory does not grow with the recording and people
-may move from part to part. Within each part
+One linear filter per frequency turns two microphones into two signals that are independent and whose
+spectrograms are of low rank. Filters are found for parts of bounded length, so that memory does not grow with
+the recording and people may move from part to part. Within each part
 
-- the filters begin with the identity, and afterwards outputs are given to microphones so that each actor is louder in
-  the own microphone than in the other's (permutation);
-- each output becomes the least-squares image of its component in its own microphone (projection back), so it has that
-  microphone's level and time at every frequency.
+- the filters begin with the identity, and afterwards outputs are given to microphones so that each actor is
+  louder in the own microphone than in the other's (permutation);
+- each output becomes the least-squares image of its component in its own microphone (projection back), so it
+  has that microphone's level and time at every frequency.
 
 So neighbouring parts hold estimates of the same signal, and are cross-faded over their overlap.
 """
@@ -17,14 +18,19 @@ import numpy as np
 from pipeline.signals import stft
 
 WINDOW_SECONDS = 0.3
-"""16,384 samples at 48 kHz: a filter must be as long as the early room that it undoes. Half the window costs 4 to 7 dB (docs/audio.md)."""
+"""16,384 samples at 48 kHz: a filter must be as long as the early room that it undoes.
+
+Half the window costs 4 to 7 dB (docs/audio.md).
+"""
 NUM_COMPONENTS = 2
 NUM_ITERATIONS = 20
 PART_SECONDS = 30.0
 FADE_SECONDS = 3.0
 SEED = 0
 NOISE = 1e-6
-"""Noise that is added while filters are found (-120 dB of full scale): digital silence has no independent parts."""
+"""Noise that is added while filters are found (-120 dB of full scale): digital silence has no independent
+parts.
+"""
 
 
 def separate_ilrma(mics: np.ndarray, rate: int) -> np.ndarray:
@@ -62,7 +68,9 @@ def _separate_part(mics: np.ndarray, size: int) -> np.ndarray:
 
 
 def _filters(heard: np.ndarray, size: int) -> np.ndarray:
-    """Demixing filters (C, 2, 2) complex64 of short-time spectra (F, C, 2): the image of component k in microphone k."""
+    """Demixing filters (C, 2, 2) complex64 of short-time spectra (F, C, 2): the image of component k in
+    microphone k.
+    """
     from pyroomacoustics.bss import ilrma
 
     rng = np.random.default_rng(SEED)
@@ -87,7 +95,9 @@ def _filters(heard: np.ndarray, size: int) -> np.ndarray:
 
 
 def _in_order(filters: np.ndarray) -> np.ndarray:
-    """Filters (C, 2, 2) with components in the microphones' order: each is louder in its own, over all frequencies together."""
+    """Filters (C, 2, 2) with components in the microphones' order: each is louder in its own, over all
+    frequencies together.
+    """
     mixing = np.abs(
         np.linalg.inv(filters)
     )  # (C, microphone, component); the products below know no scale of a component

@@ -1,6 +1,8 @@
-"""Separation by networks: `lips` and `visualvoice` (models.speech.separation_net, models.speech.visualvoice), which see faces beside the microphones.
+"""Separation by networks: `lips` and `visualvoice` (models.speech.separation_net, models.speech.visualvoice),
+which see faces beside the microphones.
 
-Imported by pipeline.capture.separation when one of them is asked for, so that all other methods run without torch.
+Imported by pipeline.capture.separation when one of them is asked for, so that all other methods run without
+torch.
 """
 
 from collections.abc import Sequence
@@ -34,12 +36,14 @@ def read_mouth(path: Path, skip_seconds: float) -> np.ndarray:
     ) as archive:
         if "data" not in archive:
             raise InputError(
-                f"{path}: holds {', '.join(archive.names)}, need `data`; make it with python -m pipeline.capture.mouth_crop"
+                f"{path}: holds {', '.join(archive.names)}, need `data`; make it with python -m"
+                " pipeline.capture.mouth_crop"
             )
         data = archive["data"]
     if data.ndim != 3 or data.shape[1:] != (96, 96) or data.dtype != np.uint8 or not len(data):
         raise InputError(
-            f"{path}: data is {data.dtype} {data.shape}, need uint8 (frames, 96, 96); make it with python -m pipeline.capture.mouth_crop"
+            f"{path}: data is {data.dtype} {data.shape}, need uint8 (frames, 96, 96); make it with python -m"
+            " pipeline.capture.mouth_crop"
         )
     first = round(skip_seconds * visualvoice.FPS)
     return data[np.clip(np.arange(first, max(len(data), first + 1)), 0, len(data) - 1)]
@@ -62,7 +66,8 @@ def read_picture(path: Path) -> np.ndarray:
                 picture = np.asarray(image.convert("RGB"))
     if picture.shape != (224, 224, 3) or picture.dtype != np.uint8:
         raise InputError(
-            f"{path}: {picture.dtype} {picture.shape}, need a picture uint8 (224, 224, 3); cut the face out of a frame and scale it"
+            f"{path}: {picture.dtype} {picture.shape}, need a picture uint8 (224, 224, 3); cut the face out"
+            " of a frame and scale it"
         )
     return picture
 
@@ -73,7 +78,8 @@ def separate_lips(
     """Voices of microphones (2, S) with the fitted faces of both actors; see models.speech.separation_net."""
     if len(face) != 2:
         raise InputError(
-            f"separation: {len(face)} --face, method lips needs the face_arkit files of both actors; correct the command"
+            f"separation: {len(face)} --face, method lips needs the face_arkit files of both actors; correct"
+            " the command"
         )
     network = separation_net.load(weights)
     return separation_net.separate_lips(
@@ -91,10 +97,14 @@ def separate_visualvoice(
     checkpoints: Path,
     hop_seconds: float,
 ) -> np.ndarray:
-    """Voices of microphones (2, S) with mouth crops and pictures of both actors; see models.speech.visualvoice."""
+    """Voices of microphones (2, S) with mouth crops and pictures of both actors.
+
+    See models.speech.visualvoice.
+    """
     if not len(mouth) == len(picture) == 2:
         raise InputError(
-            f"separation: {len(mouth)} --mouth, {len(picture)} --picture, method visualvoice needs those of both actors; correct the command"
+            f"separation: {len(mouth)} --mouth, {len(picture)} --picture, method visualvoice needs those of"
+            " both actors; correct the command"
         )
     networks = visualvoice.load(checkpoints)
     mouths = [read_mouth(path, skip) for path, skip in zip(mouth, skip_seconds, strict=True)]

@@ -1,8 +1,8 @@
 """Stabilisation: where the head is in every frame of a face stream, and the stream without its movement.
 
-The head's pose is told by vertices that expressions do not move. Of those, outliers (hair, a neck that bends, a lost
-patch) are weighted down: iterated Procrustes fits (Kabsch 1976, Umeyama 1991) with Geman and McClure's weights on the
-distances. Arrays hold whole blocks of frames; lengths are in cm.
+The head's pose is told by vertices that expressions do not move. Of those, outliers (hair, a neck that bends,
+a lost patch) are weighted down: iterated Procrustes fits (Kabsch 1976, Umeyama 1991) with Geman and McClure's
+weights on the distances. Arrays hold whole blocks of frames; lengths are in cm.
 """
 
 from dataclasses import dataclass
@@ -19,14 +19,20 @@ MAX_STILL = 1000
 """Still vertices that are used: more would make no difference to be seen."""
 ITERATIONS = 10
 NOISE_CM = 0.003
-"""Distances are never thought to be more exact than this, so that a perfect stream does not make everything an outlier."""
+"""Distances are never thought to be more exact than this, so that a perfect stream does not make everything
+an outlier.
+"""
 MOVED_CM = 0.02
-"""A head that moves less than this, at its still vertices, is held by its recorder: nothing is done to the stream."""
+"""A head that moves less than this, at its still vertices, is held by its recorder: nothing is done to the
+stream.
+"""
 
 
 @dataclass(frozen=True)
 class Pose:
-    """Where heads are: x_stream = scale * rotation @ x_rig + translation. rotation (B, 3, 3), translation (B, 3) cm, scale (B,)."""
+    """Where heads are: x_stream = scale * rotation @ x_rig + translation. rotation (B, 3, 3), translation (B,
+    3) cm, scale (B,).
+    """
 
     rotation: np.ndarray
     translation: np.ndarray
@@ -43,7 +49,10 @@ class Pose:
 
 
 def still_vertices(rig: Rig) -> np.ndarray:
-    """Indices of at most MAX_STILL vertices that no shape moves, evenly taken from the rig; InputError where it has too few."""
+    """Indices of at most MAX_STILL vertices that no shape moves, evenly taken from the rig.
+
+    InputError where it has too few.
+    """
     travel = np.sqrt(np.einsum("kvi,kvi->kv", rig.deltas, rig.deltas).max(0))
     used = used_vertices(rig)
     still = used[travel[used] <= STILL_SHARE * travel.max()]
@@ -58,7 +67,8 @@ def still_vertices(rig: Rig) -> np.ndarray:
 def estimate(points: np.ndarray, reference: np.ndarray, *, similarity: bool = False) -> Pose:
     """Poses of B frames that bring reference (n, 3) onto points (B, n, 3), robustly; a NaN point has no say.
 
-    A frame with fewer than MIN_STILL points that are there has a pose of NaN. `similarity` fits a scale as well.
+    A frame with fewer than MIN_STILL points that are there has a pose of NaN. `similarity` fits a scale as
+    well.
     """
     points = np.asarray(points, float)
     there = np.isfinite(points).all(2)
@@ -83,7 +93,10 @@ def estimate(points: np.ndarray, reference: np.ndarray, *, similarity: bool = Fa
 
 
 def _procrustes(points: np.ndarray, reference: np.ndarray, weights: np.ndarray, similarity: bool) -> Pose:
-    """Weighted least-squares rotation, translation and scale of B frames; points (B, n, 3), weights (B, n)."""
+    """Weighted least-squares rotation, translation and scale of B frames.
+
+    Points (B, n, 3), weights (B, n).
+    """
     total = np.maximum(weights.sum(1), 1e-12)
     share = weights / total[:, None]
     middle = np.einsum("bn,bni->bi", share, points)
@@ -101,7 +114,9 @@ def _procrustes(points: np.ndarray, reference: np.ndarray, weights: np.ndarray, 
 
 
 def moves(pose: Pose, reference: np.ndarray) -> float:
-    """How far, cm, the poses move a still vertex of reference (n, 3) at most: the root mean square over vertices, largest of the frames."""
+    """How far, cm, the poses move a still vertex of reference (n, 3) at most: the root mean square over
+    vertices, largest of the frames.
+    """
     fitted = (
         pose.scale[:, None, None] * (reference @ pose.rotation.transpose(0, 2, 1)) + pose.translation[:, None]
     )

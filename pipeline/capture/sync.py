@@ -1,16 +1,17 @@
 """Sync: timecode of every stream of a take to one clock and one common window.
 
-In: the take's timecode.json (docs/timecode.md), BVH, face stream and WAV of both performances. Out: sync/<take>.json with
-the window's start (seconds of the shoot's day), its number of frames at 30 fps, and for each stream where it begins on
-that clock, how fast it ran, how that is known, and what was lost; on the log a table of the same; with --out-picture the
-streams on one time line.
+In: the take's timecode.json (docs/timecode.md), BVH, face stream and WAV of both performances. Out:
+sync/<take>.json with the window's start (seconds of the shoot's day), its number of frames at 30 fps, and for
+each stream where it begins on that clock, how fast it ran, how that is known, and what was lost; on the log a
+table of the same; with --out-picture the streams on one time line.
 
-A stream that stamps every frame (a face, LTC in a channel) has its drops indexed first, then offset, drift and jitter
-fitted (pipeline.motion.clock_model). A stream with a start only (a body, a Broadcast Wave) shows no drift: its rate is taken as
-given, and the table says so. Streams of one take agree about midnight: all starts are brought to within half a day.
+A stream that stamps every frame (a face, LTC in a channel) has its drops indexed first, then offset, drift
+and jitter fitted (pipeline.motion.clock_model). A stream with a start only (a body, a Broadcast Wave) shows
+no drift: its rate is taken as given, and the table says so. Streams of one take agree about midnight: all
+starts are brought to within half a day.
 
-One performance alone is synced with one of each stream: named by its WAV, without timecode.json where its streams have
-timecode, and without body, where the window is what face and voice both cover.
+One performance alone is synced with one of each stream: named by its WAV, without timecode.json where its
+streams have timecode, and without body, where the window is what face and voice both cover.
 """
 
 import difflib
@@ -37,9 +38,14 @@ FPS = 30
 WARN_SECONDS = 0.5 / FPS
 """Half a frame of the dataset: what is further off is seen."""
 WARN_STEP_FRAMES = 0.1
-"""Jump of a timecode by other than whole frames that is told; recordings of two iPhones show less than 0.001."""
+"""Jump of a timecode by other than whole frames that is told.
+
+Recordings of two iPhones show less than 0.001.
+"""
 MAX_LOST_SHARE = 0.2
-"""Share of lost frames that no recorder that still works reaches, but a timecode that is counted at twice its base does."""
+"""Share of lost frames that no recorder that still works reaches, but a timecode that is counted at twice its
+base does.
+"""
 KEYS = {
     "body": ("start", "rate", "end", "timecode_rate", "drop_frame"),
     "face": ("start", "rate", "end", "timecode_rate", "drop_frame"),
@@ -47,7 +53,10 @@ KEYS = {
 }
 """Keys of an entry of timecode.json: no other would be read."""
 END_FRAMES = 1.5
-"""Frames by which `end`, the last frame's timecode, may differ from start, rate and number of frames; some write the one after it."""
+"""Frames by which `end`, the last frame's timecode, may differ from start, rate and number of frames.
+
+Some write the one after it.
+"""
 
 
 def _rate(entry: dict, key: str, where: str) -> float | None:
@@ -62,7 +71,8 @@ def _rate(entry: dict, key: str, where: str) -> float | None:
 
 
 def _time(entry: dict, key: str, rate: float, where: str) -> tuple[float, float] | tuple[None, None]:
-    """Seconds since midnight of a timecode in an entry of timecode.json, counted at its timecode_rate (default: the stream's).
+    """Seconds since midnight of a timecode in an entry of timecode.json, counted at its timecode_rate
+    (default: the stream's).
 
     The second value is the length of the day that it counts in.
     """
@@ -76,7 +86,9 @@ def _time(entry: dict, key: str, rate: float, where: str) -> tuple[float, float]
 
 
 def _stream(start: float | None, end: float, rate: float, source: str, **more) -> dict:
-    """What is known of a stream; `end` is its length while no start is known; drift, jitter and residual are null where nothing shows them.
+    """What is known of a stream; `end` is its length while no start is known.
+
+    Drift, jitter and residual are null where nothing shows them.
 
     `day_seconds` is the length of the day that its timecode counts in, null where nothing says how it counts.
     """
@@ -93,12 +105,13 @@ def _stream(start: float | None, end: float, rate: float, source: str, **more) -
 def body_stream(path: Path, entry: dict | None, where: str) -> dict:
     """Start, rate and last frame's time of a body, from its entry of timecode.json.
 
-    The rate is the entry's, else the header's. Where the entry has an `end`, it must agree with start, rate and number of
-    frames; with fractional frames it is finer than a frame, and the rate is measured from it.
+    The rate is the entry's, else the header's. Where the entry has an `end`, it must agree with start, rate
+    and number of frames; with fractional frames it is finer than a frame, and the rate is measured from it.
     """
     if not isinstance(entry, dict) or "start" not in entry:
         raise InputError(
-            f"{where}: timecode.json has no start and rate of the body; add {{'start': 'HH:MM:SS:FF', 'rate': 120}} under body"
+            f"{where}: timecode.json has no start and rate of the body; add {{'start': 'HH:MM:SS:FF', 'rate':"
+            " 120} under body"
         )
     where_body = f"{where}: body"
     _, header_fps = bvh.read_header(path)
@@ -133,10 +146,14 @@ def body_stream(path: Path, entry: dict | None, where: str) -> dict:
     off = lasts * rate - (num_frames - 1)
     if not -END_FRAMES <= off <= END_FRAMES:
         raise InputError(
-            f"{where}: body lasts {lasts:.3f} s by start and end in timecode.json, {(num_frames - 1) / rate:.3f} s by {num_frames} frames at "
-            f"{rate:g} fps; correct the rate ({(num_frames - 1) / lasts:.4g} would agree), or start or end"
+            f"{where}: body lasts {lasts:.3f} s by start and end in timecode.json,"
+            f" {(num_frames - 1) / rate:.3f} s by {num_frames} frames at {rate:g} fps; correct the rate"
+            f" ({(num_frames - 1) / lasts:.4g} would agree), or start or end"
             if lasts > 0
-            else f"{where}: body ends at {entry['end']} before it starts at {entry['start']}; correct timecode.json"
+            else (
+                f"{where}: body ends at {entry['end']} before it starts at {entry['start']}; correct"
+                " timecode.json"
+            )
         )
     if "." not in str(entry["end"]):  # whole frames tell no drift: one frame in a minute is 140 ppm
         return _stream(start, start + (num_frames - 1) / rate, rate, "start, rate and end", **more)
@@ -153,15 +170,21 @@ def body_stream(path: Path, entry: dict | None, where: str) -> dict:
 
 
 def _check_step(step: float, at: int, seconds: np.ndarray, rate: float, where: str, limit: float) -> None:
-    """Warn of timecode of frames at `seconds` (N,) that jumps by other than whole frames; InputError past the limit.
+    """Warn of timecode of frames at `seconds` (N,) that jumps by other than whole frames.
+
+    InputError past the limit.
 
     Frames were not lost then: the clock was set.
     """
     gap = (seconds[at] - seconds[at - 1]) * rate
-    what = f"{where}: timecode goes on by {gap:.2f} frames at frame {at}, and stays {step:.2f} of a frame beside what was before"
+    what = (
+        f"{where}: timecode goes on by {gap:.2f} frames at frame {at}, and stays {step:.2f} of a frame beside"
+        " what was before"
+    )
     if step > limit:
         raise InputError(
-            f"{what}, need at most {limit:g}; its clock was set while it recorded: cut the take there, or raise sync.max_step_frames"
+            f"{what}, need at most {limit:g}; its clock was set while it recorded: cut the take there, or"
+            " raise sync.max_step_frames"
         )
     if step > WARN_STEP_FRAMES:
         log.warning("%s; was its clock set while it recorded? Lost frames are whole ones", what)
@@ -174,7 +197,10 @@ def face_stream(
     *,
     max_step_frames: float = config.Sync().max_step_frames,
 ) -> dict:
-    """Clock of a face: its own timecodes, else the start and rate in its entry of timecode.json; start None where neither is there."""
+    """Clock of a face: its own timecodes, else the start and rate in its entry of timecode.json.
+
+    Start None where neither is there.
+    """
     entry = entry or {}
     rate, base = _rate(entry, "rate", f"{where}: face"), _rate(entry, "timecode_rate", f"{where}: face")
     stream = faces.open_face(path, rate=rate, timecode_rate=base)
@@ -183,8 +209,9 @@ def face_stream(
     if clock.dropped > MAX_LOST_SHARE * (last + 1):
         number = "timecode_rate" if stream.has_timecode else "the frames' numbers"
         raise InputError(
-            f"{where}: {path.name} would have lost {clock.dropped} of {last + 1} frames at {clock.rate:.4g} fps, need at most "
-            f"{100 * MAX_LOST_SHARE:g} %; check {number}: labels of another counting leave such gaps, else exclude the take"
+            f"{where}: {path.name} would have lost {clock.dropped} of {last + 1} frames at {clock.rate:.4g}"
+            f" fps, need at most {100 * MAX_LOST_SHARE:g} %; check {number}: labels of another counting leave"
+            " such gaps, else exclude the take"
         )
     more: dict[str, Any] = {
         "frames": len(stream.seconds),
@@ -227,8 +254,8 @@ def face_stream(
     lasts = last / clock.rate if end is None else near(end, begin + last / clock.rate, day=day) - begin
     if abs(lasts * clock.rate - last) > END_FRAMES:
         raise InputError(
-            f"{where}: face lasts {lasts:.3f} s by start and end in timecode.json, {last / clock.rate:.3f} s by its "
-            f"{len(stream.seconds)} frames at {clock.rate:g} fps; correct one of them"
+            f"{where}: face lasts {lasts:.3f} s by start and end in timecode.json, {last / clock.rate:.3f} s"
+            f" by its {len(stream.seconds)} frames at {clock.rate:g} fps; correct one of them"
         )
     source = "start and rate" if end is None else "start, rate and end"
     return _stream(begin, begin + last / clock.rate, clock.rate, source, **more, day_seconds=day)
@@ -241,10 +268,12 @@ def audio_stream(
     *,
     max_step_frames: float = config.Sync().max_step_frames,
 ) -> dict:
-    """Start and rate of a WAV: LTC in a channel or file that its entry names, else bext or iXML, else the entry's start.
+    """Start and rate of a WAV: LTC in a channel or file that its entry names, else bext or iXML, else the
+    entry's start.
 
-    A TimeReference of 0, as editors write that know no time, gives way to the entry's start as it does to iXML's. LTC shows
-    the recorder's true rate on the timecode's clock; a start alone does not. start is None where nothing tells it.
+    A TimeReference of 0, as editors write that know no time, gives way to the entry's start as it does to
+    iXML's. LTC shows the recorder's true rate on the timecode's clock; a start alone does not. start is None
+    where nothing tells it.
     """
     entry = entry or {}
     stream = audio.open_audio(path, channel=entry.get("channel"))
@@ -259,7 +288,8 @@ def audio_stream(
     if (named := entry.get("ltc")) is not None:
         if named == stream.channel and not isinstance(named, bool):
             raise InputError(
-                f"{path.name}: channel {named} of timecode.json is voice and ltc, need two; correct channel or ltc"
+                f"{path.name}: channel {named} of timecode.json is voice and ltc, need two; correct channel"
+                " or ltc"
             )
         frames = _ltc(path, named, stream.rate, _rate(entry, "timecode_rate", "audio"))
         start, rate, residual = ltc.ltc_clock(frames, stream.rate)
@@ -322,7 +352,10 @@ def _compare(where: str, what: str, given: float | None, known_by: str, start: f
 
 
 def _ltc(path: Path, named: int | str, rate: int, fps: float | None) -> ltc.LtcFrames:
-    """Frames of the LTC in a channel (a number from 1) of a recording, or in another file beside it; `fps` None finds its rate."""
+    """Frames of the LTC in a channel (a number from 1) of a recording, or in another file beside it.
+
+    `fps` None finds its rate.
+    """
     # a path would leave the folder whose files the workflow watches
     if (
         isinstance(named, bool)
@@ -331,26 +364,31 @@ def _ltc(path: Path, named: int | str, rate: int, fps: float | None) -> ltc.LtcF
         or named in ("", "..")
     ):
         raise InputError(
-            f"{path.name}: ltc {named!r} under audio of timecode.json, need the number of a channel or the name of a WAV beside it; correct it"
+            f"{path.name}: ltc {named!r} under audio of timecode.json, need the number of a channel or the"
+            " name of a WAV beside it; correct it"
         )
     beside = path if isinstance(named, int) else path.with_name(named)
     if not beside.is_file():
         raise InputError(
-            f"{beside}: no such file, but audio.ltc of timecode.json names it; add the LTC or correct the name"
+            f"{beside}: no such file, but audio.ltc of timecode.json names it; add the LTC or correct the"
+            " name"
         )
     stream = audio.open_audio(beside, channel=named if isinstance(named, int) else 1)
     if isinstance(named, str) and stream.num_channels > 1:
         raise InputError(
-            f"{beside}: {stream.num_channels} channels, need the LTC alone in a file of one channel; split the file"
+            f"{beside}: {stream.num_channels} channels, need the LTC alone in a file of one channel; split"
+            " the file"
         )
     if stream.rate != rate:
         raise InputError(
-            f"{path.name}: LTC file {named} has {stream.rate} Hz, need {rate} as the voice, from the same recorder; correct ltc"
+            f"{path.name}: LTC file {named} has {stream.rate} Hz, need {rate} as the voice, from the same"
+            " recorder; correct ltc"
         )
     frames = ltc.decode_ltc(audio.blocks(stream), rate, fps=fps)
     if len(frames.positions) < 2:
         raise InputError(
-            f"{path.name}: no LTC in {named!r}; name the channel or file that carries it under audio.ltc of timecode.json"
+            f"{path.name}: no LTC in {named!r}; name the channel or file that carries it under audio.ltc of"
+            " timecode.json"
         )
     return frames
 
@@ -358,15 +396,16 @@ def _ltc(path: Path, named: int | str, rate: int, fps: float | None) -> ltc.LtcF
 def common_window(streams: dict[str, dict], where: str, *, min_seconds: float) -> tuple[float, int]:
     """Start in seconds and number of frames of the window that all streams cover.
 
-    Frame k is at start + k / 30. A stream of frames must reach the last frame, audio must cover the last frame's span.
+    Frame k is at start + k / 30. A stream of frames must reach the last frame, audio must cover the last
+    frame's span.
     """
     first = max(streams, key=lambda name: streams[name]["start"])
     last = min(streams, key=lambda name: streams[name]["end"])
     start, end = streams[first]["start"], streams[last]["end"]
     if end - start < min_seconds:
         raise InputError(
-            f"{where}: streams do not overlap by {min_seconds:g} s: {first} starts at {start:.3f} s, {last} ends at {end:.3f} s of the day; "
-            "correct the timecode of one of them or exclude the take"
+            f"{where}: streams do not overlap by {min_seconds:g} s: {first} starts at {start:.3f} s, {last}"
+            f" ends at {end:.3f} s of the day; correct the timecode of one of them or exclude the take"
         )
     counts = [(s["end"] - start) * FPS + (0 if name.endswith("audio") else 1) for name, s in streams.items()]
     return start, int(np.floor(min(counts) + 1e-6))
@@ -383,25 +422,30 @@ def _entries(timecode: Path, take: str, actors: list[str], kinds: list[str]) -> 
     if not isinstance(content, dict) or (need == "body" and not isinstance(content.get("body"), dict)):
         rate = {"body": 120, "face": 30}[need]
         raise InputError(
-            f"take {take}: {timecode} has no {need!r}, need {{{need!r}: {{actor: {{'start': 'HH:MM:SS:FF', 'rate': {rate}}}}}}}; add it"
+            f"take {take}: {timecode} has no {need!r}, need {{{need!r}: {{actor: {{'start': 'HH:MM:SS:FF',"
+            f" 'rate': {rate}}}}}}}; add it"
         )
     for kind, entries in content.items():
         if kind not in kinds:
             raise InputError(
-                f"take {take}: {timecode} has {kind!r}, need {', '.join(kinds[:-1])} and {kinds[-1]} only; correct it"
+                f"take {take}: {timecode} has {kind!r}, need {', '.join(kinds[:-1])} and {kinds[-1]} only;"
+                " correct it"
             )
         if not isinstance(entries, dict):
             raise InputError(
-                f"take {take}: {timecode}, {kind}: got {type(entries).__name__}, need an entry for each actor; correct it"
+                f"take {take}: {timecode}, {kind}: got {type(entries).__name__}, need an entry for each"
+                " actor; correct it"
             )
         for actor, entry in entries.items():
             if actor not in actors:
                 raise InputError(
-                    f"take {take}: {timecode}, {kind} of {actor!r}, need actors {', '.join(actors)}; correct it"
+                    f"take {take}: {timecode}, {kind} of {actor!r}, need actors {', '.join(actors)};"
+                    " correct it"
                 )
             if not isinstance(entry, dict):
                 raise InputError(
-                    f"take {take}, actor {actor}: no start and rate of the {kind}: timecode.json has {entry!r}, need {{...}}; correct it"
+                    f"take {take}, actor {actor}: no start and rate of the {kind}: timecode.json has"
+                    f" {entry!r}, need {{...}}; correct it"
                 )
             for key in entry:
                 if key not in KEYS[kind]:
@@ -412,18 +456,23 @@ def _entries(timecode: Path, take: str, actors: list[str], kinds: list[str]) -> 
                         else f"{kind} has {', '.join(KEYS[kind])}; remove it"
                     )
                     raise InputError(
-                        f"take {take}, actor {actor}: unknown key {key!r} under {kind} in timecode.json; {said}"
+                        f"take {take}, actor {actor}: unknown key {key!r} under {kind} in timecode.json;"
+                        f" {said}"
                     )
             if not isinstance(entry.get("drop_frame"), (bool, type(None))):
                 raise InputError(
-                    f"take {take}, actor {actor}: drop_frame of the {kind} is {entry['drop_frame']!r}, need true or false; correct it"
+                    f"take {take}, actor {actor}: drop_frame of the {kind} is {entry['drop_frame']!r}, need"
+                    " true or false; correct it"
                 )
     return content
 
 
 def table(take: dict) -> list[str]:
     """Lines of the table that explains a take: a header and a row for each stream."""
-    head = f"{'stream':<12}{'start, s':>13}{'offset, s':>11}{'rate':>12}{'drift':>13}{'lost':>7}{'twice':>7}{'jitter':>13}{'residual':>13}  known by"
+    head = (
+        f"{'stream':<12}{'start, s':>13}{'offset, s':>11}{'rate':>12}{'drift':>13}{'lost':>7}{'twice':>7}{'jitter':>13}{'residual':>13}"
+        "  known by"
+    )
     lines = [head]
     for performance in take["performances"]:
         for kind in kinds_of(performance):
@@ -434,8 +483,8 @@ def table(take: dict) -> list[str]:
             )
             counts = f"{s.get('dropped', '-'):>7}{s.get('duplicates', '-'):>7}"
             lines.append(
-                f"{performance['actor'] + ' ' + kind:<12}{s['start']:>13.4f}{take['start_seconds'] - s['start']:>11.4f}{s['rate']:>12.4f}"
-                f"{drift:>13}{counts}{jitter:>13}{residual:>13}  {s['source']}"
+                f"{performance['actor'] + ' ' + kind:<12}{s['start']:>13.4f}{take['start_seconds'] - s['start']:>11.4f}{s['rate']:>12.4f}{drift:>13}{counts}{jitter:>13}{residual:>13}"
+                f"  {s['source']}"
             )
     return lines
 
@@ -458,14 +507,20 @@ def _without_timecode(
     where: str,
     options: config.Sync,
 ) -> None:
-    """Give streams that have no start one, by the mouth and the voice; InputError where that was not asked for or is not certain."""
+    """Give streams that have no start one, by the mouth and the voice.
+
+    InputError where that was not asked for or is not certain.
+    """
     for performance, paths, rig in zip(performances, files, rigs, strict=True):
         unknown = [kind for kind in kinds_of(performance) if performance[kind]["start"] is None]
         if not unknown:
             continue
         who = f"{where}, actor {performance['actor']}"
         kind = unknown[0]
-        hint = f"record or export {paths[kind].name} with timecode, or give its start under {kind} in timecode.json"
+        hint = (
+            f"record or export {paths[kind].name} with timecode, or give its start under {kind} in"
+            " timecode.json"
+        )
         if len(unknown) > 1:
             raise InputError(f"{who}: neither face nor audio has a timecode, need one of them; {hint}")
         if options.without_timecode != "voice":
@@ -477,7 +532,8 @@ def _without_timecode(
         match = sync_voice.voice_lag(performance, paths, rig, who)
         if not match.confident:
             raise InputError(
-                f"{who}: {paths[kind].name} has no timecode, and mouth and voice do not agree clearly anywhere; {hint}"
+                f"{who}: {paths[kind].name} has no timecode, and mouth and voice do not agree clearly"
+                f" anywhere; {hint}"
             )
         face, sound = performance["face"], performance["audio"]
         # begun at once the voice would be late by the lag: it begins earlier than the face by that much
@@ -508,8 +564,9 @@ def _streams_to_sync(
     if len(actors) > 2 or set(counts.values()) != {len(actors)} or not (alone or timecode):
         got = ", ".join(f"{count} {name}" for name, count in counts.items())
         raise InputError(
-            f"actors {', '.join(actors)}: got {got} and {'a' if timecode else 'no'} --timecode; need one of each for each of two actors, "
-            "and timecode.json; one actor alone needs only --face and --wav; correct the command"
+            f"actors {', '.join(actors)}: got {got} and {'a' if timecode else 'no'} --timecode; need one of"
+            " each for each of two actors, and timecode.json; one actor alone needs only --face and --wav;"
+            " correct the command"
         )
     name = timecode.parent.name if timecode and not alone else wav[0].stem
     return name, [kind for kind in KINDS if kind != "body" or bvh]
@@ -534,7 +591,8 @@ def run(
         need_png(out_picture)
     if rig and len(rig) != len(actors):
         raise InputError(
-            f"actors {', '.join(actors)}: got {len(rig)} --rig, need one for each actor, in their order; correct the command"
+            f"actors {', '.join(actors)}: got {len(rig)} --rig, need one for each actor, in their order;"
+            " correct the command"
         )
     take, kinds = _streams_to_sync(timecode, actors, bvh, face, wav)
     entries = _entries(timecode, take, actors, kinds) if timecode else {}
@@ -566,8 +624,9 @@ def run(
             residual = stream["residual_ms"]
             if residual is not None and residual > options.max_residual_ms:
                 raise InputError(
-                    f"take {take}, actor {performance['actor']}: the timecode of the {kind} leaves its own straight line by {residual:.1f} ms, "
-                    f"need at most {options.max_residual_ms:g}; its clock was set while it recorded: cut the take there or exclude it"
+                    f"take {take}, actor {performance['actor']}: the timecode of the {kind} leaves its own"
+                    f" straight line by {residual:.1f} ms, need at most {options.max_residual_ms:g}; its"
+                    " clock was set while it recorded: cut the take there or exclude it"
                 )
             if residual is not None and residual > 1000 * WARN_SECONDS:
                 log.warning(

@@ -1,15 +1,18 @@
-"""Rates that the recordings of a take contradict: a header or a timecode.json that says another one than was recorded at.
+"""Rates that the recordings of a take contradict: a header or a timecode.json that says another one than was
+recorded at.
 
-Streams of a take differ in length as a rule: a phone is left rolling, a face stops early. A length alone is therefore no
-witness. A rate is doubted only where
+Streams of a take differ in length as a rule: a phone is left rolling, a face stops early. A length alone is
+therefore no witness. A rate is doubted only where
 
-- a Broadcast Wave's TimeReference, which counts samples since midnight, leads to another time of day than the actor's other
-  streams, and at another usual rate to theirs; or
-- two other streams, of which one has timecode at both ends (a face with its timecodes, LTC, a body with an `end`), begin and end
-  together, nothing else ends where the doubted stream says to end, and at another standard rate it would begin and end with them.
+- a Broadcast Wave's TimeReference, which counts samples since midnight, leads to another time of day than the
+  actor's other streams, and at another usual rate to theirs; or
+- two other streams, of which one has timecode at both ends (a face with its timecodes, LTC, a body with an
+  `end`), begin and end together, nothing else ends where the doubted stream says to end, and at another
+  standard rate it would begin and end with them.
 
-A stream with timecode at both ends is never doubted, so that an `end` in timecode.json settles the matter. A rate that timecode.json
-and the BVH header both say has two witnesses of its own: it is told at most. No rate is named that was not tried.
+A stream with timecode at both ends is never doubted, so that an `end` in timecode.json settles the matter. A
+rate that timecode.json and the BVH header both say has two witnesses of its own: it is told at most. No rate
+is named that was not tried.
 """
 
 import logging
@@ -25,9 +28,13 @@ from pipeline.motion.clock_model import STANDARD_RATES
 log = logging.getLogger("interact")
 USUAL_SAMPLE_RATES = (16_000, 22_050, 32_000, 44_100, 48_000, 88_200, 96_000, 176_400, 192_000)
 LYING_RATE = 1.5
-"""A stream that lasts this many times longer or shorter than two witnesses is refused where a standard rate fits; else it is told."""
+"""A stream that lasts this many times longer or shorter than two witnesses is refused where a standard rate
+fits; else it is told.
+"""
 ODD_SHARE, SLACK_SECONDS = 0.05, 3.0
-"""Share and seconds by which a length must differ from the witnesses' to be looked at: recorders are not started and stopped at once."""
+"""Share and seconds by which a length must differ from the witnesses' to be looked at: recorders are not
+started and stopped at once.
+"""
 CLOSE_SECONDS = 0.5
 """How well beginnings and ends agree at least, however short the take."""
 SAME_RATE = 0.01
@@ -39,7 +46,10 @@ COVERED = 0.8
 
 @dataclass(frozen=True)
 class _Span:
-    """A stream's first and last moment; `begin` None where only its length is known. `certain`: timecode tells both ends."""
+    """A stream's first and last moment; `begin` None where only its length is known.
+
+    `certain`: timecode tells both ends.
+    """
 
     actor: str
     kind: str
@@ -52,7 +62,10 @@ class _Span:
         return f"the {self.kind} of {self.actor}"
 
     def off(self, begin: float | None, length: float) -> float:
-        """Seconds by which another span lies beside this one at the worse end; by length where one of them has no beginning."""
+        """Seconds by which another span lies beside this one at the worse end.
+
+        By length where one of them has no beginning.
+        """
         if self.begin is None or begin is None:
             return abs(length - self.length)
         return max(abs(begin - self.begin), abs(begin + length - self.begin - self.length))
@@ -93,7 +106,8 @@ def _witnesses(spans: Sequence[_Span]) -> list[_Span]:
 def _fitting_rate(
     span: _Span, rate: float, rates: Sequence[float], witness: _Span, *, tolerance: float
 ) -> float | None:
-    """The rate at which a stream that lasts `span` at `rate` begins and ends with a witness, to `tolerance` seconds; None where none does.
+    """The rate at which a stream that lasts `span` at `rate` begins and ends with a witness, to `tolerance`
+    seconds; None where none does.
 
     A whole rate goes before its NTSC neighbour, from which no length tells it.
     """
@@ -107,7 +121,9 @@ def _fitting_rate(
 
 
 def check_rates(performances: Sequence[dict], take: str) -> None:
-    """InputError for a frame rate that two witnesses contradict, where a standard one fits; a warning where it is less than LYING_RATE off.
+    """InputError for a frame rate that two witnesses contradict, where a standard one fits.
+
+    A warning where it is less than LYING_RATE off.
 
     `performances` are those of the sync JSON, all starts on one day.
     """
@@ -153,8 +169,9 @@ def _check(stream: dict, span: _Span, others: list[_Span], where: str) -> None:
         else ("fps", f"{stream['frames']} frames")
     )
     what = (
-        f"{where}: {_says(span.kind, stream)} {stream['rate']:g} {unit}, at which the {count} of the {span.kind} last {span.length:.1f} s, "
-        f"but {first.name} and {witnesses[1].name} both last {first.length:.1f} s; at {rate:g} {unit} it would begin and end with them"
+        f"{where}: {_says(span.kind, stream)} {stream['rate']:g} {unit}, at which the {count} of the"
+        f" {span.kind} last {span.length:.1f} s, but {first.name} and {witnesses[1].name} both last"
+        f" {first.length:.1f} s; at {rate:g} {unit} it would begin and end with them"
     )
     if not refused:
         log.warning("%s: check the rate", what)
@@ -185,9 +202,11 @@ def _says(kind: str, stream: dict) -> str:
 
 
 def check_sample_rate(performance: dict[str, Any], where: str, name: str) -> None:
-    """InputError where a Broadcast Wave's TimeReference and length fit the actor's other streams at another usual rate only.
+    """InputError where a Broadcast Wave's TimeReference and length fit the actor's other streams at another
+    usual rate only.
 
-    TimeReference counts samples, so a wrong rate moves the start by hours; at the header's rate it has then nothing in common with the others.
+    TimeReference counts samples, so a wrong rate moves the start by hours; at the header's rate it has then
+    nothing in common with the others.
     """
     sound = performance["audio"]
     others = [
@@ -203,7 +222,10 @@ def check_sample_rate(performance: dict[str, Any], where: str, name: str) -> Non
         return start, start + sound["samples"] / rate
 
     def covered(rate: float) -> list[float]:
-        """What it has in common with each of the others, as a share of the shorter of the two; negative where they are apart."""
+        """What it has in common with each of the others, as a share of the shorter of the two.
+
+        Negative where they are apart.
+        """
         start, end = place(rate)
         return [
             (min(end, o["end"]) - max(start, o["start"])) / min(end - start, o["end"] - o["start"])
@@ -223,14 +245,16 @@ def check_sample_rate(performance: dict[str, Any], where: str, name: str) -> Non
     at = format_timecode(start, 100, digits=0)[:8]
     so = "both agree" if agree else f"it begins at {at}, lasts {end - start:.1f} s and covers them"
     raise InputError(
-        f"{where}: the header of {name} says {sound['sample_rate']} Hz, at which its {sound['samples']} samples last "
-        f"{sound['samples'] / sound['sample_rate']:.1f} s for {length:.1f} s of the other streams and begin at another time of day; "
-        f"at {fitting[0]} Hz {so}: correct the rate in the header"
+        f"{where}: the header of {name} says {sound['sample_rate']} Hz, at which its {sound['samples']}"
+        f" samples last {sound['samples'] / sound['sample_rate']:.1f} s for {length:.1f} s of the other"
+        f" streams and begin at another time of day; at {fitting[0]} Hz {so}: correct the rate in the header"
     )
 
 
 def forget_empty_reference(performance: dict[str, Any], where: str, name: str) -> None:
-    """Take a TimeReference of 0 for no time where the recording would share nothing with the actor's other streams at midnight."""
+    """Take a TimeReference of 0 for no time where the recording would share nothing with the actor's other
+    streams at midnight.
+    """
     sound = performance["audio"]
     others = [
         performance[kind]
@@ -243,7 +267,8 @@ def forget_empty_reference(performance: dict[str, Any], where: str, name: str) -
     if any(start < other["end"] and other["start"] < start + sound["end"] for other in others):
         return
     log.warning(
-        "%s: TimeReference of %s is 0, and nothing else was recorded at midnight; it is taken for a recording without timecode",
+        "%s: TimeReference of %s is 0, and nothing else was recorded at midnight; it is taken for a recording"
+        " without timecode",
         where,
         name,
     )

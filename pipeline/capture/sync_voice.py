@@ -1,7 +1,7 @@
 """The place of a stream without timecode, by an actor's mouth against the own voice.
 
-In: a face stream (mesh with its rig, or weights) and the actor's microphone, of which one has a timecode. Out: how late
-the voice is if both are taken to begin at once, with a confidence (pipeline.capture.evidence).
+In: a face stream (mesh with its rig, or weights) and the actor's microphone, of which one has a timecode.
+Out: how late the voice is if both are taken to begin at once, with a confidence (pipeline.capture.evidence).
 """
 
 from dataclasses import replace
@@ -20,14 +20,17 @@ VOICE_RATE = 16_000
 
 
 def weights_at_30(path: Path, rig: Path | None, record: dict, where: str) -> tuple[np.ndarray, float]:
-    """ARKit weights (N, 51) of a face stream at 30 fps from its first usable frame on, and the seconds of that after its frame 0."""
+    """ARKit weights (N, 51) of a face stream at 30 fps from its first usable frame on, and the seconds of
+    that after its frame 0.
+    """
     stream = faces.open_face(path, rate=record["rate"], timecode_rate=record["timecode_rate"])
     found = fit_clock(stream.seconds, where=f"{where}: {path.name}")
     if not stream.is_mesh:
         weights = faces.live_link_weights(path)
     elif rig is None:
         raise InputError(
-            f"{where}: {path.name} is a mesh, need the actor's rig to see the mouth that places a stream without timecode; give --rig"
+            f"{where}: {path.name} is a mesh, need the actor's rig to see the mouth that places a stream"
+            " without timecode; give --rig"
         )
     else:
         weights = blendshapes.fit_stream(
@@ -42,7 +45,9 @@ def weights_at_30(path: Path, rig: Path | None, record: dict, where: str) -> tup
 
 
 def voice_lag(performance: dict, paths: dict[str, Path], rig: Path | None, where: str) -> evidence.Match:
-    """The match of an actor's mouth and voice over all lags that their lengths allow, from the face's frame 0 and the first sample."""
+    """The match of an actor's mouth and voice over all lags that their lengths allow, from the face's frame 0
+    and the first sample.
+    """
     face, sound = performance["face"], performance["audio"]
     weights, before = weights_at_30(paths["face"], rig, face, where)
     mouth = evidence.mouth_movements(weights)

@@ -1,11 +1,13 @@
 """Train the network of separation method `lips` on the shoot's own microphones and faces.
 
-In: both Broadcast Waves and both fitted faces of every take, in take and actor order, and the takes' sync JSONs. Out: a
-run folder with model.safetensors, model.json, log.jsonl and checkpoints/ (models.speech.separation_train).
+In: both Broadcast Waves and both fitted faces of every take, in take and actor order, and the takes' sync
+JSONs. Out: a run folder with model.safetensors, model.json, log.jsonl and checkpoints/
+(models.speech.separation_train).
 
-What is learnt from are the raw microphones, in the stretches in which one actor speaks alone; not the voices of the
-dataset, which separation writes. In such a stretch the actor's microphone holds a clean voice, and the other holds the
-leak of it as the room made it. The output of the mask would teach the network the mask's own faults.
+What is learnt from are the raw microphones, in the stretches in which one actor speaks alone; not the voices
+of the dataset, which separation writes. In such a stretch the actor's microphone holds a clean voice, and the
+other holds the leak of it as the room made it. The output of the mask would teach the network the mask's own
+faults.
 """
 
 import logging
@@ -27,7 +29,9 @@ from pipeline.signals.mask import estimate_coupling
 log = logging.getLogger("interact")
 STEP = RATE // 100
 LOUD, SILENT = 1e-3, 1e-4
-"""Shares of a microphone's loud power: above the first somebody speaks, below the second nobody does (-30 and -40 dB)."""
+"""Shares of a microphone's loud power: above the first somebody speaks, below the second nobody does (-30 and
+-40 dB).
+"""
 MARGIN = 4.0
 """A microphone that is as much above the foretold leak holds its owner's voice (6 dB)."""
 ROOM_STEPS = 15
@@ -52,8 +56,9 @@ def runs_of(flags: np.ndarray) -> list[tuple[int, int]]:
 def alone(power: np.ndarray) -> np.ndarray:
     """Where the other actor is surely silent, (2, N) bool, of the microphones' powers (2, N).
 
-    The other is taken to be silent where the other's microphone hears next to nothing, or no more than the leak of this
-    voice, whose coupling is the median of the powers' ratios where this microphone is loud and the louder one.
+    The other is taken to be silent where the other's microphone hears next to nothing, or no more than the
+    leak of this voice, whose coupling is the median of the powers' ratios where this microphone is loud and
+    the louder one.
     """
     loud = np.percentile(power, 95, axis=1) + 1e-12
     result = np.zeros(power.shape, bool)
@@ -71,7 +76,9 @@ def alone(power: np.ndarray) -> np.ndarray:
 
 
 def voices_of(take: str, mics: np.ndarray, faces: list[np.ndarray]) -> list[Voice]:
-    """The stretches of both actors in which they speak alone, of microphones (2, S) at 16 kHz and face weights (T, 51)."""
+    """The stretches of both actors in which they speak alone, of microphones (2, S) at 16 kHz and face
+    weights (T, 51).
+    """
     power = levels(mics)
     kept, loud = alone(power), np.percentile(power, 95, axis=1)
     coupling = estimate_coupling(mics, RATE)
@@ -106,7 +113,8 @@ def run(
     """Collect the voices of all takes, and train."""
     if not len(wav) == len(face) == 2 * len(sync):
         raise InputError(
-            f"train_separation: {len(wav)} --wav, {len(face)} --face, {len(sync)} --sync; need two, two and one of every take"
+            f"train_separation: {len(wav)} --wav, {len(face)} --face, {len(sync)} --sync; need two, two and"
+            " one of every take"
         )
     voices = []
     for i, path in enumerate(sync):

@@ -1,10 +1,12 @@
-"""Measures of voices: noise floor, clipping, who speaks when, and how much of the other is heard in a microphone.
+"""Measures of voices: noise floor, clipping, who speaks when, and how much of the other is heard in a
+microphone.
 
 Pure functions on samples, and on segments: sorted, disjoint stretches of speech as (start, end) in seconds.
 
-Speech is what Silero VAD finds at 16 kHz (its model comes with the package faster-whisper). A voice still holds some of
-the other one, and a detector hears that too: so of one actor's speech the moments in which the other's voice is more than
-LEAK_DB louder are the leak, and are taken out. What a quiet actor says under the other's speech is lost with them.
+Speech is what Silero VAD finds at 16 kHz (its model comes with the package faster-whisper). A voice still
+holds some of the other one, and a detector hears that too: so of one actor's speech the moments in which the
+other's voice is more than LEAK_DB louder are the leak, and are taken out. What a quiet actor says under the
+other's speech is lost with them.
 """
 
 from collections.abc import Sequence
@@ -17,7 +19,9 @@ Segments = list[tuple[float, float]]
 
 FULL_SCALE = 0.999
 CLIPPED_RUN = 3
-"""Samples in succession at full scale, of one sign, that make a clip: a peak that just reaches it has one or two."""
+"""Samples in succession at full scale, of one sign, that make a clip: a peak that just reaches it has one or
+two.
+"""
 FLOOR_FRAME_SECONDS, FLOOR_SHARE = 0.05, 0.1
 LOWEST_DB = -120.0
 LEAK_DB = 6.0
@@ -43,7 +47,9 @@ def noise_floor_db(audio: np.ndarray, rate: int) -> float:
 
 
 def clipped(audio: np.ndarray) -> np.ndarray:
-    """Which samples of audio (S,) are clipped, bool (S,): in runs of CLIPPED_RUN or more at full scale, or beyond it."""
+    """Which samples of audio (S,) are clipped, bool (S,): in runs of CLIPPED_RUN or more at full scale, or
+    beyond it.
+    """
     result = np.zeros(len(audio), bool)
     for full in (audio >= FULL_SCALE, audio <= -FULL_SCALE):
         edges = np.flatnonzero(np.diff(np.concatenate([[False], full, [False]])))
@@ -60,7 +66,10 @@ def detect_speech(
     min_pause_seconds: float = MIN_PAUSE_SECONDS,
     pad_seconds: float = PAD_SECONDS,
 ) -> Segments:
-    """Stretches in which somebody is heard to speak in audio (S,) float32 at 16 kHz; `threshold` is the detector's, in [0, 1]."""
+    """Stretches in which somebody is heard to speak in audio (S,) float32 at 16 kHz.
+
+    `threshold` is the detector's, in [0, 1].
+    """
     from faster_whisper.vad import get_speech_timestamps
 
     found = get_speech_timestamps(
@@ -74,10 +83,11 @@ def detect_speech(
 
 
 def own_speech(heard: Segments, own: np.ndarray, other: np.ndarray) -> Segments:
-    """What of the speech heard in a voice is its owner's: without the moments in which the other voice is more than LEAK_DB louder.
+    """What of the speech heard in a voice is its owner's: without the moments in which the other voice is
+    more than LEAK_DB louder.
 
-    own, other: the voices (S,) at 16 kHz. Levels are those of LEVEL_SECONDS round each moment, so that a pause between
-    two words is not the other's; what stays in pieces is joined over short pauses.
+    own, other: the voices (S,) at 16 kHz. Levels are those of LEVEL_SECONDS round each moment, so that a
+    pause between two words is not the other's; what stays in pieces is joined over short pauses.
     """
     shorter = min(len(own), len(other))
     levels = [_levels(x[:shorter]) for x in (own, other)]
@@ -93,7 +103,9 @@ def own_speech(heard: Segments, own: np.ndarray, other: np.ndarray) -> Segments:
 
 
 def _levels(audio: np.ndarray) -> np.ndarray:
-    """Mean power of audio (S,) at 16 kHz over LEVEL_SECONDS round the middle of every LEVEL_STEP, (S / step,)."""
+    """Mean power of audio (S,) at 16 kHz over LEVEL_SECONDS round the middle of every LEVEL_STEP, (S /
+    step,).
+    """
     size = round(LEVEL_STEP * AUDIO_RATE)
     power = (np.pad(audio, (0, -len(audio) % size)).astype(np.float64) ** 2).reshape(-1, size).mean(1)
     reach = round(LEVEL_SECONDS / LEVEL_STEP) // 2
@@ -134,11 +146,12 @@ def without(a: Segments, b: Segments) -> Segments:
 
 
 def turns(segments: Sequence[Segments]) -> list[tuple[int, float, float | None]]:
-    """Turns of two actors in order, as (actor, start, gap): `gap` is seconds from the end of the other's speech, negative where they overlap.
+    """Turns of two actors in order, as (actor, start, gap): `gap` is seconds from the end of the other's
+    speech, negative where they overlap.
 
-    An actor takes the floor by speaking alone for TURN_SECONDS, and keeps it until the other does so: what is said in
-    between, under the other's speech or in shorter sounds, is no turn. `start` is the start of the speech that took
-    the floor; the first turn has no gap.
+    An actor takes the floor by speaking alone for TURN_SECONDS, and keeps it until the other does so: what is
+    said in between, under the other's speech or in shorter sounds, is no turn. `start` is the start of the
+    speech that took the floor; the first turn has no gap.
     """
     alone = sorted(
         (start, k)
@@ -157,7 +170,9 @@ def turns(segments: Sequence[Segments]) -> list[tuple[int, float, float | None]]
 
 
 def conversation(segments: Sequence[Segments], length: float) -> dict:
-    """Measures of a talk of `length` seconds: shares of time in which both or none speak, turns, median gap, longest silence."""
+    """Measures of a talk of `length` seconds: shares of time in which both or none speak, turns, median gap,
+    longest silence.
+    """
     overlap = seconds(both(*segments))
     found = turns(segments)
     gaps = [gap for _, _, gap in found if gap is not None]
@@ -174,10 +189,11 @@ def conversation(segments: Sequence[Segments], length: float) -> dict:
 def crosstalk(signals: Sequence[np.ndarray], segments: Sequence[Segments], k: int) -> dict[str, float | None]:
     """How much of the other actor is in signal k of two (S,) at 16 kHz, microphones or voices.
 
-    leak_db: level of signal k against the other's own signal while only the other speaks: the median over steps of 20 ms
-    of the louder half, which a word of the owner that was taken for silence does not move. sir_db: level while only the
-    owner speaks, against the leak of the other at the other's level. Noise counts as leak, so that neither says more than
-    the noise lets it know. None where nobody speaks alone for MIN_ALONE_SECONDS.
+    leak_db: level of signal k against the other's own signal while only the other speaks: the median over
+    steps of 20 ms of the louder half, which a word of the owner that was taken for silence does not move.
+    sir_db: level while only the owner speaks, against the leak of the other at the other's level. Noise
+    counts as leak, so that neither says more than the noise lets it know. None where nobody speaks alone for
+    MIN_ALONE_SECONDS.
     """
     own, others = without(segments[k], segments[1 - k]), without(segments[1 - k], segments[k])
     if seconds(others) < MIN_ALONE_SECONDS:

@@ -28,7 +28,10 @@ class Panel:
 
 
 def draw_bars(title: str, unit: str, panels: list[Panel], out: Path, *, one_scale: bool) -> None:
-    """A panel of horizontal bars per grouping, on one scale or each on its own; panels without bars are left out."""
+    """A panel of horizontal bars per grouping, on one scale or each on its own.
+
+    Panels without bars are left out.
+    """
     panels = [panel for panel in panels if panel.bars]
     shown = [panel.bars[:MAX_BARS] for panel in panels]
     tops = [max(bar.value for bar in bars) or 1.0 for bars in shown]

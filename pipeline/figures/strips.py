@@ -1,8 +1,10 @@
-"""Film strips: a take's bodies and faces at evenly spaced moments, captured and, where there is one, generated.
+"""Film strips: a take's bodies and faces at evenly spaced moments, captured and, where there is one,
+generated.
 
-In: BVH, face weights, rigs, action and facing labels and transcripts of both performances; optionally the folder of a generated
-take. Out: one PNG. Bodies are drawn as bones and heads, whole, at one scale in all rows, seen from the side that shows both actors best and
-about the middle between them; faces from the front. Under them lie both actors' labels over the whole take, with the drawn moments.
+In: BVH, face weights, rigs, action and facing labels and transcripts of both performances; optionally the
+folder of a generated take. Out: one PNG. Bodies are drawn as bones and heads, whole, at one scale in all
+rows, seen from the side that shows both actors best and about the middle between them; faces from the front.
+Under them lie both actors' labels over the whole take, with the drawn moments.
 """
 
 from dataclasses import dataclass
@@ -37,7 +39,9 @@ HEAD_CM, MIN_HEAD_CM = 18.0, 5.0
 
 
 def view_axis(bodies: list[np.ndarray]) -> np.ndarray:
-    """Ground directions (right, depth), (2, 2) over (x, z), that spread the actors' hips most from left to right."""
+    """Ground directions (right, depth), (2, 2) over (x, z), that spread the actors' hips most from left to
+    right.
+    """
     ground = np.concatenate([body[:, 0][:, [0, 2]] for body in bodies])
     values, vectors = np.linalg.eigh(np.cov(ground.T) + 1e-9 * np.eye(2))
     right = vectors[:, np.argmax(values)]
@@ -53,7 +57,10 @@ def project(points: np.ndarray, axis: np.ndarray) -> np.ndarray:
 
 
 def heads(motions: list[Motion], worlds: list[np.ndarray], turned: list[np.ndarray]) -> list[np.ndarray]:
-    """Centre and radius of each body's head, (T, 4) in cm; NaN where it has none. A head reaches from its joint to its tip, if that is known."""
+    """Centre and radius of each body's head, (T, 4) in cm; NaN where it has none.
+
+    A head reaches from its joint to its tip, if that is known.
+    """
     result = []
     for motion, world, turn in zip(motions, worlds, turned):
         found = motion.aliases()
@@ -74,8 +81,10 @@ def heads(motions: list[Motion], worlds: list[np.ndarray], turned: list[np.ndarr
 
 @dataclass(frozen=True)
 class Scene:
-    """Two bodies at the drawn moments, seen from one side: bones (pairs of joints), joints (T, J, 2) and their shadows on the ground, and heads
-    (T, 3) as centre and radius, all cm on the screen about the middle between the two at each moment."""
+    """Two bodies at the drawn moments, seen from one side: bones (pairs of joints), joints (T, J, 2) and
+    their shadows on the ground, and heads (T, 3) as centre and radius, all cm on the screen about the middle
+    between the two at each moment.
+    """
 
     bones: list[np.ndarray]
     points: list[np.ndarray]
@@ -112,7 +121,9 @@ def scene_of(motions: list[Motion]) -> Scene:
 
 
 def draw_bodies(ax, scene: Scene, moment: int, limits: np.ndarray) -> None:
-    """Bones and heads of both actors at a moment, with their shadows on the ground, within `limits` (2, 2): lower and upper corner in cm."""
+    """Bones and heads of both actors at a moment, with their shadows on the ground, within `limits` (2, 2):
+    lower and upper corner in cm.
+    """
     from matplotlib.collections import LineCollection
     from matplotlib.patches import Circle
 
@@ -131,7 +142,9 @@ def draw_bodies(ax, scene: Scene, moment: int, limits: np.ndarray) -> None:
 
 
 def common_limits(scenes: list[Scene]) -> np.ndarray:
-    """Lower and upper corner (2, 2) in cm of a window that holds every body of all scenes whole, wider than MIN_WIDTH_CM."""
+    """Lower and upper corner (2, 2) in cm of a window that holds every body of all scenes whole, wider than
+    MIN_WIDTH_CM.
+    """
     found = np.array([scene.limits() for scene in scenes])
     limits = np.stack([found[:, 0].min(0), found[:, 1].max(0)]) + np.array([[-MARGIN_CM], [MARGIN_CM]])
     limits[0, 1] -= METRE_CM  # room for the metre
@@ -193,7 +206,10 @@ def _face_window(rig: Rig) -> tuple[np.ndarray, np.ndarray]:
 
 
 def label_colours(labels: list[np.ndarray], facing: list[np.ndarray]) -> np.ndarray:
-    """RGB (4, N, 3) of action and facing of both actors over time; white where an actor does not face the partner."""
+    """RGB (4, N, 3) of action and facing of both actors over time.
+
+    White where an actor does not face the partner.
+    """
     from matplotlib.colors import to_rgb
 
     actions = np.array([to_rgb(colour) for colour in ACTION_COLOURS])
@@ -202,7 +218,9 @@ def label_colours(labels: list[np.ndarray], facing: list[np.ndarray]) -> np.ndar
 
 
 def draw_labels(ax, labels: list[np.ndarray], facing: list[np.ndarray], moments: np.ndarray) -> None:
-    """A bar of action and one of facing for each actor, over the take's seconds, with lines at the drawn frames."""
+    """A bar of action and one of facing for each actor, over the take's seconds, with lines at the drawn
+    frames.
+    """
     from matplotlib.patches import Patch
 
     seconds = len(labels[0]) / 30
@@ -261,7 +279,8 @@ def run(
         (path for path, values in zip(actions + facing, labels + faces) if len(values) != num_frames), None
     ):
         raise InputError(
-            f"{wrong}: another number of labels than the {num_frames} of {actions[0]}, need one for each frame; label the take again"
+            f"{wrong}: another number of labels than the {num_frames} of {actions[0]}, need one for each"
+            " frame; label the take again"
         )
     motions = [[load_bvh(path, unit="cm") for path in bodies] for _, bodies, _ in sources]
     curves = [[read_npy(path) for path in weights] for _, _, weights in sources]

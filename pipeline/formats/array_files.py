@@ -17,7 +17,9 @@ MOST_BYTES = 16 << 30
 MOST_ROWS = 10_000_000_000
 """Values along one axis: a week of audio at 16 kHz."""
 MOST_PACKED = 1100
-"""How many times larger than its bytes in the file a dataset of HDF5 may be: deflate packs 1032 times at most."""
+"""How many times larger than its bytes in the file a dataset of HDF5 may be: deflate packs 1032 times at
+most.
+"""
 MOST_OBJECTS = 100_000
 """Groups and datasets of an HDF5 file: a shard has some hundred."""
 MOST_MEMBERS = 1_000
@@ -59,7 +61,10 @@ def _num_bytes(shape: tuple[int, ...], dtype: np.dtype) -> int:
 
 
 def read_npy(path: Path, *, mapped: bool = False, fix: str = "write it again") -> np.ndarray:
-    """The array of a .npy of numbers, in memory, or `mapped` for reading only; InputError where the file is not exactly as long as it says."""
+    """The array of a .npy of numbers, in memory, or `mapped` for reading only.
+
+    InputError where the file is not exactly as long as it says.
+    """
     size = plain(path).st_size
     with reading(path, ".npy", fix=fix), open(path, "rb") as f:
         shape, fortran, dtype = _npy_header(f)
@@ -109,7 +114,10 @@ class Arrays:
 
 @contextlib.contextmanager
 def open_npz(path: Path, *, fix: str = "write it again") -> Iterator[Arrays]:
-    """The arrays of an .npz of numbers and texts; InputError for what is no such archive or would unpack to more than is sane."""
+    """The arrays of an .npz of numbers and texts.
+
+    InputError for what is no such archive or would unpack to more than is sane.
+    """
     plain(path)
     with reading(path, ".npz", fix=fix):
         archive = zipfile.ZipFile(path)
@@ -131,7 +139,10 @@ def open_npz(path: Path, *, fix: str = "write it again") -> Iterator[Arrays]:
 
 
 def _fault_of_dataset(name: str, dataset: Any, num_bytes: int) -> str | None:
-    """How a dataset of HDF5 takes its values from elsewhere, or claims more than it can have; None where it does not."""
+    """How a dataset of HDF5 takes its values from elsewhere, or claims more than it can have.
+
+    None where it does not.
+    """
     dataset.dtype  # noqa: B018  # whatever of its type numpy cannot say is an error here, not where it is used
     if dataset.is_virtual or dataset.id.get_create_plist().get_external_count():
         return f"the values of {name!r:.60} lie in another file, need them in this one"
@@ -177,10 +188,12 @@ def _fault_of_hdf5(f: Any, num_bytes: int) -> str | None:
 
 
 def plain_value(value: Any) -> Any:
-    """A value of HDF5 as Python has it: text of fixed or variable length, numbers, and lists of them; one element is itself.
+    """A value of HDF5 as Python has it: text of fixed or variable length, numbers, and lists of them.
 
-    C, Fortran, MATLAB and Julia write text as bytes of fixed length, padded with NUL or spaces, and single values as arrays
-    of one element. None is an empty value.
+    One element is itself.
+
+    C, Fortran, MATLAB and Julia write text as bytes of fixed length, padded with NUL or spaces, and single
+    values as arrays of one element. None is an empty value.
     """
     if isinstance(value, (bytes, np.bytes_)):
         return bytes(value).rstrip(b"\0 ").decode("utf-8")
@@ -192,7 +205,8 @@ def plain_value(value: Any) -> Any:
 
 
 def is_plain_type(stored: Any) -> bool:
-    """Whether a dataset's or attribute's id in HDF5 is of numbers or texts, not of lists that vary in length or of references.
+    """Whether a dataset's or attribute's id in HDF5 is of numbers or texts, not of lists that vary in length
+    or of references.
 
     Damaged types of variable length crash the library when they are read.
     """
@@ -206,13 +220,17 @@ MOST_ATTRIBUTE = 1_000_000
 
 
 def attribute(holder: Any, name: str, default: Any = None) -> Any:
-    """An attribute of a file, group or dataset of HDF5 by `plain_value`; the default where there is none or it is empty."""
+    """An attribute of a file, group or dataset of HDF5 by `plain_value`.
+
+    The default where there is none or it is empty.
+    """
     if name not in holder.attrs:
         return default
     path = Path(holder.file.filename)
     if (size := holder.attrs.get_id(name).get_space().get_simple_extent_npoints()) > MOST_ATTRIBUTE:
         raise InputError(
-            f"{path}: attribute {name!r:.60} has {size:,} elements, need at most {MOST_ATTRIBUTE:,}; write it again"
+            f"{path}: attribute {name!r:.60} has {size:,} elements, need at most {MOST_ATTRIBUTE:,}; write it"
+            " again"
         )
     with reading(path, f"HDF5 file, attribute {name:.60}", fix="write it again"):
         if not is_plain_type(holder.attrs.get_id(name)):
@@ -228,7 +246,9 @@ def attributes(holder: Any) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def open_hdf5(path: Path, *, need: str = "HDF5 file", fix: str = "copy or export it again") -> Iterator[Any]:
-    """An HDF5 file opened to read; InputError where it is none, leads to other files, or lacks what is asked of it inside the `with`.
+    """An HDF5 file opened to read.
+
+    InputError where it is none, leads to other files, or lacks what is asked of it inside the `with`.
 
     Of errors inside, those of HDF5 itself and missing names become an InputError, others pass.
     """

@@ -1,14 +1,15 @@
 """Recordings of a shoot: any WAV of a field recorder, opened, placed in the day and read on a true clock.
 
-In: RIFF, RF64 and BW64 files (also WAVE_FORMAT_EXTENSIBLE, also beyond 4 GB) with 16, 24 or 32 bit integer or 32 or 64
-bit float samples, one channel or one of several, at any rate. Out: float32 samples, full scale at 1, and the start in
-seconds since midnight. A file of any size or length, whole or cut off, has one reader (its chunks: pipeline.formats.wav_chunks); only the
-samples that are asked for are read.
+In: RIFF, RF64 and BW64 files (also WAVE_FORMAT_EXTENSIBLE, also beyond 4 GB) with 16, 24 or 32 bit integer or
+32 or 64 bit float samples, one channel or one of several, at any rate. Out: float32 samples, full scale at 1,
+and the start in seconds since midnight. A file of any size or length, whole or cut off, has one reader (its
+chunks: pipeline.formats.wav_chunks); only the samples that are asked for are read.
 
-Rules: the start is the `bext` chunk's TimeReference (EBU Tech 3285); where iXML has a time stamp too, the two must agree
-to a millisecond, and a TimeReference of 0, which editors write that know no time, gives way to iXML with a warning (and to a
-start in timecode.json: pipeline.capture.sync). An iXML chunk that cannot be read is not used, with a warning. NaN and infinite samples are
-errors. Float samples beyond 1 are kept, not clipped, up to LOUDEST.
+Rules: the start is the `bext` chunk's TimeReference (EBU Tech 3285); where iXML has a time stamp too, the two
+must agree to a millisecond, and a TimeReference of 0, which editors write that know no time, gives way to
+iXML with a warning (and to a start in timecode.json: pipeline.capture.sync). An iXML chunk that cannot be
+read is not used, with a warning. NaN and infinite samples are errors. Float samples beyond 1 are kept, not
+clipped, up to LOUDEST.
 """
 
 import logging
@@ -37,7 +38,9 @@ AGREE_SECONDS = 1e-3
 LOUDEST = 1000.0
 """Largest float sample, 60 dB over full scale: more is a file in the scale of integers, or damaged."""
 WHOLE = 1e-5
-"""Samples from a whole one that count as none: at 20 kHz an error of -92 dB at a rate of 48 kHz, and far above rounding."""
+"""Samples from a whole one that count as none: at 20 kHz an error of -92 dB at a rate of 48 kHz, and far
+above rounding.
+"""
 DELAY_TAPS = 128
 LEAD = 2048
 """Samples before and after a span that the filters see."""
@@ -50,10 +53,12 @@ class OtherCoding(InputError):
 
 @dataclass(frozen=True)
 class AudioStream:
-    """One channel of a recording. `start_seconds` is the first sample's time of day, None where the file does not say.
+    """One channel of a recording.
 
-    `day_seconds` is how long the day lasts that the start counts in, None where no iXML says how the recorder counted.
-    `rate` is the header's, samples per second of the recorder's own clock; `channel` counts from 1.
+    `start_seconds` is the first sample's time of day, None where the file does not say.
+
+    `day_seconds` is how long the day lasts that the start counts in, None where no iXML says how the recorder
+    counted. `rate` is the header's, samples per second of the recorder's own clock; `channel` counts from 1.
     """
 
     path: Path
@@ -74,24 +79,31 @@ class AudioStream:
 
     @property
     def tells_no_time(self) -> bool:
-        """Whether the start is a TimeReference of 0, as editors write that know no time: what else tells one goes before it."""
+        """Whether the start is a TimeReference of 0, as editors write that know no time: what else tells one
+        goes before it.
+        """
         return self.source == "bext" and self.start_seconds == 0
 
 
 def open_audio(path: Path, *, channel: int | None = None) -> AudioStream:
-    """Format, length and start of one channel (from 1) of a recording; only a file of one channel needs none named."""
+    """Format, length and start of one channel (from 1) of a recording.
+
+    Only a file of one channel needs none named.
+    """
     path = Path(path)
     chunks, stream = _opened(path)
     num_channels = stream.num_channels
     if channel is None and num_channels > 1:
         raise InputError(
-            f"{path}: {num_channels} channels{_track_names(chunks.get('iXML', b''))}, need one: the actor's own microphone; "
-            f"name it as channel, 1 to {num_channels}, under audio in timecode.json, or split the file"
+            f"{path}: {num_channels} channels{_track_names(chunks.get('iXML', b''))}, need one: the actor's"
+            f" own microphone; name it as channel, 1 to {num_channels}, under audio in timecode.json, or"
+            " split the file"
         )
     channel = 1 if channel is None else channel
     if isinstance(channel, bool) or not isinstance(channel, int) or not 1 <= channel <= num_channels:
         raise InputError(
-            f"{path}: got channel {channel!r}, need 1 to {num_channels}, the channels that the file has; correct the number"
+            f"{path}: got channel {channel!r}, need 1 to {num_channels}, the channels that the file has;"
+            " correct the number"
         )
     start, source, day = _start(chunks, stream.rate, path)
     return replace(stream, channel=channel, start_seconds=start, source=source, day_seconds=day)
@@ -126,8 +138,8 @@ def read(stream: AudioStream, first: int, stop: int) -> np.ndarray:
     """Samples first..stop of the stream's channel, float32 (stop - first,), at its own rate."""
     if not 0 <= first <= stop <= stream.num_samples:
         raise InputError(
-            f"{stream.path}: {stream.num_samples} samples ({stream.num_samples / stream.rate:.3f} s), need samples {first} to {stop}; "
-            "the window reaches beyond the recording, sync the take again"
+            f"{stream.path}: {stream.num_samples} samples ({stream.num_samples / stream.rate:.3f} s), need"
+            f" samples {first} to {stop}; the window reaches beyond the recording, sync the take again"
         )
     width = stream.num_channels * stream.sample_bytes
     try:
@@ -140,7 +152,8 @@ def read(stream: AudioStream, first: int, stop: int) -> np.ndarray:
         ) from None
     if len(content) != (stop - first) * width:
         raise InputError(
-            f"{stream.path}: got {len(content) // width} samples from {first} on, need {stop - first}; the file became shorter, copy it again"
+            f"{stream.path}: got {len(content) // width} samples from {first} on, need {stop - first}; the"
+            " file became shorter, copy it again"
         )
     return _decoded(stream, content, first)
 
@@ -161,24 +174,27 @@ def resample_span(
 ) -> np.ndarray:
     """Band-limited samples, float32 (num_samples,), at the true times start + k / out_rate.
 
-    `start_seconds_in_stream` are true seconds after the file's first sample, and `true_rate` is how many samples the
-    recorder wrote in a true second (48,002.4 for a clock that is 50 ppm fast), so that sample k is taken at the file's
-    sample (start + k / out_rate) * true_rate. The part of a sample by which the span is off the file's grid is a
-    fractional-delay filter (a Kaiser-windowed sinc of DELAY_TAPS), the rate is soxr's, at very high quality. A span on
-    the grid at the file's own rate comes out as it stands in the file. The span may reach half a sample before the file
-    and to the end of its last sample, at a coarser rate one step behind it; beyond the ends the recording counts as silence.
+    `start_seconds_in_stream` are true seconds after the file's first sample, and `true_rate` is how many
+    samples the recorder wrote in a true second (48,002.4 for a clock that is 50 ppm fast), so that sample k
+    is taken at the file's sample (start + k / out_rate) * true_rate. The part of a sample by which the span
+    is off the file's grid is a fractional-delay filter (a Kaiser-windowed sinc of DELAY_TAPS), the rate is
+    soxr's, at very high quality. A span on the grid at the file's own rate comes out as it stands in the
+    file. The span may reach half a sample before the file and to the end of its last sample, at a coarser
+    rate one step behind it; beyond the ends the recording counts as silence.
     """
     if not (np.isfinite(true_rate) and abs(true_rate / stream.rate - 1) < 0.01):
         raise InputError(
-            f"{stream.path}: a true rate of {true_rate:g} for a header of {stream.rate} Hz, need one within 1 %; correct the sync"
+            f"{stream.path}: a true rate of {true_rate:g} for a header of {stream.rate} Hz, need one within 1"
+            " %; correct the sync"
         )
     step = true_rate / out_rate
     begin = start_seconds_in_stream * true_rate
     end = begin + (num_samples - 1) * step
     if begin < -0.5 or end > stream.num_samples + max(step - 0.5, 0.0):
         raise InputError(
-            f"{stream.path}: the recording is {stream.num_samples / true_rate:.3f} s long, need {start_seconds_in_stream:.3f} to "
-            f"{start_seconds_in_stream + num_samples / out_rate:.3f} s of it; the window reaches beyond the recording, sync the take again"
+            f"{stream.path}: the recording is {stream.num_samples / true_rate:.3f} s long, need"
+            f" {start_seconds_in_stream:.3f} to {start_seconds_in_stream + num_samples / out_rate:.3f} s of"
+            " it; the window reaches beyond the recording, sync the take again"
         )
     result = np.empty(num_samples, np.float32)
     for k in range(
@@ -201,7 +217,9 @@ def _resampled(stream: AudioStream, begin: float, num_samples: int, step: float)
 
 
 def _delayed(stream: AudioStream, begin: float, num_samples: int) -> np.ndarray:
-    """The recording at begin, begin + 1, ... (num_samples values), in samples of the file: a fractional delay."""
+    """The recording at begin, begin + 1, ... (num_samples values), in samples of the file: a fractional
+    delay.
+    """
     first = int(np.floor(begin + WHOLE))
     delay, stop = begin - first, first + num_samples
     if delay < WHOLE:
@@ -239,7 +257,8 @@ def _decoded(stream: AudioStream, content: bytes, first: int) -> np.ndarray:
         i = first + int(bad[0])
         what = "not finite" if not np.isfinite(x[bad[0]]) else f"{x[bad[0]]:g}, full scale is 1"
         raise InputError(
-            f"{stream.path}, second {i / stream.rate:.4f} (sample {i}): got a sample that is {what}; export the recording again"
+            f"{stream.path}, second {i / stream.rate:.4f} (sample {i}): got a sample that is {what}; export"
+            " the recording again"
         )
     return x.astype(np.float32)
 
@@ -256,7 +275,8 @@ def _format(content: bytes, path: Path) -> tuple[int, int, str, int]:
     width = frame_bytes // num_channels if num_channels else 0
     if (tag, width) not in _CONTAINERS or width * num_channels != frame_bytes:
         raise OtherCoding(
-            f"{path}: format {tag} of {bits} bits in {width} bytes, need 16, 24 or 32 bit integers or 32 or 64 bit floats; export it as 24-bit WAV"
+            f"{path}: format {tag} of {bits} bits in {width} bytes, need 16, 24 or 32 bit integers or 32 or"
+            " 64 bit floats; export it as 24-bit WAV"
         )
     if not 8_000 <= rate <= 384_000:
         raise InputError(
@@ -285,7 +305,8 @@ def _start(
     bext, ixml = chunks.get("bext"), chunks.get("iXML", b"")
     if bext is not None and len(bext) < 346:
         raise InputError(
-            f"{path}: its bext chunk has {len(bext)} bytes, need 602 and TimeReference in it; export it again as Broadcast Wave"
+            f"{path}: its bext chunk has {len(bext)} bytes, need 602 and TimeReference in it; export it again"
+            " as Broadcast Wave"
         )
     reference = struct.unpack("<Q", bext[338:346])[0] / rate if bext is not None else None
     stamp = day = None
@@ -298,7 +319,8 @@ def _start(
     for name, seconds in (("TimeReference", reference), ("iXML time stamp", stamp)):
         if seconds is not None and seconds >= (day or LONGEST_DAY):
             raise InputError(
-                f"{path}: {name} is {seconds:.3f} s, need a time of day below {day or LONGEST_DAY:.6g} s; correct it or the file's rate"
+                f"{path}: {name} is {seconds:.3f} s, need a time of day below {day or LONGEST_DAY:.6g} s;"
+                " correct it or the file's rate"
             )
     if stamp is None:
         return reference, None if reference is None else "bext", day
@@ -310,6 +332,7 @@ def _start(
         return stamp, "ixml", day
     if abs(stamp - reference) > AGREE_SECONDS:
         raise InputError(
-            f"{path}: TimeReference is {reference:.4f} s, the iXML time stamp {stamp:.4f} s after midnight, need one time; correct or remove one"
+            f"{path}: TimeReference is {reference:.4f} s, the iXML time stamp {stamp:.4f} s after midnight,"
+            " need one time; correct or remove one"
         )
     return reference, "bext", day

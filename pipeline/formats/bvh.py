@@ -1,8 +1,8 @@
 """BVH, read and written: any rotation order per joint, position channels on any joint, exact frame times.
 
-A position channel replaces the joint's OFFSET along its axis, it never adds to it. Rotation channels are read in the
-order in which a joint lists them, as intrinsic rotations R = R1 R2 R3. Lengths come out in centimetres. What is read,
-warned about and refused is listed in docs/bvh.md.
+A position channel replaces the joint's OFFSET along its axis, it never adds to it. Rotation channels are read
+in the order in which a joint lists them, as intrinsic rotations R = R1 R2 R3. Lengths come out in
+centimetres. What is read, warned about and refused is listed in docs/bvh.md.
 """
 
 import logging
@@ -27,7 +27,9 @@ log = logging.getLogger("interact")
 UNITS_CM = {"cm": 1.0, "m": 100.0, "in/0.45": 2.54 / 0.45, "mm": 0.1, "in": 2.54, "ft": 30.48}
 """Centimetres per unit of length. `in/0.45` is the unit of the CMU database."""
 RARE_UNITS = ("in", "ft")
-"""Taken only where the body is an adult's in them and nobody's in the others: a child in cm is not to become an adult in inches."""
+"""Taken only where the body is an adult's in them and nobody's in the others: a child in cm is not to become
+an adult in inches.
+"""
 TYPICAL_LEG_CM = 82.0
 TYPICAL_EXTENT_CM = 170.0
 HUMAN = (0.67, 1.46)
@@ -49,12 +51,12 @@ MOST_JOINTS = 5_000
 class Motion:
     """A skeleton and its movement.
 
-    names: J joint names as in the file; parents: (J,) index of each joint's parent, -1 for the root, parents first;
-    offsets_cm: (J, 3); fps: frames per second; positions_cm: (T, J, 3) local translations (the offset where the file
-    has no position channel); rotations: (T, J, 4) local unit quaternions, xyzw; ends_cm: tip of each leaf (joint index
-    -> (3,)); orders: rotation order of each joint as in the file, such as "zyx", axes without a channel last; free:
-    joints with position channels; claimed_frames: number of frames in the file's header, None where the motion is not a
-    whole file.
+    names: J joint names as in the file; parents: (J,) index of each joint's parent, -1 for the root, parents
+    first; offsets_cm: (J, 3); fps: frames per second; positions_cm: (T, J, 3) local translations (the offset
+    where the file has no position channel); rotations: (T, J, 4) local unit quaternions, xyzw; ends_cm: tip
+    of each leaf (joint index -> (3,)); orders: rotation order of each joint as in the file, such as "zyx",
+    axes without a channel last; free: joints with position channels; claimed_frames: number of frames in the
+    file's header, None where the motion is not a whole file.
     """
 
     names: list[str]
@@ -95,7 +97,10 @@ class _Joint:
 
 @dataclass(frozen=True)
 class _File:
-    """A BVH file before its numbers are parsed; its rows begin at byte `first_byte` of `data`, on line `first_line`."""
+    """A BVH file before its numbers are parsed.
+
+    Its rows begin at byte `first_byte` of `data`, on line `first_line`.
+    """
 
     joints: list[_Joint]
     num_frames: int
@@ -129,7 +134,10 @@ LARGEST = 1e6
 
 
 def _number(token: str) -> float | None:
-    """The number that `token` spells, NaN where it spells that; None where it spells neither, or more than LARGEST."""
+    """The number that `token` spells, NaN where it spells that.
+
+    None where it spells neither, or more than LARGEST.
+    """
     if _NUMBER.fullmatch(token):
         value = float(token)
         return value if abs(value) <= LARGEST else None
@@ -137,7 +145,10 @@ def _number(token: str) -> float | None:
 
 
 def _statements(text: str) -> Iterator[tuple[int, str, list[str]]]:
-    """Line number, line and words of each statement of the HIERARCHY block; a brace may stand at the end of another's line."""
+    """Line number, line and words of each statement of the HIERARCHY block.
+
+    A brace may stand at the end of another's line.
+    """
     for number, line in enumerate(text.split("\n"), 1):
         words = line.split()
         if len(words) > 1 and words[-1] == "{":
@@ -180,7 +191,8 @@ def _hierarchy(text: str, path: Path) -> list[_Joint]:
         elif key == "{" and pending:
             if len(joints) == MOST_JOINTS:
                 raise InputError(
-                    f"{path}, line {number}: more than {MOST_JOINTS:,} joints, which no body has; export the skeleton alone"
+                    f"{path}, line {number}: more than {MOST_JOINTS:,} joints, which no body has; export the"
+                    " skeleton alone"
                 )
             joints.append(pending)
             stack.append(len(joints) - 1)
@@ -252,7 +264,10 @@ def _fast_table(file: _File) -> np.ndarray | None:
 
 
 def _columns(text: bytes, num_columns: int, *, start: int = 0) -> np.ndarray | None:
-    """Table (num_columns, rows) of numbers that single spaces and line ends separate, from byte `start`; None where the text is anything else."""
+    """Table (num_columns, rows) of numbers that single spaces and line ends separate, from byte `start`.
+
+    None where the text is anything else.
+    """
     import pyarrow as pa
     from pyarrow import csv
 
@@ -290,7 +305,10 @@ def _columns(text: bytes, num_columns: int, *, start: int = 0) -> np.ndarray | N
 
 
 def _slow_table(file: _File, path: Path) -> tuple[np.ndarray, bool]:
-    """Rows as (num_columns, rows), and whether the last one was cut off and left out. InputError names the first bad value."""
+    """Rows as (num_columns, rows), and whether the last one was cut off and left out.
+
+    InputError names the first bad value.
+    """
     lines = [(number, line.split()) for number, line in enumerate(file.block.split(b"\n"), file.first_line)]
     lines = [(number, tokens) for number, tokens in lines if tokens]
     ended = file.ends_in_space
@@ -309,19 +327,23 @@ def _slow_table(file: _File, path: Path) -> tuple[np.ndarray, bool]:
             return np.array(rows, np.float64).reshape(-1, need).T, True
         if len(tokens) != need:
             raise InputError(
-                f"{path}, line {number}: got {len(tokens)} values, need {need} (the sum of CHANNELS); export the file again"
+                f"{path}, line {number}: got {len(tokens)} values, need {need} (the sum of CHANNELS); export"
+                " the file again"
             )
         if bad:
             got = tokens[bad[0]].decode("utf-8", "replace")
             raise InputError(
-                f"{path}, line {number}: got {got[:40]!r}, need a number up to {LARGEST:.0e}, or nan; export the file again"
+                f"{path}, line {number}: got {got[:40]!r}, need a number up to {LARGEST:.0e}, or nan; export"
+                " the file again"
             )
         rows.append(values)
     return np.array(rows, np.float64).reshape(-1, need).T, False
 
 
 def _table(file: _File, path: Path) -> np.ndarray:
-    """The motion block as float64 (num_channels, rows), checked against the number of frames that the header claims."""
+    """The motion block as float64 (num_channels, rows), checked against the number of frames that the header
+    claims.
+    """
     if file.num_channels == 0:
         raise InputError(f"{path}: no joint has channels; export the file with its motion")
     table, cut = _fast_table(file), False
@@ -332,7 +354,8 @@ def _table(file: _File, path: Path) -> np.ndarray:
     found, claimed = table.shape[1], file.num_frames
     if abs(found - claimed) > max(2, claimed // 100):
         raise InputError(
-            f"{path}: 'Frames: {claimed}' but {found} rows follow; correct the header or export the file again"
+            f"{path}: 'Frames: {claimed}' but {found} rows follow; correct the header or export the file"
+            " again"
         )
     if found == 0:
         raise InputError(f"{path}: no frames, need at least one; export the file again")
@@ -359,7 +382,9 @@ def read_names(path: Path) -> list[str]:
 
 
 def count_frames(path: Path) -> int:
-    """Number of frames that `load_bvh` finds in the file, which may be a few more or less than its header claims."""
+    """Number of frames that `load_bvh` finds in the file, which may be a few more or less than its header
+    claims.
+    """
     path = Path(path)
     return _table(_split(_bytes(path), path), path).shape[1]
 
@@ -398,7 +423,8 @@ def _split(data: bytes, path: Path) -> _File:
         )
     if motion.start() > MOST_HEAD_BYTES:
         raise InputError(
-            f"{path}: the HIERARCHY block has {motion.start():,} bytes, need at most {MOST_HEAD_BYTES:,}; export the skeleton alone"
+            f"{path}: the HIERARCHY block has {motion.start():,} bytes, need at most {MOST_HEAD_BYTES:,};"
+            " export the skeleton alone"
         )
     try:
         head = data[: motion.start()].decode("utf-8-sig")
@@ -436,10 +462,11 @@ def _split(data: bytes, path: Path) -> _File:
 
 
 def _exact_fps(frame_time: float, text: str) -> float:
-    """Frames per second; a frame time that was rounded (0.008333, .0083333) gives the whole or NTSC rate that was meant (120).
+    """Frames per second; a frame time that was rounded (0.008333, .0083333) gives the whole or NTSC rate that
+    was meant (120).
 
-    Meant is a rate whose frame time, rounded to the digits of `text`, is the one given; from six digits on, so that
-    short numbers are not taken for any rate that is near.
+    Meant is a rate whose frame time, rounded to the digits of `text`, is the one given; from six digits on,
+    so that short numbers are not taken for any rate that is near.
     """
     fps = 1 / frame_time
     exponent = Decimal(text).as_tuple().exponent
@@ -452,7 +479,8 @@ def _exact_fps(frame_time: float, text: str) -> float:
 
 
 def judge_unit(names: list[str], parents: np.ndarray, offsets: np.ndarray) -> tuple[str, str]:
-    """The unit of length that makes the skeleton a human's, and what speaks against it ("" where nothing does).
+    """The unit of length that makes the skeleton a human's, and what speaks against it ("" where nothing
+    does).
 
     Judged by the legs where they have names, else by the extent of the joints.
     """
@@ -488,8 +516,9 @@ def judge_unit(names: list[str], parents: np.ndarray, offsets: np.ndarray) -> tu
 def _quaternions(order: str, degrees: np.ndarray) -> np.ndarray:
     """Quaternions xyzw (4, ...) of intrinsic Euler angles (3, ...) about three different axes: R = R1 R2 R3.
 
-    The product of three half-angle quaternions written out, for the sign of the axes' permutation (Diebel 2006, 8.1).
-    Sines and cosines come from the tangent of a quarter of the angle, which numpy finds ten times faster than the two.
+    The product of three half-angle quaternions written out, for the sign of the axes' permutation (Diebel
+    2006, 8.1). Sines and cosines come from the tangent of a quarter of the angle, which numpy finds ten times
+    faster than the two.
     """
     tangent = np.tan(degrees * (np.pi / 720))
     square = tangent * tangent
@@ -507,7 +536,9 @@ def _quaternions(order: str, degrees: np.ndarray) -> np.ndarray:
 
 
 def _rotations(table: np.ndarray, orders: list[str], columns: np.ndarray) -> np.ndarray:
-    """Quaternions (T, J, 4) of J joints whose angles about the axes in `orders` are the rows `columns` (J, 3) of the table, 0 where -1."""
+    """Quaternions (T, J, 4) of J joints whose angles about the axes in `orders` are the rows `columns` (J, 3)
+    of the table, 0 where -1.
+    """
     num_frames, num_joints = table.shape[1], len(orders)
     if (columns < 0).any():
         table = np.concatenate([table, np.zeros_like(table[:1])])
@@ -531,9 +562,10 @@ def _rotations(table: np.ndarray, orders: list[str], columns: np.ndarray) -> np.
 def load_bvh(path: Path, *, unit: str | None = None) -> Motion:
     """Read a BVH file.
 
-    `unit` is a key of UNITS_CM; None judges it by the bones and warns when it is not cm. Values that are NaN stay NaN.
-    Rows may be 2 or 1 % more or fewer than the header claims, and the last one may be cut off: this is warned about, and
-    the motion tells it in `claimed_frames`. Raises InputError with file and line when the file breaks its own header.
+    `unit` is a key of UNITS_CM; None judges it by the bones and warns when it is not cm. Values that are NaN
+    stay NaN. Rows may be 2 or 1 % more or fewer than the header claims, and the last one may be cut off: this
+    is warned about, and the motion tells it in `claimed_frames`. Raises InputError with file and line when
+    the file breaks its own header.
     """
     path = Path(path)
     file = _split(_bytes(path), path)
@@ -572,7 +604,8 @@ def load_bvh(path: Path, *, unit: str | None = None) -> Motion:
         unit, doubt = judge_unit(names, parents, sizes)
         if doubt:
             log.warning(
-                "%s: no unit makes the skeleton a human's; %s, the nearest, gives %s; set body.unit, one of %s",
+                "%s: no unit makes the skeleton a human's; %s, the nearest, gives %s; set body.unit, one"
+                " of %s",
                 path,
                 unit,
                 doubt,
@@ -580,7 +613,8 @@ def load_bvh(path: Path, *, unit: str | None = None) -> Motion:
             )
         elif unit != "cm":
             log.warning(
-                "%s: bone lengths say that its unit is %s, not cm; lengths are multiplied by %.4f (set the unit to silence this)",
+                "%s: bone lengths say that its unit is %s, not cm; lengths are multiplied by %.4f (set the"
+                " unit to silence this)",
                 path,
                 unit,
                 UNITS_CM[unit],
@@ -599,9 +633,10 @@ def load_bvh(path: Path, *, unit: str | None = None) -> Motion:
 def first_frame_is_reference(motion: Motion) -> bool:
     """Whether frame 0 is a reference pose (a T-pose) that does not belong to the movement.
 
-    It is when both hold: at least two thirds of the joints below the root are within REFERENCE_DEG of no rotation, twice
-    as many as in frame 1; and from frame 0 to 1 the joints turn, on average, by JUMP_DEG or more and three times more than
-    between any two frames that follow. Joints that never turn are left out, so is a frame with NaN.
+    It is when both hold: at least two thirds of the joints below the root are within REFERENCE_DEG of no
+    rotation, twice as many as in frame 1; and from frame 0 to 1 the joints turn, on average, by JUMP_DEG or
+    more and three times more than between any two frames that follow. Joints that never turn are left out, so
+    is a frame with NaN.
     """
     if motion.num_frames < 2 or len(motion.names) < 2:
         return False
@@ -622,7 +657,9 @@ def first_frame_is_reference(motion: Motion) -> bool:
 
 
 def save_bvh(path: Path, motion: Motion) -> None:
-    """Write a BVH file in cm, with the motion's own rotation orders (zyx where it has none) and frame time to 10 digits."""
+    """Write a BVH file in cm, with the motion's own rotation orders (zyx where it has none) and frame time to
+    10 digits.
+    """
     orders = motion.orders or ["zyx"] * len(motion.names)
     children: dict[int, list[int]] = {}
     for j, parent in enumerate(motion.parents):

@@ -1,7 +1,7 @@
 """The release's SQLite tables, scenarios.db and actors.db: the one module that reads them.
 
-Files are read as pipeline.reading says, at any path and without a view. Ids stand there as numbers or as texts (51, "051", "51") and are
-compared without leading zeros: `plain_id`.
+Files are read as pipeline.reading says, at any path and without a view. Ids stand there as numbers or as
+texts (51, "051", "51") and are compared without leading zeros: `plain_id`.
 """
 
 from collections.abc import Iterable
@@ -36,14 +36,19 @@ def plain_id(value: object) -> str:
 
 
 def text(value: object) -> str:
-    """A cell as one line of text, empty where it has none; numbers are told as such, bytes that are no text as ?."""
+    """A cell as one line of text, empty where it has none.
+
+    Numbers are told as such, bytes that are no text as ?.
+    """
     if isinstance(value, bytes):
         value = value.decode("utf-8", errors="replace")
     return "" if value is None else str(value)
 
 
 def genders(folder: Path, actors: Iterable[str]) -> dict[str, str]:
-    """Gender by actor, of those `actors` of whom a dataset's actors.db says one; empty where there is no such file.
+    """Gender by actor, of those `actors` of whom a dataset's actors.db says one.
+
+    Empty where there is no such file.
 
     InputError where it says two of one actor.
     """
@@ -53,13 +58,17 @@ def genders(folder: Path, actors: Iterable[str]) -> dict[str, str]:
     for actor, gender in rows(folder, "actors.db", "actors"):
         if gender and known.setdefault(plain_id(actor), text(gender)) != text(gender):
             raise InputError(
-                f"{Path(folder, 'actors.db')}: actor {actor} is {known[plain_id(actor)]} and {text(gender)}; correct one row"
+                f"{Path(folder, 'actors.db')}: actor {actor} is {known[plain_id(actor)]} and {text(gender)};"
+                " correct one row"
             )
     return {actor: known[plain_id(actor)] for actor in actors if plain_id(actor) in known}
 
 
 def labels(folder: Path) -> dict[str, tuple[str, str, str, str]]:
-    """Relationship, emotion, character setup and scenario text by scenario id (`plain_id`); empty where a folder has no scenarios.db."""
+    """Relationship, emotion, character setup and scenario text by scenario id (`plain_id`).
+
+    Empty where a folder has no scenarios.db.
+    """
     if not Path(folder, "scenarios.db").exists():
         return {}
     names = {
@@ -76,6 +85,7 @@ def labels(folder: Path) -> dict[str, tuple[str, str, str, str]]:
         )
         if found.setdefault(plain_id(scenario), own) != own:
             raise InputError(
-                f"{Path(folder, 'scenarios.db')}: scenario {scenario} has two rows of different labels or texts; correct one"
+                f"{Path(folder, 'scenarios.db')}: scenario {scenario} has two rows of different labels or"
+                " texts; correct one"
             )
     return found

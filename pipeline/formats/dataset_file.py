@@ -1,4 +1,6 @@
-"""dataset.json: what a dataset says of itself. The one module that reads it; pipeline.capture.dataset writes it.
+"""dataset.json: what a dataset says of itself.
+
+The one module that reads it; pipeline.capture.dataset writes it.
 
 Light: nothing heavier than pydantic is imported here.
 """
@@ -57,7 +59,9 @@ class About(_Checked):
 
 
 def read_about(path: Path, *, fix: str = _FIX) -> dict[str, Any]:
-    """What a dataset.json holds, as plain values; InputError names the first key that is missing or not what it must be.
+    """What a dataset.json holds, as plain values.
+
+    InputError names the first key that is missing or not what it must be.
 
     `fix`: what mends it, which for a download is not to run a stage.
     """

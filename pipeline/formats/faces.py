@@ -1,13 +1,15 @@
-"""Face streams of a shoot: meshes in HDF5, in one NumPy array or in numbered OBJ files, or Live Link Face recordings as CSV.
+"""Face streams of a shoot: meshes in HDF5, in one NumPy array or in numbered OBJ files, or Live Link Face
+recordings as CSV.
 
-In: `<performance>.mesh.h5`, `.csv`, `.npy` or the folder `<performance>.obj` (`_obj`), with the files beside it that
-say rate, units and timecode. Out: seconds of each frame, vertices in cm, or ARKit weights. Only times and counts are
-read at once; vertices come in blocks.
+In: `<performance>.mesh.h5`, `.csv`, `.npy` or the folder `<performance>.obj` (`_obj`), with the files beside
+it that say rate, units and timecode. Out: seconds of each frame, vertices in cm, or ARKit weights. Only times
+and counts are read at once; vertices come in blocks.
 
 The description of an array or of OBJ files is a JSON, `<performance>.stream.json` or `<folder>/stream.json`:
-`{"units": "cm", "timecode_rate": 60, "rate": 30}`; `timecode_rate` is needed with a timecode file, `rate` (frames per
-second) without one. The timecode file, `<performance>.timecode.txt`, `<folder>/timecode.txt` or `<folder>/timecode.csv`,
-has one timecode a line in the order of the frames; beside OBJ files it may have `number,timecode` instead.
+`{"units": "cm", "timecode_rate": 60, "rate": 30}`; `timecode_rate` is needed with a timecode file, `rate`
+(frames per second) without one. The timecode file, `<performance>.timecode.txt`, `<folder>/timecode.txt` or
+`<folder>/timecode.csv`, has one timecode a line in the order of the frames; beside OBJ files it may have
+`number,timecode` instead.
 """
 
 import csv
@@ -41,22 +43,28 @@ MOST_FRAMES = 10_000_000
 MOST_VERTICES = 5_000_000
 """Vertices of a frame: a scan of a head has some hundred thousand."""
 MOST_CM = 100_000.0
-"""A coordinate of a face: 1 km from the origin, beyond any stage, and beyond any face whose unit is taken for another."""
+"""A coordinate of a face: 1 km from the origin, beyond any stage, and beyond any face whose unit is taken for
+another.
+"""
 MOST_CSV_BYTES = 4096 * MEBIBYTE
 """Bytes of a recording of Live Link Face: an hour has 100 MB."""
 REPEATED_SHARE = 0.01
-"""Share of a recording's rows that may equal the row before to the last cell, timecode too: an app that stumbles repeats a few."""
+"""Share of a recording's rows that may equal the row before to the last cell, timecode too: an app that
+stumbles repeats a few.
+"""
 COPY = "copy or export it again"
 FORMS = ".mesh.h5, Live Link .csv, .npy or a folder of .obj"
 
 
 @dataclass(frozen=True)
 class FaceStream:
-    """One actor's face in a take: its file or folder, seconds of each frame (N,), and vertices per frame (0 for a CSV).
+    """One actor's face in a take: its file or folder, seconds of each frame (N,), and vertices per frame (0
+    for a CSV).
 
-    `seconds` count from midnight and never decrease: they run on where the recording goes over midnight, and two frames
-    may share one timecode. Without timecode (`has_timecode` False) they count from the first frame, and `day_seconds`,
-    the length of the day that timecode counts in, is None. `unit_cm` is the length of the file's unit; `files` are the OBJ files, one a frame.
+    `seconds` count from midnight and never decrease: they run on where the recording goes over midnight, and
+    two frames may share one timecode. Without timecode (`has_timecode` False) they count from the first
+    frame, and `day_seconds`, the length of the day that timecode counts in, is None. `unit_cm` is the length
+    of the file's unit; `files` are the OBJ files, one a frame.
     """
 
     path: Path
@@ -82,10 +90,11 @@ def open_face(
 ) -> FaceStream:
     """Times and size of a face stream; InputError names what makes it unusable.
 
-    `path` is the file, or for OBJ files their folder or the stream.json in it. `rate`, in frames per second, spaces the
-    frames of a stream without timecode, before what its own description says; a stream with timecode does not use it.
-    `timecode_rate` is what a CSV's timecode counts at, LIVE_LINK_RATE if None; the other forms say it themselves, and must agree.
-    `units`, a key of UNITS_CM, stands in for the description that an array or OBJ files lack.
+    `path` is the file, or for OBJ files their folder or the stream.json in it. `rate`, in frames per second,
+    spaces the frames of a stream without timecode, before what its own description says; a stream with
+    timecode does not use it. `timecode_rate` is what a CSV's timecode counts at, LIVE_LINK_RATE if None; the
+    other forms say it themselves, and must agree. `units`, a key of UNITS_CM, stands in for the description
+    that an array or OBJ files lack.
     """
     path = Path(path)
     if path.suffix == ".csv" and path.exists():
@@ -135,14 +144,18 @@ def blocks(stream: FaceStream, first: int, stop: int, *, block_frames: int) -> I
 
 
 def _in_cm(vertices: np.ndarray, stream: FaceStream, first: int) -> np.ndarray:
-    """Vertices (B, V, 3) of frames from `first` on, as the file has them, in cm as float32; InputError beyond MOST_CM."""
+    """Vertices (B, V, 3) of frames from `first` on, as the file has them, in cm as float32.
+
+    InputError beyond MOST_CM.
+    """
     size = np.abs(vertices, dtype=np.result_type(vertices.dtype, np.float32))
     far = np.isfinite(size) & (size > MOST_CM / stream.unit_cm)
     if far.any():
         frame, vertex, axis = (int(i) for i in np.argwhere(far)[0])
         raise InputError(
-            f"{stream.path}, frame {first + frame}, vertex {vertex}: {'xyz'[axis]} {vertices[frame, vertex, axis]:.4g} is "
-            f"{size[frame, vertex, axis] * stream.unit_cm:.4g} cm, need {MOST_CM:,.0f} cm at most; correct the units, or export the stream again"
+            f"{stream.path}, frame {first + frame}, vertex {vertex}: {'xyz'[axis]}"
+            f" {vertices[frame, vertex, axis]:.4g} is {size[frame, vertex, axis] * stream.unit_cm:.4g} cm,"
+            f" need {MOST_CM:,.0f} cm at most; correct the units, or export the stream again"
         )
     result = np.array(vertices, np.float32)
     return result if stream.unit_cm == 1 else result * np.float32(stream.unit_cm)
@@ -172,7 +185,8 @@ def live_link_weights(path: Path) -> np.ndarray:
         except ValueError:
             i = next(i for i in columns if not _is_number(row[i]))
             raise InputError(
-                f"{path}, line {line}: got {row[i]!r:.60} for {header[i]}, need a number; export the recording again"
+                f"{path}, line {line}: got {row[i]!r:.60} for {header[i]}, need a number; export the"
+                " recording again"
             ) from None
     result = np.array(values).reshape(-1, len(columns))
     if len(again) > REPEATED_SHARE * len(result):
@@ -209,7 +223,9 @@ def _unit(name: Any, path: Path) -> float:
 
 
 def _seconds(codes: list[str], rate: float, path: Path) -> tuple[np.ndarray, float]:
-    """Seconds since midnight (N,) of the frames' timecodes, not decreasing, and the length of the day that they count in."""
+    """Seconds since midnight (N,) of the frames' timecodes, not decreasing, and the length of the day that
+    they count in.
+    """
     try:
         seconds = np.array([parse_timecode(code, rate) for code in codes])
         day = label_day(codes[0], rate) if codes else 0.0
@@ -221,7 +237,8 @@ def _seconds(codes: list[str], rate: float, path: Path) -> tuple[np.ndarray, flo
     if len(back):
         i = int(back[0])
         raise InputError(
-            f"{path}, frame {i + 1}: timecode {codes[i + 1]} does not come after {codes[i]}, it goes back; remove the frame or export again"
+            f"{path}, frame {i + 1}: timecode {codes[i + 1]} does not come after {codes[i]}, it goes back;"
+            " remove the frame or export again"
         )
     return seconds, day
 
@@ -236,7 +253,8 @@ def _check_count(num_frames: int, path: Path) -> None:
 def _check_vertices(num_vertices: int, path: Path) -> None:
     if num_vertices > MOST_VERTICES:
         raise InputError(
-            f"{path}: {num_vertices:,} vertices a frame, need at most {MOST_VERTICES:,}; export a mesh with fewer"
+            f"{path}: {num_vertices:,} vertices a frame, need at most {MOST_VERTICES:,}; export a mesh with"
+            " fewer"
         )
 
 
@@ -246,7 +264,8 @@ def _open_hdf5(path: Path, rate: float | None) -> tuple[FaceStream, float | None
     with open_hdf5(path) as f:
         if not isinstance(f.get("vertices"), h5py.Dataset):
             raise InputError(
-                f"{path}: no dataset 'vertices', need vertices (N,V,3) and timecode (N); export the stream again"
+                f"{path}: no dataset 'vertices', need vertices (N,V,3) and timecode (N); export the stream"
+                " again"
             )
         shape, kind = f["vertices"].shape, f["vertices"].dtype.kind
         given = {key: attribute(f, key) for key in ("units", "timecode_rate", "rate")}
@@ -255,11 +274,13 @@ def _open_hdf5(path: Path, rate: float | None) -> tuple[FaceStream, float | None
         if isinstance(f.get("timecode"), h5py.Dataset):
             if not is_plain_type(f["timecode"].id):
                 raise InputError(
-                    f"{path}: 'timecode' holds no text, need HH:MM:SS:FF for each frame; export the stream again"
+                    f"{path}: 'timecode' holds no text, need HH:MM:SS:FF for each frame; export the stream"
+                    " again"
                 )
             if f["timecode"].size > MOST_FRAMES:
                 raise InputError(
-                    f"{path}: {f['timecode'].size:,} timecodes, need at most {MOST_FRAMES:,}; export the stream again"
+                    f"{path}: {f['timecode'].size:,} timecodes, need at most {MOST_FRAMES:,}; export the"
+                    " stream again"
                 )
             codes = [str(plain_value(code)) for code in np.atleast_1d(f["timecode"][()])]
     if (
@@ -271,7 +292,8 @@ def _open_hdf5(path: Path, rate: float | None) -> tuple[FaceStream, float | None
     ):
         dtype = "" if kind == "f" else " that are no floats"
         raise InputError(
-            f"{path}: vertices {shape}{dtype} and {len(codes or ())} timecodes, need (N,V,3) and N; export the stream again"
+            f"{path}: vertices {shape}{dtype} and {len(codes or ())} timecodes, need (N,V,3) and N; export"
+            " the stream again"
         )
     _check_vertices(shape[1], path)
     unit = _unit(attributes.get("units", "cm"), path)
@@ -285,7 +307,8 @@ def _open_hdf5(path: Path, rate: float | None) -> tuple[FaceStream, float | None
         return FaceStream(path, seconds, shape[1], day, unit), base
     if rate is None and "rate" not in attributes:
         raise InputError(
-            f"{path}: no dataset 'timecode' and no attribute rate; export with timecode (N), or add the frames per second as rate"
+            f"{path}: no dataset 'timecode' and no attribute rate; export with timecode (N), or add the"
+            " frames per second as rate"
         )
     step = 1 / _rate(attributes["rate"] if rate is None else rate, "rate", path)
     _check_count(shape[0], path)
@@ -293,7 +316,10 @@ def _open_hdf5(path: Path, rate: float | None) -> tuple[FaceStream, float | None
 
 
 def _describe(path: Path, stand_in: dict | None) -> dict:
-    """The description of an array or of OBJ files: units, timecode_rate and rate, as it stands in its JSON; `stand_in` where there is none."""
+    """The description of an array or of OBJ files: units, timecode_rate and rate, as it stands in its JSON.
+
+    `stand_in` where there is none.
+    """
     keys = ("units", "timecode_rate", "rate")
     example = (
         '{"units": "cm", "timecode_rate": 60}, or rate in place of timecode_rate where there is no timecode'
@@ -310,14 +336,18 @@ def _describe(path: Path, stand_in: dict | None) -> dict:
         if key not in keys:
             near = difflib.get_close_matches(key, keys, n=1, cutoff=0.5)
             raise InputError(
-                f"{path}: unknown key {key!r:.60}{f'; did you mean {near[0]!r}?' if near else f', need {example}; remove it'}"
+                f"{path}: unknown key"
+                f" {key!r:.60}{f'; did you mean {near[0]!r}?' if near else f', need {example}; remove it'}"
             )
     _unit(value["units"], path)
     return value
 
 
 def _read_timecodes(path: Path) -> list[tuple[int | None, str]]:
-    """Rows of a timecode file: (number of the frame or None, timecode). A first row without a digit is a heading."""
+    """Rows of a timecode file: (number of the frame or None, timecode).
+
+    A first row without a digit is a heading.
+    """
     lines = read_text(path, fix="write one timecode a line").splitlines()
     rows: list[tuple[int | None, str]] = []
     for number, line in enumerate(lines, 1):
@@ -330,7 +360,8 @@ def _read_timecodes(path: Path) -> list[tuple[int | None, str]]:
             or (rows and (rows[0][0] is None) != (len(cells) == 1))
         ):
             raise InputError(
-                f"{path}, line {number}: got {line[:40]!r}, need a timecode, or number,timecode, as in the lines before; correct it"
+                f"{path}, line {number}: got {line[:40]!r}, need a timecode, or number,timecode, as in the"
+                " lines before; correct it"
             )
         rows.append((int(cells[0]) if len(cells) == 2 else None, cells[-1]))
     return rows
@@ -339,12 +370,15 @@ def _read_timecodes(path: Path) -> list[tuple[int | None, str]]:
 def _times(
     path: Path, about: Path, timecode: Path | None, numbers: np.ndarray, value: dict, rate: float | None
 ) -> tuple[np.ndarray, float | None]:
-    """Seconds (N,) of frames that have these numbers, from the timecode file where there is one, else from 0 at the rate; length of the day."""
+    """Seconds (N,) of frames that have these numbers, from the timecode file where there is one, else from 0
+    at the rate; length of the day.
+    """
     _check_count(len(numbers), path)
     if timecode is None:
         if rate is None and "rate" not in value:
             raise InputError(
-                f"{about}: no rate, and no timecode file beside it; add the frames per second as rate, or the timecode"
+                f"{about}: no rate, and no timecode file beside it; add the frames per second as rate, or the"
+                " timecode"
             )
         return (numbers - numbers[0]) / _rate(value["rate"] if rate is None else rate, "rate", about), None
     if "timecode_rate" not in value:
@@ -354,19 +388,22 @@ def _times(
         table = dict(rows)
         if len(table) != len(rows):
             raise InputError(
-                f"{timecode}: {len(rows)} rows for {len(table)} frame numbers; remove the number that stands twice"
+                f"{timecode}: {len(rows)} rows for {len(table)} frame numbers; remove the number that stands"
+                " twice"
             )
         missing = [int(number) for number in numbers if int(number) not in table]
         if missing:
             raise InputError(
-                f"{timecode}: no timecode for {len(missing)} of {len(numbers)} frames, the first is {missing[0]}; add them"
+                f"{timecode}: no timecode for {len(missing)} of {len(numbers)} frames, the first is"
+                f" {missing[0]}; add them"
             )
         codes = [table[int(number)] for number in numbers]
     else:
         codes = [code for _, code in rows]
     if len(codes) != len(numbers):
         raise InputError(
-            f"{timecode}: {len(codes)} timecodes, need {len(numbers)}, one for each frame of {path.name}; export both again"
+            f"{timecode}: {len(codes)} timecodes, need {len(numbers)}, one for each frame of {path.name};"
+            " export both again"
         )
     return _seconds(codes, _rate(value["timecode_rate"], "timecode_rate", about), timecode)
 
@@ -381,7 +418,8 @@ def _open_array(path: Path, rate: float | None, stand_in: dict | None) -> tuple[
         or array.dtype.itemsize not in (4, 8)
     ):
         raise InputError(
-            f"{path}: {array.dtype} {array.shape}, need vertices (N,V,3) as float32 or float64; export the stream again"
+            f"{path}: {array.dtype} {array.shape}, need vertices (N,V,3) as float32 or float64; export the"
+            " stream again"
         )
     _check_vertices(array.shape[1], path)
     about, timecode = path.with_suffix(".stream.json"), path.with_suffix(".timecode.txt")
@@ -389,9 +427,9 @@ def _open_array(path: Path, rate: float | None, stand_in: dict | None) -> tuple[
     seconds, day = _times(
         path, about, timecode if timecode.exists() else None, np.arange(len(array)), value, rate
     )
-    return FaceStream(path, seconds, array.shape[1], day, _unit(value["units"], about)), value.get(
-        "timecode_rate"
-    ) if day else None
+    return FaceStream(path, seconds, array.shape[1], day, _unit(value["units"], about)), (
+        value.get("timecode_rate") if day else None
+    )
 
 
 def _open_obj(folder: Path, rate: float | None, stand_in: dict | None) -> tuple[FaceStream, float | None]:
@@ -422,15 +460,19 @@ def _open_obj(folder: Path, rate: float | None, stand_in: dict | None) -> tuple[
 
 
 def _same_topology(path: Path, need: np.ndarray, need_faces: int) -> np.ndarray:
-    """Vertices (V, 3) of an OBJ file, which must be as many as `need` has, and in the same order by the file's faces."""
+    """Vertices (V, 3) of an OBJ file, which must be as many as `need` has, and in the same order by the
+    file's faces.
+    """
     vertices, faces = read_vertices(path)
     if len(vertices) != len(need):
         raise InputError(
-            f"{path}: {len(vertices)} vertices, the first file has {len(need)}; export all frames with one topology"
+            f"{path}: {len(vertices)} vertices, the first file has {len(need)}; export all frames with one"
+            " topology"
         )
     if faces != need_faces:
         raise InputError(
-            f"{path}: its faces are not those of the first file, the order of the vertices may differ; export all frames with one topology"
+            f"{path}: its faces are not those of the first file, the order of the vertices may differ; export"
+            " all frames with one topology"
         )
     return vertices
 
@@ -438,8 +480,8 @@ def _same_topology(path: Path, need: np.ndarray, need_faces: int) -> np.ndarray:
 def _live_link(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
     """Header of a Live Link Face CSV, and its complete rows with their line numbers.
 
-    A short row is a frame that the recorder did not finish: at the end the recording was cut off, before it the frame
-    counts as dropped.
+    A short row is a frame that the recorder did not finish: at the end the recording was cut off, before it
+    the frame counts as dropped.
     """
     rows = _csv_rows(path)
     _, header = next(rows, (0, []))
@@ -455,7 +497,8 @@ def _live_link(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
             "",
         )
         raise InputError(
-            f"{path}: first column is not Timecode, need a Live Link Face recording as the app writes it{other}; export it again"
+            f"{path}: first column is not Timecode, need a Live Link Face recording as the app writes"
+            f" it{other}; export it again"
         )
     return header, _complete(path, rows, len(header))
 
@@ -469,7 +512,8 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
                 reader.line_num > before + 1
             ):  # a quotation mark that opens a cell would swallow the frames behind it
                 raise InputError(
-                    f"{path}, line {before + 1}: a quotation mark joins it to line {reader.line_num}; export the recording again"
+                    f"{path}, line {before + 1}: a quotation mark joins it to line {reader.line_num}; export"
+                    " the recording again"
                 )
             before = reader.line_num
             if any(cell.strip() for cell in row):
@@ -484,7 +528,8 @@ def _complete(
     for last, row in rows:
         if len(row) > num_columns:
             raise InputError(
-                f"{path}, line {last}: got {len(row)} cells, need {num_columns} as in the header; export the recording again"
+                f"{path}, line {last}: got {len(row)} cells, need {num_columns} as in the header; export the"
+                " recording again"
             )
         if len(row) < num_columns:
             short.append(last)

@@ -1,8 +1,9 @@
 """Meshes with morph targets out of glTF 2.0: `.glb`, and `.gltf` with its buffers beside it or inside.
 
-Read are positions, POSITION targets and triangles, plain, sparse or quantised, as the file's default scene places them; meshes
-that hang on a skeleton stand in the pose of the scene. Everything else is passed over. Lengths are those of the file, metres
-by the format's rule. Buffers are read from the file's own folder and below it, nowhere else.
+Read are positions, POSITION targets and triangles, plain, sparse or quantised, as the file's default scene
+places them; meshes that hang on a skeleton stand in the pose of the scene. Everything else is passed over.
+Lengths are those of the file, metres by the format's rule. Buffers are read from the file's own folder and
+below it, nowhere else.
 """
 
 import base64
@@ -43,7 +44,8 @@ MOST_JOINT_SETS = 16
 
 @dataclass(frozen=True)
 class Morphs:
-    """One mesh of a scene: vertices (V, 3), K target names, deltas (K, V, 3), triangles (F, 3), all float64 and int32.
+    """One mesh of a scene: vertices (V, 3), K target names, deltas (K, V, 3), triangles (F, 3), all float64
+    and int32.
 
     `mesh` and `node` are the names by which it can be chosen; either may be empty.
     """
@@ -68,7 +70,8 @@ def _chunks(path: Path) -> tuple[dict, bytes | None]:
     data = read_bytes(path, most=MOST_GLTF_BYTES)
     if len(data) < 12 or data[:4] != b"glTF":
         raise InputError(
-            f"{path}: {len(data)} bytes that do not begin with glTF, need a binary glTF 2.0 file; copy or export it again"
+            f"{path}: {len(data)} bytes that do not begin with glTF, need a binary glTF 2.0 file; copy or"
+            " export it again"
         )
     version, length = struct.unpack_from("<II", data, 4)
     if version != 2:
@@ -81,7 +84,8 @@ def _chunks(path: Path) -> tuple[dict, bytes | None]:
         size, kind = struct.unpack_from("<II", data, at)
         if at + 8 + size > length:
             raise InputError(
-                f"{path}: cut off, a chunk of {size} bytes at {at} in a file of {length}; copy or export it again"
+                f"{path}: cut off, a chunk of {size} bytes at {at} in a file of {length}; copy or export it"
+                " again"
             )
         found.setdefault(kind, data[at + 8 : at + 8 + size])
         at += 8 + size
@@ -113,14 +117,16 @@ class _File:
         self.num_numbers += num_numbers
         if self.num_numbers > MOST_NUMBERS:
             raise InputError(
-                f"{self.path}: its meshes have more than {MOST_NUMBERS:,} numbers; export fewer shapes, or a mesh with fewer vertices"
+                f"{self.path}: its meshes have more than {MOST_NUMBERS:,} numbers; export fewer shapes, or a"
+                " mesh with fewer vertices"
             )
 
     def _refuse_compressed(self, extensions) -> None:
         for name in COMPRESSIONS:
             if name in extensions:
                 raise InputError(
-                    f"{self.path}: compressed ({name}), which is not read; export it again without compression"
+                    f"{self.path}: compressed ({name}), which is not read; export it again without"
+                    " compression"
                 )
 
     def morphs(self) -> list[Morphs]:
@@ -134,7 +140,9 @@ class _File:
         return result
 
     def _worlds(self) -> dict[int, np.ndarray]:
-        """World matrix (4, 4) by node, of the nodes in the default scene, or of all nodes where there is no scene."""
+        """World matrix (4, 4) by node, of the nodes in the default scene, or of all nodes where there is no
+        scene.
+        """
         nodes = self.json.get("nodes", [])
         if len(nodes) > MOST_NODES:
             raise InputError(
@@ -158,7 +166,10 @@ class _File:
         return worlds
 
     def _morphs(self, mesh: dict, index: int, worlds: dict[int, np.ndarray]) -> Morphs:
-        """A node's mesh, its primitives joined; those that share vertices, as parts of different material may, only add triangles."""
+        """A node's mesh, its primitives joined.
+
+        Those that share vertices, as parts of different material may, only add triangles.
+        """
         node = self.json["nodes"][index]
         label = mesh.get("name") or node.get("name") or f"mesh {node['mesh']}"
         names: dict[str, None] = {}  # in the order in which they come
@@ -169,12 +180,14 @@ class _File:
             self._refuse_compressed(primitive.get("extensions", {}))
             if primitive.get("mode", TRIANGLES) != TRIANGLES:
                 raise InputError(
-                    f"{self.path}: mesh {label!r} is drawn in mode {primitive['mode']!r:.40}, need triangles ({TRIANGLES}); export it again"
+                    f"{self.path}: mesh {label!r} is drawn in mode {primitive['mode']!r:.40}, need triangles"
+                    f" ({TRIANGLES}); export it again"
                 )
             attributes, targets = primitive["attributes"], primitive.get("targets", [])
             if len(targets) > MOST_TARGETS:
                 raise InputError(
-                    f"{self.path}: mesh {label!r}: {len(targets):,} morph targets, need at most {MOST_TARGETS:,}; export the face's alone"
+                    f"{self.path}: mesh {label!r}: {len(targets):,} morph targets, need at most"
+                    f" {MOST_TARGETS:,}; export the face's alone"
                 )
             key = json.dumps([attributes, targets], sort_keys=True)
             if key not in parts:
@@ -203,7 +216,8 @@ class _File:
             if len(indices) % 3 or (len(indices) and not 0 <= indices.min() <= indices.max() < len(vertices)):
                 need = f"a multiple of 3 of them, below {len(vertices)}"
                 raise InputError(
-                    f"{self.path}: mesh {label!r}: {len(indices)} indices up to {indices.max()}, need {need}; export it again"
+                    f"{self.path}: mesh {label!r}: {len(indices)} indices up to {indices.max()}, need {need};"
+                    " export it again"
                 )
             mirrored = (
                 "skin" not in node and np.linalg.det(worlds[index][:3, :3]) < 0
@@ -229,7 +243,9 @@ class _File:
         )
 
     def _target_names(self, mesh: dict, primitive: dict, label: str) -> list[str]:
-        """Names of a primitive's targets: extras of the mesh or of the primitive, else names of the targets' accessors."""
+        """Names of a primitive's targets: extras of the mesh or of the primitive, else names of the targets'
+        accessors.
+        """
         targets = primitive.get("targets", [])
         for owner in (mesh, primitive):
             extras = owner.get("extras")
@@ -243,7 +259,8 @@ class _File:
                     names = names[: len(targets)]  # some exporters write them once for each primitive
                 if len(names) != len(targets):
                     raise InputError(
-                        f"{self.path}: mesh {label!r}: {len(names)} targetNames, need {len(targets)}; export it again"
+                        f"{self.path}: mesh {label!r}: {len(names)} targetNames, need {len(targets)}; export"
+                        " it again"
                     )
                 break
         else:
@@ -254,21 +271,27 @@ class _File:
         unnamed = [i for i, name in enumerate(names) if not isinstance(name, str) or not name]
         if unnamed:
             raise InputError(
-                f"{self.path}: mesh {label!r}: morph target {unnamed[0]} has no name; export it with the names of the shapes"
+                f"{self.path}: mesh {label!r}: morph target {unnamed[0]} has no name; export it with the"
+                " names of the shapes"
             )
         twice = sorted(name for name, count in Counter(names).items() if count > 1)
         if twice:
             raise InputError(
-                f"{self.path}: mesh {label!r}: two morph targets are called {twice[0]!r:.60}; rename one and export again"
+                f"{self.path}: mesh {label!r}: two morph targets are called {twice[0]!r:.60}; rename one and"
+                " export again"
             )
         return list(names)
 
     def _skin(self, node: dict, attributes: dict, worlds: dict[int, np.ndarray]) -> np.ndarray:
-        """Matrix (V, 4, 4) of each vertex: the joints' share, in the pose of the scene; the node's own place does not count."""
+        """Matrix (V, 4, 4) of each vertex: the joints' share, in the pose of the scene.
+
+        The node's own place does not count.
+        """
         skin = self.json["skins"][node["skin"]]
         if len(skin["joints"]) > MOST_NODES or f"JOINTS_{MOST_JOINT_SETS}" in attributes:
             raise ValueError(
-                f"a skin of {len(skin['joints'])} joints, need at most {MOST_NODES}, in at most {MOST_JOINT_SETS} sets a vertex"
+                f"a skin of {len(skin['joints'])} joints, need at most {MOST_NODES}, in at most"
+                f" {MOST_JOINT_SETS} sets a vertex"
             )
         joints = np.stack([worlds[joint] for joint in skin["joints"]])
         if "inverseBindMatrices" in skin:
@@ -344,7 +367,8 @@ class _File:
         limit = view.get("byteOffset", 0) + view["byteLength"]
         if count and not 0 <= begin <= end <= min(limit, len(data)):
             raise InputError(
-                f"{self.path}: cut off, bufferView {index} needs bytes up to {end}, has {min(limit, len(data))}; copy or export it again"
+                f"{self.path}: cut off, bufferView {index} needs bytes up to {end}, has"
+                f" {min(limit, len(data))}; copy or export it again"
             )
         return np.ndarray((count, width), dtype, data, begin, (stride, dtype.itemsize))
 
@@ -372,7 +396,8 @@ class _File:
                 data = self._beside(unquote(uri))
             if len(data) < buffer["byteLength"]:
                 raise InputError(
-                    f"{self.path}: cut off, buffer {index} has {len(data)} bytes of {buffer['byteLength']}; copy or export it again"
+                    f"{self.path}: cut off, buffer {index} has {len(data)} bytes of {buffer['byteLength']};"
+                    " copy or export it again"
                 )
             self.buffers[index] = data
         return self.buffers[index]
@@ -385,7 +410,8 @@ class _File:
             or ".." in Path(name).parts
         ):
             raise InputError(
-                f"{self.path}: its buffer {name!r:.100} lies elsewhere, need a file beside it; copy it there, or export as .glb"
+                f"{self.path}: its buffer {name!r:.100} lies elsewhere, need a file beside it; copy it there,"
+                " or export as .glb"
             )
         beside = inside(
             self.path.parent, self.path.parent / name, what=f"{self.path}: its buffer {name!r:.100}"

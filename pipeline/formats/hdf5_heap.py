@@ -1,7 +1,9 @@
-"""Texts of variable length in HDF5, looked at before the library follows them: in a damaged heap it goes on without end.
+"""Texts of variable length in HDF5, looked at before the library follows them: in a damaged heap it goes on
+without end.
 
-A dataset of such texts has an element of 16 bytes for each: length, address of a collection of objects, number of the object
-there. A collection is `GCOL`, version, size, then objects of number, uses, size and content, in steps of 8 bytes.
+A dataset of such texts has an element of 16 bytes for each: length, address of a collection of objects,
+number of the object there. A collection is `GCOL`, version, size, then objects of number, uses, size and
+content, in steps of 8 bytes.
 """
 
 import struct
@@ -18,7 +20,10 @@ _ELEMENT = np.dtype([("length", "<u4"), ("place", "<u8"), ("number", "<u4")])
 
 
 def _elements(dataset: Any, f: BinaryIO, base: int) -> np.ndarray:
-    """The elements (n,) of a dataset as they stand in the file; none of parts that are packed, which are not looked at."""
+    """The elements (n,) of a dataset as they stand in the file.
+
+    None of parts that are packed, which are not looked at.
+    """
     if dataset.chunks is None:
         offset = dataset.id.get_offset()
         places = [] if offset is None else [(offset + base, 16 * (dataset.size or 0))]
@@ -61,7 +66,10 @@ def _objects(f: BinaryIO, place: int, num_bytes: int) -> dict[int, int]:
 
 
 def fault_of_texts(path: Path, dataset: Any) -> str | None:
-    """What is wrong with where a dataset's texts of variable length lie; None where nothing is, or it has none."""
+    """What is wrong with where a dataset's texts of variable length lie.
+
+    None where nothing is, or it has none.
+    """
     import h5py
 
     kind = dataset.id.get_type()

@@ -1,8 +1,10 @@
-"""What of an HDF5 file may be mapped or read: datasets whose type, shape, layout and place are those that a format asks for.
+"""What of an HDF5 file may be mapped or read: datasets whose type, shape, layout and place are those that a
+format asks for.
 
-HDF5 lets a file say of its own bytes what they are: pointers to objects, values of another file, or a place behind the end. A
-format knows better. Its reader asks here for each dataset, by name, before a byte of it is touched. Every function raises a ValueError
-with the fault: call them inside `pipeline.reading.reading`, which makes one line of it.
+HDF5 lets a file say of its own bytes what they are: pointers to objects, values of another file, or a place
+behind the end. A format knows better. Its reader asks here for each dataset, by name, before a byte of it is
+touched. Every function raises a ValueError with the fault: call them inside `pipeline.reading.reading`, which
+makes one line of it.
 """
 
 import re
@@ -28,7 +30,9 @@ FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32"}
 
 @dataclass(frozen=True)
 class Stored:
-    """Type and shape of a dataset, and where in the file its values begin if they lie there in one piece, as they are in memory."""
+    """Type and shape of a dataset, and where in the file its values begin if they lie there in one piece, as
+    they are in memory.
+    """
 
     dtype: np.dtype
     shape: tuple[int, ...]
@@ -76,7 +80,10 @@ def _said(kind: Any) -> str:
 
 
 def _offset(dataset: Any, name: str, dtype: np.dtype, shape: tuple[int, ...], file_bytes: int) -> int | None:
-    """First byte of the values in the file, None where they do not lie in one piece; ValueError for a layout that is refused."""
+    """First byte of the values in the file, None where they do not lie in one piece.
+
+    ValueError for a layout that is refused.
+    """
     import h5py
 
     plan = dataset.id.get_create_plist()
@@ -100,13 +107,16 @@ def _offset(dataset: Any, name: str, dtype: np.dtype, shape: tuple[int, ...], fi
     offset, stored = dataset.id.get_offset(), dataset.id.get_storage_size()
     if stored != need or offset is None or not 0 < offset <= file_bytes - need:
         raise ValueError(
-            f"{name!r:.60} has {stored:,} bytes from {offset} on in a file of {file_bytes:,}, need {need:,} for {dtype} {shape}"
+            f"{name!r:.60} has {stored:,} bytes from {offset} on in a file of {file_bytes:,}, need {need:,}"
+            f" for {dtype} {shape}"
         )
     return offset
 
 
 def stored(group: Any, name: str, dtype: str, row: tuple[int | None, ...], *, file_bytes: int) -> Stored:
-    """Where the dataset of a name lies; ValueError where it is not exactly of that type, or has not rows of that shape.
+    """Where the dataset of a name lies.
+
+    ValueError where it is not exactly of that type, or has not rows of that shape.
 
     row: the lengths of the axes behind the first, None for any from 1 on.
     """
@@ -126,18 +136,22 @@ def stored(group: Any, name: str, dtype: str, row: tuple[int | None, ...], *, fi
 
 
 def table(group: Any, name: str, columns: dict[str, type]) -> list[tuple]:
-    """Rows of a table of texts of fixed length and whole numbers: `columns` says str or int of each, in order."""
+    """Rows of a table of texts of fixed length and whole numbers: `columns` says str or int of each, in
+    order.
+    """
     dataset = _dataset(group, name)
     dtype, shape = dataset.dtype, dataset.shape
     if dtype.names != tuple(columns) or dtype.hasobject:
         raise ValueError(
-            f"{name} has columns {str(dtype.names)[:200]} of type {_said(dataset.id.get_type())}, need {', '.join(columns)}"
+            f"{name} has columns {str(dtype.names)[:200]} of type {_said(dataset.id.get_type())}, need"
+            f" {', '.join(columns)}"
         )
     for column, kind in columns.items():
         own = dtype[column]
         if own.kind != ("S" if kind is str else "i") or own.shape or own.itemsize > MOST_TEXT:
             raise ValueError(
-                f"{name}: column {column} has type {own!s:.40}, need {'text of fixed length' if kind is str else 'whole numbers'}"
+                f"{name}: column {column} has type {own!s:.40}, need"
+                f" {'text of fixed length' if kind is str else 'whole numbers'}"
             )
     if shape is None or len(shape) != 1 or not 0 < shape[0] <= MOST_TABLE:
         raise ValueError(f"{name} has shape {shape}, need 1 to {MOST_TABLE:,} rows")
@@ -160,7 +174,10 @@ def numbers(group: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def attributes(holder: Any) -> dict[str, Any]:
-    """All attributes of a file, group or dataset by name: numbers, texts, and arrays of them; ValueError for any other."""
+    """All attributes of a file, group or dataset by name: numbers, texts, and arrays of them.
+
+    ValueError for any other.
+    """
     import h5py
 
     if len(holder.attrs) > MOST_ATTRIBUTES:

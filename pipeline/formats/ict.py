@@ -1,13 +1,14 @@
 """ICT FaceKit's expressions and ARKit's: one table, and weights from one to the other.
 
-ICT's list has 53 expressions; the public release's `face_ict` has 55, here the 53 and cheekRaiser L/R, in the order of
-the kit's file names. Between the two lists only names differ, but for these:
+ICT's list has 53 expressions; the public release's `face_ict` has 55, here the 53 and cheekRaiser L/R, in the
+order of the kit's file names. Between the two lists only names differ, but for these:
 
-- browInnerUp and cheekPuff are one shape each in ARKit, a left and a right one in ICT. To ICT both take ARKit's weight;
-  to ARKit goes their mean, so that a difference between left and right is lost.
+- browInnerUp and cheekPuff are one shape each in ARKit, a left and a right one in ICT. To ICT both take
+  ARKit's weight; to ARKit goes their mean, so that a difference between left and right is lost.
 - cheekRaiser L/R is not in ARKit. To ICT it is 0; to ARKit it is lost.
 
-ARKit -> ICT -> ARKit is exact. ICT -> ARKit -> ICT is exact where nothing of the above is lost; `lost` measures it.
+ARKit -> ICT -> ARKit is exact. ICT -> ARKit -> ICT is exact where nothing of the above is lost; `lost`
+measures it.
 
 Light: this module is imported while the Snakefile is read, numpy only inside functions that get arrays.
 """
@@ -44,7 +45,10 @@ ONLY_ICT = ("cheekRaiser_L", "cheekRaiser_R")
 
 
 def arkit_name(name: str) -> str | None:
-    """ARKit's name of an ICT expression: browDown_L -> browDownLeft, browInnerUp_L -> browInnerUp; None for cheekRaiser."""
+    """ARKit's name of an ICT expression: browDown_L -> browDownLeft, browInnerUp_L -> browInnerUp.
+
+    None for cheekRaiser.
+    """
     if name in ONLY_ICT:
         return None
     stem, _, side = name.partition("_")
@@ -67,7 +71,9 @@ def to_ict(arkit: "np.ndarray") -> "np.ndarray":
 
 
 def to_arkit(ict: "np.ndarray") -> "np.ndarray":
-    """ARKit weights (..., 51) of ICT weights (..., 55), of the same type: the mean of the sides where ARKit has one shape."""
+    """ARKit weights (..., 51) of ICT weights (..., 55), of the same type: the mean of the sides where ARKit
+    has one shape.
+    """
     import numpy as np
 
     _check(ict, len(NAMES), "ICT weights")
@@ -76,7 +82,9 @@ def to_arkit(ict: "np.ndarray") -> "np.ndarray":
 
 
 def lost(ict: "np.ndarray") -> "np.ndarray":
-    """What of ICT weights (..., 55) ARKit cannot say (..., 55): half the difference of joined sides, and all of cheekRaiser."""
+    """What of ICT weights (..., 55) ARKit cannot say (..., 55): half the difference of joined sides, and all
+    of cheekRaiser.
+    """
     return ict - to_ict(to_arkit(ict))
 
 
@@ -88,7 +96,10 @@ def _check(weights: "np.ndarray", count: int, what: str) -> None:
 
 
 def is_ict_rig(path: Path) -> bool:
-    """Whether a rig (.npz) has the topology of the kit, by the header of its `neutral`; False where the file cannot be read."""
+    """Whether a rig (.npz) has the topology of the kit, by the header of its `neutral`.
+
+    False where the file cannot be read.
+    """
     try:
         plain(path)
         with zipfile.ZipFile(path) as archive, archive.open("neutral.npy") as f:

@@ -1,11 +1,13 @@
-"""Linear timecode (LTC, SMPTE ST 12-1) in an audio channel: which frame begins at which sample, and the recorder's clock by it.
+"""Linear timecode (LTC, SMPTE ST 12-1) in an audio channel: which frame begins at which sample, and the
+recorder's clock by it.
 
-In: samples of one channel, whole or in blocks. Out: frame numbers since midnight with the fractional sample at which each
-frame begins, and a straight line through them: the time of day of sample 0 and the recorder's true samples per second.
+In: samples of one channel, whole or in blocks. Out: frame numbers since midnight with the fractional sample
+at which each frame begins, and a straight line through them: the time of day of sample 0 and the recorder's
+true samples per second.
 
-A frame is 80 bits in biphase mark: an edge at the start of every bit, another in the middle of a 1. Edges alone carry it, so
-polarity and level do not matter. The 16-bit sync word at the end of a frame is looked for in the distances between edges; its
-edges give a grid of half bits, on which the 64 bits before it are read.
+A frame is 80 bits in biphase mark: an edge at the start of every bit, another in the middle of a 1. Edges
+alone carry it, so polarity and level do not matter. The 16-bit sync word at the end of a frame is looked for
+in the distances between edges; its edges give a grid of half bits, on which the 64 bits before it are read.
 """
 
 from collections.abc import Iterable, Iterator
@@ -58,9 +60,9 @@ _SYNC_STEPS = np.diff(_SYNC_EDGES)
 class LtcFrames:
     """Decoded frames in the order of recording.
 
-    numbers: (N,) int64 frames since midnight, as the labels count them (see timecode.frame_number). positions: (N,) float
-    samples at which the frames begin. fps: frames per second, one of FPS, or 0 where there are no frames. drop_frame:
-    whether the labels are drop-frame.
+    numbers: (N,) int64 frames since midnight, as the labels count them (see timecode.frame_number).
+    positions: (N,) float samples at which the frames begin. fps: frames per second, one of FPS, or 0 where
+    there are no frames. drop_frame: whether the labels are drop-frame.
     """
 
     numbers: np.ndarray
@@ -80,12 +82,13 @@ def decode_ltc(
 ) -> LtcFrames:
     """Frames of LTC in mono samples (S,) or in blocks of them at `rate` Hz; none where there is no LTC.
 
-    Memory does not grow with length but for the result, and the blocks' sizes do not change it. Frames that are not whole
-    are left out: each needs all its edges in place, a time of day, and one of its three neighbours on either side as
-    many frames away as its number says. Samples that are NaN damage the frames around them.
+    Memory does not grow with length but for the result, and the blocks' sizes do not change it. Frames that
+    are not whole are left out: each needs all its edges in place, a time of day, and one of its three
+    neighbours on either side as many frames away as its number says. Samples that are NaN damage the frames
+    around them.
 
-    `fps` None finds the rate: 29.97 for drop-frame labels, else the one within 500 ppm of the measured rate, else, as
-    on a machine that runs off speed, the nearest of 24, 25 and 30.
+    `fps` None finds the rate: 29.97 for drop-frame labels, else the one within 500 ppm of the measured rate,
+    else, as on a machine that runs off speed, the nearest of 24, 25 and 30.
     """
     known = None if fps is None else exact_rate(fps)
     if known is not None and known not in FPS:
@@ -105,15 +108,18 @@ def decode_ltc(
 
 
 def ltc_clock(frames: LtcFrames, rate: float) -> tuple[float, float, float]:
-    """The recorder's clock by LTC: time of day of sample 0 in seconds, its true samples per second, and the residual.
+    """The recorder's clock by LTC: time of day of sample 0 in seconds, its true samples per second, and the
+    residual.
 
-    A straight line through positions over numbers, by least squares on the frames within five median deviations of a
-    first robust one. The residual is the root mean square in seconds of those frames. Raises InputError for fewer than
-    two frames, and for timecode that jumps, so that less than nine tenths of the frames lie on one line.
+    A straight line through positions over numbers, by least squares on the frames within five median
+    deviations of a first robust one. The residual is the root mean square in seconds of those frames. Raises
+    InputError for fewer than two frames, and for timecode that jumps, so that less than nine tenths of the
+    frames lie on one line.
     """
     if len(frames.numbers) < 2:
         raise InputError(
-            f"LTC: {len(frames.numbers)} frames found, need at least 2; check which channel carries the timecode"
+            f"LTC: {len(frames.numbers)} frames found, need at least 2; check which channel carries the"
+            " timecode"
         )
     fps = exact_rate(frames.fps)
     x, y = frames.index, frames.positions
@@ -128,8 +134,8 @@ def ltc_clock(frames: LtcFrames, rate: float) -> tuple[float, float, float]:
             for n in frames.numbers[[i, i + 1]]
         ]
         raise InputError(
-            f"LTC: timecode jumps from {codes[0]} to {codes[1]} at {y[i] / rate:.2f} s, need one straight run; "
-            "cut the recording there or give its start by hand"
+            f"LTC: timecode jumps from {codes[0]} to {codes[1]} at {y[i] / rate:.2f} s, need one straight"
+            " run; cut the recording there or give its start by hand"
         )
     keep = straight
     for _ in range(10):
@@ -157,7 +163,9 @@ def _unwrapped(numbers: np.ndarray, day: int) -> np.ndarray:
 
 
 def _windows(samples: np.ndarray | Iterable[np.ndarray], segment: int) -> Iterator[np.ndarray]:
-    """Windows of (WINDOW + 2 MARGIN) segments as float32, WINDOW segments apart; zeros before the first sample and after the last.
+    """Windows of (WINDOW + 2 MARGIN) segments as float32, WINDOW segments apart.
+
+    Zeros before the first sample and after the last.
 
     They lie on a fixed grid, whatever the blocks, which makes the result independent of them.
     """
@@ -186,7 +194,8 @@ def _windows(samples: np.ndarray | Iterable[np.ndarray], segment: int) -> Iterat
 
 
 def _levelled(x: np.ndarray, segment: int) -> tuple[np.ndarray, np.ndarray]:
-    """Samples without their offset, and the level around each sample: mean and root mean square of segments, interpolated.
+    """Samples without their offset, and the level around each sample: mean and root mean square of segments,
+    interpolated.
 
     Half a segment is lost at both ends.
     """
@@ -202,7 +211,9 @@ def _levelled(x: np.ndarray, segment: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _edges(x: np.ndarray, segment: int) -> np.ndarray:
-    """Fractional samples (E,) at which the signal crosses its offset on the way from one side of the threshold to the other."""
+    """Fractional samples (E,) at which the signal crosses its offset on the way from one side of the
+    threshold to the other.
+    """
     centred, level = _levelled(x, segment)
     level *= np.float32(THRESHOLD)
     sides = (centred > level).astype(np.int8) - (centred < -level)
@@ -220,7 +231,9 @@ def _edges(x: np.ndarray, segment: int) -> np.ndarray:
 
 
 def _fitted(grid: np.ndarray, edges: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Straight lines edges = offset + half * grid over the masked columns of rows (N, K): offset (N,) and half (N,)."""
+    """Straight lines edges = offset + half * grid over the masked columns of rows (N, K): offset (N,) and
+    half (N,).
+    """
     weight = mask.astype(float)
     count = weight.sum(1)
     x0, y0 = (weight * grid).sum(1) / count, (weight * edges).sum(1) / count
@@ -230,7 +243,9 @@ def _fitted(grid: np.ndarray, edges: np.ndarray, mask: np.ndarray) -> tuple[np.n
 
 
 def _decode_window(x: np.ndarray, segment: int, rate: float) -> tuple[np.ndarray, np.ndarray]:
-    """Starts (N,) in samples after the first margin, and bits (N, 64), of the frames that begin within the window's step."""
+    """Starts (N,) in samples after the first margin, and bits (N, 64), of the frames that begin within the
+    window's step.
+    """
     edges = _edges(x, segment)
     none = np.zeros(0), np.zeros((0, 64), bool)
     span = len(_SYNC_STEPS)
@@ -280,7 +295,9 @@ def _field(bits: np.ndarray, name: str) -> np.ndarray:
 
 
 def _consistent(positions: np.ndarray, bits: np.ndarray, rate: float, known: Fraction | None) -> LtcFrames:
-    """Frames (N) with a valid time of day that agree with their neighbours, and the rate among FPS that they run at."""
+    """Frames (N) with a valid time of day that agree with their neighbours, and the rate among FPS that they
+    run at.
+    """
     none = LtcFrames(np.zeros(0, np.int64), np.zeros(0), 0.0, False)
     units = np.stack([_field(bits, name) for name in ("hours", "minutes", "seconds", "frames")])
     parts = units + 10 * np.stack(
@@ -296,7 +313,8 @@ def _consistent(positions: np.ndarray, bits: np.ndarray, rate: float, known: Fra
         return none
     if drop_frame and fps != exact_rate(29.97):
         raise InputError(
-            f"LTC: labels are drop-frame but the rate is given as {float(fps):g} fps, need 29.97; correct the rate"
+            f"LTC: labels are drop-frame but the rate is given as {float(fps):g} fps, need 29.97; correct the"
+            " rate"
         )
     nominal = round(fps)
     dropped = nominal // 15 if drop_frame else 0

@@ -1,7 +1,7 @@
 """Wavefront OBJ files: vertices in the order of the file, faces as vertex indices, nothing else.
 
-In: `v x y z ...` and `f a b c ...` lines (`v/vt/vn` and negative indices too), whatever else comes between. Out: vertices
-in the file's own unit; `write_obj` writes cm.
+In: `v x y z ...` and `f a b c ...` lines (`v/vt/vn` and negative indices too), whatever else comes between.
+Out: vertices in the file's own unit; `write_obj` writes cm.
 """
 
 import re
@@ -49,7 +49,8 @@ class _Lines:
         if len(wrong):
             i = wrong[0]
             raise InputError(
-                f"{path}, line {lines[i] + 1}: got {counts[i]} numbers after v, need {max(counts[0], 3)}; copy or export it again"
+                f"{path}, line {lines[i] + 1}: got {counts[i]} numbers after v, need {max(counts[0], 3)};"
+                " copy or export it again"
             )
         values = _numbers(text[ink], np.flatnonzero(ink[:-1] & ~ink[1:]) + 1 - begin)
         if isinstance(values, bytes):
@@ -62,7 +63,8 @@ class _Lines:
                 lines[0],
             )
             raise InputError(
-                f"{path}, line {bad + 1}: got {values[:40].decode('latin-1')!r}, need a number; copy or export it again"
+                f"{path}, line {bad + 1}: got {values[:40].decode('latin-1')!r}, need a number; copy or"
+                " export it again"
             )
         return values.reshape(len(lines), -1)[:, :3]
 
@@ -98,22 +100,28 @@ class _Lines:
 
 
 def read_vertices(path: Path) -> tuple[np.ndarray, int]:
-    """Vertices (V, 3) float64 of an OBJ file in its own unit, and a checksum of its faces' text (0 where it has none).
+    """Vertices (V, 3) float64 of an OBJ file in its own unit, and a checksum of its faces' text (0 where it
+    has none).
 
-    Vertices are the first three numbers of the lines `v x y z`, whatever follows them (w, colours) and comes between.
+    Vertices are the first three numbers of the lines `v x y z`, whatever follows them (w, colours) and comes
+    between.
     """
     lines = _read(path)
     return lines.vertices, lines.checksum
 
 
 def read_obj(path: Path) -> tuple[np.ndarray, np.ndarray, int]:
-    """Vertices (V, 3) float64 in the file's own unit, faces as in `faces_of`, and the checksum of `read_vertices`."""
+    """Vertices (V, 3) float64 in the file's own unit, faces as in `faces_of`, and the checksum of
+    `read_vertices`.
+    """
     lines = _read(path)
     return lines.vertices, faces_of(lines.polygons()), lines.checksum
 
 
 def faces_of(polygons: Sequence[Sequence[int]]) -> np.ndarray:
-    """Faces (F, 3 or 4) int32 of polygons: quads where all are, else triangles, larger ones cut from their first corner."""
+    """Faces (F, 3 or 4) int32 of polygons: quads where all are, else triangles, larger ones cut from their
+    first corner.
+    """
     if polygons and all(len(polygon) == 4 for polygon in polygons):
         return np.array(polygons, np.int32)
     fans = [
@@ -160,7 +168,9 @@ def _runs(lines: np.ndarray) -> list[tuple[int, int]]:
 
 
 def _numbers(letters: np.ndarray, lengths: np.ndarray) -> np.ndarray | bytes:
-    """Numbers (n,) float64 of words of these lengths that stand end to end, or the first word that is no number."""
+    """Numbers (n,) float64 of words of these lengths that stand end to end, or the first word that is no
+    number.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 

@@ -1,7 +1,8 @@
 """People: one or two bodies out of BVH files of any skeleton, ready to be labelled.
 
-In: BVH files, and how to read them (`unit`, `up`, `joint_map` of the config's section `body`). Out: motions in cm with y up and the
-dataset's joint names, of one room and on one clock where they are two. A foot without a toe joint gets one at its End Site.
+In: BVH files, and how to read them (`unit`, `up`, `joint_map` of the config's section `body`). Out: motions
+in cm with y up and the dataset's joint names, of one room and on one clock where they are two. A foot without
+a toe joint gets one at its End Site.
 """
 
 import logging
@@ -27,7 +28,9 @@ MOST_APART_SECONDS = 0.2
 
 
 def with_toes(motion: Motion) -> Motion:
-    """The motion with a toe joint at the End Site of each foot that has no joint below it: old BVH files name none."""
+    """The motion with a toe joint at the End Site of each foot that has no joint below it: old BVH files name
+    none.
+    """
     found = motion.aliases()
     for side in SIDES:
         foot = found.get(f"{side}Foot")
@@ -57,8 +60,8 @@ def with_toes(motion: Motion) -> Motion:
 def load_people(paths: Sequence[Path], body: Body | None = None) -> list[Motion]:
     """The bodies of one room, one or two.
 
-    Where one of two is longer, by MOST_APART_SECONDS at most, its end is left out, with a warning. InputError names what
-    cannot be read, and who is given twice.
+    Where one of two is longer, by MOST_APART_SECONDS at most, its end is left out, with a warning. InputError
+    names what cannot be read, and who is given twice.
     """
     body = body or Body()
     if len(paths) == 2 and paths[0].resolve() == paths[1].resolve():

@@ -1,8 +1,11 @@
-"""Pretrained models on this machine: the folder that a name stands for, and the weights in it. Nothing is downloaded or unpickled.
+"""Pretrained models on this machine: the folder that a name stands for, and the weights in it.
 
-This is the one module that lets transformers load anything. Models come from anywhere, also by a name in somebody's model.json, so
-no code of theirs is run: families are known by name and are classes of the library, its loader sees a folder of checked files
-only (no code, no adapters, no pickles), and nothing is asked on standard input.
+Nothing is downloaded or unpickled.
+
+This is the one module that lets transformers load anything. Models come from anywhere, also by a name in
+somebody's model.json, so no code of theirs is run: families are known by name and are classes of the library,
+its loader sees a folder of checked files only (no code, no adapters, no pickles), and nothing is asked on
+standard input.
 """
 
 import hashlib
@@ -67,7 +70,8 @@ def package_folder(kind: str) -> Path | None:
 
 
 def model_folder(kind: str, model: str) -> Path:
-    """The local folder of a text or speech model: `package`, a folder, or a name in the local Hugging Face cache.
+    """The local folder of a text or speech model: `package`, a folder, or a name in the local Hugging Face
+    cache.
 
     A model that is not there is an InputError that says what belongs where.
     """
@@ -75,13 +79,15 @@ def model_folder(kind: str, model: str) -> Path:
         folder = package_folder(kind)
         if folder is None:
             raise InputError(
-                f"{kind} model `package`: {PACKAGES[kind]} is not installed; pip install {PACKAGES[kind]}, or name a folder"
+                f"{kind} model `package`: {PACKAGES[kind]} is not installed; pip install {PACKAGES[kind]}, or"
+                " name a folder"
             )
         return folder
     if Path(model).is_dir():
         if not (Path(model) / "config.json").exists():
             raise InputError(
-                f"{kind} model {model}: the folder has no config.json; put the model's config.json and model.safetensors there"
+                f"{kind} model {model}: the folder has no config.json; put the model's config.json and"
+                " model.safetensors there"
             )
         return Path(model)
     from huggingface_hub import snapshot_download
@@ -89,22 +95,28 @@ def model_folder(kind: str, model: str) -> Path:
     try:
         return Path(snapshot_download(model, local_files_only=True))
     except (ValueError, OSError):  # no such name, or not in the cache
-        need = "a folder with config.json and model.safetensors, a name in the local Hugging Face cache, or `package`"
+        need = (
+            "a folder with config.json and model.safetensors, a name in the local Hugging Face cache, or"
+            " `package`"
+        )
         raise InputError(
             f"{kind} model {model!r}: not found, and nothing is downloaded; need {need}"
         ) from None
 
 
 def safetensors_of(kind: str, folder: Path) -> list[Path]:
-    """The safetensors files of a folder, by name; InputError where there is none, with the way out where pickles lie there."""
+    """The safetensors files of a folder, by name.
+
+    InputError where there is none, with the way out where pickles lie there.
+    """
     found = sorted(Path(folder).glob("*.safetensors"))
     if found:
         return found
     pickles = sorted(path.name for path in Path(folder).iterdir() if path.suffix in PICKLES)
     if pickles:
         raise InputError(
-            f"{kind} model {folder}: got {pickles[0]} only, and nothing is unpickled; need model.safetensors: load the model where you trust it "
-            "and write it with save_pretrained(folder)"
+            f"{kind} model {folder}: got {pickles[0]} only, and nothing is unpickled; need model.safetensors:"
+            " load the model where you trust it and write it with save_pretrained(folder)"
         )
     raise InputError(
         f"{kind} model {folder}: no weights; put the model's model.safetensors there, beside config.json"
@@ -118,13 +130,17 @@ def weights_sha256(files: list[Path]) -> str:
 
 
 def read_description(kind: str, folder: Path) -> dict[str, Any]:
-    """config.json of a model of a family that is known; InputError where it is of another, brings code, is quantised or asks for the absurd."""
+    """config.json of a model of a family that is known.
+
+    InputError where it is of another, brings code, is quantised or asks for the absurd.
+    """
     path, where = folder / "config.json", f"{kind} model {folder}"
     described = read_json(path, kind=dict, long=True, most=MOST_DESCRIPTION, fix="put the model's own there")
     family = described.get("model_type")
     if "auto_map" in described:
         raise InputError(
-            f"{where}: config.json names code of its own (auto_map), and no model's code is run; need one without"
+            f"{where}: config.json names code of its own (auto_map), and no model's code is run; need one"
+            " without"
         )
     if not isinstance(family, str) or family not in FAMILIES[kind]:
         raise InputError(
@@ -132,19 +148,23 @@ def read_description(kind: str, folder: Path) -> dict[str, Any]:
         )
     if odd := next((key for key in REFUSED if described.get(key)), None):
         raise InputError(
-            f"{where}: config.json has {odd}, need a model whose weights stand in float32 or float16 in its own folder; name another"
+            f"{where}: config.json has {odd}, need a model whose weights stand in float32 or float16 in its"
+            " own folder; name another"
         )
     for key, value in described.items():
         most = MOST_LAYERS if key.endswith("layers") else MOST_SIZE
         if isinstance(value, int | float) and abs(value) > most:
             raise InputError(
-                f"{where}: {key} of config.json is {value!s:.20}, need at most {most:,}; put the model's own config.json there"
+                f"{where}: {key} of config.json is {value!s:.20}, need at most {most:,}; put the model's own"
+                " config.json there"
             )
     return {key: value for key, value in described.items() if key not in IGNORED}
 
 
 def _check_index(kind: str, folder: Path) -> None:
-    """InputError where the table of weights that lie in several files names others than safetensors of the folder."""
+    """InputError where the table of weights that lie in several files names others than safetensors of the
+    folder.
+    """
     path = folder / INDEX
     if not path.exists():
         return
@@ -163,7 +183,9 @@ def _check_index(kind: str, folder: Path) -> None:
 
 @contextmanager
 def _checked(kind: str, folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """A folder that holds only what has been checked of a model's, so that nothing else of it is ever looked at; and its description."""
+    """A folder that holds only what has been checked of a model's, so that nothing else of it is ever looked
+    at; and its description.
+    """
     described = read_description(kind, folder)
     weights = safetensors_of(kind, folder)
     _check_index(kind, folder)
@@ -186,16 +208,20 @@ def _checked(kind: str, folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
             ):
                 got = "code of its own (auto_map)" if "auto_map" in settings else f"tokenizer {chosen!s:.60}"
                 raise InputError(
-                    f"{folder / TOKENIZER_CONFIG}: names {got}, need one of {', '.join(TOKENIZERS)}; name another model"
+                    f"{folder / TOKENIZER_CONFIG}: names {got}, need one of {', '.join(TOKENIZERS)}; name"
+                    " another model"
                 )
             (shown / TOKENIZER_CONFIG).write_text(json.dumps(settings), encoding="utf-8")
         yield shown, described
 
 
 def load_network(kind: str, folder: Path, *, unused: tuple[str, ...]):
-    """The network of a folder in float32, for evaluation; weights that play no part (`unused`, parts of their names) may be missing.
+    """The network of a folder in float32, for evaluation.
 
-    Raises InputError where config.json and the weights are not those of one model: transformers would draw what is missing.
+    Weights that play no part (`unused`, parts of their names) may be missing.
+
+    Raises InputError where config.json and the weights are not those of one model: transformers would draw
+    what is missing.
     """
     import transformers
     from transformers.utils.logging import disable_progress_bar
@@ -222,7 +248,8 @@ def load_network(kind: str, folder: Path, *, unused: tuple[str, ...]):
     missing = sorted(name for name in report["missing_keys"] if not any(part in name for part in unused))
     if missing:
         raise InputError(
-            f"{kind} model {folder}: model.safetensors lacks {len(missing)} weights, such as {missing[0]}; put the whole model there"
+            f"{kind} model {folder}: model.safetensors lacks {len(missing)} weights, such as {missing[0]};"
+            " put the whole model there"
         )
     if odd := next((name for name, value in network.named_parameters() if not value.isfinite().all()), None):
         raise InputError(f"{kind} model {folder}: {odd} is not finite, need numbers; copy the model again")
@@ -230,7 +257,10 @@ def load_network(kind: str, folder: Path, *, unused: tuple[str, ...]):
 
 
 def load_tokenizer(folder: Path):
-    """The fast tokenizer of a text model's folder, for words that come one by one; InputError where there is none."""
+    """The fast tokenizer of a text model's folder, for words that come one by one.
+
+    InputError where there is none.
+    """
     from transformers import AutoTokenizer
 
     with _checked("text", folder) as (shown, _):
@@ -241,10 +271,12 @@ def load_tokenizer(folder: Path):
         except Exception as error:  # as above
             said = line_of(error).replace(str(shown), str(folder))[:200]
             raise InputError(
-                f"text model {folder}: its tokenizer cannot be loaded ({said}); put its tokenizer.json and tokenizer_config.json there"
+                f"text model {folder}: its tokenizer cannot be loaded ({said}); put its tokenizer.json and"
+                " tokenizer_config.json there"
             ) from None
     if not tokenizer.is_fast:
         raise InputError(
-            f"text model {folder}: its tokenizer does not say which word a sub-word is of; put its tokenizer.json there"
+            f"text model {folder}: its tokenizer does not say which word a sub-word is of; put its"
+            " tokenizer.json there"
         )
     return tokenizer

@@ -1,7 +1,7 @@
 """An actor's ARKit rig: neutral head, 51 shapes as vertex deltas, faces, and named regions of vertices.
 
-`rigs/<actor>.npz` holds `neutral` (V, 3) cm, `names` (K), `deltas` (K, V, 3) cm, `faces` (F, 3 or 4), and optionally a
-`region_<name>` (n,) of vertex indices for each of REGIONS.
+`rigs/<actor>.npz` holds `neutral` (V, 3) cm, `names` (K), `deltas` (K, V, 3) cm, `faces` (F, 3 or 4), and
+optionally a `region_<name>` (n,) of vertex indices for each of REGIONS.
 """
 
 from dataclasses import dataclass, field
@@ -33,14 +33,17 @@ REGIONS = {
     "eyes": (0.25, ("eye",)),
     "brows": (0.25, ("brow",)),
 }
-"""By region: the share of the largest travel that makes a vertex a part of it, and how the names of its shapes begin."""
+"""By region: the share of the largest travel that makes a vertex a part of it, and how the names of its
+shapes begin.
+"""
 
 
 @dataclass(frozen=True)
 class Rig:
     """neutral (V, 3) cm, deltas (51, V, 3) cm in ARKit order, faces (F, 3 or 4) vertex indices.
 
-    `stored_regions`: indices (n,) of vertices by name of a region, as the rig's file has them; `regions` completes them.
+    `stored_regions`: indices (n,) of vertices by name of a region, as the rig's file has them; `regions`
+    completes them.
     """
 
     neutral: np.ndarray
@@ -58,7 +61,8 @@ def load_rig(path: Path) -> Rig:
         missing = [name for name in ("neutral", "names", "deltas", "faces") if name not in z]
         if missing:
             raise InputError(
-                f"{path}: no array {', '.join(missing)}, need neutral, names, deltas, faces; build the rig again"
+                f"{path}: no array {', '.join(missing)}, need neutral, names, deltas, faces; build the rig"
+                " again"
             )
         neutral, names, deltas, faces = (
             z["neutral"],
@@ -69,7 +73,8 @@ def load_rig(path: Path) -> Rig:
         stored = {name: z[f"region_{name}"] for name in REGIONS if f"region_{name}" in z}
     if neutral.ndim != 2 or neutral.shape[1] != 3 or deltas.shape != (len(names), *neutral.shape):
         raise InputError(
-            f"{path}: neutral {neutral.shape}, deltas {deltas.shape}, {len(names)} names; need (V,3), (K,V,3), K; build the rig again"
+            f"{path}: neutral {neutral.shape}, deltas {deltas.shape}, {len(names)} names; need (V,3),"
+            " (K,V,3), K; build the rig again"
         )
     if (
         neutral.dtype.kind not in "fiu"
@@ -78,7 +83,8 @@ def load_rig(path: Path) -> Rig:
         or (faces.size and faces.ndim != 2)
     ):
         raise InputError(
-            f"{path}: neutral {neutral.dtype}, deltas {deltas.dtype}, faces {faces.dtype} {faces.shape}; need numbers and (F,3 or 4)"
+            f"{path}: neutral {neutral.dtype}, deltas {deltas.dtype}, faces {faces.dtype} {faces.shape}; need"
+            " numbers and (F,3 or 4)"
         )
     with np.errstate(over="ignore"):  # what is too large for the type becomes infinite
         neutral, deltas = neutral.astype(np.float32), deltas.astype(np.float32)
@@ -110,17 +116,22 @@ def save_rig(path: Path, rig: Rig) -> None:
 
 
 def used_vertices(rig: Rig) -> np.ndarray:
-    """Indices (n,) of the vertices that faces use, ascending; all where the rig has no faces. A corner of -1 is none."""
+    """Indices (n,) of the vertices that faces use, ascending; all where the rig has no faces.
+
+    A corner of -1 is none.
+    """
     corners = rig.faces[rig.faces >= 0]
     return np.unique(corners) if corners.size else np.arange(len(rig.neutral))
 
 
 def regions(rig: Rig) -> dict[str, np.ndarray]:
-    """Vertex indices of each of REGIONS: those that the rig's file names, else by what its shapes move, in any topology.
+    """Vertex indices of each of REGIONS: those that the rig's file names, else by what its shapes move, in
+    any topology.
 
-    A vertex belongs to a region when the region's shapes, taken together, move it at least so far as the region's share
-    of what they move the vertex that they move most. Lips are what the lip shapes proper move (close, funnel, pucker,
-    roll, shrug, press, lower-down, upper-up; not the jaw), the upper face what brow, squint, wide and blink shapes move.
+    A vertex belongs to a region when the region's shapes, taken together, move it at least so far as the
+    region's share of what they move the vertex that they move most. Lips are what the lip shapes proper move
+    (close, funnel, pucker, roll, shrug, press, lower-down, upper-up; not the jaw), the upper face what brow,
+    squint, wide and blink shapes move.
     """
 
     def moved(share: float, prefixes: tuple[str, ...]) -> np.ndarray:

@@ -1,10 +1,10 @@
 """What other programs call ARKit's 51 shapes, and which found shapes make each of them.
 
-A name is compared without case, spaces and separators (`jaw_open`, `Jaw-Open`). The name of a mesh or node may stand before
-it, set off by a separator (`blendShape1.jawOpen`, `head_geo_jawOpen`), unless it is itself a shape (`jawOpen_mouthClose` is
-a combination, not a mouthClose). A side may be written as in SIDES. A shape without a side may come as two halves, which are
-added: ICT FaceKit's `browInnerUp_L` and `browInnerUp_R`. Its cheekRaiser and PupilDilate have no counterpart in ARKit, and
-tongueOut, ARKit's 52nd, is none of the 51.
+A name is compared without case, spaces and separators (`jaw_open`, `Jaw-Open`). The name of a mesh or node
+may stand before it, set off by a separator (`blendShape1.jawOpen`, `head_geo_jawOpen`), unless it is itself a
+shape (`jawOpen_mouthClose` is a combination, not a mouthClose). A side may be written as in SIDES. A shape
+without a side may come as two halves, which are added: ICT FaceKit's `browInnerUp_L` and `browInnerUp_R`. Its
+cheekRaiser and PupilDilate have no counterpart in ARKit, and tongueOut, ARKit's 52nd, is none of the 51.
 """
 
 import re
@@ -16,7 +16,10 @@ from pipeline.errors import InputError
 from pipeline.formats import arkit
 
 SIDES = {"Left": ("left", "l"), "Right": ("right", "r")}
-"""By ARKit's side: how it may end a name, behind any separator or none; `_L` is Apple's own in files and ICT FaceKit's."""
+"""By ARKit's side: how it may end a name, behind any separator or none.
+
+`_L` is Apple's own in files and ICT FaceKit's.
+"""
 
 ALTERNATES = {
     "eyeBlink": ("eyeClosed",),
@@ -28,15 +31,17 @@ ALTERNATES = {
     "mouthShrugLower": ("mouthRaiserLower",),
     "mouthShrugUpper": ("mouthRaiserUpper",),
 }
-"""By ARKit's name without its side: other names of the same shape, those of the Unified Expressions of face tracking in VR."""
+"""By ARKit's name without its side: other names of the same shape, those of the Unified Expressions of face
+tracking in VR.
+"""
 
 
 @dataclass(frozen=True)
 class Found:
     """Which of the found shapes make the ARKit shapes.
 
-    `sources`: by ARKit name, in the order of arkit.NAMES, the indices of the found shapes whose sum it is; `missing`: ARKit
-    names without; `left_over`: found names that make none of the 51.
+    `sources`: by ARKit name, in the order of arkit.NAMES, the indices of the found shapes whose sum it is;
+    `missing`: ARKit names without; `left_over`: found names that make none of the 51.
     """
 
     sources: dict[str, tuple[int, ...]]
@@ -52,7 +57,9 @@ def without_side(name: str) -> tuple[str, str]:
 
 @cache
 def spellings() -> dict[str, tuple[str, str]]:
-    """By spelling, in lower case without separators: the ARKit name, and which half of it (Left, Right, or the whole, empty)."""
+    """By spelling, in lower case without separators: the ARKit name, and which half of it (Left, Right, or
+    the whole, empty).
+    """
     result: dict[str, tuple[str, str]] = {}
     for name in arkit.NAMES:
         base, side = without_side(name)
@@ -70,7 +77,10 @@ MOST_NAME = 200
 
 
 def arkit_name(found: str) -> tuple[str, str] | None:
-    """The ARKit name that a found name means, and which half of it, as in `spellings`; None where it means none."""
+    """The ARKit name that a found name means, and which half of it, as in `spellings`.
+
+    None where it means none.
+    """
     known = spellings()
     if len(found) > MOST_NAME:
         return None

@@ -1,10 +1,12 @@
-"""The shard format, in the one module that owns it: HDF5 files of whole takes end to end on one time line, their reader, and sidecars.
+"""The shard format, in the one module that owns it: HDF5 files of whole takes end to end on one time line,
+their reader, and sidecars.
 
 In: shard-*.h5. Out: Shard, whose datasets are arrays on disk until they are sliced.
 
-N frames at 30 fps, two actors in id order, S samples at 16 kHz, W words: body (N, 2, 3 J) radians, root (N, 2, 4) cm and
-radians, face (N, 2, 51), mel (N, 2, M), action (N, 2), facing (N, 2), text_index (N, 2) row of text or -1, text (W, D),
-audio (S, 2), the table `takes`, and `skeletons/{performance}`. docs/shards.md describes each field.
+N frames at 30 fps, two actors in id order, S samples at 16 kHz, W words: body (N, 2, 3 J) radians, root (N,
+2, 4) cm and radians, face (N, 2, 51), mel (N, 2, M), action (N, 2), facing (N, 2), text_index (N, 2) row of
+text or -1, text (W, D), audio (S, 2), the table `takes`, and `skeletons/{performance}`. docs/shards.md
+describes each field.
 """
 
 import contextlib
@@ -53,7 +55,10 @@ _SPEAK = "write it again (python -m pipeline.shards.speech)"
 
 @dataclass(frozen=True)
 class TakeSpan:
-    """A take's row in a shard: who, split, and where it lies on the shard's frames and samples. What was said of its scene is in index.parquet."""
+    """A take's row in a shard: who, split, and where it lies on the shard's frames and samples.
+
+    What was said of its scene is in index.parquet.
+    """
 
     take: str
     actor_a: str
@@ -75,7 +80,9 @@ TAKE_FIELDS = [field.name for field in fields(TakeSpan)]
 
 
 def spans_json(spans: Sequence[tuple[str, int, int]]) -> str:
-    """Takes with their first frame and the frame after their last, as a sidecar keeps them to know its shard by."""
+    """Takes with their first frame and the frame after their last, as a sidecar keeps them to know its shard
+    by.
+    """
     return json.dumps([list(span) for span in spans])
 
 
@@ -84,7 +91,9 @@ _FEATURES = ("body", "root", "mel", "audio")
 
 
 def files_of(span: TakeSpan, stream: str) -> list[str]:
-    """Files of a take that its rows of a stream are made of, by the names of `sources`: one of each actor, one of both, or none of the take's own."""
+    """Files of a take that its rows of a stream are made of, by the names of `sources`: one of each actor,
+    one of both, or none of the take's own.
+    """
     if stream in _FEATURES:
         return [f"features/{span.take}.h5"]
     return [f"{_FOLDERS[stream]}/{name}.npy" for name in span.performances] if stream in _FOLDERS else []
@@ -123,7 +132,8 @@ def _check_attributes(given: dict[str, Any], path: Path) -> None:
         or not all(-1 <= parent < i for i, parent in enumerate(parents.tolist()))
     ):
         raise ValueError(
-            f"parents are {parents.tolist()!s:.60}, need a joint before it for each of {len(joints)}, -1 for none"
+            f"parents are {parents.tolist()!s:.60}, need a joint before it for each of {len(joints)}, -1 for"
+            " none"
         )
     if hdf5_layout.texts(given["arkit_names"], "arkit_names") != list(arkit.NAMES):
         raise ValueError("arkit_names are not the 51 names of ARKit in their order")
@@ -143,7 +153,8 @@ def _check_attributes(given: dict[str, Any], path: Path) -> None:
 
 
 def span_faults(takes: Sequence[TakeSpan], rows: dict[str, int]) -> list[str]:
-    """Faults of a table of takes: names, gaps, overlaps, wrong sample counts, unknown splits, streams of another length.
+    """Faults of a table of takes: names, gaps, overlaps, wrong sample counts, unknown splits, streams of
+    another length.
 
     rows: the rows that each of STREAMS and audio has.
     """
@@ -158,16 +169,19 @@ def span_faults(takes: Sequence[TakeSpan], rows: dict[str, int]) -> list[str]:
         length = span.stop_frame - span.start_frame
         if span.start_frame != frame or length <= 0:
             faults.append(
-                f"take {span.take}: frames {span.start_frame}:{span.stop_frame}, need them to begin at {frame} and not be empty"
+                f"take {span.take}: frames {span.start_frame}:{span.stop_frame}, need them to begin at"
+                f" {frame} and not be empty"
             )
         if span.start_sample != sample or span.stop_sample - span.start_sample != sample_of(length):
             need = f"{sample}:{sample + sample_of(length)}"
             faults.append(
-                f"take {span.take}: samples {span.start_sample}:{span.stop_sample}, need {need} for {length} frames"
+                f"take {span.take}: samples {span.start_sample}:{span.stop_sample}, need {need} for {length}"
+                " frames"
             )
         if not span.actor_a < span.actor_b:
             faults.append(
-                f"take {span.take}: actors {span.actor_a} {span.actor_b} are in the wrong order, need them by id"
+                f"take {span.take}: actors {span.actor_a} {span.actor_b} are in the wrong order, need them"
+                " by id"
             )
         if span.split not in SPLITS:
             faults.append(f"take {span.take}: split is {span.split!r}, need train or test")
@@ -187,12 +201,14 @@ def span_faults(takes: Sequence[TakeSpan], rows: dict[str, int]) -> list[str]:
 class Shard:
     """A shard opened for reading: `shard["body"]` is an array, on disk until it is sliced.
 
-    Uncompressed datasets are memory maps, compressed ones h5py datasets that are opened once per process. An instance
-    can be pickled: it travels as its path. A sidecar that is attached brings a further dataset, which is read the same way.
+    Uncompressed datasets are memory maps, compressed ones h5py datasets that are opened once per process. An
+    instance can be pickled: it travels as its path. A sidecar that is attached brings a further dataset,
+    which is read the same way.
 
-    path; takes: list of TakeSpan; joint_names; parents (J,); arkit_names; fps; attributes: root attributes by name.
-    Raises InputError for a file that is not in every point that can be seen without its values what docs/shards.md describes: format
-    version, attributes, table of takes, and of each stream type, shape, layout and place. The values are `validate`'s to check.
+    path; takes: list of TakeSpan; joint_names; parents (J,); arkit_names; fps; attributes: root attributes by
+    name. Raises InputError for a file that is not in every point that can be seen without its values what
+    docs/shards.md describes: format version, attributes, table of takes, and of each stream type, shape,
+    layout and place. The values are `validate`'s to check.
     """
 
     def __init__(self, path: Path):
@@ -239,7 +255,10 @@ class Shard:
         return self._files[path]
 
     def attach(self, path: Path) -> str:
-        """Add the dataset of a sidecar (pipeline.shards.sidecars) and give its name; InputError where it is none, or another shard's."""
+        """Add the dataset of a sidecar (pipeline.shards.sidecars) and give its name.
+
+        InputError where it is none, or another shard's.
+        """
         path = Path(path)
         with open_hdf5(path, need="sidecar", fix=_SPEAK) as f, reading(path, "sidecar", fix=_SPEAK):
             given, names = hdf5_layout.attributes(f), list(f)
@@ -250,7 +269,8 @@ class Shard:
                 or len(names) != 1
             ):
                 raise InputError(
-                    f"{path}: sidecar version {version!s:.20}, this code reads {SIDECAR_VERSION}; write it again (python -m pipeline.shards.speech)"
+                    f"{path}: sidecar version {version!s:.20}, this code reads {SIDECAR_VERSION}; write it"
+                    " again (python -m pipeline.shards.speech)"
                 )
             if given.get("takes") != spans_json(
                 [(span.take, span.start_frame, span.stop_frame) for span in self.takes]
@@ -293,8 +313,9 @@ class Shard:
             return self._maps[name]
         place, path = self.stream(name), self._sidecars.get(name, self.path)
         if place.offset is not None:
-            # mode c: the file is only read, what is written to the array stays in this process; torch takes no read-only memory.
-            # A plain array, since memmap's own slices cost more than small ones of the data
+            # mode c: the file is only read, what is written to the array stays in this process; torch takes
+            # no read-only memory. A plain array, since memmap's own slices cost more than small ones of the
+            # data
             with reading(path, "shard", fix=_BUILD):
                 self._maps[name] = np.asarray(np.memmap(path, place.dtype, "c", place.offset, place.shape))
             return self._maps[name]
@@ -305,7 +326,8 @@ class Shard:
 
     @property
     def sources(self) -> dict[str, str]:
-        """SHA-256 of every file that the shard was built from, by name: `<half>/<path within it>`, half dataset, annotations or features.
+        """SHA-256 of every file that the shard was built from, by name: `<half>/<path within it>`, half
+        dataset, annotations or features.
 
         InputError where it lists none or something else.
         """
@@ -316,7 +338,9 @@ class Shard:
             return {hdf5_layout.relative_path(name, "a file of sources"): digest for name, digest in rows}
 
     def origin(self, streams: Iterable[str], takes: Sequence[TakeSpan]) -> list[list[str]]:
-        """Files, with their SHA-256, that the rows of these streams of these takes were made of; a shard that lists no sources has one for all.
+        """Files, with their SHA-256, that the rows of these streams of these takes were made of.
+
+        A shard that lists no sources has one for all.
 
         The words of a shard are one file.
         """
@@ -332,7 +356,10 @@ class Shard:
         return [[name, digest] for name, digest in sorted(listed.items()) if name in found | words]
 
     def skeleton(self, performance: str) -> Skeleton:
-        """The skeleton of a performance, on the shard's joints; InputError where the shard has none that fits."""
+        """The skeleton of a performance, on the shard's joints.
+
+        InputError where the shard has none that fits.
+        """
         count = len(self.joint_names)
         with reading(self.path, f"shard, skeleton of {performance}", fix=_BUILD):
             group = hdf5_layout.hard_link(hdf5_layout.hard_link(self._open(), "skeletons"), performance)
@@ -369,8 +396,8 @@ def write_sidecar(
 ) -> None:
     """Write the features of takes end to end, one take in memory at a time.
 
-    lengths: frames of each take, in the shard's order; features: of each take the values (N, 2, E) float16 and what describes
-    the encoder.
+    lengths: frames of each take, in the shard's order; features: of each take the values (N, 2, E) float16
+    and what describes the encoder.
     """
     import h5py
 
@@ -425,7 +452,10 @@ def check_alike(shards: list[Shard]) -> list[Shard]:
 
 
 def read_stats(path: Path) -> dict[str, Any]:
-    """stats.json of shards or of sidecars: numbers and texts, and of each stream mean and std; InputError where it is none."""
+    """stats.json of shards or of sidecars: numbers and texts, and of each stream mean and std.
+
+    InputError where it is none.
+    """
     fix = "write it again (python -m pipeline.shards.stats, or python -m pipeline.shards.sidecars stats)"
     stats = read_json(path, kind=dict, fix=fix)
     for name, value in stats.items():
@@ -446,7 +476,8 @@ def read_stats(path: Path) -> dict[str, Any]:
 def text_frames(actor: np.ndarray, start: np.ndarray, end: np.ndarray, num_frames: int) -> np.ndarray:
     """Row of the word that each actor says at each frame, (N, 2) int32, -1 in silence.
 
-    A word holds the frames from round(30 start) up to round(30 end), at least one; where two overlap, the later holds.
+    A word holds the frames from round(30 start) up to round(30 end), at least one; where two overlap, the
+    later holds.
     """
     index = np.full((num_frames, 2), -1, np.int32)
     first = np.floor(np.asarray(start) * FPS + 0.5).astype(int)

@@ -13,11 +13,15 @@ VALUES = ("train", "test")
 
 
 def read_rows(path: Path) -> list[tuple[str, str]]:
-    """Take and split of every row of a split.tsv as they stand; InputError where it has other columns or a take is none."""
+    """Take and split of every row of a split.tsv as they stand.
+
+    InputError where it has other columns or a take is none.
+    """
     columns, rows = read_tsv(path)
     if columns != ["take", "split"]:
         raise InputError(
-            f"{path}: columns {', '.join(columns):.100}, need take and split; correct it, or remove it to split all takes anew"
+            f"{path}: columns {', '.join(columns):.100}, need take and split; correct it, or remove it to"
+            " split all takes anew"
         )
     return [
         (check_id(row["take"], "take", f"{path}, row {number}"), row["split"])

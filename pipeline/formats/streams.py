@@ -14,10 +14,11 @@ OBJ_TIMECODES = ("timecode.txt", "timecode.csv")
 
 
 def find_face(stem: Path) -> Path | None:
-    """The face of `<take>/<performance>`, the first there is of `.mesh.h5`, `.csv`, `.npy` and a folder of OBJ files.
+    """The face of `<take>/<performance>`, the first there is of `.mesh.h5`, `.csv`, `.npy` and a folder of
+    OBJ files.
 
-    A folder of OBJ files, `<performance>.obj` or `<performance>_obj`, is named by its `stream.json`, which must be
-    there: a rule's input is a file. None where the performance has no face.
+    A folder of OBJ files, `<performance>.obj` or `<performance>_obj`, is named by its `stream.json`, which
+    must be there: a rule's input is a file. None where the performance has no face.
     """
     for suffix in (".mesh.h5", ".csv", ".npy"):
         path = Path(f"{stem}{suffix}")
@@ -30,7 +31,9 @@ def find_face(stem: Path) -> Path | None:
 
 
 def raw_file(stem: str, kind: str) -> str:
-    """Path of a raw stream of `<take>/<performance>`: kind bvh, wav, or face (the form that is there, else .mesh.h5)."""
+    """Path of a raw stream of `<take>/<performance>`: kind bvh, wav, or face (the form that is there, else
+    .mesh.h5).
+    """
     if kind == "face":
         return str(find_face(Path(stem)) or f"{stem}.mesh.h5")
     return f"{stem}.{kind}"
@@ -39,7 +42,8 @@ def raw_file(stem: str, kind: str) -> str:
 def beside_face(path: Path) -> list[Path]:
     """Files that are read along with a face that `find_face` found and are there: description and timecode.
 
-    The OBJ files themselves are not among them (a folder has thousands): whoever replaces some touches `stream.json`.
+    The OBJ files themselves are not among them (a folder has thousands): whoever replaces some touches
+    `stream.json`.
     """
     path = Path(path)
     if path.suffix == ".npy":
@@ -52,7 +56,10 @@ def beside_face(path: Path) -> list[Path]:
 
 
 def named_ltc(timecode: Path) -> list[Path]:
-    """WAVs beside a timecode.json that it names as LTC and that are there; none where it is not there or not as it should be: sync says why."""
+    """WAVs beside a timecode.json that it names as LTC and that are there.
+
+    None where it is not there or not as it should be: sync says why.
+    """
     timecode = Path(timecode)
     try:
         voices = read_json(timecode, kind=dict).get("audio") if timecode.is_file() else None

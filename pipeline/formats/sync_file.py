@@ -1,11 +1,11 @@
 """The sync JSON of a take: what sync writes and the capture stages read.
 
-{"take", "start_seconds" (of frame 0, on the shoot's day), "frames", "fps", "performances": [{"actor", "body", "face",
-"audio"}]}; a stream has at least "start" and "end" (seconds of the same day) and "rate" (frames or samples a second), and the
-marks by which its file is known again: what reads a raw stream beside the JSON asks `same_file` first, since the start and the
-rate of one recording say nothing of another.
-A take has two performances; the JSON of one performance alone has one, under whose name it stands as the take, and that
-may be without "body".
+{"take", "start_seconds" (of frame 0, on the shoot's day), "frames", "fps", "performances": [{"actor", "body",
+"face", "audio"}]}; a stream has at least "start" and "end" (seconds of the same day) and "rate" (frames or
+samples a second), and the marks by which its file is known again: what reads a raw stream beside the JSON
+asks `same_file` first, since the start and the rate of one recording say nothing of another. A take has two
+performances; the JSON of one performance alone has one, under whose name it stands as the take, and that may
+be without "body".
 """
 
 import hashlib
@@ -81,7 +81,8 @@ def stream_of(take: dict, performance: str, kind: str, *, where: str) -> dict:
 
 
 def marks(path: Path) -> dict[str, str]:
-    """What tells a raw stream's file from another: its `fingerprint`, and one of the files `beside` it where a face has such.
+    """What tells a raw stream's file from another: its `fingerprint`, and one of the files `beside` it where
+    a face has such.
 
     Of a folder of OBJ files, `beside` also counts their names and sizes.
     """

@@ -1,7 +1,7 @@
 """The takes of a shoot or of a dataset, and who acts in them.
 
-In: takes.tsv, actors.tsv and lip_acc/lip_acc.tsv, whose rows are `TakeRow`, `ActorRow` and `LipRow`: the one typed source of
-their columns, of what errors say, and of the JSON schemas that
+In: takes.tsv, actors.tsv and lip_acc/lip_acc.tsv, whose rows are `TakeRow`, `ActorRow` and `LipRow`: the one
+typed source of their columns, of what errors say, and of the JSON schemas that
 
     python -m pipeline.formats.takes --schemas workflow/schemas
 
@@ -41,7 +41,10 @@ _EXCLUDE = "yes, no or empty: yes leaves the {} out"
 
 
 class Row(BaseModel):
-    """A row of a table: every column is there, every cell is text. Of a description, errors quote what stands before the colon."""
+    """A row of a table: every column is there, every cell is text.
+
+    Of a description, errors quote what stands before the colon.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -65,7 +68,10 @@ class TakeRow(Row):
     actor_a: str = Field(pattern=f"^{ID}$", description="an id of actors.tsv: one actor")
     actor_b: str = Field(
         pattern=f"^{ID}$",
-        description="an id of actors.tsv: the other actor; the order is free, everywhere else actors stand in id order",
+        description=(
+            "an id of actors.tsv: the other actor; the order is free, everywhere else actors stand in id"
+            " order"
+        ),
     )
     relationship: str = Field(
         description="text or empty: what the two are to each other, as in the paper's table 7 or your own"
@@ -103,7 +109,10 @@ class ActorRow(Row):
     actor: str = Field(pattern=f"^{ID}$", description=f"{IN_WORDS}: the actor's id, once in the table")
     gender: str = Field(
         pattern=r"^(\S(.*\S)?)?$",
-        description="text without spaces at its ends, or empty: male or female as in the release, your own word, or empty where it is not stated",
+        description=(
+            "text without spaces at its ends, or empty: male or female as in the release, your own word, or"
+            " empty where it is not stated"
+        ),
     )
 
 
@@ -117,7 +126,10 @@ class LipRow(Row):
     # bounded, since lip_acc_sentences.txt has a line for every number up to the largest
     scenario: str = Field(
         pattern="^[1-9][0-9]{0,4}$",
-        description="a whole number from 1 to 99999 without leading zeros: the sentence's line in lip_acc_sentences.txt",
+        description=(
+            "a whole number from 1 to 99999 without leading zeros: the sentence's line in"
+            " lip_acc_sentences.txt"
+        ),
     )
     sentence: str = Field(
         description="text on one line, without spaces at its ends: what is read, one text per scenario"
@@ -171,7 +183,9 @@ def performance_actor(name: str) -> str | None:
 
 
 def is_performance(name: str) -> bool:
-    """Whether a file of a dataset is named as a performance: `<date>_<actor>_<scenario>` with a day of the calendar and plain ids."""
+    """Whether a file of a dataset is named as a performance: `<date>_<actor>_<scenario>` with a day of the
+    calendar and plain ids.
+    """
     return is_id(name, "performance")
 
 
@@ -184,28 +198,37 @@ def actor_of(performance: str) -> str:
 
 
 def file_names(paths: Sequence[Path]) -> list[str]:
-    """What each of two people's files is called in names of files: as it is, with 1 and 2 behind it where both files have one name."""
+    """What each of two people's files is called in names of files: as it is, with 1 and 2 behind it where
+    both files have one name.
+    """
     stems = [path.stem for path in paths]
     return stems if len(set(stems)) == len(stems) else [f"{stem}-{k}" for k, stem in enumerate(stems, 1)]
 
 
 def actor_names(paths: Sequence[Path]) -> list[str]:
-    """What each of two people is called by their files: the actor where the file's name is a performance's, else the file's name."""
+    """What each of two people is called by their files: the actor where the file's name is a performance's,
+    else the file's name.
+    """
     actors = [performance_actor(path.stem) for path in paths]
     named = [actor for actor in actors if actor]
     return named if len(set(named)) == len(paths) else file_names(paths)
 
 
 def in_pairs(files: Sequence[Path], takes: Sequence[str]) -> dict[str, tuple[Path, Path]]:
-    """The two files of each take out of a list of them in the order of the takes; InputError where there are not two for each."""
+    """The two files of each take out of a list of them in the order of the takes.
+
+    InputError where there are not two for each.
+    """
     if len(files) != 2 * len(takes):
         found = ", ".join(path.name for path in files[:3])
         raise InputError(
-            f"got {len(files)} files ({found}, ...) for {len(takes)} takes, need two of each take, in the order of --takes"
+            f"got {len(files)} files ({found}, ...) for {len(takes)} takes, need two of each take, in the"
+            " order of --takes"
         )
     if len(set(takes)) < len(takes):
         raise InputError(
-            f"take {next(take for take in takes if takes.count(take) > 1)} is named twice; name each take once"
+            f"take {next(take for take in takes if takes.count(take) > 1)} is named twice; name each take"
+            " once"
         )
     return {take: (files[2 * i], files[2 * i + 1]) for i, take in enumerate(takes)}
 
@@ -224,17 +247,26 @@ def _check_columns(path: Path, columns: list[str], needed: list[str]) -> None:
 def _problem(kind: type[Row], row: dict[str, str], column: str) -> str:
     """What a row has in a column and what it needs there."""
     if column == "take":
-        need = f"<date>_<scenario> of its row ({row['date']}_{row['scenario']}), date as YYYYMMDD, scenario of {IN_WORDS}"
+        need = (
+            f"<date>_<scenario> of its row ({row['date']}_{row['scenario']}), date as YYYYMMDD, scenario of"
+            f" {IN_WORDS}"
+        )
         return f"take {row['take']!r}, need {need}"
     if column in ("actor_a", "actor_b"):
-        return f"actors {row['actor_a']!r} and {row['actor_b']!r}, need two different ids of {IN_WORDS}, in actor_a and actor_b"
+        return (
+            f"actors {row['actor_a']!r} and {row['actor_b']!r}, need two different ids of {IN_WORDS}, in"
+            " actor_a and actor_b"
+        )
     return (
         f"{column} is {row[column]!r}, need {(kind.model_fields[column].description or '').partition(':')[0]}"
     )
 
 
 def _rows(path: Path, kind: type[AnyRow]) -> Iterator[tuple[str, AnyRow]]:
-    """Every row of a table, checked, and before it its place for errors. InputError names the first bad column of a row."""
+    """Every row of a table, checked, and before it its place for errors.
+
+    InputError names the first bad column of a row.
+    """
     columns, rows = read_tsv(path)
     _check_columns(path, columns, list(kind.model_fields))
     for number, row in enumerate(rows, 2):
@@ -262,8 +294,8 @@ def read_actors(path: Path) -> dict[str, str]:
 def listed_takes(path: Path, *, actors: dict[str, str] | None = None) -> dict[str, Take]:
     """Takes of all rows of takes.tsv by name, in name order, excluded ones too.
 
-    Raises InputError that names file and row for a misspelt column, a cell that `TakeRow` does not allow, a take that
-    stands twice, or an actor that actors.tsv lacks.
+    Raises InputError that names file and row for a misspelt column, a cell that `TakeRow` does not allow, a
+    take that stands twice, or an actor that actors.tsv lacks.
     """
     takes: dict[str, Take] = {}
     for where, row in _rows(path, TakeRow):
@@ -274,7 +306,8 @@ def listed_takes(path: Path, *, actors: dict[str, str] | None = None) -> dict[st
         for column, actor in (("actor_a", row.actor_a), ("actor_b", row.actor_b)):
             if actors is not None and actor not in actors:
                 raise InputError(
-                    f"{where}: actor {actor} is not in actors.tsv (column {column}); add a row with the actor's gender"
+                    f"{where}: actor {actor} is not in actors.tsv (column {column}); add a row with the"
+                    " actor's gender"
                 )
         takes[row.take] = Take(
             row.take, row.date, row.scenario, in_order(row.actor_a, row.actor_b), row.model_dump()
@@ -283,7 +316,10 @@ def listed_takes(path: Path, *, actors: dict[str, str] | None = None) -> dict[st
 
 
 def read_takes(path: Path, *, actors: dict[str, str] | None = None) -> list[Take]:
-    """Takes of takes.tsv that are not excluded, in name order; InputError as `listed_takes`, and where none is left."""
+    """Takes of takes.tsv that are not excluded, in name order.
+
+    InputError as `listed_takes`, and where none is left.
+    """
     takes = listed_takes(path, actors=actors)
     kept = [take for take in takes.values() if take.row["exclude"] != "yes"]
     if not kept:
@@ -302,15 +338,16 @@ def shoot_takes(folder: Path) -> list[Take]:
 def read_lip_acc(path: Path, *, actors: dict[str, str]) -> dict[str, LipRow]:
     """Rows of lip_acc.tsv that are not excluded by performance, in name order.
 
-    Raises InputError that names file and row for a misspelt column, a cell that `LipRow` does not allow, a performance that
-    stands twice, a scenario with a second sentence, or an actor that actors.tsv lacks.
+    Raises InputError that names file and row for a misspelt column, a cell that `LipRow` does not allow, a
+    performance that stands twice, a scenario with a second sentence, or an actor that actors.tsv lacks.
     """
     found: dict[str, LipRow] = {}
     sentences: dict[str, str] = {}
     for where, row in _rows(path, LipRow):
         if row.performance in found:
             raise InputError(
-                f"{where}: performance {row.performance} stands twice; remove one row or give it another scenario"
+                f"{where}: performance {row.performance} stands twice; remove one row or give it another"
+                " scenario"
             )
         if row.actor not in actors:
             raise InputError(
@@ -318,25 +355,33 @@ def read_lip_acc(path: Path, *, actors: dict[str, str]) -> dict[str, LipRow]:
             )
         if (other := sentences.setdefault(row.scenario, row.sentence)) != row.sentence:
             raise InputError(
-                f"{where}: scenario {row.scenario} is {row.sentence!r} here and {other!r} above; use one sentence per scenario"
+                f"{where}: scenario {row.scenario} is {row.sentence!r} here and {other!r} above; use one"
+                " sentence per scenario"
             )
         found[row.performance] = row
     kept = {name: found[name] for name in sorted(found) if found[name].exclude != "yes"}
     if not kept:
         raise InputError(
-            f"{path}: no performance is left, {len(found)} listed and excluded; clear an exclude cell, add one, or remove the folder"
+            f"{path}: no performance is left, {len(found)} listed and excluded; clear an exclude cell, add"
+            " one, or remove the folder"
         )
     return kept
 
 
 def listed_lips(folder: Path) -> set[str]:
-    """Performances of all rows of a shoot's lip_acc.tsv, excluded ones too; none where it has no such table."""
+    """Performances of all rows of a shoot's lip_acc.tsv, excluded ones too.
+
+    None where it has no such table.
+    """
     table = Path(folder, "lip_acc", "lip_acc.tsv")
     return {row.performance for _, row in _rows(table, LipRow)} if table.exists() else set()
 
 
 def shoot_lip_acc(folder: Path) -> dict[str, LipRow]:
-    """The lip-accurate set of a shoot folder by performance, from its lip_acc/lip_acc.tsv; empty where it has no folder lip_acc."""
+    """The lip-accurate set of a shoot folder by performance, from its lip_acc/lip_acc.tsv.
+
+    Empty where it has no folder lip_acc.
+    """
     folder = Path(folder)
     if not (folder / "lip_acc").is_dir():
         return {}
@@ -344,7 +389,8 @@ def shoot_lip_acc(folder: Path) -> dict[str, LipRow]:
 
 
 def download_lip_acc(folder: Path, *, exclude: Sequence[str] = ()) -> dict[str, LipRow]:
-    """The lip-accurate set of a download by performance, in name order, from its files and lip_acc_sentences.txt; empty without a folder.
+    """The lip-accurate set of a download by performance, in name order, from its files and
+    lip_acc_sentences.txt; empty without a folder.
 
     InputError names a performance that lacks its face, its voice or its sentence.
     """
@@ -385,9 +431,11 @@ def download_lip_acc(folder: Path, *, exclude: Sequence[str] = ()) -> dict[str, 
 
 
 def dataset_takes(folder: Path, *, exclude: Sequence[str] = ()) -> list[Take]:
-    """Takes of a dataset folder: its takes.tsv where it has one, else its BVH files and SQLite tables (the public release).
+    """Takes of a dataset folder: its takes.tsv where it has one, else its BVH files and SQLite tables (the
+    public release).
 
-    `exclude` names takes to leave out, and files of streams (without their ending) that are of no take: a download is not changed.
+    `exclude` names takes to leave out, and files of streams (without their ending) that are of no take: a
+    download is not changed.
     """
     folder = Path(folder)
     odd: list[str] = []
@@ -405,7 +453,8 @@ def dataset_takes(folder: Path, *, exclude: Sequence[str] = ()) -> list[Take]:
                 if path.stem == strange[0] and path.suffix.lower() == ".bvh"
             )
             raise InputError(
-                f"{path}: name is not <date>_<actor>_<scenario>.bvh; rename or remove it, or add {strange[0]} to exclude in the config"
+                f"{path}: name is not <date>_<actor>_<scenario>.bvh; rename or remove it, or add {strange[0]}"
+                " to exclude in the config"
             )
     for name in exclude:
         if name not in known:
@@ -416,7 +465,8 @@ def dataset_takes(folder: Path, *, exclude: Sequence[str] = ()) -> list[Take]:
             raise InputError(f"exclude: {name!r} is no take of {folder}; {hint}")
     if exclude and not kept:
         raise InputError(
-            f"{folder}: no take is left, {len(known)} are there and excluded; take some off exclude in the config"
+            f"{folder}: no take is left, {len(known)} are there and excluded; take some off exclude in the"
+            " config"
         )
     return kept
 
@@ -424,7 +474,8 @@ def dataset_takes(folder: Path, *, exclude: Sequence[str] = ()) -> list[Take]:
 def download_takes(folder: Path, *, exclude: Sequence[str] = ()) -> list[Take]:
     """Takes of a download, as `dataset_takes`.
 
-    InputError also where its takes.tsv lacks a row of streams that are there, or its dataset.json cannot be read.
+    InputError also where its takes.tsv lacks a row of streams that are there, or its dataset.json cannot be
+    read.
     """
     about, table = Path(folder, "dataset.json"), Path(folder, "takes.tsv")
     if os.path.lexists(about):
@@ -448,7 +499,8 @@ def lip_names(folder: Path) -> set[str]:
 
 
 def as_named(folder: Path, exclude: Sequence[str]) -> list[str]:
-    """`exclude` with the names that YAML has read as numbers as the download has them: 20231119_051 without quotation marks is 20231119051.
+    """`exclude` with the names that YAML has read as numbers as the download has them: 20231119_051 without
+    quotation marks is 20231119051.
 
     A number of which none or several are there stays, and is refused as any name that is no take.
     """
@@ -468,7 +520,8 @@ def _listed(folder: Path) -> tuple[dict[tuple[str, str], list[str]], list[str]]:
     """Actors by date and scenario of a download's bodies, and the names of files that are no performance's."""
     if not (folder / "bvhs").is_dir():
         raise InputError(
-            f"{folder}: no takes.tsv and no bvhs folder, need a dataset in the public release's layout; check the path"
+            f"{folder}: no takes.tsv and no bvhs folder, need a dataset in the public release's layout; check"
+            " the path"
         )
     actors: dict[tuple[str, str], list[str]] = {}
     odd = []
@@ -484,7 +537,10 @@ def _listed(folder: Path) -> tuple[dict[tuple[str, str], list[str]], list[str]]:
 
 
 def _paired(folder: Path, actors: dict[tuple[str, str], list[str]]) -> list[Take]:
-    """Takes of a download by date and scenario, labelled by scenarios.db; InputError where a take has not two performances."""
+    """Takes of a download by date and scenario, labelled by scenarios.db.
+
+    InputError where a take has not two performances.
+    """
     labels = database.labels(folder)
     takes: list[Take] = []
     scenarios: dict[tuple[str, str], str] = {}
@@ -497,7 +553,8 @@ def _paired(folder: Path, actors: dict[tuple[str, str], list[str]]) -> list[Take
             )
         if (other := scenarios.setdefault((date, plain_id(scenario)), name)) != name:
             raise InputError(
-                f"{folder / 'bvhs'}: takes {other} and {name} are of one scenario, {plain_id(scenario)}; add one of them to exclude"
+                f"{folder / 'bvhs'}: takes {other} and {name} are of one scenario, {plain_id(scenario)}; add"
+                " one of them to exclude"
             )
         relationship, emotion, setup, design = (
             one_line(cell) for cell in labels.get(plain_id(scenario), ("", "", "", ""))

@@ -1,9 +1,9 @@
 """SMPTE timecode (ST 12-1) and the iXML chunk of a recorder's WAV: text to seconds since midnight and back.
 
-A timecode counts frames since midnight; its seconds are that count divided by the base that it counts at (30000/1001 for
-29.97). At NTSC rates a day of labels is therefore not 86,400 s long: `day_seconds` is the exact length, 86,486.4 s for
-non-drop and 86,399.9136 s for drop-frame counting at 29.97 fps. Within that day parse_timecode and format_timecode are
-each other's inverse for every label.
+A timecode counts frames since midnight; its seconds are that count divided by the base that it counts at
+(30000/1001 for 29.97). At NTSC rates a day of labels is therefore not 86,400 s long: `day_seconds` is the
+exact length, 86,486.4 s for non-drop and 86,399.9136 s for drop-frame counting at 29.97 fps. Within that day
+parse_timecode and format_timecode are each other's inverse for every label.
 """
 
 import math
@@ -41,7 +41,8 @@ def _dropped_per_minute(rate: Fraction, drop_frame: bool, text: str) -> int:
         return 0
     if rate != Fraction(nominal * 1000, 1001) or nominal not in _DROP_NOMINALS:
         raise InputError(
-            f"timecode {text!r:.60}: drop-frame counting at {float(rate):g} fps; it exists at 29.97, 59.94 and 119.88 only, correct the rate"
+            f"timecode {text!r:.60}: drop-frame counting at {float(rate):g} fps; it exists at 29.97, 59.94"
+            " and 119.88 only, correct the rate"
         )
     return nominal // 15
 
@@ -51,14 +52,17 @@ def frame_number(
 ) -> Any:
     """Frames since midnight of a label: integers, Fractions or integer arrays.
 
-    `nominal` is the base rounded to a whole number, `dropped` the labels that each minute but every tenth skips (ST 12-1).
+    `nominal` is the base rounded to a whole number, `dropped` the labels that each minute but every tenth
+    skips (ST 12-1).
     """
     whole_minutes = 60 * hours + minutes
     return (whole_minutes * 60 + seconds) * nominal + frames - dropped * (whole_minutes - whole_minutes // 10)
 
 
 def frame_label(number: Any, *, nominal: int, dropped: int = 0, unit: int = 1) -> tuple[Any, Any, Any, Any]:
-    """Hours, minutes, seconds and frames of a frame number since midnight (integer or integer array); inverse of frame_number.
+    """Hours, minutes, seconds and frames of a frame number since midnight (integer or integer array).
+
+    Inverse of frame_number.
 
     Numbers run on into the next day. With `unit` the number and the frames count in 1/unit of a frame.
     """
@@ -81,7 +85,9 @@ def day_frames(rate: float | Fraction, *, drop_frame: bool = False) -> int:
 
 
 def day_seconds(rate: float | Fraction, *, drop_frame: bool = False) -> float:
-    """True seconds that a day of labels lasts: 86,400 at whole rates, 86,486.4 at 29.97 non-drop, 86,399.9136 at 29.97 drop-frame."""
+    """True seconds that a day of labels lasts: 86,400 at whole rates, 86,486.4 at 29.97 non-drop, 86,399.9136
+    at 29.97 drop-frame.
+    """
     return float(day_frames(rate, drop_frame=drop_frame) / exact_rate(rate))
 
 
@@ -91,12 +97,14 @@ def label_day(text: str, rate: float, drop_frame: bool | None = None) -> float:
 
 
 def parse_timecode(text: str, rate: float, drop_frame: bool | None = None) -> float:
-    """Seconds since midnight of `HH:MM:SS:FF`, frames counted at `rate` and possibly fractional (`13:13:04:31.652`).
+    """Seconds since midnight of `HH:MM:SS:FF`, frames counted at `rate` and possibly fractional
+    (`13:13:04:31.652`).
 
-    `rate` is the base that the timecode counts at, which may differ from the frames per second of the stream (a base of
-    30 on a stream of 120 fps). `drop_frame` None takes a `;` before the frames for drop-frame counting. At NTSC rates
-    (29.97, ...) the result is true elapsed time: the frame's number divided by the rate. Raises InputError for text that
-    is no timecode, frames at or above the rate, or a frame number that drop-frame counting skips.
+    `rate` is the base that the timecode counts at, which may differ from the frames per second of the stream
+    (a base of 30 on a stream of 120 fps). `drop_frame` None takes a `;` before the frames for drop-frame
+    counting. At NTSC rates (29.97, ...) the result is true elapsed time: the frame's number divided by the
+    rate. Raises InputError for text that is no timecode, frames at or above the rate, or a frame number that
+    drop-frame counting skips.
     """
     match = _PATTERN.match(text)
     if not match:
@@ -109,7 +117,8 @@ def parse_timecode(text: str, rate: float, drop_frame: bool | None = None) -> fl
     nominal = round(fps)
     if hours > 23 or minutes > 59 or seconds > 59 or frames >= nominal:
         raise InputError(
-            f"timecode {text!r:.60}: hours, minutes, seconds or frames out of range at {rate:g} fps; correct it or its rate"
+            f"timecode {text!r:.60}: hours, minutes, seconds or frames out of range at {rate:g} fps; correct"
+            " it or its rate"
         )
     dropped = _dropped_per_minute(fps, match.group(4) == ";" if drop_frame is None else drop_frame, text)
     if dropped and minutes % 10 and seconds == 0 and frames < dropped:
@@ -120,7 +129,8 @@ def parse_timecode(text: str, rate: float, drop_frame: bool | None = None) -> fl
 def format_timecode(seconds: float, rate: float, *, drop_frame: bool = False, digits: int = 3) -> str:
     """Timecode of `seconds` since midnight, frames with `digits` decimals; the inverse of parse_timecode.
 
-    Seconds beyond day_seconds (not 86,400: at NTSC rates a day of labels has another length) run on into the next day.
+    Seconds beyond day_seconds (not 86,400: at NTSC rates a day of labels has another length) run on into the
+    next day.
     """
     fps = exact_rate(rate)
     unit = 10**digits
@@ -135,8 +145,8 @@ def format_timecode(seconds: float, rate: float, *, drop_frame: bool = False, di
 def unwrap_days(seconds: np.ndarray, *, day: float = DAY) -> np.ndarray:
     """Times of day (N,) in the order of recording, made to run on across midnight.
 
-    A fall of more than half a day adds `day` to all that follows; smaller backward steps stay, they are the caller's
-    error to report. `day` is day_seconds of the timecode at NTSC rates.
+    A fall of more than half a day adds `day` to all that follows; smaller backward steps stay, they are the
+    caller's error to report. `day` is day_seconds of the timecode at NTSC rates.
     """
     seconds = np.asarray(seconds, float)
     days = np.cumsum(np.diff(seconds) < -day / 2)
@@ -144,7 +154,9 @@ def unwrap_days(seconds: np.ndarray, *, day: float = DAY) -> np.ndarray:
 
 
 def near(seconds: float, reference: float, *, day: float = DAY) -> float:
-    """A time of day moved by whole days to within half a day of `reference`, so that streams on both sides of midnight agree."""
+    """A time of day moved by whole days to within half a day of `reference`, so that streams on both sides of
+    midnight agree.
+    """
     return seconds + day * math.floor((reference - seconds) / day + 0.5)
 
 
@@ -152,7 +164,8 @@ def near(seconds: float, reference: float, *, day: float = DAY) -> float:
 class IxmlSpeed:
     """The SPEED object of an iXML chunk; None for what the recorder left out.
 
-    `seconds` since midnight of the first sample, `rate` and `drop_frame` of the timecode that the recorder ran on.
+    `seconds` since midnight of the first sample, `rate` and `drop_frame` of the timecode that the recorder
+    ran on.
     """
 
     seconds: float | None
@@ -161,7 +174,10 @@ class IxmlSpeed:
 
     @property
     def day_seconds(self) -> float | None:
-        """Length of the day that `seconds` counts in; None where the recorder left its counting out, or says one that does not exist."""
+        """Length of the day that `seconds` counts in.
+
+        None where the recorder left its counting out, or says one that does not exist.
+        """
         try:
             return None if self.rate is None else day_seconds(self.rate, drop_frame=bool(self.drop_frame))
         except InputError:
@@ -169,7 +185,10 @@ class IxmlSpeed:
 
 
 def _ixml_rate(text: str | None) -> Fraction | None:
-    """TIMECODE_RATE as a fraction (`30000/1001`, as the specification asks) or decimal (`29.97`); None for any other spelling."""
+    """TIMECODE_RATE as a fraction (`30000/1001`, as the specification asks) or decimal (`29.97`).
+
+    None for any other spelling.
+    """
     if not re.fullmatch(r"\s*[0-9]{1,9}(?:/[0-9]{1,9}|\.[0-9]{1,9})?\s*", text or ""):
         return None
     try:
@@ -181,9 +200,9 @@ def _ixml_rate(text: str | None) -> Fraction | None:
 def ixml_speed(text: str) -> IxmlSpeed:
     """What an iXML chunk says about time: the SPEED object of the iXML specification.
 
-    The first sample's time is (TIMESTAMP_SAMPLES_SINCE_MIDNIGHT_HI * 2^32 + _LO) / TIMESTAMP_SAMPLE_RATE. All elements are
-    optional there. Raises InputError for text that is no XML, a document type (entities could expand without end), or
-    counts that are no whole numbers.
+    The first sample's time is (TIMESTAMP_SAMPLES_SINCE_MIDNIGHT_HI * 2^32 + _LO) / TIMESTAMP_SAMPLE_RATE. All
+    elements are optional there. Raises InputError for text that is no XML, a document type (entities could
+    expand without end), or counts that are no whole numbers.
     """
     text = text.lstrip("\ufeff").rstrip("\0 \r\n\t")
     if "<!DOCTYPE" in text:
@@ -208,7 +227,8 @@ def ixml_speed(text: str) -> IxmlSpeed:
         high, low, sample_rate = found.values()
         if not sample_rate or low >= 2**32:
             raise InputError(
-                f"iXML chunk: {high} and {low} samples since midnight at {sample_rate} Hz, need 32-bit halves; export the WAV again"
+                f"iXML chunk: {high} and {low} samples since midnight at {sample_rate} Hz, need 32-bit"
+                " halves; export the WAV again"
             )
         seconds = (high * 2**32 + low) / sample_rate
     flag = (root.findtext("SPEED/TIMECODE_FLAG") or "").strip().upper()
@@ -218,5 +238,8 @@ def ixml_speed(text: str) -> IxmlSpeed:
 
 
 def ixml_seconds(ixml_text: str) -> float | None:
-    """Seconds since midnight of the first sample by an iXML chunk, or None where it does not say; see ixml_speed."""
+    """Seconds since midnight of the first sample by an iXML chunk, or None where it does not say.
+
+    See ixml_speed.
+    """
     return ixml_speed(ixml_text).seconds

@@ -1,7 +1,8 @@
-"""Recordings that are there and that no row of a table names, which would be left out in silence, and those that a row needs and are not there.
+"""Recordings that are there and that no row of a table names, which would be left out in silence, and those
+that a row needs and are not there.
 
-A download whose takes.tsv lacks a row is refused; a shoot, which may hold takes that are not ready, is warned of. A folder is listed
-once and no file is opened. Light: this module is imported while the Snakefile is read.
+A download whose takes.tsv lacks a row is refused; a shoot, which may hold takes that are not ready, is warned
+of. A folder is listed once and no file is opened. Light: this module is imported while the Snakefile is read.
 """
 
 import json
@@ -33,8 +34,8 @@ def take_of(performance: str) -> str:
 def unlisted(folder: Path, listed: Mapping[str, Collection[str]]) -> dict[str, list[Path]]:
     """Streams of a dataset that no row names, by what leaves them out as `exclude` of the config.
 
-    That is their take, and where the take has a row (of other actors), or the file is named as no performance, the file's
-    name without its ending. `listed`: performances by take, of all rows.
+    That is their take, and where the take has a row (of other actors), or the file is named as no
+    performance, the file's name without its ending. `listed`: performances by take, of all rows.
     """
     known = {name for names in listed.values() for name in names}
     found: dict[str, list[Path]] = {}
@@ -47,7 +48,9 @@ def unlisted(folder: Path, listed: Mapping[str, Collection[str]]) -> dict[str, l
 
 
 def check_listed(folder: Path, listed: Mapping[str, Collection[str]], exclude: Sequence[str]) -> None:
-    """InputError where a download has streams that no row of its takes.tsv names and that `exclude` does not either."""
+    """InputError where a download has streams that no row of its takes.tsv names and that `exclude` does not
+    either.
+    """
     odd = {name: paths for name, paths in unlisted(folder, listed).items() if name not in exclude}
     if not odd:
         return
@@ -60,16 +63,18 @@ def check_listed(folder: Path, listed: Mapping[str, Collection[str]], exclude: S
         else "get the whole table again"
     )
     raise InputError(
-        f"{Path(folder, 'takes.tsv')}: no row names {first}, of which there are files ({len(paths)}, such as {paths[0].relative_to(folder)}){more}; "
-        f"restore the rows, or {leave}; to see all: python -m pipeline.release.check {folder}"
+        f"{Path(folder, 'takes.tsv')}: no row names {first}, of which there are files ({len(paths)}, such as"
+        f" {paths[0].relative_to(folder)}){more}; restore the rows, or {leave}; to see all: python -m"
+        f" pipeline.release.check {folder}"
     )
 
 
 def unlisted_raw(shoot: Path, listed: Mapping[str, Collection[str]], lips: Collection[str]) -> list[str]:
     """A line per folder of a shoot in which raw streams lie that no row names.
 
-    Folders that are named as takes, or hold bodies, have a row; streams that are named as performances are those of their row.
-    `listed`: performances by take, of all rows of takes.tsv; `lips`: those of lip_acc.tsv.
+    Folders that are named as takes, or hold bodies, have a row; streams that are named as performances are
+    those of their row. `listed`: performances by take, of all rows of takes.tsv; `lips`: those of
+    lip_acc.tsv.
     """
     lines = []
     for folder in files_in(Path(shoot)):
@@ -94,16 +99,18 @@ def unlisted_raw(shoot: Path, listed: Mapping[str, Collection[str]], lips: Colle
                 else "add a row, with yes under exclude where it is not ready"
             )
             lines.append(
-                f"{folder}: no row of {table} names {odd[0]}{more}, so it is not read; {hint}, or move the files out of the shoot"
+                f"{folder}: no row of {table} names {odd[0]}{more}, so it is not read; {hint}, or move the"
+                " files out of the shoot"
             )
     return lines
 
 
 def missing_raw(shoot: Path, takes: Mapping[str, Sequence[str]]) -> list[str]:
-    """A line per raw stream of a shoot that a row needs and that is not there, with files beside it that may be meant.
+    """A line per raw stream of a shoot that a row needs and that is not there, with files beside it that may
+    be meant.
 
-    `takes`: performances by take, of the rows that are not excluded. From MISSING_SHOWN on they are counted. A folder is listed only
-    where it lacks a stream.
+    `takes`: performances by take, of the rows that are not excluded. From MISSING_SHOWN on they are counted.
+    A folder is listed only where it lacks a stream.
     """
     lines = []
     for take, performances in takes.items():
@@ -119,7 +126,8 @@ def missing_raw(shoot: Path, takes: Mapping[str, Sequence[str]]) -> list[str]:
                 way = f"rename {' or '.join(odd[:3])} if it is meant" if odd else "add it"
                 need = f"{name} with {' or '.join(ENDINGS[kind])}"
                 lines.append(
-                    f"{folder}: no {kind} of {name}, need {need}; {way}, or write yes under exclude in takes.tsv"
+                    f"{folder}: no {kind} of {name}, need {need}; {way}, or write yes under exclude in"
+                    " takes.tsv"
                 )
         if not (folder / "timecode.json").is_file():
             lines.append(f"{folder}: no timecode.json; add it, or write yes under exclude in takes.tsv")
@@ -131,6 +139,8 @@ def missing_raw(shoot: Path, takes: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def _meant(folder: Path, name: str, performances: Sequence[str], endings: tuple[str, ...]) -> list[str]:
-    """Files that may be meant by a missing one: of no performance of the row, or of this one with an ending in another case."""
+    """Files that may be meant by a missing one: of no performance of the row, or of this one with an ending
+    in another case.
+    """
     found = [path.name for path in files_in(folder) if path.name.lower().endswith(endings)]
     return [other for other in found if (stem := other.partition(".")[0]) == name or stem not in performances]

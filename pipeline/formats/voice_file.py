@@ -1,10 +1,13 @@
-"""One person's voice out of an audio file of any common kind: WAV as recorders leave them, FLAC, MP3, Ogg, of one or more channels.
+"""One person's voice out of an audio file of any common kind: WAV as recorders leave them, FLAC, MP3, Ogg, of
+one or more channels.
 
-In: a file. Out: samples (S,) float32, full scale at 1, and their rate. Where nothing hangs on which channel it is (a voice to
-generate from or to write down), several channels are mixed down and that is told; a dataset's files have one channel, and a shoot's
-name theirs (`channel` under audio in timecode.json), since a recorder's channels are different microphones.
+In: a file. Out: samples (S,) float32, full scale at 1, and their rate. Where nothing hangs on which channel
+it is (a voice to generate from or to write down), several channels are mixed down and that is told; a
+dataset's files have one channel, and a shoot's name theirs (`channel` under audio in timecode.json), since a
+recorder's channels are different microphones.
 
-A WAV goes through pipeline.formats.audio, which reads files that were cut off or lost step; other kinds and codings through libsndfile.
+A WAV goes through pipeline.formats.audio, which reads files that were cut off or lost step; other kinds and
+codings through libsndfile.
 """
 
 import logging
@@ -22,11 +25,15 @@ MOST_SAMPLES = 1 << 30
 """Samples of a voice that are read at once: six hours at 48 kHz."""
 BLOCK_SAMPLES = 1 << 20
 CANCELS = 0.25
-"""A mix whose power is below this share of its channels' mean power has channels that cancel each other, as of opposed polarity."""
+"""A mix whose power is below this share of its channels' mean power has channels that cancel each other, as
+of opposed polarity.
+"""
 
 
 def read_voice(path: Path, *, mix: bool = True) -> tuple[np.ndarray, int]:
-    """Samples (S,) float32 and rate of a file; InputError where it is unreadable, empty, not finite, or has several channels without `mix`.
+    """Samples (S,) float32 and rate of a file.
+
+    InputError where it is unreadable, empty, not finite, or has several channels without `mix`.
 
     The mix is the mean of the channels; where they cancel each other, the loudest channel. Both are told.
     """
@@ -50,7 +57,8 @@ def read_voice(path: Path, *, mix: bool = True) -> tuple[np.ndarray, int]:
         )
         return np.ascontiguousarray(samples[loudest]), rate
     log.warning(
-        "%s: its %d channels are mixed down to one voice; give a file of one channel if they are different microphones",
+        "%s: its %d channels are mixed down to one voice; give a file of one channel if they are different"
+        " microphones",
         path,
         len(samples),
     )
@@ -58,7 +66,10 @@ def read_voice(path: Path, *, mix: bool = True) -> tuple[np.ndarray, int]:
 
 
 def read_channels(path: Path) -> tuple[np.ndarray, int]:
-    """All samples (C, S) float32 of a file of any kind, and their rate; InputError where it is unreadable, empty or not finite."""
+    """All samples (C, S) float32 of a file of any kind, and their rate.
+
+    InputError where it is unreadable, empty or not finite.
+    """
     with open_plain(path) as f:
         head = f.read(12)
     if head[:4] in (b"RIFF", b"RF64", b"BW64") and head[8:] == b"WAVE":
@@ -103,7 +114,8 @@ def _decoded(path: Path) -> tuple[np.ndarray, int]:
     bad = np.flatnonzero(~(np.abs(samples) <= audio.LOUDEST).all(0))
     if len(bad):
         raise InputError(
-            f"{path}, sample {bad[0]}: got {len(bad)} samples that are not finite or far beyond full scale; export the file again"
+            f"{path}, sample {bad[0]}: got {len(bad)} samples that are not finite or far beyond full scale;"
+            " export the file again"
         )
     return samples, rate
 

@@ -1,12 +1,15 @@
-"""Chunks of a WAV: where its samples lie, and the bytes of `fmt `, `bext` and `iXML`, in files as recorders leave them.
+"""Chunks of a WAV: where its samples lie, and the bytes of `fmt `, `bext` and `iXML`, in files as recorders
+leave them.
 
-A RIFF, RF64 or BW64 file is a row of chunks, each a name, a length of 32 bits and as many bytes, with a pad byte after an odd
-length. What recorders and editors do otherwise is mended where the file itself shows what is right, and told:
+A RIFF, RF64 or BW64 file is a row of chunks, each a name, a length of 32 bits and as many bytes, with a pad
+byte after an odd length. What recorders and editors do otherwise is mended where the file itself shows what
+is right, and told:
 
-- the length of the samples stands twice in RF64 and BW64 (in `ds64`, and in the data chunk, where 0xFFFFFFFF means "see ds64"):
-  of two that disagree, the one counts after which a chunk or the end of the file follows;
-- a length of 0 or 0xFFFFFFFF, one that goes beyond the file, or one after which neither a chunk nor the end follows is that of a
-  recorder that lost power: the samples last up to the next chunks that reach to the end of the file, else up to the end;
+- the length of the samples stands twice in RF64 and BW64 (in `ds64`, and in the data chunk, where 0xFFFFFFFF
+  means "see ds64"): of two that disagree, the one counts after which a chunk or the end of the file follows;
+- a length of 0 or 0xFFFFFFFF, one that goes beyond the file, or one after which neither a chunk nor the end
+  follows is that of a recorder that lost power: the samples last up to the next chunks that reach to the end
+  of the file, else up to the end;
 - a missing pad byte is seen by the name of the next chunk;
 - a wrong length of another chunk before the samples: the next chunk that is known is looked for.
 
@@ -32,13 +35,20 @@ KNOWN = (
     b"fmt ", b"data", b"bext", b"iXML", b"LIST", b"JUNK", b"junk", b"fact", b"axml", b"chna", b"cue ", b"_PMX", b"id3 ", b"ID3 ", b"FLLR", b"elm1",
     b"regn", b"umid", b"PAD ", b"PEAK", b"cart", b"smpl", b"inst", b"link", b"ds64", b"afsp", b"DISP", b"minf", b"qlty", b"levl", b"plst", b"SyLp",
 )  # fmt: skip
-"""Names of chunks that are met in recordings; others are believed where the chunks after them reach to the end of the file."""
+"""Names of chunks that are met in recordings.
+
+Others are believed where the chunks after them reach to the end of the file.
+"""
 MOST_CHUNKS, MOST_LOST, MOST_TRIED = 1000, 16, 1000
-"""Bounds of the work on a file that is made to lead astray: chunks walked, chunks looked for, and places at which one is looked for."""
+"""Bounds of the work on a file that is made to lead astray: chunks walked, chunks looked for, and places at
+which one is looked for.
+"""
 TAGS = (b"TAG", b"APETAGEX", b"ID3", b"LYRICSBEGIN")
 """What players write behind a file: no samples."""
 LEAST_MORE, MOST_BLANK = 4096, 1 << 16
-"""Bytes behind the samples from which on they are samples too, and zeros, to which recorders fill up, that are not worth a warning."""
+"""Bytes behind the samples from which on they are samples too, and zeros, to which recorders fill up, that
+are not worth a warning.
+"""
 _ANY_KNOWN = re.compile(b"|".join(re.escape(name) for name in KNOWN))
 
 
@@ -55,7 +65,10 @@ class _File:
         return self.f.read(count)
 
     def header(self, position: int) -> tuple[bytes, int] | None:
-        """Name and length of a chunk at a position; None where there can be none: its name is no text, or too little follows."""
+        """Name and length of a chunk at a position.
+
+        None where there can be none: its name is no text, or too little follows.
+        """
         content = self.at(position, 8) if 0 <= position <= self.size - 8 else b""
         if len(content) < 8 or not all(0x20 <= byte < 0x7F for byte in content[:4]):
             return None
@@ -75,7 +88,9 @@ class _File:
         return self.size - 1 <= position <= self.size + 1
 
     def reaches_end(self, position: int) -> bool:
-        """Whether chunks follow one another from a position to the end of the file, or to one with a known name."""
+        """Whether chunks follow one another from a position to the end of the file, or to one with a known
+        name.
+        """
         for _ in range(64):
             if self.is_end(position) or self.is_known(position):
                 return True
@@ -86,7 +101,9 @@ class _File:
         return False
 
     def after(self, begin: int, length: int) -> int:
-        """Where the chunk after one of `length` bytes from `begin` starts: behind its pad byte, unless that is missing."""
+        """Where the chunk after one of `length` bytes from `begin` starts: behind its pad byte, unless that
+        is missing.
+        """
         stop = begin + length
         if length % 2 == 0:
             return stop
@@ -100,12 +117,15 @@ class _File:
 
 
 def walk(f: BinaryIO, size: int, path: Path) -> dict[str, Any]:
-    """Chunks that matter of an open WAV of `size` bytes: `fmt `, `bext`, `iXML` as bytes, `data` as (offset, length), of which all are there."""
+    """Chunks that matter of an open WAV of `size` bytes: `fmt `, `bext`, `iXML` as bytes, `data` as (offset,
+    length), of which all are there.
+    """
     file = _File(f, size, path)
     head = file.at(0, 12)
     if len(head) < 12 or head[:4] not in (b"RIFF", b"RF64", b"BW64") or head[8:] != b"WAVE":
         raise InputError(
-            f"{path}: not a readable WAV (it begins with {head[:4]!r}, need RIFF, RF64 or BW64); export it again as WAV"
+            f"{path}: not a readable WAV (it begins with {head[:4]!r}, need RIFF, RF64 or BW64); export it"
+            " again as WAV"
         )
     chunks: dict[str, Any] = {}
     long: dict[bytes, int] = {}
@@ -121,7 +141,8 @@ def walk(f: BinaryIO, size: int, path: Path) -> dict[str, Any]:
             and (again := _found_again(file, last)) is not None
         ):
             log.warning(
-                "%s: the length of the chunk at byte %d leads astray; the chunk at byte %d is taken for the next",
+                "%s: the length of the chunk at byte %d leads astray; the chunk at byte %d is taken for the"
+                " next",
                 path,
                 last,
                 again,
@@ -137,7 +158,8 @@ def walk(f: BinaryIO, size: int, path: Path) -> dict[str, Any]:
         elif name == b"data":
             if "data" in chunks:
                 log.warning(
-                    "%s: %d bytes of samples stand in a second data chunk, which is not read; was the file joined from two?",
+                    "%s: %d bytes of samples stand in a second data chunk, which is not read; was the file"
+                    " joined from two?",
                     path,
                     length,
                 )
@@ -185,7 +207,9 @@ def _found_again(file: _File, last: int) -> int | None:
 
 
 def _samples(file: _File, at: int, length: int, long: int | None, *, first_is_long: bool) -> int:
-    """How many bytes of samples there are from `at` on, by the lengths that the file claims and by what it holds."""
+    """How many bytes of samples there are from `at` on, by the lengths that the file claims and by what it
+    holds.
+    """
     claims = [
         claim
         for claim in ([long, length] if first_is_long or length == UNKNOWN else [length, long])
@@ -217,7 +241,9 @@ def _samples(file: _File, at: int, length: int, long: int | None, *, first_is_lo
 
 
 def _start_of_last_chunks(file: _File, at: int) -> int:
-    """Where the samples from `at` on end: at known chunks that reach to the end of the file exactly, else at that end."""
+    """Where the samples from `at` on end: at known chunks that reach to the end of the file exactly, else at
+    that end.
+    """
     first = max(at, file.size - LARGEST_CHUNK)
     content = file.at(first, LARGEST_CHUNK)
     for match in itertools.islice(_ANY_KNOWN.finditer(content), MOST_TRIED):

@@ -11,7 +11,9 @@ FPS = 30
 AUDIO_RATE = 16_000
 """Samples per second of the audio in features and shards."""
 LOW_PASS_LOBES = 4
-"""Zero crossings of the low-pass's sinc to each side, in frames of the slower rate: a reach of 0.13 s at 30 fps."""
+"""Zero crossings of the low-pass's sinc to each side, in frames of the slower rate: a reach of 0.13 s at 30
+fps.
+"""
 MIN_FALL = 1.2
 """A rate that falls by less than this factor loses nothing that the slower rate could not carry."""
 
@@ -22,7 +24,9 @@ MEND = "mend the stream or exclude the take"
 
 
 def sample_of(frame, rate: int = AUDIO_RATE):
-    """The sample at which a frame (int or array) of a take begins: round(frame * rate / 30), exact in integers."""
+    """The sample at which a frame (int or array) of a take begins: round(frame * rate / 30), exact in
+    integers.
+    """
     return (2 * rate * np.asarray(frame, np.int64) + FPS) // (2 * FPS)
 
 
@@ -34,10 +38,11 @@ def frame_times(start_seconds: float, num_frames: int, fps: float = 30.0) -> np.
 def positions_in(
     times: np.ndarray, seconds: np.ndarray, *, max_gap_seconds: float, where: str, fix: str = MEND
 ) -> np.ndarray:
-    """Fractional index of each of `times` (N,) in a stream whose usable frames are at `seconds` (M,), increasing.
+    """Fractional index of each of `times` (N,) in a stream whose usable frames are at `seconds` (M,),
+    increasing.
 
-    Raises InputError, which ends with `fix`, where two usable frames that enclose a wanted time lie further apart than one
-    usual step plus `max_gap_seconds`, or where the stream does not reach.
+    Raises InputError, which ends with `fix`, where two usable frames that enclose a wanted time lie further
+    apart than one usual step plus `max_gap_seconds`, or where the stream does not reach.
     """
     tolerance = 1e-6
     if len(seconds) < 2 or times[0] < seconds[0] - tolerance or times[-1] > seconds[-1] + tolerance:
@@ -53,14 +58,18 @@ def positions_in(
     if wide.any():
         i = low[wide][0]
         raise InputError(
-            f"{where}: no usable frame for {steps[i]:.3f} s after {seconds[i]:.3f} s ({seconds[i] - times[0]:.2f} s into the take), "
-            f"need gaps of at most {max_gap_seconds:g} s; {fix}"
+            f"{where}: no usable frame for {steps[i]:.3f} s after {seconds[i]:.3f} s"
+            f" ({seconds[i] - times[0]:.2f} s into the take), need gaps of at most {max_gap_seconds:g} s;"
+            f" {fix}"
         )
     return index
 
 
 def own_times(seconds: np.ndarray, fps: float, *, where: str) -> np.ndarray:
-    """Times (N,) at `fps` from the first to the last of the usable frames at `seconds` (M,); InputError where there are not two."""
+    """Times (N,) at `fps` from the first to the last of the usable frames at `seconds` (M,).
+
+    InputError where there are not two.
+    """
     if len(seconds) < 2:
         raise InputError(f"{where}: {len(seconds)} usable frames, need at least 2; check the recording")
     count = math.floor((seconds[-1] - seconds[0]) * fps + SHORTEST) + 1
@@ -78,8 +87,9 @@ def linear(values: np.ndarray, index: np.ndarray) -> np.ndarray:
 def low_pass(values: np.ndarray, ratio: float) -> np.ndarray:
     """`values` (M, ...) on a uniform grid without what a grid `ratio` times coarser cannot carry.
 
-    A sinc at the coarser grid's Nyquist frequency under a Hann window of LOW_PASS_LOBES zero crossings to each side, with
-    a gain of 1 at rest. The ends are continued by point reflection, so that a straight line stays one.
+    A sinc at the coarser grid's Nyquist frequency under a Hann window of LOW_PASS_LOBES zero crossings to
+    each side, with a gain of 1 at rest. The ends are continued by point reflection, so that a straight line
+    stays one.
     """
     half = int(np.ceil(LOW_PASS_LOBES * ratio))
     t = np.arange(-half, half + 1) / ratio
@@ -99,7 +109,9 @@ def low_pass(values: np.ndarray, ratio: float) -> np.ndarray:
 
 
 def cubic(values: np.ndarray, index: np.ndarray) -> np.ndarray:
-    """Cubic interpolation (Catmull and Rom 1974) along axis 0 of `values` (M, ...) at fractional indices (N,); linear at the ends."""
+    """Cubic interpolation (Catmull and Rom 1974) along axis 0 of `values` (M, ...) at fractional indices
+    (N,); linear at the ends.
+    """
     last = len(values) - 1
     low = np.clip(np.floor(index).astype(int), 0, max(last - 1, 0))
     t = (index - low).reshape(-1, *[1] * (values.ndim - 1))
@@ -121,10 +133,12 @@ def at_times(
     where: str,
     fix: str = MEND,
 ) -> np.ndarray:
-    """`values` (M, ...) of usable frames at `seconds` (M,), increasing, brought to `times` (N,), evenly spaced.
+    """`values` (M, ...) of usable frames at `seconds` (M,), increasing, brought to `times` (N,), evenly
+    spaced.
 
-    Where the stream is faster than `times`, it is low-passed first: on its own uniform grid, gaps bridged by straight
-    lines. Else it is interpolated linearly, which cannot overshoot. Raises InputError as positions_in does.
+    Where the stream is faster than `times`, it is low-passed first: on its own uniform grid, gaps bridged by
+    straight lines. Else it is interpolated linearly, which cannot overshoot. Raises InputError as
+    positions_in does.
     """
     index = positions_in(times, seconds, max_gap_seconds=max_gap_seconds, where=where, fix=fix)
     step = float(np.median(np.diff(seconds)))

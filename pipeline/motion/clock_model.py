@@ -1,11 +1,13 @@
-"""The clock of a stream: which frames were lost or written twice, when it began, how fast it ran, how much its stamps jitter.
+"""The clock of a stream: which frames were lost or written twice, when it began, how fast it ran, how much
+its stamps jitter.
 
-In: the times that a recorder stamped on its frames, seconds, in order. Out: a `Clock`: the true index of every frame,
-lost ones counted in, and the straight line `start + index / rate` on which the frames lie.
+In: the times that a recorder stamped on its frames, seconds, in order. Out: a `Clock`: the true index of
+every frame, lost ones counted in, and the straight line `start + index / rate` on which the frames lie.
 
-Order matters: a lost frame that is not counted passes for a slow clock (an iPhone's 30.004 fps become 29.98), so frames
-are indexed first and the line is fitted through the indexed frames. The fit is robust (iteratively reweighted least
-squares with Huber's weights; Huber 1981, Robust Statistics, chapter 7), since stamps have outliers.
+Order matters: a lost frame that is not counted passes for a slow clock (an iPhone's 30.004 fps become 29.98),
+so frames are indexed first and the line is fitted through the indexed frames. The fit is robust (iteratively
+reweighted least squares with Huber's weights; Huber 1981, Robust Statistics, chapter 7), since stamps have
+outliers.
 """
 
 from dataclasses import dataclass
@@ -17,28 +19,39 @@ from pipeline.errors import InputError
 STANDARD_RATES = np.array(
     [24000 / 1001, 24, 25, 30000 / 1001, 30, 48000 / 1001, 48, 50, 60000 / 1001, 60, 90, 100, 120000 / 1001, 120, 200, 240, 300]
 )  # fmt: skip
-"""Rates that recorders are set to, frames per second. Neighbours lie 1,000 ppm apart, ten times what clocks drift."""
+"""Rates that recorders are set to, frames per second.
+
+Neighbours lie 1,000 ppm apart, ten times what clocks drift.
+"""
 MAX_OFF_NOMINAL = 5e-4
 """A rate further from every standard one (500 ppm) is taken as a rate of its own: its drift is not known."""
 SAME_FRAME = 0.25
 """Two stamps closer than this share of a period are one frame, written twice."""
 COARSE_SHARE = 0.3
-"""Above this share of repeated stamps, the timecode counts slower than the frames (120 fps stamped at a base of 30)."""
+"""Above this share of repeated stamps, the timecode counts slower than the frames (120 fps stamped at a base
+of 30).
+"""
 BEND_FRAMES = 31
 """Frames whose median residual tells a bent clock from jitter."""
 JITTER_STEPS = 2.0
-"""Change of a median of BEND_FRAMES, in standard deviations of the jitter, that chance does not reach in an hour (six of its own)."""
+"""Change of a median of BEND_FRAMES, in standard deviations of the jitter, that chance does not reach in an
+hour (six of its own).
+"""
 HUBER = 1.345
 """Residual, in standard deviations, from which on a stamp counts less; 95 % efficient on normal noise."""
 
 
 @dataclass(frozen=True)
 class Clock:
-    """A stream's clock. start: seconds of index 0; rate: indices per second; index (N,): true index of each recorded frame;
-    kept (N,): False for frames that repeat the one before; nominal: the standard rate that is meant, None where there is
-    none near; jitter: standard deviation of the stamps about the line, seconds; residual: the largest distance, seconds; bend: how far
-    stretches of the stamps leave the line together, seconds: a clock that was slewed while it recorded; step: the largest jump of the
-    stamps by other than whole frames, in frames, 0 where jitter hides it: a clock that was set; step_at: the frame before which it is."""
+    """A stream's clock. start: seconds of index 0; rate: indices per second.
+
+    Index (N,): true index of each recorded frame; kept (N,): False for frames that repeat the one before;
+    nominal: the standard rate that is meant, None where there is none near; jitter: standard deviation of the
+    stamps about the line, seconds; residual: the largest distance, seconds; bend: how far stretches of the
+    stamps leave the line together, seconds: a clock that was slewed while it recorded; step: the largest jump
+    of the stamps by other than whole frames, in frames, 0 where jitter hides it: a clock that was set;
+    step_at: the frame before which it is.
+    """
 
     start: float
     rate: float
@@ -73,7 +86,10 @@ class Clock:
 
     @property
     def drift_ppm(self) -> float | None:
-        """How much faster than nominal the stream ran, parts per million; None where no nominal rate is known."""
+        """How much faster than nominal the stream ran, parts per million.
+
+        None where no nominal rate is known.
+        """
         return None if self.nominal is None else (self.rate / self.nominal - 1) * 1e6
 
 
@@ -84,7 +100,10 @@ def nominal_rate(rate: float) -> float | None:
 
 
 def robust_line(x: np.ndarray, y: np.ndarray, *, iterations: int = 20) -> tuple[float, float, np.ndarray]:
-    """Intercept, slope and residuals (N,) of the line through (x, y) by Huber's weights; x (N,) has at least two values."""
+    """Intercept, slope and residuals (N,) of the line through (x, y) by Huber's weights.
+
+    X (N,) has at least two values.
+    """
     weight = np.ones(len(x))
     middle, spread = x.mean(), max(np.ptp(x), 1e-300)
     z = (x - middle) / spread  # well scaled: times of day are large, their residuals small
@@ -109,7 +128,9 @@ def _bend(residual: np.ndarray) -> float:
 
 
 def largest_step(index: np.ndarray, stamps: np.ndarray, period: float) -> tuple[float, int]:
-    """Largest jump of the stamps (N,) by other than whole frames, in frames, 0 where jitter hides it, and the frame before which it is."""
+    """Largest jump of the stamps (N,) by other than whole frames, in frames, 0 where jitter hides it, and the
+    frame before which it is.
+    """
     width = min(BEND_FRAMES, len(stamps) // 2)
     if width < BEND_FRAMES // 4:
         return 0.0, 0
@@ -122,7 +143,8 @@ def largest_step(index: np.ndarray, stamps: np.ndarray, period: float) -> tuple[
         change = middle[width:] - middle[:-width]
         if not at:
             coarse = int(np.abs(change).argmax()) + width
-            # medians are alike while few frames lie on the wrong side: it is where the stamps leave whole periods most
+            # medians are alike while few frames lie on the wrong side: it is where the stamps leave whole
+            # periods most
             near_it = np.arange(max(coarse - width // 2, 1), min(coarse + width // 2, len(residual) - 1) + 1)
             at = int(near_it[np.abs(np.diff(residual)[near_it - 1]).argmax()])
         step += float(change[min(max(at, width), len(change) + width - 1) - width])
@@ -132,7 +154,9 @@ def largest_step(index: np.ndarray, stamps: np.ndarray, period: float) -> tuple[
 
 
 def _spread_repeats(seconds: np.ndarray) -> np.ndarray:
-    """Times (N,) of frames whose timecode counts slower than they come: the k-th of r equal stamps is k / r of a count later."""
+    """Times (N,) of frames whose timecode counts slower than they come: the k-th of r equal stamps is k / r
+    of a count later.
+    """
     first = np.concatenate([[True], np.diff(seconds) > 0])
     group = np.cumsum(first) - 1
     size = np.bincount(group)
@@ -149,8 +173,8 @@ def _spread_repeats(seconds: np.ndarray) -> np.ndarray:
 def fit_clock(seconds: np.ndarray, *, where: str, coarse: bool | None = None) -> Clock:
     """The clock of frames stamped at `seconds` (N,), which do not decrease (midnight unwrapped).
 
-    `coarse` says that the timecode counts slower than the frames come, so that frames share stamps; None judges it by
-    how many stamps repeat. Raises InputError for fewer than three different stamps.
+    `coarse` says that the timecode counts slower than the frames come, so that frames share stamps; None
+    judges it by how many stamps repeat. Raises InputError for fewer than three different stamps.
     """
     seconds = np.asarray(seconds, float)
     repeated = float(np.mean(np.diff(seconds) == 0)) if len(seconds) > 1 else 0.0
@@ -158,7 +182,8 @@ def fit_clock(seconds: np.ndarray, *, where: str, coarse: bool | None = None) ->
         coarse = repeated > COARSE_SHARE
     if len(np.unique(seconds)) < 3:
         raise InputError(
-            f"{where}: {len(np.unique(seconds))} different timecodes, need at least 3 to know the stream's rate; check the recording"
+            f"{where}: {len(np.unique(seconds))} different timecodes, need at least 3 to know the stream's"
+            " rate; check the recording"
         )
     stamps = _spread_repeats(seconds) if coarse else seconds
     steps = np.diff(stamps)
@@ -193,7 +218,8 @@ def fit_clock(seconds: np.ndarray, *, where: str, coarse: bool | None = None) ->
 def take_seconds(stamps: np.ndarray, record: dict, *, where: str) -> tuple[np.ndarray, np.ndarray]:
     """Time (N,) of each frame stamped at `stamps` on its take's clock, and (N,) which frames repeat none.
 
-    `record` is the stream's part of the take's sync JSON: the offset and the rate are its, the indices are the stamps' own.
+    `record` is the stream's part of the take's sync JSON: the offset and the rate are its, the indices are
+    the stamps' own.
     """
     clock = fit_clock(stamps, where=where)
     return record["start"] + clock.index / record["rate"], clock.kept

@@ -1,8 +1,9 @@
 """Joint maps: another skeleton's joint names brought onto the dataset's.
 
-In: a table with the columns `theirs` (as in the BVH file, with or without its prefix) and `ours` (the dataset's), and a
-motion. Out: the same motion under the dataset's names. Tables for common skeletons lie in pipeline/motion/joint_maps: their rows
-count where a body has the joint, since fingers and toes are often left out; every row of a table of one's own must be met.
+In: a table with the columns `theirs` (as in the BVH file, with or without its prefix) and `ours` (the
+dataset's), and a motion. Out: the same motion under the dataset's names. Tables for common skeletons lie in
+pipeline/motion/joint_maps: their rows count where a body has the joint, since fingers and toes are often left
+out; every row of a table of one's own must be met.
 """
 
 import difflib
@@ -42,22 +43,28 @@ def _twice(names: Sequence[str]) -> list[str]:
 
 
 def load_joint_map(path: Path, *, known: Sequence[str] = RELEASE_JOINTS) -> dict[str, str]:
-    """Read a table of joint names: theirs -> ours. Every `ours` must be one of `known`; no name may stand twice in a column."""
+    """Read a table of joint names: theirs -> ours.
+
+    Every `ours` must be one of `known`; no name may stand twice in a column.
+    """
     path = Path(path)
     if not path.exists() and not path.suffix:
         shipped = ", ".join(shipped_joint_maps())
         raise InputError(
-            f"joint map {path}: no such file, and none that comes with the software; name one of {shipped}, or a table"
+            f"joint map {path}: no such file, and none that comes with the software; name one of {shipped},"
+            " or a table"
         )
     columns, rows = read_tsv(path)
     if set(columns) != {"theirs", "ours"}:
         raise InputError(
-            f"{path}: got the columns {', '.join(columns)}, need theirs and ours in the first line; name them so"
+            f"{path}: got the columns {', '.join(columns)}, need theirs and ours in the first line; name"
+            " them so"
         )
     for number, row in enumerate(rows, 2):
         if not row["theirs"].strip() or not row["ours"].strip():
             raise InputError(
-                f"{path}, line {number}: an empty cell, need a name on both sides; fill it in or remove the row"
+                f"{path}, line {number}: an empty cell, need a name on both sides; fill it in or remove"
+                " the row"
             )
     theirs, ours = ([row[column].strip() for row in rows] for column in ("theirs", "ours"))
     if not rows:
@@ -76,7 +83,9 @@ def load_joint_map(path: Path, *, known: Sequence[str] = RELEASE_JOINTS) -> dict
 
 
 def _index_of(names: Sequence[str]) -> dict[str, int]:
-    """Index of each joint by the names that a map may call it: its own, without the file's prefix, and that without case and separators."""
+    """Index of each joint by the names that a map may call it: its own, without the file's prefix, and that
+    without case and separators.
+    """
     own = bare(list(names))
     plain = [plain_name(name) for name in own]
     found = {name: j for j, name in reversed(list(enumerate(plain))) if plain.count(name) == 1}
@@ -90,8 +99,9 @@ def _index_of(names: Sequence[str]) -> dict[str, int]:
 def rename_joints(motion: Motion, mapping: dict[str, str], *, partly: bool = False) -> Motion:
     """The motion with the joints of `mapping` (theirs -> ours) under our names; other joints keep theirs.
 
-    A name of theirs is looked for as it stands in the file, then without the file's prefix, then without case and separators.
-    InputError lists what the body lacks, unless rows may count `partly`, and names that would stand twice.
+    A name of theirs is looked for as it stands in the file, then without the file's prefix, then without case
+    and separators. InputError lists what the body lacks, unless rows may count `partly`, and names that would
+    stand twice.
     """
     index = _index_of(motion.names)
     index = {
@@ -106,7 +116,8 @@ def rename_joints(motion: Motion, mapping: dict[str, str], *, partly: bool = Fal
         near = _with_nearest(missing, bare(motion.names))
         hint = fitting_hint(motion.names)
         raise InputError(
-            f"joint map: the body has no joints {near}; correct the column theirs or remove the rows{hint and f', or {hint}'}"
+            f"joint map: the body has no joints {near}; correct the column theirs or remove the"
+            f" rows{hint and f', or {hint}'}"
         )
     names = list(motion.names)
     for theirs, j in index.items():
@@ -116,13 +127,16 @@ def rename_joints(motion: Motion, mapping: dict[str, str], *, partly: bool = Fal
         raise InputError(f"joint map: two rows mean the same joint: {', '.join(twice)}; keep one")
     if twice := _twice(names):
         raise InputError(
-            f"joint map: after renaming, names would stand twice: {', '.join(twice)}; give the joints that already have them a row too"
+            f"joint map: after renaming, names would stand twice: {', '.join(twice)}; give the joints that"
+            " already have them a row too"
         )
     return replace(motion, names=names)
 
 
 def fitting_maps(names: Sequence[str]) -> list[str]:
-    """Names of the shipped maps whose rows for hips, spine, legs and feet a body with these joints has, the one with most of its rows first."""
+    """Names of the shipped maps whose rows for hips, spine, legs and feet a body with these joints has, the
+    one with most of its rows first.
+    """
     index, found = _index_of(names), []
     for name in shipped_joint_maps():
         mapping = load_joint_map(joint_map_file(name))
@@ -137,13 +151,18 @@ def fitting_maps(names: Sequence[str]) -> list[str]:
 
 
 def fitting_hint(names: Sequence[str]) -> str:
-    """What to say to whoever has a body with these joints that lacks some of ours: the shipped map that would do, "" where none would."""
+    """What to say to whoever has a body with these joints that lacks some of ours: the shipped map that would
+    do, "" where none would.
+    """
     fitting = fitting_maps(names)
     return f"set body.joint_map to {fitting[0]}, whose names these are" if fitting else ""
 
 
 def better_map(names: Sequence[str], wanted: Sequence[str], num_missing: int) -> str:
-    """A shipped map with which a body with these joints would lack fewer of ours, and how many, to be said; "" where there is none."""
+    """A shipped map with which a body with these joints would lack fewer of ours, and how many, to be said.
+
+    "" where there is none.
+    """
     best = (num_missing, "")
     for name in fitting_maps(names):
         mapping, index = load_joint_map(joint_map_file(name)), _index_of(names)

@@ -1,6 +1,7 @@
 """Joint names: those of the public release, how exporters spell them, and which of a file's joints is which.
 
-In: names of joints as a file has them. Out: canonical names, the release's, with the index of the joint that each means.
+In: names of joints as a file has them. Out: canonical names, the release's, with the index of the joint that
+each means.
 
 Light: this module is imported while the Snakefile is read.
 """
@@ -101,7 +102,8 @@ _USUAL = _usual_spellings()
 
 
 def bare(names: list[str]) -> list[str]:
-    """The names without the prefix that an exporter put before them: up to the last colon, or what stands before the hips' name.
+    """The names without the prefix that an exporter put before them: up to the last colon, or what stands
+    before the hips' name.
 
     A prefix counts only where taking it away brings more names to the release's.
     """
@@ -144,8 +146,9 @@ def _resolved(names: list[str]) -> dict[str, int]:
 def aliases(names: list[str]) -> dict[str, int]:
     """Index of each joint by canonical name.
 
-    Canonical names are those of the public release. A joint whose name is canonical but for prefix, separators or case
-    wins over one that is only a usual spelling. Joints without a canonical name are found under their own bare name.
+    Canonical names are those of the public release. A joint whose name is canonical but for prefix,
+    separators or case wins over one that is only a usual spelling. Joints without a canonical name are found
+    under their own bare name.
     """
     own = bare(names)
     found = _resolved(own)

@@ -1,8 +1,8 @@
 """A body's motion as the numbers that models see, and back.
 
-Per frame: an exponential map per joint (radians; Grassia 1998) and the root (x, y, z in cm, heading in radians). The
-hips' exponential map is taken in the body's own axes with the heading removed, so that it stays far from pi for anybody
-who is upright (pipeline.motion.skeleton.hips_frame).
+Per frame: an exponential map per joint (radians; Grassia 1998) and the root (x, y, z in cm, heading in
+radians). The hips' exponential map is taken in the body's own axes with the heading removed, so that it stays
+far from pi for anybody who is upright (pipeline.motion.skeleton.hips_frame).
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,9 @@ from pipeline.motion.skeleton import heading, hips_frame
 
 @dataclass(frozen=True)
 class Skeleton:
-    """What turns poses into a body: J names (hips first), parents (J,), offsets_cm (J, 3), ends_cm {joint: (3,)}, orders."""
+    """What turns poses into a body: J names (hips first), parents (J,), offsets_cm (J, 3), ends_cm {joint:
+    (3,)}, orders.
+    """
 
     names: list[str]
     parents: np.ndarray
@@ -65,12 +67,14 @@ def decode(poses: np.ndarray, root: np.ndarray, skeleton: Skeleton, *, fps: floa
 
 
 def relative_root(root: np.ndarray) -> np.ndarray:
-    """Roots (..., T, 4) as what models predict: dx, dz in the heading of the current frame (cm a frame), turn (radians a frame), y (cm).
+    """Roots (..., T, 4) as what models predict: dx, dz in the heading of the current frame (cm a frame), turn
+    (radians a frame), y (cm).
 
-    The representation of Listen, Denoise, Action! (Alexanderson et al. 2023): with the heading h and Ry(h) the turn
-    about y, (dx, dz)_t = Ry(h_t)^-1 (p_t - p_{t-1}), dh_t = h_t - h_{t-1} wrapped to [-pi, pi). Frame 0 has no
-    predecessor and repeats frame 1's deltas (zero where there is one frame). float32 stays float32, which rounds the result by
-    less than the roots are rounded (1e-7 of a step), and costs half the time.
+    The representation of Listen, Denoise, Action! (Alexanderson et al. 2023): with the heading h and Ry(h)
+    the turn about y, (dx, dz)_t = Ry(h_t)^-1 (p_t - p_{t-1}), dh_t = h_t - h_{t-1} wrapped to [-pi, pi).
+    Frame 0 has no predecessor and repeats frame 1's deltas (zero where there is one frame). float32 stays
+    float32, which rounds the result by less than the roots are rounded (1e-7 of a step), and costs half the
+    time.
     """
     root = np.asarray(root)
     dtype = np.float32 if root.dtype == np.float32 else np.float64
@@ -90,10 +94,11 @@ def relative_root(root: np.ndarray) -> np.ndarray:
 
 
 def integrate_root(relative: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """Roots (T, 4), x, y, z in cm and heading in radians, of relative roots (T, 4): the inverse of `relative_root`.
+    """Roots (T, 4), x, y, z in cm and heading in radians, of relative roots (T, 4): the inverse of
+    `relative_root`.
 
-    `start` (4,) is the root of frame 0: its x, z and heading are taken as they are, so frame 0's deltas are not
-    applied. Heights are those of `relative`. Headings add up, so they are continuous over time.
+    `start` (4,) is the root of frame 0: its x, z and heading are taken as they are, so frame 0's deltas are
+    not applied. Heights are those of `relative`. Headings add up, so they are continuous over time.
     """
     relative, start = np.asarray(relative, float), np.asarray(start, float)
     turn = start[3] + np.concatenate([[0.0], np.cumsum(relative[1:, 2])])

@@ -44,7 +44,9 @@ def about(axis: str, radians: np.ndarray) -> np.ndarray:
 
 
 def from_euler(order: str, radians: np.ndarray) -> np.ndarray:
-    """Intrinsic Euler angles (..., 3), the first axis applied outermost: R = R_1 R_2 R_3, as BVH channels are read."""
+    """Intrinsic Euler angles (..., 3), the first axis applied outermost: R = R_1 R_2 R_3, as BVH channels are
+    read.
+    """
     q = about(order[0], radians[..., 0])
     for i in (1, 2):
         q = multiply(q, about(order[i], radians[..., i]))
@@ -52,7 +54,10 @@ def from_euler(order: str, radians: np.ndarray) -> np.ndarray:
 
 
 def to_euler(order: str, q: np.ndarray) -> np.ndarray:
-    """Intrinsic Euler angles (..., 3) in radians of quaternions, in an order of three different axes ("zxy"); NaN gives NaN."""
+    """Intrinsic Euler angles (..., 3) in radians of quaternions, in an order of three different axes ("zxy").
+
+    NaN gives NaN.
+    """
     import warnings
 
     from scipy.spatial.transform import Rotation
@@ -96,7 +101,9 @@ def continuous(q: np.ndarray) -> np.ndarray:
 
 
 def slerp(q: np.ndarray, position: np.ndarray) -> np.ndarray:
-    """Spherical interpolation along axis 0 of q (T, ..., 4) at fractional frame indices `position` (N): (N, ..., 4)."""
+    """Spherical interpolation along axis 0 of q (T, ..., 4) at fractional frame indices `position` (N): (N,
+    ..., 4).
+    """
     low = np.clip(np.floor(position).astype(int), 0, max(len(q) - 2, 0))
     high = np.minimum(low + 1, len(q) - 1)
     part = (position - low).reshape(-1, *[1] * (q.ndim - 1))

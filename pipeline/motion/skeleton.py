@@ -12,7 +12,10 @@ from pipeline.motion.joints import aliases
 
 
 def require(motion: Motion, wanted: list[str], where: str = "skeleton") -> list[int]:
-    """Indices of canonical joints; InputError names those that the skeleton lacks, and the shipped joint map that would bring them."""
+    """Indices of canonical joints.
+
+    InputError names those that the skeleton lacks, and the shipped joint map that would bring them.
+    """
     found = motion.aliases()
     missing = [name for name in wanted if name not in found]
     if missing:
@@ -31,7 +34,10 @@ def forward_kinematics(motion: Motion) -> tuple[np.ndarray, np.ndarray]:
 
 
 def chain(parents: np.ndarray, positions: np.ndarray, local: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """World positions (..., J, 3) and rotations (..., J, 4) from local ones; parents come before their children."""
+    """World positions (..., J, 3) and rotations (..., J, 4) from local ones.
+
+    Parents come before their children.
+    """
     world_positions = np.empty(np.broadcast_shapes(positions.shape, (*local.shape[:-1], 3)))
     world = np.empty_like(local)
     for j, parent in enumerate(parents):
@@ -48,10 +54,10 @@ def chain(parents: np.ndarray, positions: np.ndarray, local: np.ndarray) -> tupl
 def hips_frame(names: list[str], offsets_cm: np.ndarray) -> np.ndarray:
     """The constant rotation (4,) from the body's axes (x left, y up, z forward) to the Hips joint's own axes.
 
-    Bone axes differ between exporters: in the public release the Hips of a standing person are turned by half a turn,
-    where exponential maps jump. Left is taken from the right hip joint to the left one, up from the first joint of the
-    spine, both as the skeleton's offsets place them. Hips rotations times this rotation are the identity for a person
-    who stands upright and looks along +z.
+    Bone axes differ between exporters: in the public release the Hips of a standing person are turned by half
+    a turn, where exponential maps jump. Left is taken from the right hip joint to the left one, up from the
+    first joint of the spine, both as the skeleton's offsets place them. Hips rotations times this rotation
+    are the identity for a person who stands upright and looks along +z.
     """
     found = aliases(names)
     missing = [name for name in ("LeftUpLeg", "RightUpLeg", "Spine") if name not in found]
@@ -82,15 +88,16 @@ def heading(names: list[str], offsets_cm: np.ndarray, hips: np.ndarray) -> np.nd
 def keep_joints(motion: Motion, names: list[str]) -> Motion:
     """The motion on a subset of its joints, in that order; what is left out is folded into its descendants.
 
-    A dropped joint's movement reaches its kept descendants, so world positions of kept joints do not change; where that
-    moves a joint against its new parent, it gets position channels. Raises InputError naming joints that are missing,
-    stand twice or before their parents.
+    A dropped joint's movement reaches its kept descendants, so world positions of kept joints do not change;
+    where that moves a joint against its new parent, it gets position channels. Raises InputError naming
+    joints that are missing, stand twice or before their parents.
     """
     found = {name: j for j, name in enumerate(motion.names)} | {k: v for k, v in motion.aliases().items()}
     missing = [name for name in names if name not in found]
     if missing:
         raise InputError(
-            f"skeleton: joints not found: {', '.join(missing)}; list the joints that all bodies have under body.joints"
+            f"skeleton: joints not found: {', '.join(missing)}; list the joints that all bodies have under"
+            " body.joints"
         )
     index = [found[name] for name in names]
     world_positions, world = forward_kinematics(motion)
@@ -124,7 +131,8 @@ def keep_joints(motion: Motion, names: list[str]) -> Motion:
     ]
     if wrong:
         raise InputError(
-            f"joints {', '.join(wrong)}: need each joint once and after its parent, one root, first; correct body.joints"
+            f"joints {', '.join(wrong)}: need each joint once and after its parent, one root, first; correct"
+            " body.joints"
         )
     free = moving | {i for i, j in enumerate(index) if j in motion.free or parents[i] < 0}
     orders = [motion.orders[j] for j in index] if motion.orders else None

@@ -1,13 +1,15 @@
 """Which axis points up in a body's file, and the body turned so that it is y.
 
-In: a motion as its file has it. Out: the axis that four witnesses agree on, and the same motion with y up. The witnesses, each for
-any of the six directions: the trunk points that way, on average, and the feet are below the hips (`trunk`); the lowest joint stays at
-one height, as over a floor, which it does not along the ground (`floor`); that height is 0 (`zero`); the rest pose stands that way
-(`rest`). A body is turned where another direction than y has more witnesses, three of them or the trunk among them: people lie down,
-and a file with y up in which they do is left as it is. Where witnesses disagree the file is left as well, and one line says so.
+In: a motion as its file has it. Out: the axis that four witnesses agree on, and the same motion with y up.
+The witnesses, each for any of the six directions: the trunk points that way, on average, and the feet are
+below the hips (`trunk`); the lowest joint stays at one height, as over a floor, which it does not along the
+ground (`floor`); that height is 0 (`zero`); the rest pose stands that way (`rest`). A body is turned where
+another direction than y has more witnesses, three of them or the trunk among them: people lie down, and a
+file with y up in which they do is left as it is. Where witnesses disagree the file is left as well, and one
+line says so.
 
-Also told: toes that point backwards, which means that left and right are exchanged or that the file is mirrored. What is judged and
-what is not is listed in docs/bvh.md.
+Also told: toes that point backwards, which means that left and right are exchanged or that the file is
+mirrored. What is judged and what is not is listed in docs/bvh.md.
 """
 
 import logging
@@ -31,18 +33,25 @@ NEEDED_JOINTS = ["Hips", "Head", "LeftFoot", "RightFoot", "LeftLeg", "RightLeg"]
 MAX_FRAMES = 2000
 """Frames that are looked at, evenly spaced: enough for shares and ranges."""
 TRUNK = 0.7
-"""Mean cosine between trunk and up, from which on it is a witness: a trunk that leans by 45 degrees all the time."""
+"""Mean cosine between trunk and up, from which on it is a witness: a trunk that leans by 45 degrees all the
+time.
+"""
 FEET_ABOVE = 0.1
 """How far feet may be above the hips, in heights: who sits on the floor has them beside."""
 FLOOR_RANGE, FLOOR_SHARE, STILL = 0.06, 0.4, 0.005
-"""The lowest joint's height varies by less than this share of the body's height, by less than this share of what it does along the
-other axes, which must be more than a body at rest shows."""
+"""The lowest joint's height varies by less than this share of the body's height, by less than this share of
+what it does along the other axes, which must be more than a body at rest shows.
+"""
 ZERO = 0.12
-"""The floor is within this share of the body's height of 0: a joint is some cm above the sole, and lying or kneeling more."""
+"""The floor is within this share of the body's height of 0: a joint is some cm above the sole, and lying or
+kneeling more.
+"""
 REST = 0.8
 """Cosine between an axis and head above feet in the rest pose."""
 MIRRORED = -0.3
-"""Mean cosine between toes and the direction that is ahead by left, right and up, below which they point backwards."""
+"""Mean cosine between toes and the direction that is ahead by left, right and up, below which they point
+backwards.
+"""
 
 
 @dataclass(frozen=True)
@@ -79,7 +88,10 @@ def _rest(motion: Motion, head: int, feet: list[int]) -> str:
 
 
 def witnesses(motion: Motion) -> dict[str, tuple[str, ...]]:
-    """Names of the witnesses for each of AXES. InputError where hips, head, knees or ankles are not known, or no frame is whole."""
+    """Names of the witnesses for each of AXES.
+
+    InputError where hips, head, knees or ankles are not known, or no frame is whole.
+    """
     found = motion.aliases()
     if absent := missing_joints(motion, NEEDED_JOINTS):
         raise InputError(f"which axis is up cannot be judged without the joints {', '.join(absent)}")
@@ -121,7 +133,10 @@ def witnesses(motion: Motion) -> dict[str, tuple[str, ...]]:
 
 
 def judge_up(motion: Motion) -> Up:
-    """The direction that is up in a motion, y where nothing else is more likely; InputError where it cannot be judged."""
+    """The direction that is up in a motion, y where nothing else is more likely.
+
+    InputError where it cannot be judged.
+    """
     found = witnesses(motion)
     mine = found["y"]
     best = max(
@@ -144,7 +159,10 @@ def judge_up(motion: Motion) -> Up:
 
 
 def turned(motion: Motion, axis: str) -> Motion:
-    """The motion with y up where `axis` was. A rest pose that stood along the same axis is turned with it, else only the root."""
+    """The motion with y up where `axis` was.
+
+    A rest pose that stood along the same axis is turned with it, else only the root.
+    """
     if axis == "y":
         return motion
     by = to_y(axis)
@@ -177,7 +195,10 @@ def turned(motion: Motion, axis: str) -> Motion:
 
 
 def is_mirrored(motion: Motion) -> bool:
-    """Whether the toes of a motion with y up point backwards, by which side is called left; False where that cannot be seen."""
+    """Whether the toes of a motion with y up point backwards, by which side is called left.
+
+    False where that cannot be seen.
+    """
     found = motion.aliases()
     if missing_joints(
         motion,
@@ -229,9 +250,9 @@ def stand(
 ) -> list[Motion]:
     """Motions of one room with y up; what is turned, in doubt or mirrored is told in a warning.
 
-    up: one of CHOICES; auto judges. A body in doubt is turned as the others of the room are that are clear. key: what a user
-    sets to overrule, such as body.up. sides: whether to look for mirrored bodies.
-    InputError where two bodies of a room clearly stand along different axes.
+    up: one of CHOICES; auto judges. A body in doubt is turned as the others of the room are that are clear.
+    key: what a user sets to overrule, such as body.up. sides: whether to look for mirrored bodies. InputError
+    where two bodies of a room clearly stand along different axes.
     """
     judged = [_judged(motion, up, where) for motion, where in zip(motions, wheres, strict=True)]
     clear = sorted(
@@ -240,8 +261,8 @@ def stand(
     if len(clear) > 1:
         each = ", ".join(f"{where} along {found.axis}" for where, found in zip(wheres, judged) if found)
         raise InputError(
-            f"{each}: two bodies of one room stand along different axes, need one; "
-            "bring each to y by itself first (python -m pipeline.capture.body FILE --out UPRIGHT.bvh), or export one again"
+            f"{each}: two bodies of one room stand along different axes, need one; bring each to y by itself"
+            " first (python -m pipeline.capture.body FILE --out UPRIGHT.bvh), or export one again"
         )
     result = []
     for motion, found, where in zip(motions, judged, wheres):
@@ -264,7 +285,8 @@ def stand(
         motion = turned(motion, axis)
         if sides and is_mirrored(motion):
             log.warning(
-                "%s: its toes point backwards: left and right are exchanged, or the file is mirrored; export it again",
+                "%s: its toes point backwards: left and right are exchanged, or the file is mirrored; export"
+                " it again",
                 where,
             )
         result.append(motion)

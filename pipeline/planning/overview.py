@@ -1,7 +1,8 @@
 """The page on which the report opens: what the run was of, what came out, and where in the report to look.
 
-In: the study that Snakemake has planned, and what its root holds. Out: text in reStructuredText, which the Snakefile hands to
-workflow/report/workflow.rst. What a root does not hold has no line; nothing here stops a report.
+In: the study that Snakemake has planned, and what its root holds. Out: text in reStructuredText, which the
+Snakefile hands to workflow/report/workflow.rst. What a root does not hold has no line; nothing here stops a
+report.
 """
 
 import csv

@@ -1,10 +1,11 @@
 """Where and of what a root's files were made, for the case that Snakemake does not know.
 
-Snakemake keeps what it knows of files (options, code and inputs that made them) in the folder that it is started in, by the
-spelling of their paths. For a root that was copied or moved, is run from another clone, or is spelled otherwise it knows
-nothing, compares times alone, and would take files of other options or older recordings for up to date. The root therefore
-remembers with what it was last run. Where nothing has changed since, it is used as it is; else the run is refused, unless
-Snakemake is told to make all anew or to take the files as they are.
+Snakemake keeps what it knows of files (options, code and inputs that made them) in the folder that it is
+started in, by the spelling of their paths. For a root that was copied or moved, is run from another clone, or
+is spelled otherwise it knows nothing, compares times alone, and would take files of other options or older
+recordings for up to date. The root therefore remembers with what it was last run. Where nothing has changed
+since, it is used as it is; else the run is refused, unless Snakemake is told to make all anew or to take the
+files as they are.
 
 Light: this module is imported while the Snakefile is read.
 """
@@ -21,16 +22,21 @@ from pipeline.files import whole, write_json
 from pipeline.reading import read_json, read_text
 
 SETTLES = {"--forceall", "-F"}
-"""Flags of Snakemake after which it knows all files of a root; --touch alone passes over those that it takes for up to date."""
+"""Flags of Snakemake after which it knows all files of a root.
+
+--touch alone passes over those that it takes for up to date.
+"""
 SHOWN = 4
 RECORDS = Path(".snakemake", "interact.name")
 """Names Snakemake's records in this folder, by when they were begun."""
 
 
 def place(root: str) -> str:
-    """What Snakemake's records of a root hang on: themselves, by a name that lies among them, and the spelling of the root.
+    """What Snakemake's records of a root hang on: themselves, by a name that lies among them, and the
+    spelling of the root.
 
-    For a root beyond the folder that Snakemake is started in, that folder too: records that were copied with it may be older than the root.
+    For a root beyond the folder that Snakemake is started in, that folder too: records that were copied with
+    it may be older than the root.
     """
     name = read_text(RECORDS) if RECORDS.is_file() else ""
     here = os.path.realpath(".") if root.startswith(("/", "..")) else ""
@@ -50,7 +56,9 @@ def different(before: Any, now: Any, name: str = "") -> list[str]:
 
 
 class Provenance:
-    """The record of a root, and what the files there would be made of now: `options` of the config and a digest of the `code`."""
+    """The record of a root, and what the files there would be made of now: `options` of the config and a
+    digest of the `code`.
+    """
 
     def __init__(self, root: str, options: dict[str, Any], code: str):
         self.root, self._path = root, Path(root, ".interact", "made.json")
@@ -65,7 +73,9 @@ class Provenance:
         """Whether the root was last run elsewhere, so that Snakemake knows nothing of its files here."""
 
     def check(self, changed_inputs: Sequence[str], arguments: Sequence[str]) -> None:
-        """InputError where the root's files were made elsewhere and of something else, and the command's `arguments` do not settle that."""
+        """InputError where the root's files were made elsewhere and of something else, and the command's
+        `arguments` do not settle that.
+        """
         if not self.elsewhere or SETTLES & set(arguments):
             return
         changed = different(self._before.get("options"), self._now["options"]) + list(changed_inputs)
@@ -74,13 +84,17 @@ class Provenance:
         if changed:
             more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
             raise InputError(
-                f"config: root {self.root} was last run from another folder, under another path or with another .snakemake, and since then changed: "
-                f"{', '.join(changed[:SHOWN])}{more}; Snakemake, which has no record of these files here, would not see it: set a new root, "
-                "make all anew (snakemake --forceall), or take the files as they are (snakemake --forceall --touch)"
+                f"config: root {self.root} was last run from another folder, under another path or with"
+                f" another .snakemake, and since then changed: {', '.join(changed[:SHOWN])}{more}; Snakemake,"
+                " which has no record of these files here, would not see it: set a new root, make all anew"
+                " (snakemake --forceall), or take the files as they are (snakemake --forceall --touch)"
             )
 
     def keep(self, arguments: Sequence[str]) -> None:
-        """Write the record as a run begins; a root from elsewhere stays one until Snakemake knows all of its files."""
+        """Write the record as a run begins.
+
+        A root from elsewhere stays one until Snakemake knows all of its files.
+        """
         if self.elsewhere and not SETTLES & set(arguments):
             return
         if not RECORDS.is_file():

@@ -1,9 +1,10 @@
-"""What is known of the files that come from outside: whether one has changed since it was last seen, whatever its time says.
+"""What is known of the files that come from outside: whether one has changed since it was last seen, whatever
+its time says.
 
-Snakemake compares times, so a recording that is replaced by an older one passes for unchanged. Every raw input therefore has
-a stamp, which is a parameter of the rules that read it: its size and time when it was first seen with this content. The stamp
-stays as long as size and time do. Where they differ, the content decides: small files are compared with what was kept of
-them, streams with what `sync` recorded.
+Snakemake compares times, so a recording that is replaced by an older one passes for unchanged. Every raw
+input therefore has a stamp, which is a parameter of the rules that read it: its size and time when it was
+first seen with this content. The stamp stays as long as size and time do. Where they differ, the content
+decides: small files are compared with what was kept of them, streams with what `sync` recorded.
 
 Light: this module is imported while the Snakefile is read.
 """
@@ -22,7 +23,10 @@ STREAMS = (".bvh", ".wav", ".h5", ".csv", ".npy")
 SMALL_BYTES = 64 << 20
 
 Recorded = Callable[[str], str | None]
-"""What a stage recorded of the stream that it read at a path, `sha256:...` or `fingerprint:...`; None where none did."""
+"""What a stage recorded of the stream that it read at a path, `sha256:...` or `fingerprint:...`.
+
+None where none did.
+"""
 
 
 def content_of(path: str, like: str = "sha256:") -> str:
@@ -37,7 +41,10 @@ class RawInputs:
     def __init__(
         self, path: Path, recorded: Recorded, folders: Mapping[str, str], *, elsewhere: bool = False
     ):
-        """Files in `folders` (by a name of the config) are known by their path in it, wherever it lies. With `elsewhere`, they may be copies."""
+        """Files in `folders` (by a name of the config) are known by their path in it, wherever it lies.
+
+        With `elsewhere`, they may be copies.
+        """
         self.path, self._recorded, self._folders = path, recorded, folders
         self._compared = ("size", "mtime_ns") if elsewhere else ("size", "mtime_ns", "ctime_ns")
         try:
@@ -63,7 +70,10 @@ class RawInputs:
         return self._seen[key]["stamp"]
 
     def changed(self) -> list[str]:
-        """Files of the record that have another content than it says; one that is no more there is left out."""
+        """Files of the record that have another content than it says.
+
+        One that is no more there is left out.
+        """
         paths = {key: self._path(key) for key in self._kept}
         return [
             paths[key]

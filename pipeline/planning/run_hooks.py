@@ -1,6 +1,8 @@
-"""What happens as a run of the whole workflow begins and ends: the Snakefile's onstart, onsuccess and onerror call it.
+"""What happens as a run of the whole workflow begins and ends: the Snakefile's onstart, onsuccess and onerror
+call it.
 
-Nothing here runs for a dry run, a report or a job on a node of a cluster. Light: imported while the Snakefile is read.
+Nothing here runs for a dry run, a report or a job on a node of a cluster. Light: imported while the Snakefile
+is read.
 """
 
 import os
@@ -21,14 +23,19 @@ SHOWN = 20
 
 
 class Run:
-    """One run of the workflow in a root: nobody else runs there meanwhile, and its warnings are shown at its end."""
+    """One run of the workflow in a root: nobody else runs there meanwhile, and its warnings are shown at its
+    end.
+    """
 
     def __init__(self, study: "Study"):
         self.study, self.started = study, time.time()
         self._lock: IO | None = None
 
     def begin(self) -> None:
-        """Take the root for this run, mark its folders, keep what is known of raw inputs; a line and exit code 2 where that fails."""
+        """Take the root for this run, mark its folders, keep what is known of raw inputs.
+
+        A line and exit code 2 where that fails.
+        """
         try:
             self._hold()
             ownership.check(self.study.claim)
@@ -41,7 +48,8 @@ class Run:
             self._stop(str(error))
         except OSError as error:
             self._stop(
-                f"{error.filename}: {error.strerror or line_of(error)}; need to write there, set another root or mend it"
+                f"{error.filename}: {error.strerror or line_of(error)}; need to write there, set another root"
+                " or mend it"
             )
 
     def end(self) -> None:
@@ -71,17 +79,20 @@ class Run:
         except BlockingIOError:
             self._lock.seek(0)
             raise InputError(
-                f"config: another run works in root {self.study.root} ({self._lock.read(200).strip() or 'of another program'}); "
-                "wait until it ends, or set another root"
+                f"config: another run works in root {self.study.root}"
+                f" ({self._lock.read(200).strip() or 'of another program'}); wait until it ends, or set"
+                " another root"
             ) from None
         except OSError as error:  # a file system without locks
             print(
-                f"note: {path}: cannot be locked ({error.strerror}); see to it that no other run works in {self.study.root}",
+                f"note: {path}: cannot be locked ({error.strerror}); see to it that no other run works in"
+                f" {self.study.root}",
                 file=sys.stderr,
             )
         self._lock.truncate(0)
         self._lock.write(
-            f"process {os.getpid()} on {platform.node()}, in {os.getcwd()}, since {time.strftime('%Y-%m-%d %H:%M')}\n"
+            f"process {os.getpid()} on {platform.node()}, in {os.getcwd()}, since"
+            f" {time.strftime('%Y-%m-%d %H:%M')}\n"
         )
         self._lock.flush()
 

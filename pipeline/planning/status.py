@@ -1,7 +1,7 @@
 """Status: which takes are done, which failed where and why, and the line that lets the rest go on.
 
-In: the config. Out: a line per take, and one per performance of a lip-accurate set that has failed, read off the outputs and
-logs under root; exit code 1 when one has failed.
+In: the config. Out: a line per take, and one per performance of a lip-accurate set that has failed, read off
+the outputs and logs under root; exit code 1 when one has failed.
 """
 
 import sys
@@ -36,7 +36,9 @@ LIP = {
     "lip_blendshapes": "dataset/lip_acc/face_arkit/{}.npy",
     "lip_separation": "dataset/lip_acc/wav/{}.wav",
 }
-"""Stages of one performance of a shoot's lip-accurate set, which `lip_acc` joins, as it does the one of a download's."""
+"""Stages of one performance of a shoot's lip-accurate set, which `lip_acc` joins, as it does the one of a
+download's.
+"""
 LIP_IN = {"lip_in": "dataset/lip_acc/face_arkit/{}.npy"}
 JOINT = {
     "shard_index": "shards/index.parquet",
@@ -142,7 +144,9 @@ def joint_steps(study: Study) -> list[Step]:
 
 
 def all_steps(study: Study) -> dict[str, list[Step]]:
-    """Every job that status knows by the take or performance that it is of, those that join takes by their stage."""
+    """Every job that status knows by the take or performance that it is of, those that join takes by their
+    stage.
+    """
     steps = {take: steps_of(study, take) for take in study.takes} | {
         name: lip_steps(study, name) for name in study.lip_acc
     }
@@ -152,7 +156,9 @@ def all_steps(study: Study) -> dict[str, list[Step]]:
 
 
 def warnings_since(study: Study, started: float) -> list[str]:
-    """`<take or stage>, <stage>: <warning>` of every warning in logs that were written at `started`, seconds since 1970, or later."""
+    """`<take or stage>, <stage>: <warning>` of every warning in logs that were written at `started`, seconds
+    since 1970, or later.
+    """
     found = []
     every = all_steps(study)
     known = {step.stage for steps in every.values() for step in steps}
@@ -179,7 +185,9 @@ def _counted(words: str, steps: list[Step]) -> str:
 
 
 def report(study: Study, *, warnings: bool = False) -> tuple[list[str], bool]:
-    """Lines to print, with the texts of `warnings` where asked, and whether a take, a lip performance or a stage that joins them failed."""
+    """Lines to print, with the texts of `warnings` where asked, and whether a take, a lip performance or a
+    stage that joins them failed.
+    """
     steps = {take: steps_of(study, take) for take in study.takes}
     takes = {take: state_of(jobs) for take, jobs in steps.items()}
     lips = {name: state_of(lip_steps(study, name)) for name in study.lip_acc}
@@ -188,7 +196,8 @@ def report(study: Study, *, warnings: bool = False) -> tuple[list[str], bool]:
     )
     lines = [f"{take}  {_counted(words, steps[take])}" for take, (_, words) in takes.items()]
     lines.append(
-        f"{sum(state == 'done' for state, _ in takes.values())} of {len(takes)} takes done, {len(failed)} failed"
+        f"{sum(state == 'done' for state, _ in takes.values())} of {len(takes)} takes done, {len(failed)}"
+        " failed"
     )
     if lips:
         lines += [f"{name}  {lips[name][1]}" for name in lips_failed]
@@ -210,7 +219,8 @@ def report(study: Study, *, warnings: bool = False) -> tuple[list[str], bool]:
         lines += [f"{len(found)} warnings:", *(f"  {line}" for line in found)]
     elif found:
         lines.append(
-            f"{len(found)} warnings in the logs; to read them: python -m pipeline.planning.status --warnings, with the same --config"
+            f"{len(found)} warnings in the logs; to read them: python -m pipeline.planning.status --warnings,"
+            " with the same --config"
         )
     return lines, any(state == "failed" for state, _ in [*takes.values(), *lips.values()]) or any(
         step.error for step in joint
@@ -218,13 +228,17 @@ def report(study: Study, *, warnings: bool = False) -> tuple[list[str], bool]:
 
 
 def _ways_on(study: Study, takes: dict[str, tuple[str, str]], lips: dict[str, tuple[str, str]]) -> list[str]:
-    """How the rest goes on without the takes and performances whose input is bad; where the program failed, that it is to be reported."""
+    """How the rest goes on without the takes and performances whose input is bad.
+
+    Where the program failed, that it is to be reported.
+    """
     lines = []
     failed: list[list[str]] = []
     for found in (takes, lips):
         broken = [name for name, (state, words) in found.items() if state == "failed" and FAILED in words]
         lines += [
-            f"{name}: nothing is known to be wrong with its files; report the traceback in its log under {study.root}/logs"
+            f"{name}: nothing is known to be wrong with its files; report the traceback in its log under"
+            f" {study.root}/logs"
             for name in broken
         ]
         failed.append(
@@ -240,7 +254,8 @@ def _ways_on(study: Study, takes: dict[str, tuple[str, str]], lips: dict[str, tu
     for names, table in ((of_takes, "takes.tsv"), (of_lips, "lip_acc/lip_acc.tsv")):
         for name in names:
             lines.append(
-                f"to go on without {name}: in {study.shoot}/{table} set its `exclude` to yes and write why under `reason`, then run again"
+                f"to go on without {name}: in {study.shoot}/{table} set its `exclude` to yes and write why"
+                " under `reason`, then run again"
             )
     return lines
 
@@ -282,7 +297,9 @@ def _exclude(study: Study, failed: list[str]) -> str:
 
 
 def run(*, configfile: Path, config: list[str], warnings: bool = False) -> None:
-    """Print the report; exit with 1 when a take, a performance of the lip-accurate set or a stage that joins them has failed."""
+    """Print the report; exit with 1 when a take, a performance of the lip-accurate set or a stage that joins
+    them has failed.
+    """
     try:
         values = yaml.safe_load(read_text(configfile)) or {}
     except yaml.YAMLError as error:

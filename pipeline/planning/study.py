@@ -57,7 +57,9 @@ WRITTEN = ("annotations", "features", "shards", "runs", "results", "logs", "timi
 """Folders under root that a study writes, whatever its dataset comes from."""
 REPOSITORY = Path(__file__).resolve().parents[1]
 CANNOT_CHANGE_RESULTS = {"pipeline.errors", "pipeline.stage", "pipeline.config", "pipeline.planning.study"}
-"""Modules that are no input of any rule: errors, the command line, and the config, whose values reach rules as flags."""
+"""Modules that are no input of any rule: errors, the command line, and the config, whose values reach rules
+as flags.
+"""
 
 
 @cache
@@ -82,7 +84,9 @@ def _file(module: str) -> Path | None:
 
 @cache
 def code(module: str) -> list[str]:
-    """Files of the repository whose edit can change what `python -m module` writes: the module and all that it imports, tables too."""
+    """Files of the repository whose edit can change what `python -m module` writes: the module and all that
+    it imports, tables too.
+    """
     seen: dict[str, Path] = {}
     waiting = [module]
     while waiting:
@@ -131,7 +135,10 @@ def _all_code() -> str:
 
 
 def flags(section: BaseModel, *, without: tuple[str, ...] = ()) -> str:
-    """A section of the config as the flags of its stage. Defaults are written out, so that a new default reruns the stage."""
+    """A section of the config as the flags of its stage.
+
+    Defaults are written out, so that a new default reruns the stage.
+    """
     words = []
     for name in type(section).model_fields:
         value = getattr(section, name)
@@ -162,13 +169,15 @@ class Study:
         self.root = self.config.root
         if self.config.shoot and self.config.dataset:
             raise InputError(
-                "config: both shoot and dataset are set; a shoot is captured into a dataset, a download is read as it is: unset one"
+                "config: both shoot and dataset are set; a shoot is captured into a dataset, a download is"
+                " read as it is: unset one"
             )
         if self.config.dataset and not Path(self.config.dataset).is_dir():
             raise InputError(f"config: dataset {self.config.dataset}: no such folder; check the path")
         if self.config.dataset and not self.config.rig and not Path(self.config.dataset, "rigs").is_dir():
             raise InputError(
-                f"config: {self.config.dataset} has no rigs folder; set rig to an .npz with the ARKit shapes, which metrics on faces need"
+                f"config: {self.config.dataset} has no rigs folder; set rig to an .npz with the ARKit shapes,"
+                " which metrics on faces need"
             )
         if self.config.separation.method == "lips" and not self.config.separation.weights:
             weights = f"{self.root}/runs/separation/model.safetensors"  # what rule train_separation makes
@@ -211,7 +220,8 @@ class Study:
         )
 
     def reads(self, wildcards, **given) -> str:
-        """Params function of every rule: what tells its code and its raw inputs from others, whatever their times say.
+        """Params function of every rule: what tells its code and its raw inputs from others, whatever their
+        times say.
 
         Snakemake looks for changes only of params whose functions do not name `input`: hence `given`.
         """
@@ -275,7 +285,9 @@ class Study:
 
     @cached_property
     def cautions(self) -> list[str]:
-        """What a run and status warn of beside the logs: recordings of a shoot that no row names, actors without a gender."""
+        """What a run and status warn of beside the logs: recordings of a shoot that no row names, actors
+        without a gender.
+        """
         if not self.config.shoot:
             return []
         folder = Path(self.shoot)
@@ -285,13 +297,17 @@ class Study:
         lines = unlisted_raw(folder, listed, listed_lips(folder))
         if bare := [actor for actor in sorted(used) if not genders[actor].strip()]:
             lines.append(
-                f"{folder}/actors.tsv: no gender of {', '.join(bare)}: tables by gender have these actors under unknown; fill it in if it is known"
+                f"{folder}/actors.tsv: no gender of {', '.join(bare)}: tables by gender have these actors"
+                " under unknown; fill it in if it is known"
             )
         return lines
 
     @cached_property
     def missing(self) -> list[str]:
-        """Raw files that takes of a shoot need and that are not there. Not an error: what needs others alone can be made."""
+        """Raw files that takes of a shoot need and that are not there.
+
+        Not an error: what needs others alone can be made.
+        """
         return (
             missing_raw(Path(self.shoot), {name: take.performances for name, take in self.takes.items()})
             if self.config.shoot
@@ -321,7 +337,9 @@ class Study:
         return sorted({actor for take in self.takes.values() for actor in take.actors})
 
     def with_ict(self, performances: Iterable[str]) -> list[str]:
-        """Those performances of a shoot whose actor's rig has the topology of the ICT kit: they get face_ict as well."""
+        """Those performances of a shoot whose actor's rig has the topology of the ICT kit: they get face_ict
+        as well.
+        """
         return [name for name in performances if self.config.shoot and self._is_ict(actor_of(name))]
 
     @cached_property
@@ -339,12 +357,17 @@ class Study:
         return second if performance == first else first
 
     def raw_file(self, performance: str, kind: str) -> str:
-        """Path of a raw stream of a performance: kind bvh, wav, or face (the form that is there, else .mesh.h5)."""
+        """Path of a raw stream of a performance: kind bvh, wav, or face (the form that is there, else
+        .mesh.h5).
+        """
         return streams.raw_file(f"{self.shoot}/{self.take_of[performance].name}/{performance}", kind)
 
     @property
     def joint_map(self) -> list[str]:
-        """The table of joint names that `body` reads: one that comes with the software, or the user's; none where names are taken as they are."""
+        """The table of joint names that `body` reads: one that comes with the software, or the user's.
+
+        None where names are taken as they are.
+        """
         name = self.config.body.joint_map
         if not name:
             return []
@@ -352,7 +375,9 @@ class Study:
         return [str(file.relative_to(REPOSITORY) if file.is_relative_to(REPOSITORY) else file)]
 
     def beside_face(self, wildcards) -> list[str]:
-        """Input function: what is read along with the raw faces of {take}, or with that of {performance}: timecodes and descriptions."""
+        """Input function: what is read along with the raw faces of {take}, or with that of {performance}:
+        timecodes and descriptions.
+        """
         names = (
             [wildcards.performance]
             if hasattr(wildcards, "performance")
@@ -367,7 +392,9 @@ class Study:
         return [str(path) for path in streams.named_ltc(Path(self.shoot, wildcards.take, "timecode.json"))]
 
     def raw(self, kind: str) -> InputFunction:
-        """Input function: the raw files of both performances of the take ({take}, or the take of {performance})."""
+        """Input function: the raw files of both performances of the take ({take}, or the take of
+        {performance}).
+        """
         return lambda wildcards: [self.raw_file(name, kind) for name in self._take(wildcards).performances]
 
     def own_raw(self, kind: str) -> InputFunction:
@@ -377,8 +404,8 @@ class Study:
     def lip_raw(self, kind: str) -> InputFunction:
         """Input function: the raw files of {performance} of the lip-accurate set.
 
-        Kind wav or face, or of what may be missing: timecode (its timecode.json), ltc (the files of LTC that this names) or
-        beside (what is read along with the face).
+        Kind wav or face, or of what may be missing: timecode (its timecode.json), ltc (the files of LTC that
+        this names) or beside (what is read along with the face).
         """
 
         def files(wildcards) -> str | list[str]:
@@ -394,7 +421,8 @@ class Study:
         return files
 
     def seen(self, method: str, *patterns: str) -> InputFunction:
-        """Input function: `patterns` for both performances of {performance}'s take, where the separation method is `method`, else nothing.
+        """Input function: `patterns` for both performances of {performance}'s take, where the separation
+        method is `method`, else nothing.
 
         {take} and {performance} are filled in.
         """
@@ -409,7 +437,10 @@ class Study:
         return files
 
     def check_named_files(self) -> None:
-        """InputError where files are missing that the config asks for; Snakemake would keep outputs of another config in silence."""
+        """InputError where files are missing that the config asks for.
+
+        Snakemake would keep outputs of another config in silence.
+        """
         options, text = self.config.separation, self.config.transcripts.text
         if not self.config.dataset:
             _need_all(
@@ -423,7 +454,8 @@ class Study:
         if options.method == "visualvoice" and not self.config.dataset:
             if not options.checkpoints:
                 raise InputError(
-                    "config: separation.method visualvoice needs separation.checkpoints, the folder that python -m models.speech.visualvoice convert writes"
+                    "config: separation.method visualvoice needs separation.checkpoints, the folder that"
+                    " python -m models.speech.visualvoice convert writes"
                 )
             stems = [f"{self.shoot}/{self.take_of[name].name}/{name}" for name in self.performances]
             hint = "make it with python -m pipeline.capture.mouth_crop, or choose another separation.method"
@@ -434,7 +466,10 @@ class Study:
             )
 
     def check_rigs(self) -> None:
-        """InputError where a rig from outside is there and is none; those that are missing are listed by Snakemake, less the config's own."""
+        """InputError where a rig from outside is there and is none.
+
+        Those that are missing are listed by Snakemake, less the config's own.
+        """
         if self.config.rig:
             check_rig(Path(self.config.rig), "config: rig: ")
         folder = Path(self.config.dataset or self.shoot, "rigs")
@@ -445,7 +480,9 @@ class Study:
 
     @property
     def separation_files(self) -> list[str]:
-        """What the separation method reads beside the take: the weights of its network, and the networks' code."""
+        """What the separation method reads beside the take: the weights of its network, and the networks'
+        code.
+        """
         options = self.config.separation
         if options.method not in SEEING:
             return []
@@ -467,7 +504,9 @@ class Study:
         ]
 
     def own_and_partner(self, pattern: str) -> InputFunction:
-        """Input function: `pattern` for {performance} and for the other performance of its take, in that order."""
+        """Input function: `pattern` for {performance} and for the other performance of its take, in that
+        order.
+        """
         return lambda wildcards: [
             pattern.format(performance=name)
             for name in (wildcards.performance, self.partner(wildcards.performance))
@@ -485,7 +524,9 @@ class Study:
         ]
 
     def lip_download(self, kind: str) -> InputFunction:
-        """Input function: the file of {performance} of the download's lip-accurate set, kind wav or face as for `download`."""
+        """Input function: the file of {performance} of the download's lip-accurate set, kind wav or face as
+        for `download`.
+        """
         return lambda wildcards: _downloaded(f"{self.config.dataset}/lip_acc", wildcards.performance, kind)
 
     @cached_property
@@ -496,7 +537,9 @@ class Study:
 
     @cached_property
     def templates(self) -> bool:
-        """Whether actors get rigs of their own: those of the ICT kit, which `rig` names, on the download's neutral heads."""
+        """Whether actors get rigs of their own: those of the ICT kit, which `rig` names, on the download's
+        neutral heads.
+        """
         if not (self.config.dataset and self.config.rig and is_ict_rig(Path(self.config.rig))):
             return False
         return all(
@@ -504,13 +547,17 @@ class Study:
         )
 
     def rig(self, actor: str) -> str:
-        """The rig of an actor that the annotations half reads: made on the actor's template, the config's `rig`, or the dataset's own."""
+        """The rig of an actor that the annotations half reads: made on the actor's template, the config's
+        `rig`, or the dataset's own.
+        """
         if self.templates:
             return f"{self.dataset}/rigs/{actor}.npz"
         return self.config.rig or f"{self.config.dataset or self.dataset}/rigs/{actor}.npz"
 
     def rig_source(self, wildcards, input) -> str:
-        """Params function: what models.evaluate takes as --rigs, one file for all actors or the folder of their rigs."""
+        """Params function: what models.evaluate takes as --rigs, one file for all actors or the folder of
+        their rigs.
+        """
         return input.rigs[0] if self.config.rig and not self.templates else str(Path(input.rigs[0]).parent)
 
     def rigs(self, wildcards) -> list[str]:
@@ -527,7 +574,9 @@ class Study:
         return [f"{self.shoot}/rigs/{actor}.npz" for actor in actors]
 
     def capture_reports(self, wildcards) -> list[str]:
-        """Input function: what the capture half has reported of {take}, for a download what was done to its streams."""
+        """Input function: what the capture half has reported of {take}, for a download what was done to its
+        streams.
+        """
         names = self._take(wildcards).performances
         if self.config.dataset:
             return [f"{self.root}/annotations/release_in/{name}.json" for name in names]
@@ -555,7 +604,10 @@ class Study:
 
     @cached_property
     def shard_files(self) -> list[str]:
-        """All shards and their moments: what training and generation read. Not their index, which has the labels that neither does."""
+        """All shards and their moments: what training and generation read.
+
+        Not their index, which has the labels that neither does.
+        """
         return [
             f"{self.root}/shards/{name}" for name in [*(f"{shard}.h5" for shard in self.shards), "stats.json"]
         ]
@@ -573,7 +625,9 @@ class Study:
 
     @cached_property
     def speech_weights(self) -> list[str]:
-        """Files of the speech encoder in a folder of the user's: what they say changes without a change of name."""
+        """Files of the speech encoder in a folder of the user's: what they say changes without a change of
+        name.
+        """
         folder = Path(self.config.speech.model)
         return sorted(
             str(path)
@@ -583,7 +637,10 @@ class Study:
 
     @cached_property
     def speech_flag(self) -> str:
-        """How training and generation are told of the speech sidecars; nothing where the face does not hear them."""
+        """How training and generation are told of the speech sidecars.
+
+        Nothing where the face does not hear them.
+        """
         return (
             shlex.join(["--speech", self.speech_folder]) if self.config.face_model.audio == "speech" else ""
         )
@@ -622,7 +679,10 @@ class Study:
         return [name for name in self.takes if self.split[name] == "test"]
 
     def held_out(self, wildcards) -> list[str]:
-        """Params function: the takes that are held out; ends the program where there is none, before anything is trained for them."""
+        """Params function: the takes that are held out.
+
+        Ends the program where there is none, before anything is trained for them.
+        """
         if not self.test_takes:
             _end(f"no take is held out, and generate and evaluate need one; {self._hold_out()}")
         return self.test_takes
@@ -641,17 +701,28 @@ class Study:
         if not self.config.dataset:
             return "write test under split of one take in takes.tsv, or add takes"
         if any(not take.row["split"] for take in self.takes.values()):
-            return f"{self.root}/annotations/split.tsv has frozen all takes that are left as train: remove it, and the split is made anew"
-        return f"all rows of {self.config.dataset}/takes.tsv say train; set dataset to a copy of it (cp -rL) whose takes.tsv says test for one"
+            return (
+                f"{self.root}/annotations/split.tsv has frozen all takes that are left as train: remove it,"
+                " and the split is made anew"
+            )
+        return (
+            f"all rows of {self.config.dataset}/takes.tsv say train; set dataset to a copy of it (cp -rL)"
+            " whose takes.tsv says test for one"
+        )
 
     def take_label(self, wildcards) -> dict[str, str]:
-        """Label function: how the report lists pictures of {take}. One label: two of two rows become switches that break the page."""
+        """Label function: how the report lists pictures of {take}. One label: two of two rows become switches
+        that break the page.
+        """
         return {"take": f"{wildcards.take} ({self.split[wildcards.take]})"}
 
     def generated_of(self, wildcards) -> list[str]:
-        """Input function: the generated motion of both performances of {take}; nothing where it is not held out.
+        """Input function: the generated motion of both performances of {take}.
 
-        Not all that generate writes: with many takes, Snakemake would spend its time on the product of the two lists.
+        Nothing where it is not held out.
+
+        Not all that generate writes: with many takes, Snakemake would spend its time on the product of the
+        two lists.
         """
         if wildcards.take not in self.test_takes:
             return []
@@ -669,7 +740,9 @@ class Study:
 
 
 def _downloaded(folder: str, name: str, kind: str) -> str:
-    """A performance's file in a folder of the public release's layout: kind bvh, wav, or face, whichever weights are there."""
+    """A performance's file in a folder of the public release's layout: kind bvh, wav, or face, whichever
+    weights are there.
+    """
     if kind != "face":
         return f"{folder}/{'bvhs' if kind == 'bvh' else kind}/{name}.{kind}"
     found = [f"{folder}/{part}/{name}.npy" for part in ("face_arkit", "face_ict")]
@@ -677,7 +750,9 @@ def _downloaded(folder: str, name: str, kind: str) -> str:
 
 
 def _spelled(path: str) -> str:
-    """One spelling of a path that Snakemake is to know again: no slashes or dots to spare, and from here where it lies below here."""
+    """One spelling of a path that Snakemake is to know again: no slashes or dots to spare, and from here
+    where it lies below here.
+    """
     parts = [part for part in path.split("/") if part not in ("", ".")]
     path = ("/" if path.startswith("/") else "") + "/".join(parts) or "."
     here = f"{os.getcwd()}/"
@@ -685,16 +760,20 @@ def _spelled(path: str) -> str:
 
 
 def _check_paths(parsed: config.Config) -> None:
-    """InputError for a path in the config, or of the repository, that Snakemake would not take as it is written."""
+    """InputError for a path in the config, or of the repository, that Snakemake would not take as it is
+    written.
+    """
     if "{" in str(REPOSITORY) or "}" in str(REPOSITORY):
         raise InputError(
-            f"{REPOSITORY}: braces in this path stand for wildcards in Snakemake; move or rename the folder of the repository"
+            f"{REPOSITORY}: braces in this path stand for wildcards in Snakemake; move or rename the folder"
+            " of the repository"
         )
     for name in PATHS:
         value = getattr(parsed, name)
         if value and value.startswith("~"):
             raise InputError(
-                f"config: {name} {value!r}: a shell does not put your home folder in place of that ~; write the path in full"
+                f"config: {name} {value!r}: a shell does not put your home folder in place of that ~; write"
+                " the path in full"
             )
     root = Path(parsed.root)
     if blocked := next(
@@ -704,13 +783,15 @@ def _check_paths(parsed: config.Config) -> None:
     for folder in (root, *(root / name for name in ("dataset", *WRITTEN))):
         if os.path.lexists(folder) and not folder.is_dir():
             raise InputError(
-                f"config: {folder} is {'a link to nothing' if folder.is_symlink() else 'a file'}, need a folder there; set another root"
+                f"config: {folder} is {'a link to nothing' if folder.is_symlink() else 'a file'}, need a"
+                " folder there; set another root"
             )
     for section in (parsed, parsed.body, parsed.separation, parsed.transcripts):
         for name, value in section:
             if isinstance(value, str) and (odd := re.search(r"[{}\x00-\x1f\x7f]", value)):
                 raise InputError(
-                    f"config: {name} {value!r} has {odd[0]!r}, which stands for a wildcard or ends a line in Snakemake; rename the folder or file"
+                    f"config: {name} {value!r} has {odd[0]!r}, which stands for a wildcard or ends a line in"
+                    " Snakemake; rename the folder or file"
                 )
 
 
@@ -718,7 +799,8 @@ def _need_all(paths: list[str], key: str, hint: str) -> None:
     missing = [path for path in paths if not Path(path).exists()]
     if missing:
         raise InputError(
-            f"config: {key} needs {missing[0]}, which is not there{f' (and {len(missing) - 1} more)' if missing[1:] else ''}; {hint}"
+            f"config: {key} needs {missing[0]}, which is not"
+            f" there{f' (and {len(missing) - 1} more)' if missing[1:] else ''}; {hint}"
         )
 
 
@@ -728,7 +810,9 @@ def _end(line: str) -> NoReturn:
 
 
 opened: Study | None = None
-"""The study that was opened last, for the first page of its report, which Snakemake renders without arguments."""
+"""The study that was opened last, for the first page of its report, which Snakemake renders without
+arguments.
+"""
 
 
 def open_study(values: dict) -> Study:

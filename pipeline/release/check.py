@@ -50,7 +50,9 @@ class Finding:
 
 @dataclass
 class Check:
-    """A folder under check, and what the whole of it is needed for: rates and joints that must be those of the others."""
+    """A folder under check, and what the whole of it is needed for: rates and joints that must be those of
+    the others.
+    """
 
     folder: Path
     options: ReleaseIn
@@ -138,7 +140,10 @@ def _labels(check: Check, rows: dict[str, list[tuple] | None], findings: list[Fi
 def _sessions(
     check: Check, genders: dict[str, str], sessions: dict[str, list[tuple[str, str]]], findings: list[Finding]
 ) -> None:
-    """Faults of sessions whose actors are unknown, or stand in each other's column. A pair of one gender may stand either way."""
+    """Faults of sessions whose actors are unknown, or stand in each other's column.
+
+    A pair of one gender may stand either way.
+    """
     path = check.folder / "actors.db"
     for date, pairs in sorted(sessions.items()):
         for male, female in pairs:
@@ -200,7 +205,8 @@ def read_body(check: Check, path: Path) -> Iterator[Finding | int]:
     if motion.claimed_frames != motion.num_frames:
         yield check.note(
             path,
-            f"its header claims {motion.claimed_frames} frames, {motion.num_frames} whole rows follow and are taken",
+            f"its header claims {motion.claimed_frames} frames, {motion.num_frames} whole rows follow and are"
+            " taken",
         )
     if bvh.first_frame_is_reference(motion):
         yield check.note(
@@ -230,7 +236,8 @@ def _world(check: Check, path: Path, motion: bvh.Motion) -> Iterator[Finding]:
         if found.doubt:
             yield check.note(
                 path,
-                f"it is not clear which axis is up: {found.doubt} It is taken for y; release_in.up settles it",
+                f"it is not clear which axis is up: {found.doubt} It is taken for y; release_in.up"
+                " settles it",
             )
         elif up != "y":
             yield check.fault(path, "up", f"got a body that stands along {up}, need y")
@@ -258,7 +265,8 @@ def read_faces(check: Check, paths: dict[str, Path]) -> Iterator[Finding | int]:
             yield check.fault(
                 path,
                 "faces",
-                f"got weights that differ from those of face_ict by {rms:.2f} (RMS), need at most {MAX_FACE_RMS}",
+                f"got weights that differ from those of face_ict by {rms:.2f} (RMS), need at most"
+                f" {MAX_FACE_RMS}",
             )
     if weights:
         yield min(len(values) for values in weights.values())
@@ -298,7 +306,10 @@ def _of_all(check: Check) -> Iterator[Finding]:
                 )
                 odd = [f"without {', '.join(missing[:4])}"] if missing else []
                 odd += [f"with {', '.join(extra[:4])}"] if extra else []
-                got = f"{len(value)} joints {' and '.join(odd) or 'in another order'}, need the {len(usual)} of the other files"
+                got = (
+                    f"{len(value)} joints {' and '.join(odd) or 'in another order'}, need the {len(usual)} of"
+                    " the other files"
+                )
             yield Finding(file, kind, f"got {got}")
 
 
@@ -402,7 +413,8 @@ def _take(
             yield check.fault(
                 first,
                 "session",
-                f"take {date}_{scenario}: got actors {' and '.join(actors)}, need those of the session ({sessions})",
+                f"take {date}_{scenario}: got actors {' and '.join(actors)}, need those of the session"
+                f" ({sessions})",
             )
     lengths: dict[str, int] = {}
     for name in names:
@@ -490,7 +502,8 @@ def inspect(folder: Path, options: ReleaseIn) -> Iterator[Finding]:
     folder = Path(folder)
     if not folder.is_dir() or not any((folder / name).is_dir() for name in FOLDERS):
         raise InputError(
-            f"{folder}: got no {', '.join(FOLDERS)}, need a dataset in the public release's layout; check the path"
+            f"{folder}: got no {', '.join(FOLDERS)}, need a dataset in the public release's layout; check the"
+            " path"
         )
     check, findings = Check(folder, options), list[Finding]()
     tables = read_tables(check, findings)
@@ -541,7 +554,10 @@ def inspect(folder: Path, options: ReleaseIn) -> Iterator[Finding]:
         )
     performances = sum(len(actors) for actors in takes.values())
     if (len(takes), performances) != (NUM_TAKES, NUM_PERFORMANCES):
-        text = f"{performances} performances in {len(takes)} takes; the whole public release has {NUM_PERFORMANCES} in {NUM_TAKES}"
+        text = (
+            f"{performances} performances in {len(takes)} takes; the whole public release has"
+            f" {NUM_PERFORMANCES} in {NUM_TAKES}"
+        )
         yield Finding(".", "", text)
 
 

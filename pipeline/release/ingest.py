@@ -1,9 +1,10 @@
 """Release in: one performance of a download, brought to the dataset's clock beside it.
 
-In: the streams of both performances of a take, in a download's folders. Out: the performance's body at 30 fps, ARKit weights
-(N, 51) and voice, of one length throughout the take, and a JSON that tells what was done. What is right already is not
-copied: its output is a symbolic link to the file of the download, which is never written to. The rules are those of
-pipeline.release.streams; ARKit weights that a download lacks are made of its ICT weights.
+In: the streams of both performances of a take, in a download's folders. Out: the performance's body at 30
+fps, ARKit weights (N, 51) and voice, of one length throughout the take, and a JSON that tells what was done.
+What is right already is not copied: its output is a symbolic link to the file of the download, which is never
+written to. The rules are those of pipeline.release.streams; ARKit weights that a download lacks are made of
+its ICT weights.
 """
 
 import logging
@@ -58,7 +59,9 @@ def voice_frames(path: Path) -> int:
 
 
 def from_the_hips(motion: Motion) -> Motion:
-    """The motion without joints above the hips, such as a root that stands for the stage: their movement goes into the hips."""
+    """The motion without joints above the hips, such as a root that stands for the stage: their movement goes
+    into the hips.
+    """
     found = motion.aliases()
     if found.get("Hips", 0) == 0:
         return motion
@@ -70,7 +73,10 @@ def from_the_hips(motion: Motion) -> Motion:
 
 
 def standing(bvh: list[Path], up: str) -> tuple[Motion, Motion]:
-    """The first of two bodies as it is in its file and with y up; where it is in doubt, the other one decides."""
+    """The first of two bodies as it is in its file and with y up.
+
+    Where it is in doubt, the other one decides.
+    """
     motion = load_bvh(bvh[0], unit="cm")
     bodies = [motion]
     if up == "auto" and upright.in_doubt(motion):

@@ -1,7 +1,8 @@
 """Release lip: one performance of a download's lip-accurate set, brought to the dataset's clock beside it.
 
-In: the face and voice of a performance, in the download's lip_acc. Out: ARKit weights (N, 51) and the voice, of one length, and a
-JSON that tells what was done. The rules are those of takes (pipeline.release.ingest), but that there is no body and no partner.
+In: the face and voice of a performance, in the download's lip_acc. Out: ARKit weights (N, 51) and the voice,
+of one length, and a JSON that tells what was done. The rules are those of takes (pipeline.release.ingest),
+but that there is no body and no partner.
 """
 
 from pathlib import Path

@@ -1,7 +1,9 @@
-"""Release rig: an actor's rig for a download on the ICT kit's head, which carries neutral heads but no shapes.
+"""Release rig: an actor's rig for a download on the ICT kit's head, which carries neutral heads but no
+shapes.
 
-In: a rig (.npz) in the kit's topology and the actor's neutral head (OBJ). Out: the rig with that neutral: shapes move the
-actor's head as they move the kit's. A head in metres or millimetres is brought to the rig's cm.
+In: a rig (.npz) in the kit's topology and the actor's neutral head (OBJ). Out: the rig with that neutral:
+shapes move the actor's head as they move the kit's. A head in metres or millimetres is brought to the rig's
+cm.
 """
 
 import logging
@@ -22,12 +24,16 @@ SIZES = (0.67, 1.5)
 
 
 def to_cm(vertices: np.ndarray, neutral: np.ndarray, path: Path) -> np.ndarray:
-    """Vertices (V, 3) of a head in cm, its unit judged by the neutral (V, 3) of the kit; InputError where no unit makes it a head."""
+    """Vertices (V, 3) of a head in cm, its unit judged by the neutral (V, 3) of the kit.
+
+    InputError where no unit makes it a head.
+    """
     size = float(np.linalg.norm(np.ptp(vertices, axis=0)) / np.linalg.norm(np.ptp(neutral, axis=0)))
     unit = min(UNITS_CM, key=lambda name: abs(np.log(max(size, 1e-12) * UNITS_CM[name])))
     if not SIZES[0] <= size * UNITS_CM[unit] <= SIZES[1]:
         raise InputError(
-            f"{path}: got a head {size:.3g} times as large as the rig's, need {SIZES[0]} to {SIZES[1]} in cm, m or mm; check both files"
+            f"{path}: got a head {size:.3g} times as large as the rig's, need {SIZES[0]} to {SIZES[1]} in cm,"
+            " m or mm; check both files"
         )
     if unit != "cm":
         log.warning("%s: its size says that its unit is %s, not cm", path, unit)
@@ -40,7 +46,8 @@ def run(*, rig: Path, template: Path, out: Path) -> None:
     vertices, _ = read_vertices(template)
     if len(vertices) != len(kit.neutral):
         raise InputError(
-            f"{template}: got {len(vertices)} vertices, need the {len(kit.neutral)} of {rig}; set rig to one in the templates' topology"
+            f"{template}: got {len(vertices)} vertices, need the {len(kit.neutral)} of {rig}; set rig to one"
+            " in the templates' topology"
         )
     # the kit's regions, so that all actors are measured on the same vertices
     save_rig(out, replace(kit, neutral=to_cm(vertices, kit.neutral, template), stored_regions=regions(kit)))

@@ -1,7 +1,8 @@
 """Release takes: the table of a download's takes, beside it.
 
-In: a download. Out: takes.tsv, from the download's own or from its bodies and SQLite tables, without the takes that are
-excluded, and a link to its actors.db where it has one. Streams beside it of takes that it does not have, since they were excluded, are removed.
+In: a download. Out: takes.tsv, from the download's own or from its bodies and SQLite tables, without the
+takes that are excluded, and a link to its actors.db where it has one. Streams beside it of takes that it does
+not have, since they were excluded, are removed.
 """
 
 import logging
@@ -34,7 +35,8 @@ def run(
     """Write the rows of a download's takes, which must be `takes`, and link its table of actors."""
     if len(actors) != len(out_actors):
         raise InputError(
-            f"release_takes: {len(actors)} --actors and {len(out_actors)} --out-actors, need one of both or none; correct the command"
+            f"release_takes: {len(actors)} --actors and {len(out_actors)} --out-actors, need one of both or"
+            " none; correct the command"
         )
     found = download_takes(dataset, exclude=exclude)
     if odd := sorted({take.name for take in found} ^ set(takes)):

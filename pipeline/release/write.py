@@ -3,8 +3,8 @@
     python -m pipeline.release.check FOLDER                                    exit 1 and a line per fault
     python -m pipeline.release.write --dataset D --split split.tsv --out DIR   a release, with its card and checksums
 
-Out of `write`: the dataset's files (hard links where the file system has them, else copies), takes.tsv with the split of each
-take, README.md (the card) and SHA256SUMS. It is checked before the checksums are written.
+Out of `write`: the dataset's files (hard links where the file system has them, else copies), takes.tsv with
+the split of each take, README.md (the card) and SHA256SUMS. It is checked before the checksums are written.
 """
 
 import logging
@@ -59,7 +59,10 @@ def place(source: Path, target: Path) -> None:
 
 
 def files_of(dataset: Path) -> list[Path]:
-    """Files of a dataset that go into its release as they are, relative to it; InputError for one that is a link to elsewhere."""
+    """Files of a dataset that go into its release as they are, relative to it.
+
+    InputError for one that is a link to elsewhere.
+    """
     found = [path.relative_to(dataset) for path in files_of_parts(dataset)]
     for path in [*found, *map(Path, TABLES)]:
         inside((dataset / path).parent, dataset / path, what=f"{dataset / path}: this link")
@@ -71,27 +74,31 @@ def with_split(takes: list[Take], split: Path) -> list[dict[str, str]]:
     known = read_split(split)
     if missing := [take.name for take in takes if take.name not in known]:
         raise InputError(
-            f"{split}: no train or test for take {missing[0]}, need one for each take; run the stage split again"
+            f"{split}: no train or test for take {missing[0]}, need one for each take; run the stage split"
+            " again"
         )
     return [take.row | {"split": known[take.name]} for take in takes]
 
 
 def clear(out: Path, names: list[Path]) -> None:
-    """Make a folder ready for a release of the files `names`: what an earlier release put there besides is removed.
+    """Make a folder ready for a release of the files `names`: what an earlier release put there besides is
+    removed.
 
-    The mark beside the folder lists what is put there, before it is, so that a killed writer's files are known. InputError
-    for a folder that holds anything else, and then nothing is removed.
+    The mark beside the folder lists what is put there, before it is, so that a killed writer's files are
+    known. InputError for a folder that holds anything else, and then nothing is removed.
     """
     mark = ownership.read_mark(out, beside=True)
     if mark is None and (found := ownership.first_file(out)):
         raise InputError(
-            f"{out}: holds {found.name}, and no mark beside it says that this pipeline wrote it; move it away, or give another folder as --out"
+            f"{out}: holds {found.name}, and no mark beside it says that this pipeline wrote it; move it"
+            " away, or give another folder as --out"
         )
     written = set((mark or {}).get("files", ()))
     old = [path for path in files_of_parts(out) if path.relative_to(out) not in names]
     if odd := [path for path in old if str(path.relative_to(out)) not in written]:
         raise InputError(
-            f"{odd[0]}: is not in the dataset, and no release put it there ({len(odd)} such files); move it away"
+            f"{odd[0]}: is not in the dataset, and no release put it there ({len(odd)} such files); move it"
+            " away"
         )
     for path in old:
         log.warning("%s: not in the dataset, removed", path)
@@ -116,7 +123,8 @@ def card(
 ) -> str:
     """The dataset card, Markdown.
 
-    about: dataset.json; rows: those of takes.tsv; genders by actor; consent: text or ""; lips: performances of the lip-accurate set.
+    about: dataset.json; rows: those of takes.tsv; genders by actor; consent: text or ""; lips: performances
+    of the lip-accurate set.
     """
     minutes = sum(value["frames"] for value in about["takes"].values()) / about["fps"] / 60
     count = Counter(genders.values())
@@ -135,11 +143,20 @@ def card(
         [f"| `lip_acc/` | the lip-accurate set: {lips} sentences read by one actor each |"] if lips else []
     )
     limits = [
-        "Motion, faces and voices were captured apart and brought to one clock; `dataset.json` says when each take begins.",
-        "Faces are blendshape weights, fitted to meshes, which may leave 0 to 1, or recorded by the phone itself. Tongues are not captured.",
+        (
+            "Motion, faces and voices were captured apart and brought to one clock; `dataset.json` says when"
+            " each take begins."
+        ),
+        (
+            "Faces are blendshape weights, fitted to meshes, which may leave 0 to 1, or recorded by the phone"
+            " itself. Tongues are not captured."
+        ),
         "Voices come from close microphones; some of the other actor's voice may remain.",
         "Actors play scenes: their behaviour is not that of people who are not watched.",
-        f"{len(genders)} subjects are no sample of any population; train and test share them, so a model's score says nothing about strangers.",
+        (
+            f"{len(genders)} subjects are no sample of any population; train and test share them, so a"
+            " model's score says nothing about strangers."
+        ),
     ]
     lines = [
         "# Dataset card", "",
@@ -170,7 +187,10 @@ def card(
 
 
 def run_write(*, dataset: Path, split: Path, consent: Path | None, out: Path, options: ReleaseIn) -> None:
-    """Write a release of a dataset, check it, and at last write its checksums; InputError lists what is wrong with it."""
+    """Write a release of a dataset, check it, and at last write its checksums.
+
+    InputError lists what is wrong with it.
+    """
     about, rows = read_about(dataset / "dataset.json"), with_split(dataset_takes(dataset), split)
     names = files_of(dataset)
     clear(out, names)

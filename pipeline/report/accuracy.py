@@ -1,6 +1,7 @@
 """Accuracy: how close the pipeline came to the simulated shoot's truth. The only stage that reads truth.
 
-In: shoot, truth, dataset and annotations of all takes. Out: accuracy.csv, one row per take, actor and measure:
+In: shoot, truth, dataset and annotations of all takes. Out: accuracy.csv, one row per take, actor and
+measure:
 
 start_error_ms      frame 0 of the dataset against the true start of the common window
 sync_first_ms       largest |error| of the time of the first frame or sample among the three streams; sync_last_ms of the last
@@ -63,7 +64,9 @@ def normalise_words(text: str) -> list[str]:
 
 
 def word_scores(found: list[dict], true: list[dict]) -> tuple[float, float, int]:
-    """Word error rate, median absolute start error in seconds of the words found (NaN if none), number of true words."""
+    """Word error rate, median absolute start error in seconds of the words found (NaN if none), number of
+    true words.
+    """
     import jiwer
 
     reference = [word for entry in true for word in normalise_words(entry["word"])]
@@ -110,7 +113,8 @@ def phoneme_kind(name: str) -> str:
 
 
 def phoneme_pairs(found: dict, words: list[dict], phonemes: list[dict]) -> list[tuple[dict, dict]]:
-    """Pairs (true, found) of phonemes of the same kind in words that are found: `phonemes` are true ones with indices of the true `words`.
+    """Pairs (true, found) of phonemes of the same kind in words that are found: `phonemes` are true ones with
+    indices of the true `words`.
 
     In each found word the kinds (see `phoneme_kind`) of true and found phonemes are matched in order.
     """
@@ -129,7 +133,10 @@ def phoneme_pairs(found: dict, words: list[dict], phonemes: list[dict]) -> list[
 
 
 def phoneme_scores(found: dict, words: list[dict], phonemes: list[dict]) -> dict[str, float]:
-    """Median start error in ms of paired phonemes, and of p, b and m alone; NaN where there is no pair (see `phoneme_pairs`)."""
+    """Median start error in ms of paired phonemes, and of p, b and m alone.
+
+    NaN where there is no pair (see `phoneme_pairs`).
+    """
     pairs = phoneme_pairs(found, words, phonemes)
     every = [abs(own["start"] - true["start"]) for true, own in pairs]
     lips = [
@@ -146,7 +153,9 @@ def phoneme_scores(found: dict, words: list[dict], phonemes: list[dict]) -> dict
 def sync_errors(
     found: dict, start: dict[str, float], rate: dict[str, float], face_seconds: np.ndarray
 ) -> dict[str, float]:
-    """Errors of an actor's streams on the clock, from the take's sync JSON, true starts (seconds of day), true rates and face times (N,)."""
+    """Errors of an actor's streams on the clock, from the take's sync JSON, true starts (seconds of day),
+    true rates and face times (N,).
+    """
     first, last = [], []
     for kind in ("body", "face", "audio"):
         stream = found[kind]
@@ -186,7 +195,10 @@ def transcript_scores(
 def contact_scores(
     found: list[dict], touches: list[dict], actor: str, start: float, end: float
 ) -> dict[str, float]:
-    """Measures of an actor's contacts (frames) against the true touches (seconds of day); the dataset shows `start` to `end`."""
+    """Measures of an actor's contacts (frames) against the true touches (seconds of day).
+
+    The dataset shows `start` to `end`.
+    """
     keys = ("type", "of", "hand", "part")
     own = [
         (*(contact[key] for key in keys), contact["start"] / 30, contact["stop"] / 30)

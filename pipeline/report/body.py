@@ -1,8 +1,10 @@
-"""The report's page of one take's bodies: the worst moments of every kind of fault, drawn as bones before, at and after.
+"""The report's page of one take's bodies: the worst moments of every kind of fault, drawn as bones before, at
+and after.
 
-In: the shoot's BVH and the body report (annotations/body) of both performances. Out: one PNG. A row is one fault: the frame
-before, its worst frame and the frame after, in front and side view of the whole body, or of the hand or foot enlarged for
-a fault of one. The heading counts the faults and those drawn. Rows without a fault say so and show the feet's ways on the ground.
+In: the shoot's BVH and the body report (annotations/body) of both performances. Out: one PNG. A row is one
+fault: the frame before, its worst frame and the frame after, in front and side view of the whole body, or of
+the hand or foot enlarged for a fault of one. The heading counts the faults and those drawn. Rows without a
+fault say so and show the feet's ways on the ground.
 """
 
 from pathlib import Path
@@ -28,7 +30,9 @@ MIN_PLAN_CM = 100.0
 
 
 def worst(faults: list[dict]) -> list[dict]:
-    """The WORST of each kind but nan, in KINDS' order: furthest beyond their limit, swaps and freezes the longest; ties by frame."""
+    """The WORST of each kind but nan, in KINDS' order: furthest beyond their limit, swaps and freezes the
+    longest; ties by frame.
+    """
 
     def badness(fault: dict) -> float:
         return (
@@ -45,7 +49,10 @@ def worst(faults: list[dict]) -> list[dict]:
 
 
 def hand_of(motion: Motion, joint: int) -> tuple[int, list[int]] | None:
-    """The hand that a joint is or belongs to, and that hand's joints; None for other joints, and for a hand without fingers."""
+    """The hand that a joint is or belongs to, and that hand's joints.
+
+    None for other joints, and for a hand without fingers.
+    """
     found = motion.aliases()
     for side in SIDES:
         if f"{side}Hand" in found:
@@ -59,10 +66,12 @@ def hand_of(motion: Motion, joint: int) -> tuple[int, list[int]] | None:
 
 
 def views(motion: Motion, frames: list[int], joint: int) -> tuple[list[np.ndarray], list[int]]:
-    """Points (J + tips, 3) in cm of the frames, seen by the viewer (x right, y up, z towards), and the joints whose bones are drawn.
+    """Points (J + tips, 3) in cm of the frames, seen by the viewer (x right, y up, z towards), and the joints
+    whose bones are drawn.
 
-    A body, or a foot below its ankle, is turned so that the body faces the viewer in the middle frame; of a hand the widest
-    side is seen: a finger's fault in the hand's frame, the hand's own in the forearm's, which is drawn with it.
+    A body, or a foot below its ankle, is turned so that the body faces the viewer in the middle frame; of a
+    hand the widest side is seen: a finger's fault in the hand's frame, the hand's own in the forearm's, which
+    is drawn with it.
     """
     part = motion.frames(frames)
     places, world = forward_kinematics(part)
@@ -111,7 +120,10 @@ def draw(
     colour: str,
     limits: np.ndarray,
 ) -> None:
-    """Bones of `joints` in front view and, to the right, from the side; the bones that `marked` joints turn stand out."""
+    """Bones of `joints` in front view and, to the right, from the side.
+
+    The bones that `marked` joints turn stand out.
+    """
     from matplotlib.collections import LineCollection
 
     num = len(motion.names)
@@ -163,7 +175,10 @@ def draw_fault(axes, motion: Motion, name: str, fault: dict, colour: str) -> Non
     size = f"{fault['value']:.1f} {fault['unit']} (limit {fault['limit']:g})"
     note = f"; {fault['note']}" if fault["note"] else ""
     mended = ", mended" if fault["mended"] else ""
-    caption = f"{name}: {fault['kind']} of {fault['joint']} at {fault['start_seconds']:.2f} s for {fault['seconds']:.3f} s: {size}{note}{mended}"
+    caption = (
+        f"{name}: {fault['kind']} of {fault['joint']} at {fault['start_seconds']:.2f} s for"
+        f" {fault['seconds']:.3f} s: {size}{note}{mended}"
+    )
     axes[1].text(0.5, 1.16, caption, transform=axes[1].transAxes, ha="center", fontsize=8.5, color="#111111")
 
 
@@ -219,7 +234,8 @@ def run(*, bvh: list[Path], reports: list[Path], out: Path) -> None:
         num_faults += len(quality["faults"])
         if shown and max(fault["stop"] for fault in shown) > motion.num_frames:
             raise InputError(
-                f"{path}: got {motion.num_frames} frames, {report} speaks of more; give the BVH that the report was made from"
+                f"{path}: got {motion.num_frames} frames, {report} speaks of more; give the BVH that the"
+                " report was made from"
             )
         name = f"{path.stem} ({quality['verdict']})"
         rows += [(motion, name, fault, colour, quality) for fault in shown] or [

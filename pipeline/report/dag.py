@@ -1,4 +1,5 @@
-"""The page with the workflow's rules and what feeds what: `snakemake all --rulegraph dot | python -m pipeline.report.dag --out docs/dag.md`.
+"""The page with the workflow's rules and what feeds what: `snakemake all --rulegraph dot | python -m
+pipeline.report.dag --out docs/dag.md`.
 
 In: Snakemake's rule graph (DOT) on standard input. Out: a Markdown page with a Mermaid diagram.
 """
@@ -25,7 +26,9 @@ for, joins `dataset` and `split` ([release](release.md)).
 
 
 def edges_of(dot: str) -> set[tuple[str, str]]:
-    """Pairs (rule, rule that reads from it) of a rule graph in DOT, with folded rules under their common name."""
+    """Pairs (rule, rule that reads from it) of a rule graph in DOT, with folded rules under their common
+    name.
+    """
     names = {number: FOLDED.sub(r"\1", name) for number, name in re.findall(r'(\d+)\[label = "([^"]+)"', dot)}
     pairs = {(names[a], names[b]) for a, b in re.findall(r"(\d+) -> (\d+)", dot)}
     return {(a, b) for a, b in pairs if a != b}

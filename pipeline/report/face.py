@@ -1,7 +1,9 @@
-"""The report's picture of a take's face fits: mesh, reconstruction and error at the frames that fit worst and that move most.
+"""The report's picture of a take's face fits: mesh, reconstruction and error at the frames that fit worst and
+that move most.
 
-In: the mesh streams of the shoot, the rigs and the fit reports of both performances (pipeline.capture.blendshapes), which name the
-frames and say how the heads were stabilised. Out: one PNG. A performance that came as weights has no row.
+In: the mesh streams of the shoot, the rigs and the fit reports of both performances
+(pipeline.capture.blendshapes), which name the frames and say how the heads were stabilised. Out: one PNG. A
+performance that came as weights has no row.
 """
 
 from dataclasses import replace
@@ -25,7 +27,9 @@ PER_LIST = 4
 
 
 def fitted_frames(path: Path, rig: Rig, report: dict) -> list[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
-    """Of each frame that the report names: title, vertices (V, 3) without head movement, weights (51,), errors (V,) in cm."""
+    """Of each frame that the report names: title, vertices (V, 3) without head movement, weights (51,),
+    errors (V,) in cm.
+    """
     stream = faces.open_face(path, rate=report["rate"])
     fit = BlendshapeFit(rig.neutral, rig.deltas, method=report["method"])
     found = []
@@ -34,7 +38,8 @@ def fitted_frames(path: Path, rig: Rig, report: dict) -> list[tuple[str, np.ndar
             frame = moment["frame"]
             if not 0 <= frame < len(stream.seconds):
                 raise InputError(
-                    f"{path}: got {len(stream.seconds)} frames, its fit report names frame {frame}; give the stream that was fitted"
+                    f"{path}: got {len(stream.seconds)} frames, its fit report names frame {frame}; give the"
+                    " stream that was fitted"
                 )
             (block,) = faces.blocks(stream, frame, frame + 1, block_frames=1)
             if report["stabilised"] != "none":

@@ -8,8 +8,8 @@
     python -m pipeline.report.losses --runs RUNS --out losses.png
     python -m pipeline.report.accuracy_page --table accuracy.csv --out accuracy.html
 
-In: what capture, annotation and training have written. Out: PNG, CSV and HTML; the same input gives the same bytes.
-Times are seconds, residuals cm. A picture shows what a file says and leaves out what it does not.
+In: what capture, annotation and training have written. Out: PNG, CSV and HTML; the same input gives the same
+bytes. Times are seconds, residuals cm. A picture shows what a file says and leaves out what it does not.
 """
 
 import csv
@@ -34,8 +34,8 @@ from pipeline.report import take as report_take
 
 MODELS = ("face", "body_lower", "body_upper")
 SYNC_COLUMNS = (
-    "take actor stream start_seconds end_seconds rate drift_ppm jitter_ms residual_ms frames dropped duplicates longest_gap_ms before_ms after_ms "
-    "source"
+    "take actor stream start_seconds end_seconds rate drift_ppm jitter_ms residual_ms frames dropped"
+    " duplicates longest_gap_ms before_ms after_ms source"
 ).split()
 MAX_NAMES = 64
 """More performances than this have no name under their bar."""
@@ -48,9 +48,10 @@ td { white-space: nowrap; font-variant-numeric: tabular-nums; }"""
 def sync_rows(take: dict) -> list[dict]:
     """Rows of SYNC_COLUMNS, one for each actor and stream, of a take's sync JSON.
 
-    Starts and ends are seconds since midnight; before_ms and after_ms is how much of a stream lies outside the common
-    window, which for audio ends with the span of the last frame and for the others with its instant. Drift, jitter and
-    lost frames are known of streams that stamp their frames; the cells of others are empty.
+    Starts and ends are seconds since midnight; before_ms and after_ms is how much of a stream lies outside
+    the common window, which for audio ends with the span of the last frame and for the others with its
+    instant. Drift, jitter and lost frames are known of streams that stamp their frames; the cells of others
+    are empty.
     """
     first = take["start_seconds"]
     rows = []
@@ -83,13 +84,16 @@ def page(title: str, columns: list[str], rows: list[dict[str, str]]) -> str:
         for row in rows
     )
     return (
-        f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>\n<style>\n{STYLE}\n</style>\n'
+        '<!doctype html>\n<html lang="en"><meta'
+        f' charset="utf-8"><title>{html.escape(title)}</title>\n<style>\n{STYLE}\n</style>\n'
         f"<h1>{html.escape(title)}</h1>\n<table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table>\n</html>\n"
     )
 
 
 def shown(value: str) -> str:
-    """A number of a table as a person reads it: four digits, no powers of ten, and what is below 0.0001 as such; other text as it is."""
+    """A number of a table as a person reads it: four digits, no powers of ten, and what is below 0.0001 as
+    such; other text as it is.
+    """
     try:
         number = float(value)
     except ValueError:
@@ -106,7 +110,8 @@ def shown(value: str) -> str:
 
 
 def by_performance(rows: list[dict[str, str]]) -> tuple[list[str], list[dict[str, str]]]:
-    """Columns and rows of a table with a row for each take and actor, from rows of take, actor, measure, value.
+    """Columns and rows of a table with a row for each take and actor, from rows of take, actor, measure,
+    value.
 
     Measures keep the order in which they first appear; one that a row lacks is an empty cell.
     """
@@ -157,14 +162,18 @@ def run_accuracy(*, table: Path, out: Path) -> None:
         rows = list(csv.DictReader(f))
     if not rows or not {"take", "actor", "measure", "value"} <= set(rows[0]):
         raise InputError(
-            f"{table}: need rows with the columns take, actor, measure, value; make it with pipeline.report.accuracy"
+            f"{table}: need rows with the columns take, actor, measure, value; make it with"
+            " pipeline.report.accuracy"
         )
     with whole(out) as temporary:
         temporary.write_text(page("Accuracy against the truth", *by_performance(rows)), encoding="utf-8")
 
 
 def run_residuals(*, takes: Path, fits: Path, out: Path) -> None:
-    """Draw the residuals of all fits; fits without one (weights that were recorded as such) are counted in the title."""
+    """Draw the residuals of all fits.
+
+    Fits without one (weights that were recorded as such) are counted in the title.
+    """
     reports = [read_json(fits / f"{name}.json") for take in read_takes(takes) for name in take.performances]
     fitted = [r for r in reports if "residual_rms_cm" in r]
     plt = pyplot()

@@ -1,7 +1,9 @@
-"""The report's picture of one take: its streams on a time line, voices before and after separation, labels under each other.
+"""The report's picture of one take: its streams on a time line, voices before and after separation, labels
+under each other.
 
-In: sync JSON, microphones and separated voices (of a take that was captured here; a download has none of them), action and
-facing labels, transcripts. Out: one PNG. Times are seconds from the take's first frame, at 30 frames per second.
+In: sync JSON, microphones and separated voices (of a take that was captured here; a download has none of
+them), action and facing labels, transcripts. Out: one PNG. Times are seconds from the take's first frame, at
+30 frames per second.
 """
 
 from pathlib import Path
@@ -38,7 +40,10 @@ def stretches(labels: np.ndarray) -> list[tuple[int, int, int]]:
 
 
 def busiest(change: np.ndarray, width: int) -> int:
-    """First index of the `width` neighbours with the largest sum in `change` (N,); 0 where there are no more than `width`."""
+    """First index of the `width` neighbours with the largest sum in `change` (N,).
+
+    0 where there are no more than `width`.
+    """
     if len(change) <= width:
         return 0
     total = np.concatenate([[0.0], np.cumsum(change, dtype=float)])
@@ -93,13 +98,16 @@ def draw_streams(ax, take: dict) -> None:
     ax.margins(x=0.01)
     ax.invert_yaxis()
     ax.set_title(
-        f"streams and common window (shaded): {take['frames']} frames at {take['fps']} per second from {start:.3f} s of the day",
+        f"streams and common window (shaded): {take['frames']} frames at {take['fps']} per second from"
+        f" {start:.3f} s of the day",
         fontsize=10,
     )
 
 
 def draw_voices(axes, take: dict, microphones: list[Path], voices: list[Path]) -> None:
-    """What a microphone heard and what is left after separation, for both actors, where separation took away most."""
+    """What a microphone heard and what is left after separation, for both actors, where separation took away
+    most.
+    """
     import soundfile
 
     from pipeline.capture.separation import read_window
@@ -116,7 +124,8 @@ def draw_voices(axes, take: dict, microphones: list[Path], voices: list[Path]) -
             (read_window(microphone, performance["audio"], take["start_seconds"], len(voice)), voice)
         )
     width = round(WAVE_SECONDS * rate)
-    # each actor's part is weighed by the microphone's power, so that a quiet voice counts as much as a loud one
+    # each actor's part is weighed by the microphone's power, so that a quiet voice counts as much as a loud
+    # one
     length = min(len(voice) for _, voice in pairs)
     change = sum(((m - v)[:length] / (np.sqrt(np.mean(m**2)) + 1e-12)) ** 2 for m, v in pairs)
     first = busiest(change, width)
@@ -195,8 +204,8 @@ def run(
     """Draw one take; without sync only its labels."""
     if len(sync) > 1 or not len(microphones) == len(voices) == 2 * len(sync):
         raise InputError(
-            f"{out.name}: {len(sync)} --sync, {len(microphones)} --microphones, {len(voices)} --voices, need 1, 2 and 2, or none of them; "
-            "correct the command"
+            f"{out.name}: {len(sync)} --sync, {len(microphones)} --microphones, {len(voices)} --voices, need"
+            " 1, 2 and 2, or none of them; correct the command"
         )
     take = read_json(sync[0]) if sync else None
     labels = [

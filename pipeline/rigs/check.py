@@ -44,7 +44,8 @@ def _size_faults(rig: Rig) -> list[str]:
     if HEAD_CM[0] <= size <= HEAD_CM[1]:
         return []
     return [
-        f"the neutral is {size:.4g} cm high, need {HEAD_CM[0]:g} to {HEAD_CM[1]:g} for a head; import it with its unit (--unit)"
+        f"the neutral is {size:.4g} cm high, need {HEAD_CM[0]:g} to {HEAD_CM[1]:g} for a head; import it with"
+        " its unit (--unit)"
     ]
 
 
@@ -61,7 +62,8 @@ def _same_shapes(rig: Rig) -> list[str]:
     for i, j in np.argwhere(np.triu(np.abs(cosines) > SAME_COSINE, 1)).tolist():
         how = "move the same way" if cosines[i, j] > 0 else "move opposite ways"
         result.append(
-            f"{arkit.NAMES[i]} and {arkit.NAMES[j]} {how} (cosine {cosines[i, j]:.5f}); the fit cannot tell them apart"
+            f"{arkit.NAMES[i]} and {arkit.NAMES[j]} {how} (cosine {cosines[i, j]:.5f}); the fit cannot tell"
+            " them apart"
         )
     return result
 
@@ -69,7 +71,8 @@ def _same_shapes(rig: Rig) -> list[str]:
 def _sides(rig: Rig) -> list[str]:
     """Left and right shapes that act on the other side, +x being the actor's left.
 
-    A shape acts where it moves vertices, a jaw or mouth that goes aside in the direction in which it moves them.
+    A shape acts where it moves vertices, a jaw or mouth that goes aside in the direction in which it moves
+    them.
     """
     middle = (rig.neutral[:, 0].min() + rig.neutral[:, 0].max()) / 2 if len(rig.neutral) else 0.0
     wrong, sided = [], 0
@@ -82,11 +85,13 @@ def _sides(rig: Rig) -> list[str]:
         along = delta[:, 0] if base in ("jaw", "mouth") else rig.neutral[:, 0] - middle
         if (along @ weight) * (1 if side == "Left" else -1) < 0:
             wrong.append(
-                f"{name} acts on the actor's {'right' if side == 'Left' else 'left'}; left is +x: swap it with its other side"
+                f"{name} acts on the actor's {'right' if side == 'Left' else 'left'}; left is +x: swap it"
+                " with its other side"
             )
     if sided > 2 and len(wrong) == sided:
         return [
-            f"all {sided} left and right shapes act on the other side, left is +x; turn the head towards +z, or mirror it"
+            f"all {sided} left and right shapes act on the other side, left is +x; turn the head towards +z,"
+            " or mirror it"
         ]
     return wrong
 

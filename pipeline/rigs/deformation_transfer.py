@@ -1,20 +1,24 @@
-"""Deformation transfer: an actor's shapes from the actor's neutral head and a generic rig in the same topology.
+"""Deformation transfer: an actor's shapes from the actor's neutral head and a generic rig in the same
+topology.
 
-In: the generic rig's neutral, faces and deltas, and the actor's neutral. Out: the actor's deltas, in the actor's unit.
+In: the generic rig's neutral, faces and deltas, and the actor's neutral. Out: the actor's deltas, in the
+actor's unit.
 
-The idea is Sumner and Popovic's (Deformation Transfer for Triangle Meshes, SIGGRAPH 2004): what a shape does to each
-triangle is carried over, and one sparse least-squares problem, factorised once, finds the vertices. Two things differ.
+The idea is Sumner and Popovic's (Deformation Transfer for Triangle Meshes, SIGGRAPH 2004): what a shape does
+to each triangle is carried over, and one sparse least-squares problem, factorised once, finds the vertices.
+Two things differ.
 
-What is carried over. They copy a triangle's deformation gradient Q to the actor's triangle as it is. Here the map from
-one head to the other is known everywhere, so its linear part J is applied to the motion: edges e of a shape move by
-J de. This is exact to first order where the actor is a smooth stretch of the generic head, it turns the motion with the
-head, and it is linear in the deltas: shapes whose sum closes the lips still close them. Q is none of the three.
+What is carried over. They copy a triangle's deformation gradient Q to the actor's triangle as it is. Here the
+map from one head to the other is known everywhere, so its linear part J is applied to the motion: edges e of
+a shape move by J de. This is exact to first order where the actor is a smooth stretch of the generic head, it
+turns the motion with the head, and it is linear in the deltas: shapes whose sum closes the lips still close
+them. Q is none of the three.
 
-Where translation comes from. Edges say nothing about where a component goes, and over a jaw that opens by 4 cm their
-errors add up. So the map between the heads is split in two: a smooth map of space, found from the vertices of all
-components together, and the rest M, which differs from triangle to triangle. The smooth map's Jacobian moves every
-vertex, so teeth, tongue and lashes go with the skin around them, whatever component they are in; the sparse problem
-finds only the correction that M asks for.
+Where translation comes from. Edges say nothing about where a component goes, and over a jaw that opens by 4
+cm their errors add up. So the map between the heads is split in two: a smooth map of space, found from the
+vertices of all components together, and the rest M, which differs from triangle to triangle. The smooth map's
+Jacobian moves every vertex, so teeth, tongue and lashes go with the skin around them, whatever component they
+are in; the sparse problem finds only the correction that M asks for.
 """
 
 import numpy as np
@@ -25,17 +29,25 @@ from scipy.sparse.linalg import splu
 from pipeline.errors import InputError
 
 SMOOTH_RADIUS = 0.15
-"""Standard deviation of the smooth map's neighbourhoods, in sizes of the head (RMS distance from its centre; 7.2 cm on ICT's)."""
+"""Standard deviation of the smooth map's neighbourhoods, in sizes of the head (RMS distance from its centre;
+7.2 cm on ICT's).
+"""
 SMOOTH_STEPS = 50
-"""The neighbourhoods are at least 1 / SMOOTH_STEPS of the head's extent, which bounds the lattice when a vertex lies far off."""
+"""The neighbourhoods are at least 1 / SMOOTH_STEPS of the head's extent, which bounds the lattice when a
+vertex lies far off.
+"""
 SMOOTH_RIDGE = 0.01
-"""Pull of the smooth map's local slopes to the overall one, in squared radii: it decides where all neighbours lie in a plane."""
+"""Pull of the smooth map's local slopes to the overall one, in squared radii: it decides where all neighbours
+lie in a plane.
+"""
 CORRECTION_REACH = 0.2
 """Distance over which a triangle's correction dies away, in sizes of the head."""
 THINNEST = 1e-3
 """A triangle whose height is a smaller share of its longer side than this is degenerate."""
 LARGEST_REST = 0.5
-"""Frobenius norm of a triangle's M - I above which it is scaled down: so far from the smooth map is noise of small triangles."""
+"""Frobenius norm of a triangle's M - I above which it is scaled down: so far from the smooth map is noise of
+small triangles.
+"""
 UNMOVED = 1e-4
 """A vertex that no shape moves by more than this share of the largest travel takes no correction."""
 
@@ -43,13 +55,15 @@ UNMOVED = 1e-4
 def transfer_deltas(
     neutral: np.ndarray, faces: np.ndarray, deltas: np.ndarray, target_neutral: np.ndarray
 ) -> np.ndarray:
-    """Deltas (K, V, 3) float32 of the actor `target_neutral` (V, 3) from a rig: neutral (V, 3), faces (F, 3 or 4), deltas (K, V, 3).
+    """Deltas (K, V, 3) float32 of the actor `target_neutral` (V, 3) from a rig: neutral (V, 3), faces (F, 3
+    or 4), deltas (K, V, 3).
 
-    A quad is split along its first and third corner; a fourth corner of -1 makes a triangle. If the target is an affine
-    image A of the neutral, the result is A delta: itself for the same head or one moved, turned with a turned head, scaled with
-    a scaled one. A component that no shape moves stays. Degenerate triangles (of either head) ask for nothing; a vertex
-    in no other face follows the smooth map alone. Components need no anchors of their own: the correction is pulled to
-    zero everywhere, weakly, and vertices that no shape moves hold it there.
+    A quad is split along its first and third corner; a fourth corner of -1 makes a triangle. If the target is
+    an affine image A of the neutral, the result is A delta: itself for the same head or one moved, turned
+    with a turned head, scaled with a scaled one. A component that no shape moves stays. Degenerate triangles
+    (of either head) ask for nothing; a vertex in no other face follows the smooth map alone. Components need
+    no anchors of their own: the correction is pulled to zero everywhere, weakly, and vertices that no shape
+    moves hold it there.
     """
     neutral, deltas, target = (np.asarray(x, float) for x in (neutral, deltas, target_neutral))
     _check(neutral, deltas, target)
@@ -76,7 +90,10 @@ def transfer_deltas(
 
 
 def split_faces(faces: np.ndarray, num_vertices: int) -> np.ndarray:
-    """Triangles (F', 3) of faces (F, 3 or 4): a quad a b c d gives a b c and, after all of these, a c d; d = -1 is a triangle."""
+    """Triangles (F', 3) of faces (F, 3 or 4): a quad a b c d gives a b c and, after all of these, a c d.
+
+    D = -1 is a triangle.
+    """
     faces = np.asarray(faces)
     if faces.ndim != 2 or faces.shape[1] not in (3, 4) or faces.dtype.kind not in "iu":
         raise InputError(
@@ -87,7 +104,8 @@ def split_faces(faces: np.ndarray, num_vertices: int) -> np.ndarray:
         corners = np.concatenate([corners, faces[faces[:, 3] != -1][:, [0, 2, 3]]])
     if corners.size and not 0 <= corners.min() <= corners.max() < num_vertices:
         raise InputError(
-            f"rig: faces name vertices {corners.min()} to {corners.max()}, need 0 to {num_vertices - 1} (-1 only as the fourth); build the rig again"
+            f"rig: faces name vertices {corners.min()} to {corners.max()}, need 0 to {num_vertices - 1} (-1"
+            " only as the fourth); build the rig again"
         )
     return corners.astype(np.int64)
 
@@ -99,7 +117,8 @@ def edges(vertices: np.ndarray, corners: np.ndarray) -> np.ndarray:
 
 
 def with_normal(edges: np.ndarray) -> np.ndarray:
-    """Edges (F, 3, 2) and a normal whose length is the square root of the parallelogram's area, as columns (F, 3, 3).
+    """Edges (F, 3, 2) and a normal whose length is the square root of the parallelogram's area, as columns
+    (F, 3, 3).
 
     A triangle without area has a normal of zeros.
     """
@@ -115,11 +134,13 @@ def well_shaped(edges: np.ndarray) -> np.ndarray:
 
 
 def smooth_jacobian(neutral: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Jacobian (V, 3, 3) at each vertex of a smooth map of space that takes neutral (V, 3) to target (V, 3) but for detail.
+    """Jacobian (V, 3, 3) at each vertex of a smooth map of space that takes neutral (V, 3) to target (V, 3)
+    but for detail.
 
-    Around each node of a lattice an affine map is fitted to all vertices near by, with Gaussian weights; the Jacobian is
-    interpolated between nodes. Every occupied cell weighs the same, so that finely meshed lashes and lips do not count more
-    than the skin. Where the neighbours leave a direction open, the affine map of the whole head decides.
+    Around each node of a lattice an affine map is fitted to all vertices near by, with Gaussian weights; the
+    Jacobian is interpolated between nodes. Every occupied cell weighs the same, so that finely meshed lashes
+    and lips do not count more than the skin. Where the neighbours leave a direction open, the affine map of
+    the whole head decides.
     """
     points, overall = neutral - neutral.mean(0), _affine(neutral, target)
     residuals = target - target.mean(0) - points @ overall.T
@@ -155,17 +176,19 @@ def smooth_jacobian(neutral: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 class EdgeFit:
-    """The factorised problem of one mesh: displacements u (V, 3) whose edges are as wanted, zero but for the vertices `moved` (V,).
+    """The factorised problem of one mesh: displacements u (V, 3) whose edges are as wanted, zero but for the
+    vertices `moved` (V,).
 
-    Sumner and Popovic give each triangle a fourth vertex along its normal, so that the map of its edges V = [e1 e2 n] to
-    V' = [e1' e2' n'] is a matrix V' V^-1, and minimise |S - V' V^-1|^2 over all vertices. Since n is normal to e1 and e2,
-    V^-1 is the pseudo-inverse P (2, 3) of [e1 e2] above the row n^T / |n|^2, and the rows of P lie in the triangle's
-    plane. So the sum splits into |(S [e1 e2] - [e1' e2']) P|^2, which has no n' in it, and |S n - n'|^2 / |n|^2. No two
-    triangles share an n', so each takes n' = S n, the second part is zero, and the fourth vertices drop out: V unknowns
-    are left, and what S does to the edges is all that is wanted of it.
+    Sumner and Popovic give each triangle a fourth vertex along its normal, so that the map of its edges V =
+    [e1 e2 n] to V' = [e1' e2' n'] is a matrix V' V^-1, and minimise |S - V' V^-1|^2 over all vertices. Since
+    n is normal to e1 and e2, V^-1 is the pseudo-inverse P (2, 3) of [e1 e2] above the row n^T / |n|^2, and
+    the rows of P lie in the triangle's plane. So the sum splits into |(S [e1 e2] - [e1' e2']) P|^2, which has
+    no n' in it, and |S n - n'|^2 / |n|^2. No two triangles share an n', so each takes n' = S n, the second
+    part is zero, and the fourth vertices drop out: V unknowns are left, and what S does to the edges is all
+    that is wanted of it.
 
-    Triangles count by area, which makes the matrix the usual Laplacian and the result independent of the mesh's density;
-    reach (the vertices' unit) adds |u|^2 / reach^2 per area.
+    Triangles count by area, which makes the matrix the usual Laplacian and the result independent of the
+    mesh's density; reach (the vertices' unit) adds |u|^2 / reach^2 per area.
     """
 
     def __init__(self, vertices: np.ndarray, corners: np.ndarray, moved: np.ndarray, *, reach: float):
@@ -201,7 +224,10 @@ class EdgeFit:
 
 
 def _affine(neutral: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Linear part (3, 3) of the affine map nearest to neutral -> target; across a flat mesh, that of the nearest similarity."""
+    """Linear part (3, 3) of the affine map nearest to neutral -> target.
+
+    Across a flat mesh, that of the nearest similarity.
+    """
     points, images = neutral - neutral.mean(0), target - target.mean(0)
     left, spread, right = np.linalg.svd(images.T @ points)
     proper = np.array([1, 1, np.sign(np.linalg.det(left @ right)) or 1])
@@ -230,11 +256,13 @@ def _check(neutral: np.ndarray, deltas: np.ndarray, target: np.ndarray) -> None:
         or deltas.shape[1:] != neutral.shape
     ):
         raise InputError(
-            f"rig: neutral {neutral.shape} and deltas {deltas.shape}, need (V,3) and (K,V,3); build the rig again"
+            f"rig: neutral {neutral.shape} and deltas {deltas.shape}, need (V,3) and (K,V,3); build the rig"
+            " again"
         )
     if target.shape != neutral.shape:
         raise InputError(
-            f"actor's neutral {target.shape}, the generic rig's {neutral.shape}; use a head in the rig's topology"
+            f"actor's neutral {target.shape}, the generic rig's {neutral.shape}; use a head in the rig's"
+            " topology"
         )
     for name, values in (
         ("the rig's neutral", neutral),
@@ -243,5 +271,6 @@ def _check(neutral: np.ndarray, deltas: np.ndarray, target: np.ndarray) -> None:
     ):
         if not np.isfinite(values).all():
             raise InputError(
-                f"{name}: {np.count_nonzero(~np.isfinite(values))} of {values.size} numbers are NaN or infinite; mend the head"
+                f"{name}: {np.count_nonzero(~np.isfinite(values))} of {values.size} numbers are NaN or"
+                " infinite; mend the head"
             )

@@ -1,10 +1,12 @@
-"""Rigs out of other programs: a folder of OBJ files, glTF, or arrays in an .npz, as neutral, names, deltas and faces.
+"""Rigs out of other programs: a folder of OBJ files, glTF, or arrays in an .npz, as neutral, names, deltas
+and faces.
 
     a folder of OBJ files   one mesh a shape, named by its file, and a neutral (ICT FaceKit as it is downloaded is one)
     .glb, .gltf             the morph targets of its meshes
     .npz                    neutral (V, 3), names (K), deltas (K, V, 3), faces (F, 3 or 4)
 
-Readers leave lengths in the file's unit and names as they are found; `import_rig` makes cm and ARKit's 51 shapes of them.
+Readers leave lengths in the file's unit and names as they are found; `import_rig` makes cm and ARKit's 51
+shapes of them.
 """
 
 import logging
@@ -52,8 +54,8 @@ def import_rig(
 ) -> Rig:
     """The ARKit rig in a folder or file of any of the forms.
 
-    `unit` is one of UNITS_CM, judged where None; `neutral` names the neutral of OBJ files, `mesh` the mesh of a glTF. With
-    `missing` "zero", shapes that are not there do not move.
+    `unit` is one of UNITS_CM, judged where None; `neutral` names the neutral of OBJ files, `mesh` the mesh of
+    a glTF. With `missing` "zero", shapes that are not there do not move.
     """
     source = Path(source)
     shapes = read_shapes(source, neutral=neutral, mesh=mesh)
@@ -82,7 +84,8 @@ def read_shapes(source: Path, *, neutral: Path | None = None, mesh: str | None =
     source = Path(source)
     if neutral and not source.is_dir():
         raise InputError(
-            f"{source}: --neutral {neutral} is for a folder of OBJ files, {source.name} holds its own; leave it out"
+            f"{source}: --neutral {neutral} is for a folder of OBJ files, {source.name} holds its own; leave"
+            " it out"
         )
     if mesh and not _is_gltf(source):
         raise InputError(f"{source}: --mesh {mesh} is for .glb and .gltf; leave it out")
@@ -100,7 +103,10 @@ def read_shapes(source: Path, *, neutral: Path | None = None, mesh: str | None =
 
 
 def read_obj_folder(folder: Path, neutral: Path | None = None) -> Shapes:
-    """A folder with an OBJ file a shape, all of one topology; without `neutral`, the file that is named like one is it."""
+    """A folder with an OBJ file a shape, all of one topology.
+
+    Without `neutral`, the file that is named like one is it.
+    """
     files = files_in(folder, ".obj")
     if not files:
         raise InputError(f"{folder}: no .obj file, need one a shape and a neutral; export the shapes there")
@@ -113,13 +119,15 @@ def read_obj_folder(folder: Path, neutral: Path | None = None) -> Shapes:
         shape, own = read_vertices(path)
         if len(shape) != len(vertices):
             raise InputError(
-                f"{path}: {len(shape)} vertices, {base.name} has {len(vertices)}; export all shapes with one topology"
+                f"{path}: {len(shape)} vertices, {base.name} has {len(vertices)}; export all shapes with one"
+                " topology"
             )
         if own != checksum and not np.array_equal(
             read_obj(path)[1], faces
         ):  # normals may be numbered otherwise in the same topology
             raise InputError(
-                f"{path}: its faces are not those of {base.name}; export all shapes with one topology and order of vertices"
+                f"{path}: its faces are not those of {base.name}; export all shapes with one topology and"
+                " order of vertices"
             )
         names.append(path.stem)
         deltas.append(_finite(shape, path) - vertices)
@@ -142,7 +150,8 @@ def _neutral_file(folder: Path, files: list[Path], given: Path | None) -> Path:
     if len(candidates) != 1:
         found_names = ", ".join(path.name for path in candidates) or "none"
         raise InputError(
-            f"{folder}: neutral meshes: {found_names}, need one, named {'.obj, '.join(NEUTRALS)}.obj; give it with --neutral"
+            f"{folder}: neutral meshes: {found_names}, need one, named {'.obj, '.join(NEUTRALS)}.obj; give it"
+            " with --neutral"
         )
     return candidates[0]
 
@@ -159,7 +168,8 @@ def join_meshes(meshes: list[Morphs], choice: str | None, source: Path) -> Shape
         meshes = [mesh for mesh in meshes if choice in (mesh.mesh, mesh.node)]
         if not meshes:
             raise InputError(
-                f"{source}: no mesh {choice!r} with morph targets, need one of {', '.join(labels)}; correct --mesh"
+                f"{source}: no mesh {choice!r} with morph targets, need one of {', '.join(labels)}; correct"
+                " --mesh"
             )
     names: list[str] = []
     rows: list[list[int]] = []
@@ -224,7 +234,10 @@ def read_arrays(path: Path) -> Shapes:
 
 
 def plain_faces(faces: np.ndarray, neutral: np.ndarray, path: Path | str) -> np.ndarray:
-    """Faces as (F, 3) triangles or (F, 4) quads of vertices that there are; -1 as a fourth corner, a triangle among quads, is resolved."""
+    """Faces as (F, 3) triangles or (F, 4) quads of vertices that there are.
+
+    -1 as a fourth corner, a triangle among quads, is resolved.
+    """
     if faces.ndim != 2 or faces.shape[1] not in (3, 4) or faces.dtype.kind not in "iu":
         raise InputError(
             f"{path}: faces {faces.dtype} {faces.shape}, need integers (F,3) or (F,4); write it again"
@@ -234,7 +247,8 @@ def plain_faces(faces: np.ndarray, neutral: np.ndarray, path: Path | str) -> np.
     for part in (corners, faces[triangles, :3]):
         if part.size and not 0 <= part.min() <= part.max() < len(neutral):
             raise InputError(
-                f"{path}: faces name vertices {part.min()} to {part.max()}, need 0 to {len(neutral) - 1}; write it again"
+                f"{path}: faces name vertices {part.min()} to {part.max()}, need 0 to {len(neutral) - 1};"
+                " write it again"
             )
     if triangles.any():
         return faces_of([[corner for corner in face if corner >= 0] for face in faces.tolist()])
@@ -242,7 +256,9 @@ def plain_faces(faces: np.ndarray, neutral: np.ndarray, path: Path | str) -> np.
 
 
 def unit_cm(neutral: np.ndarray, unit: str | None, source: Path) -> float:
-    """Length in cm of the unit that is named, or of the one that makes a head of vertices (V, 3), which is logged."""
+    """Length in cm of the unit that is named, or of the one that makes a head of vertices (V, 3), which is
+    logged.
+    """
     size = float(np.ptp(neutral, axis=0).max()) if len(neutral) else 0.0
     if unit is not None:
         if unit not in UNITS_CM:
@@ -259,7 +275,8 @@ def unit_cm(neutral: np.ndarray, unit: str | None, source: Path) -> float:
             )
             return scale
     raise InputError(
-        f"{source}: {size:.4g} high, which is a head in none of {', '.join(UNITS_CM)}; give the unit with --unit"
+        f"{source}: {size:.4g} high, which is a head in none of {', '.join(UNITS_CM)}; give the unit with"
+        " --unit"
     )
 
 

@@ -1,4 +1,5 @@
-"""Rigs: ARKit's 51 shapes on an actor's head, brought in from other programs, looked at, checked, and carried to other heads.
+"""Rigs: ARKit's 51 shapes on an actor's head, brought in from other programs, looked at, checked, and carried
+to other heads.
 
     python -m pipeline.rigs import SOURCE --out actor.npz [--unit cm|m|mm] [--neutral FILE] [--mesh NAME] [--missing zero]
     python -m pipeline.rigs list actor.npz                    a row per shape, and the sizes of mesh and regions
@@ -6,8 +7,9 @@
     python -m pipeline.rigs draw actor.npz --out rig.png      neutral, regions and every shape
     python -m pipeline.rigs transfer GENERIC.npz --neutral actor.obj --out actor.npz --method copy|transfer
 
-SOURCE is a folder of OBJ files (ICT FaceKit as it is downloaded is one), a .glb or .gltf, or an .npz with neutral, names,
-deltas and faces. Rigs are the .npz of pipeline/formats/rig_file.py, in cm; docs/rigs.md has the formats and the names of shapes.
+SOURCE is a folder of OBJ files (ICT FaceKit as it is downloaded is one), a .glb or .gltf, or an .npz with
+neutral, names, deltas and faces. Rigs are the .npz of pipeline/formats/rig_file.py, in cm; docs/rigs.md has
+the formats and the names of shapes.
 """
 
 import logging
@@ -54,14 +56,16 @@ def run_list(*, file: Path) -> None:
     rig = load_rig(file)
     size = np.ptp(rig.neutral, axis=0).max()
     print(
-        f"{len(rig.neutral)} vertices, {len(rig.faces)} faces of up to {rig.faces.shape[-1]} corners, {size:.1f} cm high"
+        f"{len(rig.neutral)} vertices, {len(rig.faces)} faces of up to {rig.faces.shape[-1]} corners,"
+        f" {size:.1f} cm high"
     )
     print(f"{'shape':20} {'vertices moved':>14} {'largest travel':>14}")
     for name, travel in zip(arkit.NAMES, rig_check.travel_cm(rig)):
         print(f"{name:20} {int((travel > rig_check.MOVED_CM).sum()):14d} {travel.max():11.3f} cm")
     for name, vertices in regions(rig).items():
         print(
-            f"region {name:13} {len(vertices):14d} {'in the file' if name in rig.stored_regions else 'by its shapes':>14}"
+            f"region {name:13} {len(vertices):14d}"
+            f" {'in the file' if name in rig.stored_regions else 'by its shapes':>14}"
         )
 
 
@@ -83,7 +87,8 @@ def run_check(*, files: list[Path]) -> None:
 def run_draw(*, file: Path, out: Path) -> None:
     """Draw the neutral, each region on it, and every shape at weight 1, what it moves coloured by its travel.
 
-    mouthClose is drawn on top of jawOpen: it closes the lips over an open jaw, alone it pushes the lower lip into the upper.
+    mouthClose is drawn on top of jawOpen: it closes the lips over an open jaw, alone it pushes the lower lip
+    into the upper.
     """
     rig = load_rig(file)
     rig = Rig(rig.neutral, rig.deltas, plain_faces(rig.faces, rig.neutral, file), rig.stored_regions)
@@ -109,7 +114,9 @@ def run_draw(*, file: Path, out: Path) -> None:
 
 
 def read_neutral(path: Path, unit: str | None, generic: Rig, faces: np.ndarray) -> np.ndarray:
-    """Vertices (V, 3) float32 in cm of an actor's neutral, an .obj or an .npz in the topology of the generic rig."""
+    """Vertices (V, 3) float32 in cm of an actor's neutral, an .obj or an .npz in the topology of the generic
+    rig.
+    """
     path = Path(path)
     if path.suffix.lower() == ".obj":
         vertices, own, _ = read_obj(path)
@@ -117,18 +124,21 @@ def read_neutral(path: Path, unit: str | None, generic: Rig, faces: np.ndarray) 
         vertices, _, _, own = read_arrays(path)
     else:
         raise InputError(
-            f"{path}: got a {path.suffix or 'nameless'} file, need the actor's neutral as .obj, or a rig as .npz; export it again"
+            f"{path}: got a {path.suffix or 'nameless'} file, need the actor's neutral as .obj, or a rig as"
+            " .npz; export it again"
         )
     if not np.isfinite(vertices).all():
         raise InputError(f"{path}: NaN or infinite vertices; export it again")
     if len(vertices) != len(generic.neutral):
         raise InputError(
-            f"{path}: {len(vertices)} vertices, the generic rig has {len(generic.neutral)}; export the neutral in its topology"
+            f"{path}: {len(vertices)} vertices, the generic rig has {len(generic.neutral)}; export the"
+            " neutral in its topology"
         )
     edges, known = _edges(own), _edges(faces)
     if edges and len(edges & known) < SAME_EDGES * len(edges):
         raise InputError(
-            f"{path}: its faces are not those of the generic rig; export the neutral in its topology and order of vertices"
+            f"{path}: its faces are not those of the generic rig; export the neutral in its topology and"
+            " order of vertices"
         )
     return (vertices * unit_cm(vertices, unit, path)).astype(np.float32)
 

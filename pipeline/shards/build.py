@@ -44,7 +44,10 @@ MAX_LATE_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Sources:
-    """Files that one take's part of a shard is made of; two of each but features, and text, which is of all takes of the shard."""
+    """Files that one take's part of a shard is made of.
+
+    Two of each but features, and text, which is of all takes of the shard.
+    """
 
     take: Take
     features: Path
@@ -60,7 +63,9 @@ class Sources:
 
     @property
     def named(self) -> dict[str, Path]:
-        """All of them by the name under which a shard lists them, `<half>/<folder of the file in it>`, in a fixed order."""
+        """All of them by the name under which a shard lists them, `<half>/<folder of the file in it>`, in a
+        fixed order.
+        """
         result = {f"features/{path.name}": path for path in (self.features, self.text)}
         result |= {f"dataset/face_arkit/{path.name}": path for path in self.faces}
         return result | {
@@ -69,7 +74,10 @@ class Sources:
 
 
 def sources(dataset: Path, annotations: Path, features: Path, takes: list[str], text: Path) -> list[Sources]:
-    """The files of each take, in the order given; text: a file among the features. InputError names a take or a file that is missing."""
+    """The files of each take, in the order given; text: a file among the features.
+
+    InputError names a take or a file that is missing.
+    """
     known = {take.name: take for take in dataset_takes(dataset)}
     result = []
     for name in takes:
@@ -91,7 +99,10 @@ def _features(path: Path):
 
 
 def _column(paths: list[Path], num_frames: int, width: tuple[int, ...]) -> np.ndarray:
-    """The two actors' arrays of a stream as (N, 2, ...); InputError for another shape or values that are not finite."""
+    """The two actors' arrays of a stream as (N, 2, ...).
+
+    InputError for another shape or values that are not finite.
+    """
     arrays = []
     for path in paths:
         array = read_npy(path)
@@ -110,7 +121,8 @@ def _labels(paths: list[Path], num_frames: int, *, count: int) -> np.ndarray:
     if wrong.any():
         frame, actor = (int(i) for i in np.argwhere(wrong)[0])
         raise InputError(
-            f"{paths[actor]}: label {labels[frame, actor]!s:.40} at frame {frame}, need whole numbers from 0 to {count - 1}; write it again"
+            f"{paths[actor]}: label {labels[frame, actor]!s:.40} at frame {frame}, need whole numbers from 0"
+            f" to {count - 1}; write it again"
         )
     return labels
 
@@ -125,8 +137,8 @@ def _load_take(source: Sources) -> dict[str, np.ndarray]:
         late = words["start"][()].max(initial=0.0)
         if late > num_frames / FPS + MAX_LATE_SECONDS:
             raise InputError(
-                f"{source.text}: take {source.take.name} has a word at {late:.2f} s, its streams end at {num_frames / FPS:.2f} s; "
-                "mend the transcript and write the words again"
+                f"{source.text}: take {source.take.name} has a word at {late:.2f} s, its streams end at"
+                f" {num_frames / FPS:.2f} s; mend the transcript and write the words again"
             )
         result["text"] = words["text"][()]
         result["text_index"] = text_frames(
@@ -137,7 +149,8 @@ def _load_take(source: Sources) -> dict[str, np.ndarray]:
     result["facing"] = _labels(source.facing, num_frames, count=2)
     if len(result["audio"]) != sample_of(num_frames):
         raise InputError(
-            f"{source.features}: {len(result['audio'])} samples, need {sample_of(num_frames)} for {num_frames} frames; write it again"
+            f"{source.features}: {len(result['audio'])} samples, need {sample_of(num_frames)} for"
+            f" {num_frames} frames; write it again"
         )
     for name, array in result.items():
         bad = ~np.isfinite(array).all(
@@ -145,13 +158,17 @@ def _load_take(source: Sources) -> dict[str, np.ndarray]:
         )  # a take in which nobody says a word has no rows of text
         if bad.any():
             raise InputError(
-                f"take {source.take.name}: {name} has {bad.sum()} rows with NaN, the first is {int(np.argmax(bad))}; mend the input"
+                f"take {source.take.name}: {name} has {bad.sum()} rows with NaN, the first is"
+                f" {int(np.argmax(bad))}; mend the input"
             )
     return result
 
 
 def _header(parts: list[Sources]) -> tuple[dict, dict[str, tuple], list[tuple[int, int, int]]]:
-    """Root attributes, shape of a row by dataset, and frames, samples and words of each take; all takes must agree."""
+    """Root attributes, shape of a row by dataset, and frames, samples and words of each take.
+
+    All takes must agree.
+    """
     attributes: dict[str, Any] = {}
     rows: dict[str, tuple] = {}
     sizes = []
@@ -159,7 +176,8 @@ def _header(parts: list[Sources]) -> tuple[dict, dict[str, tuple], list[tuple[in
         with _features(part.features) as f, _features(part.text) as g:
             if part.take.name not in g:
                 raise InputError(
-                    f"{part.text}: no words of take {part.take.name}; write it for all takes of the shard (python -m pipeline.shards.text)"
+                    f"{part.text}: no words of take {part.take.name}; write it for all takes of the shard"
+                    " (python -m pipeline.shards.text)"
                 )
             words = g[part.take.name]
             own = {"joint_names": list(f.attrs["joint_names"]), "parents": f.attrs["parents"].tolist()}
@@ -175,7 +193,8 @@ def _header(parts: list[Sources]) -> tuple[dict, dict[str, tuple], list[tuple[in
             what = next(key for key, value in (own | shapes).items() if value != (attributes | rows)[key])
             first = parts[0].take.name
             raise InputError(
-                f"take {part.take.name}: {what} differs from that of take {first}; write the features of both with the same options"
+                f"take {part.take.name}: {what} differs from that of take {first}; write the features of both"
+                " with the same options"
             )
         attributes, rows = own, shapes
     rows |= {"face": (2, len(arkit.NAMES)), "action": (2,), "facing": (2,), "text_index": (2,)}
@@ -268,7 +287,8 @@ def build(
                 for performance in part.take.performances:
                     if f"skeletons/{performance}" not in source:
                         raise InputError(
-                            f"{part.features}: no skeleton of {performance}; write it again with the performances in actor order"
+                            f"{part.features}: no skeleton of {performance}; write it again with the"
+                            " performances in actor order"
                         )
                     source.copy(f"skeletons/{performance}", f.require_group("skeletons"), performance)
         f["takes"], f["sources"] = _take_table(parts, splits, sizes), files
@@ -285,24 +305,32 @@ def run_build(
     options: Shards,
     text: Path | None = None,
 ) -> None:
-    """Build one shard of the named takes; splits default to those of annotations/split.tsv, text to {shard}.text.h5 among the features."""
+    """Build one shard of the named takes.
+
+    Splits default to those of annotations/split.tsv, text to {shard}.text.h5 among the features.
+    """
     if splits is None:
         table = read_split(annotations / "split.tsv")
         splits = [table.get(take, "") for take in takes]
     if len(splits) != len(takes) or not set(splits) <= {"train", "test"}:
         raise InputError(
-            f"{out}: splits {' '.join(splits) or 'none'} for {len(takes)} takes; need train or test for each, in the order of --takes"
+            f"{out}: splits {' '.join(splits) or 'none'} for {len(takes)} takes; need train or test for each,"
+            " in the order of --takes"
         )
     if len(set(takes)) < len(takes):
         raise InputError(
-            f"{out}: a take stands twice in --takes {' '.join(takes):.200}, need each once; correct the command"
+            f"{out}: a take stands twice in --takes {' '.join(takes):.200}, need each once; correct the"
+            " command"
         )
     parts = sources(dataset, annotations, features, takes, text or features / f"{out.stem}.text.h5")
     build(parts, splits, out, compression=options.compression, chunk_frames=options.chunk_frames)
 
 
 def run_plan(*, takes: list[str] | None, table: Path | None, out: Path, options: Shards) -> None:
-    """Write the shard plan of named takes, or of those of a takes.tsv; groups of a plan that is already there stay."""
+    """Write the shard plan of named takes, or of those of a takes.tsv.
+
+    Groups of a plan that is already there stay.
+    """
     if table:
         takes = [take.name for take in read_takes(table)]
     write_json(out, extend(check_ids(takes or [], "take", "plan"), read_plan(out), options.takes_per_shard))
@@ -375,7 +403,10 @@ def main(argv: list[str] | None = None) -> None:
             parser.add_argument(
                 f"--{half}",
                 type=Path,
-                help=f"the {half} folder that the shards were built from; default: that beside them, if it is there",
+                help=(
+                    f"the {half} folder that the shards were built from; default: that beside them, if it is"
+                    " there"
+                ),
             )
     elif name == "export":
         run = shard_tools.export

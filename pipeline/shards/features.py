@@ -1,8 +1,9 @@
 """Per-take features: log-mel spectrogram, body pose, root and 16 kHz waveform of both actors.
 
-In: the dataset's BVH (30 fps) and WAV of the two performances of a take, in actor order. Out: features/{take}.h5 with
-`body` (N, 2, 3 J) radians and `root` (N, 2, 4) cm and radians (pipeline.motion.pose), `mel` (N, 2, M) natural log of mel power,
-`audio` (S, 2) at 16 kHz with S = round(N * 16000 / 30), and the skeletons in `skeletons/{performance}`.
+In: the dataset's BVH (30 fps) and WAV of the two performances of a take, in actor order. Out:
+features/{take}.h5 with `body` (N, 2, 3 J) radians and `root` (N, 2, 4) cm and radians (pipeline.motion.pose),
+`mel` (N, 2, M) natural log of mel power, `audio` (S, 2) at 16 kHz with S = round(N * 16000 / 30), and the
+skeletons in `skeletons/{performance}`.
 """
 
 import logging
@@ -31,10 +32,10 @@ def log_mel(
 ) -> np.ndarray:
     """Log-mel spectrogram (num_frames, num_mels) float32 of 16 kHz audio (S,), one row per frame of 1/30 s.
 
-    The Hann window of row f (`mel_fft` samples) has its middle on sample round(f * 16000 / 30): a constant hop would
-    drift, since 16000 / 30 is no integer. Beyond its ends the audio counts as silence. Power is |FFT|^2 of the windowed
-    samples, the mel filters are librosa's (Slaney's scale and normalisation, 0 to `mel_fmax` Hz), and the result is
-    the natural log of max(power, MEL_FLOOR).
+    The Hann window of row f (`mel_fft` samples) has its middle on sample round(f * 16000 / 30): a constant
+    hop would drift, since 16000 / 30 is no integer. Beyond its ends the audio counts as silence. Power is
+    |FFT|^2 of the windowed samples, the mel filters are librosa's (Slaney's scale and normalisation, 0 to
+    `mel_fmax` Hz), and the result is the natural log of max(power, MEL_FLOOR).
     """
     from librosa.filters import mel
 
@@ -54,12 +55,18 @@ def log_mel(
 
 
 def read_wav(path: Path) -> tuple[np.ndarray, int]:
-    """Samples (S,) float32, full scale at 1, and rate of a mono WAV; InputError where it is unreadable, not mono or not finite."""
+    """Samples (S,) float32, full scale at 1, and rate of a mono WAV.
+
+    InputError where it is unreadable, not mono or not finite.
+    """
     return read_voice(path, mix=False)
 
 
 def resample(audio: np.ndarray, rate: int, num_samples: int | None = None) -> np.ndarray:
-    """Audio (S,) at `rate` as float32 at 16 kHz; `num_samples` cuts or pads what rounding leaves (soxr, linear phase)."""
+    """Audio (S,) at `rate` as float32 at 16 kHz.
+
+    `num_samples` cuts or pads what rounding leaves (soxr, linear phase).
+    """
     import soxr
 
     result = (
@@ -77,14 +84,16 @@ def fit_wav_length(
 ) -> np.ndarray:
     """Audio (S,) cut or padded with silence to the length of its body, round(num_frames * rate / 30) samples.
 
-    Released files may be off by a few frames: up to `max_seconds` is mended with a warning, more is an InputError.
+    Released files may be off by a few frames: up to `max_seconds` is mended with a warning, more is an
+    InputError.
     """
     need = int(sample_of(num_frames, rate))
     off = (len(audio) - need) / rate
     if abs(off) > max_seconds:
         raise InputError(
-            f"{path}: got {len(audio)} samples ({len(audio) / rate:.3f} s), need {need} for {num_frames} frames of 1/30 s "
-            f"(up to {max_seconds:g} s of difference is mended); cut both to the same window"
+            f"{path}: got {len(audio)} samples ({len(audio) / rate:.3f} s), need {need} for {num_frames}"
+            f" frames of 1/30 s (up to {max_seconds:g} s of difference is mended); cut both to the same"
+            " window"
         )
     if len(audio) != need:
         log.warning(
@@ -109,21 +118,25 @@ def _check(motions: list[Motion], bvh: list[Path]) -> None:
     for motion, path in zip(motions, bvh, strict=True):
         if abs(motion.fps - FPS) > 1e-3:
             raise InputError(
-                f"{path}: got {motion.fps:g} fps, need 30; bring it to the dataset's rate first (python -m pipeline.capture.body)"
+                f"{path}: got {motion.fps:g} fps, need 30; bring it to the dataset's rate first (python -m"
+                " pipeline.capture.body)"
             )
         bad = ~np.isfinite(motion.rotations).all((1, 2)) | ~np.isfinite(motion.positions_cm).all((1, 2))
         if bad.any():
             raise InputError(
-                f"{path}, frame {int(np.argmax(bad))}: got {bad.sum()} frames with NaN, need none; mend the file"
+                f"{path}, frame {int(np.argmax(bad))}: got {bad.sum()} frames with NaN, need none; mend the"
+                " file"
             )
     first, second = motions
     if first.names != second.names or list(first.parents) != list(second.parents):
         raise InputError(
-            f"{bvh[1]}: its joints differ from those of {bvh[0]}; a dataset has one joint list, set body.joints"
+            f"{bvh[1]}: its joints differ from those of {bvh[0]}; a dataset has one joint list, set"
+            " body.joints"
         )
     if first.num_frames != second.num_frames:
         raise InputError(
-            f"{bvh[1]}: got {second.num_frames} frames, need {first.num_frames} as in {bvh[0]}; cut both to the same window"
+            f"{bvh[1]}: got {second.num_frames} frames, need {first.num_frames} as in {bvh[0]}; cut both to"
+            " the same window"
         )
 
 

@@ -1,8 +1,9 @@
 """Index of a folder of shards, and the labels of its takes.
 
-In: all shards; the dataset that they were built from. Out: index.parquet, one row per take: what its shard's table says, the shard's
-name, and the take's labels, relationship and emotion, as takes.tsv has them. The labels stand here and not in the shards, so that a
-label that is corrected makes another index and no other shard, and what was trained on the shards stays.
+In: all shards; the dataset that they were built from. Out: index.parquet, one row per take: what its shard's
+table says, the shard's name, and the take's labels, relationship and emotion, as takes.tsv has them. The
+labels stand here and not in the shards, so that a label that is corrected makes another index and no other
+shard, and what was trained on the shards stays.
 """
 
 import re
@@ -30,7 +31,9 @@ def row_of(shard: Shard, span: TakeSpan, take: Take | None) -> dict[str, str | i
 
 
 def run(*, shards: list[Path], index: Path, stats: Path | None = None, dataset: Path | None = None) -> None:
-    """Write the index of the shards, with the labels of the dataset's takes where one is given, and the statistics where they are asked for."""
+    """Write the index of the shards, with the labels of the dataset's takes where one is given, and the
+    statistics where they are asked for.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -41,7 +44,8 @@ def run(*, shards: list[Path], index: Path, stats: Path | None = None, dataset: 
         for span in shard.takes:
             if dataset and span.take not in labelled:
                 raise InputError(
-                    f"{shard.path}: take {span.take} is not among the takes of {dataset}; name the dataset that it was built from"
+                    f"{shard.path}: take {span.take} is not among the takes of {dataset}; name the dataset"
+                    " that it was built from"
                 )
             rows.append(row_of(shard, span, labelled.get(span.take)))
     if stats:

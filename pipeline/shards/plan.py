@@ -11,7 +11,10 @@ from pipeline.reading import read_json
 
 
 def read_plan(path: Path) -> list[list[str]]:
-    """The takes of each shard that plan.json has frozen, none where there is no such file; InputError where it is no plan."""
+    """The takes of each shard that plan.json has frozen, none where there is no such file.
+
+    InputError where it is no plan.
+    """
     if not Path(path).exists():
         return []
     fix = "restore it from a copy, or remove it and the shards beside it to plan them anew"
@@ -25,8 +28,9 @@ def read_plan(path: Path) -> list[list[str]]:
 def extend(takes: list[str], frozen: list[list[str]], takes_per_shard: int) -> list[list[str]]:
     """The plan with new takes added: frozen groups as they are, new takes in sorted order in new groups.
 
-    Parameters: `takes` names all takes of the dataset; `frozen` is the earlier plan; `takes_per_shard` is the size of
-    new groups only. A last group that is not full stays so: filling it up would change a shard that exists.
+    Parameters: `takes` names all takes of the dataset; `frozen` is the earlier plan; `takes_per_shard` is the
+    size of new groups only. A last group that is not full stays so: filling it up would change a shard that
+    exists.
     """
     known = {take for group in frozen for take in group}
     new = sorted(set(takes) - known)
@@ -38,8 +42,8 @@ def extend(takes: list[str], frozen: list[list[str]], takes_per_shard: int) -> l
 def plan(takes: list[str], frozen: list[list[str]], takes_per_shard: int) -> list[list[str]]:
     """The takes of each shard, by shard number, of those takes that are there.
 
-    As `extend`, less takes of the frozen plan that are not in `takes` (excluded since). A group may so become empty; it
-    keeps its place, that later shards keep their numbers, and has no shard file.
+    As `extend`, less takes of the frozen plan that are not in `takes` (excluded since). A group may so become
+    empty; it keeps its place, that later shards keep their numbers, and has no shard file.
     """
     here = set(takes)
     return [[take for take in group if take in here] for group in extend(takes, frozen, takes_per_shard)]

@@ -1,10 +1,12 @@
-"""Sidecars: a frozen encoder's features of the takes of a shard, in a file of their own beside it, and their moments.
+"""Sidecars: a frozen encoder's features of the takes of a shard, in a file of their own beside it, and their
+moments.
 
     python -m pipeline.shards.sidecars stats --shards shards/shard-*.h5 --sidecars shards/speech-HASH/shard-*.h5 --out shards/speech-HASH/stats.json
 
-In a sidecar: one dataset of the stream's name, (N, 2, E) float16 on the shard's own frames, and attributes that name the
-encoder. The stage that runs the encoder writes it (pipeline.shards.speech). stats.json holds the moments of the
-train takes and the same names. Another encoder makes another folder, and the shards stay as they are.
+In a sidecar: one dataset of the stream's name, (N, 2, E) float16 on the shard's own frames, and attributes
+that name the encoder. The stage that runs the encoder writes it (pipeline.shards.speech). stats.json holds
+the moments of the train takes and the same names. Another encoder makes another folder, and the shards stay
+as they are.
 """
 
 import sys
@@ -30,7 +32,8 @@ def statistics(shards: list[Path], sidecars: list[Path], out: Path) -> dict:
     """What `stats` writes to `out`."""
     if len(shards) != len(sidecars):
         raise InputError(
-            f"{out}: got {len(shards)} shards and {len(sidecars)} sidecars, need one for each; name all of both"
+            f"{out}: got {len(shards)} shards and {len(sidecars)} sidecars, need one for each; name all of"
+            " both"
         )
     moments, described, stream = Moments(), None, ""
     for path, beside in zip(sorted(shards), sorted(sidecars), strict=True):
@@ -39,7 +42,8 @@ def statistics(shards: list[Path], sidecars: list[Path], out: Path) -> dict:
         own = shard.sidecar_attributes(stream)
         if described not in (None, own):
             raise InputError(
-                f"{beside}: another encoder than that of {sorted(sidecars)[0]}; write both again (python -m pipeline.shards.speech)"
+                f"{beside}: another encoder than that of {sorted(sidecars)[0]}; write both again (python -m"
+                " pipeline.shards.speech)"
             )
         described = own
         for span in shard.takes:

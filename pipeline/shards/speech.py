@@ -1,12 +1,13 @@
 """Features of a frozen speech encoder for both actors of takes, on the motion clock.
 
-In: the WAVs of both performances of each take, in actor order, and their bodies, whose length tells a WAV with a wrong rate (without
-them the longer WAV sets the length); as many takes as the shard that the features lie beside. Out: the shard's sidecar
-(pipeline.shards.sidecars), shards/speech-{hash}/{shard}.h5, with `speech` (N, 2, E) float16, row f of a take at f / 30 s
-(models.speech.speech_encoders); attributes name the encoder and the SHA-256 of its weights.
+In: the WAVs of both performances of each take, in actor order, and their bodies, whose length tells a WAV
+with a wrong rate (without them the longer WAV sets the length); as many takes as the shard that the features
+lie beside. Out: the shard's sidecar (pipeline.shards.sidecars), shards/speech-{hash}/{shard}.h5, with
+`speech` (N, 2, E) float16, row f of a take at f / 30 s (models.speech.speech_encoders); attributes name the
+encoder and the SHA-256 of its weights.
 
-float16 halves the largest file that training reads; its rounding (2^-11) is far below what the encoder itself changes from one
-frame to the next.
+float16 halves the largest file that training reads; its rounding (2^-11) is far below what the encoder itself
+changes from one frame to the next.
 """
 
 import os
@@ -32,7 +33,8 @@ def length(wav: Sequence[Path], bvh: Sequence[Path] | None = None) -> int:
         lengths = [load_bvh(path, unit="cm").num_frames for path in bvh]
         if lengths[0] != lengths[1]:
             raise InputError(
-                f"{bvh[1]}: got {lengths[1]} frames, need {lengths[0]} as in {bvh[0]}; cut both to the same window"
+                f"{bvh[1]}: got {lengths[1]} frames, need {lengths[0]} as in {bvh[0]}; cut both to the same"
+                " window"
             )
         return lengths[0]
     read = [read_wav(path) for path in wav]
@@ -73,13 +75,18 @@ def encode(
     largest = np.abs(values).max(initial=0.0)
     if not largest <= np.finfo(np.float16).max:
         raise InputError(
-            f"speech model {options.model}: its features reach {largest:g}, need finite numbers up to 65504; take another speech.layer"
+            f"speech model {options.model}: its features reach {largest:g}, need finite numbers up to 65504;"
+            " take another speech.layer"
         )
-    return values.astype(np.float16), {
-        "model": options.model,
-        "layer": str(options.layer),
-        "model_sha256": encoder.sha256,
-    } | sizes
+    return (
+        values.astype(np.float16),
+        {
+            "model": options.model,
+            "layer": str(options.layer),
+            "model_sha256": encoder.sha256,
+        }
+        | sizes,
+    )
 
 
 def run(*, wav: list[Path], bvh: list[Path] | None, takes: list[str], out: Path, options: Speech) -> None:

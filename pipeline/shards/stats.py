@@ -1,8 +1,8 @@
 """Statistics of a folder of shards: the moments by which models standardise their channels.
 
-In: all shards. Out: stats.json, the moments of the train takes:
-{"takes", "frames", "body", "relative_root", "face", "mel", "text": {"mean": [...], "std": [...]}}. Body, root, face and mel
-are pooled over both actors; text over the words that train takes say. Standard deviations are those of the population.
+In: all shards. Out: stats.json, the moments of the train takes: {"takes", "frames", "body", "relative_root",
+"face", "mel", "text": {"mean": [...], "std": [...]}}. Body, root, face and mel are pooled over both actors;
+text over the words that train takes say. Standard deviations are those of the population.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,9 @@ from pipeline.motion.pose import relative_root
 
 @dataclass
 class Moments:
-    """Count, mean and sum of squared deviations of rows, merged block by block in float64 (Chan, Golub & LeVeque 1983)."""
+    """Count, mean and sum of squared deviations of rows, merged block by block in float64 (Chan, Golub &
+    LeVeque 1983).
+    """
 
     count: int = 0
     mean: np.ndarray | float = 0.0
@@ -58,7 +60,7 @@ def _rows(shard: Shard, start: int, stop: int) -> dict[str, Callable[[], np.ndar
         spoken = np.unique(shard["text_index"][start:stop])
         return shard["text"][spoken[spoken >= 0]]  # h5py and memory maps both take sorted indices
 
-    streams = {name: (lambda name=name: pooled(name)) for name in ("body", "face", "mel")}
+    streams = {name: lambda name=name: pooled(name) for name in ("body", "face", "mel")}
     return streams | {"relative_root": roots, "text": words}
 
 
@@ -79,12 +81,14 @@ def statistics(shards: list[Shard]) -> dict:
                 rows = read()
                 if not np.isfinite(rows).all():
                     raise InputError(
-                        f"{shard.path}: take {span.take}: {name} has values that are not finite; build the shard again"
+                        f"{shard.path}: take {span.take}: {name} has values that are not finite; build the"
+                        " shard again"
                     )
                 moments[name].add(rows)
     if not takes:
         raise InputError(
-            f"{', '.join(shard.path.name for shard in shards)}: no take in the train split; give at least one take split train"
+            f"{', '.join(shard.path.name for shard in shards)}: no take in the train split; give at least one"
+            " take split train"
         )
     return {"takes": takes, "frames": frames} | {
         name: moment.as_dict(widths[name]) for name, moment in moments.items()

@@ -1,8 +1,9 @@
 """Words of takes as embeddings of a BERT, one row a word.
 
-In: the transcripts of both performances of each take, as many takes as the shard that they go into, since loading the
-network takes longer than a take's words. Out: features/{shard}.text.h5, for each take a group with `text` (W, D), `actor`
-(W,) 0 or 1, `start` and `end` (W,) in seconds from frame 0, first actor first, each in order of time; attributes name the model.
+In: the transcripts of both performances of each take, as many takes as the shard that they go into, since
+loading the network takes longer than a take's words. Out: features/{shard}.text.h5, for each take a group
+with `text` (W, D), `actor` (W,) 0 or 1, `start` and `end` (W,) in seconds from frame 0, first actor first,
+each in order of time; attributes name the model.
 """
 
 from functools import lru_cache, partial
@@ -46,11 +47,13 @@ def utterances(words: list[dict], *, max_pause_seconds: float) -> list[range]:
 
 
 def windows(lengths: list[int], limit: int) -> list[tuple[range, range]]:
-    """Windows over an utterance within a limit of tokens: the words that each embeds together, and those that it gives the rows of.
+    """Windows over an utterance within a limit of tokens: the words that each embeds together, and those that
+    it gives the rows of.
 
-    lengths: sub-words of each word, none above `limit`. An utterance that fits is one window. Of a longer one each window
-    begins at least a quarter of the limit (in whole words, as far as there are any) before the first word that it gives and
-    takes all that fits; it leaves the last quarter to the next window, so that a word has that much context on both sides.
+    lengths: sub-words of each word, none above `limit`. An utterance that fits is one window. Of a longer one
+    each window begins at least a quarter of the limit (in whole words, as far as there are any) before the
+    first word that it gives and takes all that fits; it leaves the last quarter to the next window, so that a
+    word has that much context on both sides.
     """
     ends = np.concatenate([[0], np.cumsum(lengths)])
     result, given = [], 0
@@ -83,12 +86,13 @@ def token_limit(tokenizer, network) -> int:
 
 
 def embed_words(words: list[dict], *, model: str = "package", max_pause_seconds: float = 1.0) -> np.ndarray:
-    """Embeddings (W, D) float32 of words in order of time: last hidden states, averaged over a word's sub-words.
+    """Embeddings (W, D) float32 of words in order of time: last hidden states, averaged over a word's
+    sub-words.
 
-    The context of a word is its utterance (see `utterances`), so that a word's row depends on what the same actor said
-    around it, as in the paper's BERT features; an utterance beyond the network's limit of tokens goes in overlapping
-    `windows`. A word that the tokenizer cannot read counts as its unknown token. Of a word beyond the limit, which stands
-    alone in its window, the sub-words within it count.
+    The context of a word is its utterance (see `utterances`), so that a word's row depends on what the same
+    actor said around it, as in the paper's BERT features; an utterance beyond the network's limit of tokens
+    goes in overlapping `windows`. A word that the tokenizer cannot read counts as its unknown token. Of a
+    word beyond the limit, which stands alone in its window, the sub-words within it count.
     """
     import torch
 
@@ -139,7 +143,8 @@ def read_words(path: Path) -> list[dict]:
             good = False
         if not good:
             raise InputError(
-                f'{path}, word {i}: got {word!r:.200}, need "word", "start" and "end" with 0 <= start <= end, sorted by start; mend the file'
+                f'{path}, word {i}: got {word!r:.200}, need "word", "start" and "end" with 0 <= start <= end,'
+                " sorted by start; mend the file"
             )
     return words
 

@@ -1,4 +1,6 @@
-"""Shards looked into: what is in one, whether a folder is whole and consistent, and a piece of one as plain files."""
+"""Shards looked into: what is in one, whether a folder is whole and consistent, and a piece of one as plain
+files.
+"""
 
 import contextlib
 import sys
@@ -32,7 +34,10 @@ from pipeline.shards.stats import statistics
 
 BLOCK_FRAMES = 4096
 HALVES = ("dataset", "annotations", "features")
-"""Folders that shards are built from, by the names of their arguments; those of a run lie beside its shards."""
+"""Folders that shards are built from, by the names of their arguments.
+
+Those of a run lie beside its shards.
+"""
 
 
 def inspect(*, file: Path, take: str | None, plot: Path | None) -> None:
@@ -51,7 +56,8 @@ def inspect(*, file: Path, take: str | None, plot: Path | None) -> None:
                 print(f"{name:12} {str(item.shape):20} {kind:10} {size:9.2f} MB  {stored}")
             else:
                 print(
-                    f"{name:12} {len(item)} groups: {', '.join(list(item)[:4])}{', ...' if len(item) > 4 else ''}"
+                    f"{name:12} {len(item)} groups:"
+                    f" {', '.join(list(item)[:4])}{', ...' if len(item) > 4 else ''}"
                 )
     for beside in sorted(shard.path.parent.glob(f"*-*/{shard.path.name}")):
         stream = shard.attach(beside)
@@ -105,7 +111,9 @@ def _plot(shard: Shard, span: TakeSpan, path: Path) -> None:
 
 
 def _value_faults(shard: Shard) -> list[str]:
-    """Faults of the arrays: values that are not finite or out of range, read in blocks, and skeletons that lack or do not fit."""
+    """Faults of the arrays: values that are not finite or out of range, read in blocks, and skeletons that
+    lack or do not fit.
+    """
     faults = []
     ranges = {"action": (0, 2), "facing": (0, 1), "text_index": (-1, shard.stream("text").shape[0] - 1)}
     for name in [*STREAMS, "text", "audio"]:
@@ -143,16 +151,18 @@ def _sidecar_faults(shard: Shard) -> list[str]:
         ]
         if wrong:
             faults.append(
-                f"{path}: values that are not finite after row {wrong[0]}; write it again (python -m pipeline.shards.speech)"
+                f"{path}: values that are not finite after row {wrong[0]}; write it again (python -m"
+                " pipeline.shards.speech)"
             )
     return faults
 
 
 def _source_faults(shard: Shard, halves: dict[str, Path]) -> list[str]:
-    """Sources of a shard that have changed or gone since, and takes whose rows are not those of unchanged sources.
+    """Sources of a shard that have changed or gone since, and takes whose rows are not those of unchanged
+    sources.
 
-    halves: the folders that are there to compare with. Labels, faces and features are compared row by row, so that two
-    actors that changed places show.
+    halves: the folders that are there to compare with. Labels, faces and features are compared row by row, so
+    that two actors that changed places show.
     """
     try:
         listed = shard.sources
@@ -191,7 +201,9 @@ def _take_sources(span: TakeSpan, halves: dict[str, Path]) -> dict[str, dict[str
 
 
 def _row_faults(shard: Shard, span: TakeSpan, stream: str, pair: dict[str, Path]) -> list[str]:
-    """A line where a take's rows of a stream are not those of its source: other values, or the two actors changed."""
+    """A line where a take's rows of a stream are not those of its source: other values, or the two actors
+    changed.
+    """
     start, stop = (
         (span.start_sample, span.stop_sample) if stream == "audio" else (span.start_frame, span.stop_frame)
     )
@@ -222,7 +234,9 @@ def _row_faults(shard: Shard, span: TakeSpan, stream: str, pair: dict[str, Path]
 
 
 def _dataset_faults(dataset: Path, folder: Path, shards: list[Shard]) -> list[str]:
-    """Takes of the dataset that no shard holds, and what its table says of one otherwise than the shard or the index."""
+    """Takes of the dataset that no shard holds, and what its table says of one otherwise than the shard or
+    the index.
+    """
     held = {span.take: (shard, span) for shard in shards for span in shard.takes}
     try:
         takes = dataset_takes(dataset)
@@ -238,8 +252,9 @@ def _dataset_faults(dataset: Path, folder: Path, shards: list[Shard]) -> list[st
             for label in LABELS:
                 if take and row.get(label) != take.row[label]:
                     faults.append(
-                        f"{folder / 'index.parquet'}: take {row['take']}: {label} is {row.get(label)!r:.80}, {dataset} says {take.row[label]!r:.80}; "
-                        "write it again (python -m pipeline.shards.index)"
+                        f"{folder / 'index.parquet'}: take {row['take']}: {label} is {row.get(label)!r:.80},"
+                        f" {dataset} says {take.row[label]!r:.80}; write it again (python -m"
+                        " pipeline.shards.index)"
                     )
     for take in takes:
         if take.name not in held:
@@ -250,13 +265,17 @@ def _dataset_faults(dataset: Path, folder: Path, shards: list[Shard]) -> list[st
             faults.append(f"{shard.path}: take {take.name}: {said}; build the shard again")
         if take.row["split"] not in ("", span.split):
             faults.append(
-                f"{shard.path}: take {take.name}: split is {span.split}, {dataset} says {take.row['split']}; build the shard again"
+                f"{shard.path}: take {take.name}: split is {span.split}, {dataset} says {take.row['split']};"
+                " build the shard again"
             )
     return faults
 
 
 def _split_faults(path: Path, shards: list[Shard]) -> list[str]:
-    """Takes that a shard has in another split than split.tsv, or that it does not know; none where there is no such file."""
+    """Takes that a shard has in another split than split.tsv, or that it does not know.
+
+    None where there is no such file.
+    """
     if not path.exists():
         return []
     try:
@@ -306,8 +325,8 @@ def _text_faults(shard: Shard, features: Path) -> list[str]:
 def validate(folder: Path, **halves: Path | None) -> list[str]:
     """Faults of a folder of shards with its index and statistics, a line each; none is an empty list.
 
-    halves: the folders `dataset`, `annotations`, `features` that the shards were built from. What is not given is looked
-    for beside `folder`; what is not there is not compared.
+    halves: the folders `dataset`, `annotations`, `features` that the shards were built from. What is not
+    given is looked for beside `folder`; what is not there is not compared.
     """
     known = {
         name: path
@@ -357,7 +376,8 @@ def _index_faults(folder: Path, shards: list[Shard]) -> list[str]:
         keys = [key for key, value in own[take].items() if listed[take].get(key) != value]
         if keys:
             faults.append(
-                f"{path}: take {take}: {keys[0]} is {listed[take].get(keys[0])!r}, the shard says {own[take][keys[0]]!r}"
+                f"{path}: take {take}: {keys[0]} is {listed[take].get(keys[0])!r}, the shard says"
+                f" {own[take][keys[0]]!r}"
             )
     return faults
 
@@ -373,13 +393,17 @@ def _stats_faults(folder: Path, shards: list[Shard]) -> list[str]:
 
 
 def _moment_faults(path: Path, given: dict, need: dict, command: str) -> list[str]:
-    """Differences between statistics as they stand in a file and as they are; what a sidecar says of its encoder is one text."""
+    """Differences between statistics as they stand in a file and as they are.
+
+    What a sidecar says of its encoder is one text.
+    """
     faults = []
     for name, value in need.items():
         if not isinstance(value, dict) or name == "encoder":
             if given.get(name) != value:
                 faults.append(
-                    f"{path}: {name} is {given.get(name)!s:.80}, need {value!s:.80}; write it again (python -m {command})"
+                    f"{path}: {name} is {given.get(name)!s:.80}, need {value!s:.80}; write it again (python"
+                    f" -m {command})"
                 )
             continue
         own = given.get(name)
@@ -387,13 +411,17 @@ def _moment_faults(path: Path, given: dict, need: dict, command: str) -> list[st
             found = np.asarray(own.get(moment, []) if isinstance(own, dict) else [], float)
             if found.shape != np.shape(numbers) or not np.allclose(found, numbers, rtol=1e-6, atol=1e-9):
                 faults.append(
-                    f"{path}: {moment} of {name} is not that of the train takes; write it again (python -m {command})"
+                    f"{path}: {moment} of {name} is not that of the train takes; write it again (python -m"
+                    f" {command})"
                 )
     return faults
 
 
 def _speech_faults(folder: Path) -> list[str]:
-    """Differences between the stats.json of sidecars and the moments of the train takes; none where a folder has no such file."""
+    """Differences between the stats.json of sidecars and the moments of the train takes.
+
+    None where a folder has no such file.
+    """
     faults = []
     for path in sorted(folder.glob("*-*/stats.json")):
         pairs = [

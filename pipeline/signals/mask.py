@@ -1,9 +1,9 @@
 """Separation by a cross-microphone power-ratio mask.
 
-In each short-time cell the two microphones' powers are taken for the powers of two independent voices, each heard fully
-in its owner's microphone and leaking into the other's by a coupling that is estimated per frequency band from the
-moments in which only the other voice is there. Solving the two equations gives each voice's share of its own
-microphone, which becomes a Wiener mask.
+In each short-time cell the two microphones' powers are taken for the powers of two independent voices, each
+heard fully in its owner's microphone and leaking into the other's by a coupling that is estimated per
+frequency band from the moments in which only the other voice is there. Solving the two equations gives each
+voice's share of its own microphone, which becomes a Wiener mask.
 """
 
 import numpy as np
@@ -35,10 +35,12 @@ def frequency_bands(num_frequencies: int, rate: int) -> np.ndarray:
 
 
 def estimate_coupling(mics: np.ndarray, rate: int) -> np.ndarray:
-    """Power coupling (2, bands): how strongly the other voice leaks into each microphone, relative to its own microphone.
+    """Power coupling (2, bands): how strongly the other voice leaks into each microphone, relative to its own
+    microphone.
 
-    Of the cells that are loud in the other microphone and louder there than here, most hold the other voice's leak and
-    little else: the coupling is the median of their power ratios, per band where a band has enough of them.
+    Of the cells that are loud in the other microphone and louder there than here, most hold the other voice's
+    leak and little else: the coupling is the median of their power ratios, per band where a band has enough
+    of them.
     """
     size = stft.window_samples(WINDOW_SECONDS, rate)
     band = frequency_bands(size // 2 + 1, rate)
@@ -64,7 +66,9 @@ def estimate_coupling(mics: np.ndarray, rate: int) -> np.ndarray:
 
 
 def _tilt(num_frequencies: int) -> np.ndarray:
-    """Speech falls off towards high frequencies: the level that counts as loud does too, by 30 dB over the range."""
+    """Speech falls off towards high frequencies: the level that counts as loud does too, by 30 dB over the
+    range.
+    """
     return 10 ** (-3 * np.linspace(0, 1, num_frequencies))
 
 
@@ -76,7 +80,10 @@ def _quantile(counts: np.ndarray, centres: np.ndarray, share: float = 0.5) -> fl
 
 
 def separate_mask(mics: np.ndarray, rate: int) -> np.ndarray:
-    """Voices float32 (2, S) of microphones float32 (2, S); in blocks, so that beside input and output memory does not grow with S."""
+    """Voices float32 (2, S) of microphones float32 (2, S).
+
+    In blocks, so that beside input and output memory does not grow with S.
+    """
     size = stft.window_samples(WINDOW_SECONDS, rate)
     coupling = estimate_coupling(mics, rate)[:, frequency_bands(size // 2 + 1, rate)]
     out = np.empty_like(mics)

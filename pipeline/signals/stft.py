@@ -9,7 +9,9 @@ def window_samples(seconds: float, rate: int) -> int:
 
 
 def spectra(x: np.ndarray, size: int) -> np.ndarray:
-    """Short-time spectra (F, size / 2 + 1) complex64 of x (S,), which is zero-padded by one window on both sides; hop size / 4."""
+    """Short-time spectra (F, size / 2 + 1) complex64 of x (S,), which is zero-padded by one window on both
+    sides; hop size / 4.
+    """
     hop = size // 4
     frames = np.lib.stride_tricks.sliding_window_view(np.pad(x, size), size)[::hop]
     return np.fft.rfft(frames * _root_hann(size), axis=1).astype(np.complex64)
@@ -28,7 +30,10 @@ def signal(values: np.ndarray, size: int, num_samples: int) -> np.ndarray:
 
 
 def blocks(num_samples: int, size: int, block_samples: int) -> list[tuple[int, int, int, int]]:
-    """(from, to, padded from, padded to) sample ranges; padding lets every block's edge cells see their neighbours."""
+    """(from, to, padded from, padded to) sample ranges.
+
+    Padding lets every block's edge cells see their neighbours.
+    """
     step = block_samples // size * size  # whole windows: all blocks share one grid, so borders leave no seam
     return [
         (i, min(i + step, num_samples), max(i - 2 * size, 0), min(i + step + 2 * size, num_samples))

@@ -1,7 +1,7 @@
 """Who says what when.
 
-In: an actor's sentences as utterances. Out: turns with times on the take's clock. Turns alternate; between them lies a
-gap, now and then a small overlap, so that one of the two speaks for 60 to 75 % of the time.
+In: an actor's sentences as utterances. Out: turns with times on the take's clock. Turns alternate; between
+them lies a gap, now and then a small overlap, so that one of the two speaks for 60 to 75 % of the time.
 """
 
 import math

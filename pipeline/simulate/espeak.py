@@ -1,9 +1,10 @@
 """Speech from espeak-ng in a process of its own.
 
-In, on standard input: JSON {"library", "data", "voice", "rate", "pitch", "seed", "sentences": [text]}. Out, on standard
-output: one JSON line {"rate", "sentences": [{"samples", "phonemes": [[ipa, sample]]}]}, then all samples as 16-bit PCM.
-espeak-ng keeps state from one sentence to the next, so that the same sentence sounds the same only in a fresh process;
-this file is therefore run as a script, and needs nothing but the standard library.
+In, on standard input: JSON {"library", "data", "voice", "rate", "pitch", "seed", "sentences": [text]}. Out,
+on standard output: one JSON line {"rate", "sentences": [{"samples", "phonemes": [[ipa, sample]]}]}, then all
+samples as 16-bit PCM. espeak-ng keeps state from one sentence to the next, so that the same sentence sounds
+the same only in a fresh process; this file is therefore run as a script, and needs nothing but the standard
+library.
 """
 
 import ctypes

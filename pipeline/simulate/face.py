@@ -1,8 +1,9 @@
 """What a face does: ARKit weights of a speaking, blinking, looking actor at any time.
 
-In: turns (phonemes with times) and an emotion. Out: weights (N, 51) in [0, 1], pipeline.formats.arkit.NAMES order. Phones blend
-by dominance (Cohen and Massaro 1993): each pulls the face towards its viseme with a bell-shaped force around its middle,
-and the weights are the mean of all pulls, so that neighbouring sounds colour each other.
+In: turns (phonemes with times) and an emotion. Out: weights (N, 51) in [0, 1], pipeline.formats.arkit.NAMES
+order. Phones blend by dominance (Cohen and Massaro 1993): each pulls the face towards its viseme with a
+bell-shaped force around its middle, and the weights are the mean of all pulls, so that neighbouring sounds
+colour each other.
 """
 
 from dataclasses import dataclass
@@ -39,8 +40,9 @@ _MOOD_OF = {
 class FacePlan:
     """Everything a face does in a take, drawn once, so that it can be evaluated at any times.
 
-    phones: (class, start, end, stressed); blinks: (time, depth); raises: (time, height) of the brows; gazes: (time, x, y)
-    targets in [-1, 1], x to the actor's left; mood: {shape: weight}; idle: a slow drift per shape; articulation: factor.
+    phones: (class, start, end, stressed); blinks: (time, depth); raises: (time, height) of the brows; gazes:
+    (time, x, y) targets in [-1, 1], x to the actor's left; mood: {shape: weight}; idle: a slow drift per
+    shape; articulation: factor.
     """
 
     phones: list[tuple[str, float, float, bool]]
@@ -102,7 +104,9 @@ def plan_face(
 
 
 def _mouth(plan: FacePlan, times: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Viseme weights (N, 51), how shut the lips are (N,) and how much the mouth speaks (N,), the latter two in [0, 1]."""
+    """Viseme weights (N, 51), how shut the lips are (N,) and how much the mouth speaks (N,), the latter two
+    in [0, 1].
+    """
     pulled, force, shut = np.zeros((len(times), len(NAMES))), np.full(len(times), REST), np.zeros(len(times))
     for name, start, end, stressed in plan.phones:
         middle, width = (start + end) / 2, 0.45 * (end - start) + 0.030

@@ -31,7 +31,9 @@ ANKLE_CM = 8.0  # height of the ankle above the floor at stature 1
 
 
 class Figure:
-    """A skeleton: names, parents (60,), offsets_cm (60, 3), ends_cm {joint: (3,)}, index {name: joint}, ankle_cm."""
+    """A skeleton: names, parents (60,), offsets_cm (60, 3), ends_cm {joint: (3,)}, index {name: joint},
+    ankle_cm.
+    """
 
     def __init__(self, actor: str):
         rng = np.random.default_rng(1000 + int(actor))

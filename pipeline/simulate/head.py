@@ -1,7 +1,9 @@
-"""A procedural head with the 51 ARKit shapes, cm: x to the actor's left, y up, z forward, origin in the head's middle.
+"""A procedural head with the 51 ARKit shapes, cm: x to the actor's left, y up, z forward, origin in the
+head's middle.
 
-In: an actor id and a number of vertices. Out: a neutral surface of quads, open at the neck and slit between the lips,
-and one displacement field per shape. Shapes are local, overlap as a face's muscles do, and no shape is a mix of others.
+In: an actor id and a number of vertices. Out: a neutral surface of quads, open at the neck and slit between
+the lips, and one displacement field per shape. Shapes are local, overlap as a face's muscles do, and no shape
+is a mix of others.
 """
 
 import math
@@ -21,7 +23,9 @@ SIDES = (("Left", 1.0), ("Right", -1.0))
 
 @dataclass(frozen=True)
 class Head:
-    """neutral (V, 3) float32 cm, deltas (51, V, 3) float32 in pipeline.formats.arkit.NAMES order, faces (F, 4) int32."""
+    """neutral (V, 3) float32 cm, deltas (51, V, 3) float32 in pipeline.formats.arkit.NAMES order, faces (F,
+    4) int32.
+    """
 
     neutral: np.ndarray
     deltas: np.ndarray
@@ -30,8 +34,9 @@ class Head:
 
 @dataclass(frozen=True)
 class _Sheet:
-    """Where shapes are defined: x, y (V,) of the standard head, front (V,) in [0, 1], lower (V,) 1 below the slit of
-    the lips and 0 above it, points (V, 3) of the standard head."""
+    """Where shapes are defined: x, y (V,) of the standard head, front (V,) in [0, 1], lower (V,) 1 below the
+    slit of the lips and 0 above it, points (V, 3) of the standard head.
+    """
 
     x: np.ndarray
     y: np.ndarray
@@ -47,7 +52,9 @@ def _bell(x: np.ndarray, y: np.ndarray, cx: float, cy: float, rx: float, ry: flo
 
 
 def _grid(num_vertices: int) -> tuple[np.ndarray, np.ndarray, int, int]:
-    """Angles about the vertical axis (C,) and heights as angles (R,) of a grid with about `num_vertices` crossings."""
+    """Angles about the vertical axis (C,) and heights as angles (R,) of a grid with about `num_vertices`
+    crossings.
+    """
     columns = 2 * max(7, round(math.sqrt(1.7 * num_vertices) / 2))
     rows = max(12, round(num_vertices / columns))
     s = (np.arange(columns) + 0.5) / columns * 2 - 1
@@ -115,7 +122,9 @@ def _build(num_vertices: int) -> tuple[_Sheet, np.ndarray]:
 
 
 def _jaw(sheet: _Sheet) -> np.ndarray:
-    """How far each vertex follows the jaw (V,): 1 at the chin, 0 above the mouth, cut at the slit of the lips."""
+    """How far each vertex follows the jaw (V,): 1 at the chin, 0 above the mouth, cut at the slit of the
+    lips.
+    """
     x, y = sheet.x, sheet.y
     soft = ease((-1.5 - y) / 6.5) * (1 - 0.5 * ease((np.abs(x) - 4.0) / 4.0))
     across = np.clip(1 - (x / MOUTH_HALF_WIDTH) ** 2, 0, 1) ** 0.7
@@ -150,19 +159,23 @@ def _mouth_shapes(sheet: _Sheet) -> dict[str, np.ndarray]:
     inwards = np.stack([-np.tanh(x / 1.2), np.zeros_like(x), np.zeros_like(x)], -1) * front[:, None]
     apart = np.stack([np.zeros_like(x), 1 - 2 * lower, np.zeros_like(x)], -1) * front[:, None]
     side_jaw = {side: 1 + 0.6 * s * np.tanh(x / 2.5) for side, s in SIDES}
-    side_lip = {side: (lips + 0.5 * at(s * 3.2, my, 1.6, 1.6)) for side, s in SIDES}
+    side_lip = {side: lips + 0.5 * at(s * 3.2, my, 1.6, 1.6) for side, s in SIDES}
     slit = np.exp(-(np.clip(np.abs(y - my) / 1.0, 0, 4) ** 2))
     return {
         "jawOpen": opened,
         "jawForward": field(jaw * at(0, -7, 4.5, 4), (0, 0.05, 0.9)),
         "jawLeft": field(jaw * side_jaw["Left"], (0.9, 0, 0)) + field(at(1.5, -7.5, 2, 1.5), (0, 0.15, 0.2)),
-        "jawRight": field(jaw * side_jaw["Right"], (-0.9, 0, 0))
-        + field(at(-1.5, -7.5, 2, 1.5), (0, 0.15, 0.2)),
-        # brings the lower lip back to the upper one when the jaw is open: the opposite of jawOpen along the slit
+        "jawRight": (
+            field(jaw * side_jaw["Right"], (-0.9, 0, 0)) + field(at(-1.5, -7.5, 2, 1.5), (0, 0.15, 0.2))
+        ),
+        # brings the lower lip back to the upper one when the jaw is open: the opposite of jawOpen along the
+        # slit
         "mouthClose": -opened * (lower * slit * _bell(x, y, 0, my, 6.0, 2.4))[:, None],
-        "mouthFunnel": field(ring, (0, 0, 0.85))
-        + 0.45 * (at(0, my, 1.5, 0.9))[:, None] * apart
-        + 0.45 * at(0, my, 3.4, 1.2)[:, None] * inwards,
+        "mouthFunnel": (
+            field(ring, (0, 0, 0.85))
+            + 0.45 * (at(0, my, 1.5, 0.9))[:, None] * apart
+            + 0.45 * at(0, my, 3.4, 1.2)[:, None] * inwards
+        ),
         "mouthPucker": field(at(0, my, 1.5, 0.9), (0, 0, 0.8)) + 1.0 * at(0, my, 3.2, 1.5)[:, None] * inwards,
         "mouthLeft": field(side_lip["Left"], (0.9, 0.05, -0.1)),
         "mouthRight": field(side_lip["Right"], (-0.9, 0.05, -0.1)),
@@ -185,14 +198,17 @@ def _side_shapes(sheet: _Sheet, side: str, s: float) -> dict[str, np.ndarray]:
         [0 * x, -0.35 * np.tanh((y - my) / 0.5), 0 * x - 0.3], -1
     )
     shapes = {
-        "eyeBlink": field(ex, ey + 0.35, 1.3, 0.7, (0, -0.95, 0.15))
-        + field(ex, ey - 0.7, 1.1, 0.45, (0, 0.2, 0)),
-        "eyeLookDown": field(ex, ey - 0.25, 1.0, 0.75, (0, -0.45, -0.1))
-        + field(ex, ey + 1.0, 1.3, 0.6, (0, -0.4, 0.1)),
+        "eyeBlink": (
+            field(ex, ey + 0.35, 1.3, 0.7, (0, -0.95, 0.15)) + field(ex, ey - 0.7, 1.1, 0.45, (0, 0.2, 0))
+        ),
+        "eyeLookDown": (
+            field(ex, ey - 0.25, 1.0, 0.75, (0, -0.45, -0.1)) + field(ex, ey + 1.0, 1.3, 0.6, (0, -0.4, 0.1))
+        ),
         "eyeLookIn": field(ex - 0.8, ey, 1.0, 0.9, (-0.65, 0, 0.35)),
         "eyeLookOut": field(ex + 0.8, ey, 1.0, 0.9, (0.65, 0, 0.35)),
-        "eyeLookUp": field(ex, ey + 0.15, 1.0, 0.75, (0, 0.45, -0.1))
-        + field(ex, ey + 1.4, 1.3, 0.6, (0, 0.25, 0.15)),
+        "eyeLookUp": (
+            field(ex, ey + 0.15, 1.0, 0.75, (0, 0.45, -0.1)) + field(ex, ey + 1.4, 1.3, 0.6, (0, 0.25, 0.15))
+        ),
         "eyeSquint": field(ex, ey - 1.1, 1.7, 0.6, (0, 0.55, 0.15)),
         "eyeWide": field(ex, ey + 1.1, 1.6, 0.7, (0, 0.65, -0.2)),
         "mouthSmile": field(2.9, my + 0.4, 1.7, 1.5, (0.7, 0.8, -0.35)),
@@ -213,8 +229,8 @@ def _side_shapes(sheet: _Sheet, side: str, s: float) -> dict[str, np.ndarray]:
 def make_head(actor: str, num_vertices: int) -> Head:
     """The head of an actor with about `num_vertices` vertices.
 
-    Proportions and the size of each shape differ between actors and depend on the actor's id only, so that heads of any
-    number of vertices are samples of the same surface.
+    Proportions and the size of each shape differ between actors and depend on the actor's id only, so that
+    heads of any number of vertices are samples of the same surface.
     """
     rng = np.random.default_rng(int(actor))
     sheet, faces = _build(num_vertices)

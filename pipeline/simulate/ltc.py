@@ -1,6 +1,7 @@
 """Linear timecode (SMPTE ST 12-1) as the recorder of the simulated shoot hears it.
 
-In: the time of day of sample 0, rates and drift. Out: samples of the LTC channel, with exact times of their edges.
+In: the time of day of sample 0, rates and drift. Out: samples of the LTC channel, with exact times of their
+edges.
 """
 
 import numpy as np
@@ -14,10 +15,12 @@ REACH, STEPS = 16, 64  # samples on each side of an edge that it touches, and en
 
 
 def ltc_bits(numbers: np.ndarray, fps: float, *, drop_frame: bool = False, user_bits: int = 0) -> np.ndarray:
-    """The 80 bits (N, 80) of frames (N,) numbered since midnight; `user_bits` are eight groups of four, the first lowest.
+    """The 80 bits (N, 80) of frames (N,) numbered since midnight.
 
-    The polarity correction bit makes the number of zeros even, so that every frame begins with the same polarity: bit 27,
-    or bit 59 at 25 fps.
+    `user_bits` are eight groups of four, the first lowest.
+
+    The polarity correction bit makes the number of zeros even, so that every frame begins with the same
+    polarity: bit 27, or bit 59 at 25 fps.
     """
     rate = exact_rate(fps)
     numbers = np.asarray(numbers, np.int64) % day_frames(rate, drop_frame=drop_frame)
@@ -38,9 +41,11 @@ def ltc_bits(numbers: np.ndarray, fps: float, *, drop_frame: bool = False, user_
 
 
 def _edge_table(rate: float) -> np.ndarray:
-    """What a band-limited step of height 1 at 0 differs from an ideal one, at -REACH to REACH samples, STEPS entries each.
+    """What a band-limited step of height 1 at 0 differs from an ideal one, at -REACH to REACH samples, STEPS
+    entries each.
 
-    A Gaussian edge of RISE_SECONDS, cut off smoothly below half the sample rate so that its times stay exact in samples.
+    A Gaussian edge of RISE_SECONDS, cut off smoothly below half the sample rate so that its times stay exact
+    in samples.
     """
     time = np.arange(-REACH * STEPS, REACH * STEPS + 1) / STEPS
     frequency = (np.arange(256) + 0.5) / 512  # cycles per sample
@@ -64,8 +69,9 @@ def encode_ltc(
 ) -> np.ndarray:
     """LTC (S,) float32 at `rate` Hz of a recorder whose clock runs `drift_ppm` fast.
 
-    Sample i is at start_timecode_seconds + i / (rate * (1 + drift_ppm * 1e-6)) of the timecode's clock: seconds since
-    midnight as parse_timecode gives them, anywhere within a frame. Frame n begins at n / fps, across midnight too.
+    Sample i is at start_timecode_seconds + i / (rate * (1 + drift_ppm * 1e-6)) of the timecode's clock:
+    seconds since midnight as parse_timecode gives them, anywhere within a frame. Frame n begins at n / fps,
+    across midnight too.
     """
     true_rate = rate * (1 + drift_ppm * 1e-6)
     frame_rate = float(exact_rate(fps))

@@ -1,8 +1,8 @@
 """From scripts to bodies: every joint's rotation at 120 frames per second.
 
-In: an actor's script, skeleton, speech times and the partner's script. Out: pipeline.formats.bvh.Motion. Feet come from
-pipeline.simulate.steps, hips follow the script as high as the legs allow, legs are solved in closed form (two bones in a
-plane), the upper body is a sum of smooth curves.
+In: an actor's script, skeleton, speech times and the partner's script. Out: pipeline.formats.bvh.Motion. Feet
+come from pipeline.simulate.steps, hips follow the script as high as the legs allow, legs are solved in closed
+form (two bones in a plane), the upper body is a sum of smooth curves.
 """
 
 from dataclasses import dataclass
@@ -26,8 +26,9 @@ FINGERS = ("Index", "Middle", "Ring", "Pinky")
 class Manner:
     """How an actor moves in a take, drawn once.
 
-    talks: (start, stop, left, right) gestures of each hand in [0, 1] while the actor speaks; beats: (time, strength) on
-    stressed syllables; looks: (start, stop) when the actor does not look at the partner; drifts: slow wandering by name.
+    talks: (start, stop, left, right) gestures of each hand in [0, 1] while the actor speaks; beats: (time,
+    strength) on stressed syllables; looks: (start, stop) when the actor does not look at the partner; drifts:
+    slow wandering by name.
     """
 
     talks: list[tuple[float, float, float, float]]
@@ -45,7 +46,10 @@ def plan_manner(
     stop: float,
     rng: np.random.Generator,
 ) -> Manner:
-    """Draw how an actor moves; talks: (start, stop) of the own sentences, stresses: times of stressed syllables."""
+    """Draw how an actor moves.
+
+    Talks: (start, stop) of the own sentences, stresses: times of stressed syllables.
+    """
     hands = []
     for begin, end in talks:
         kind, size = rng.random(), rng.uniform(0.5, 1.0)
@@ -72,8 +76,8 @@ def plan_manner(
 def _at_most(bound: np.ndarray, target: np.ndarray, frames: int) -> np.ndarray:
     """A smooth curve (N,) that follows `target` where it lies below `bound` and never exceeds `bound`.
 
-    The least of both over a window of 2 frames + 1, then averaged with a bell over as wide a window: each of the
-    averaged minima covers the frame itself.
+    The least of both over a window of 2 frames + 1, then averaged with a bell over as wide a window: each of
+    the averaged minima covers the frame itself.
     """
     low = np.minimum(bound, target)
     padded = np.pad(low, 2 * frames, mode="edge")
@@ -108,10 +112,12 @@ def _ankles(feet: Feet, figure: Figure) -> tuple[np.ndarray, np.ndarray]:
 def solve_limb(
     hip: np.ndarray, ankle: np.ndarray, ahead: np.ndarray, thigh: float, shin: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """World rotations (N, 4) of thigh and shin that reach from hip (N, 3) to ankle (N, 3), the knee towards `ahead` (N, 3).
+    """World rotations (N, 4) of thigh and shin that reach from hip (N, 3) to ankle (N, 3), the knee towards
+    `ahead` (N, 3).
 
-    Law of cosines in the plane of hip, ankle and `ahead`; both bones point along -y of their own axes, which have the knee
-    ahead of them (+z). An ankle beyond reach is pointed at with a straight leg. Arms are solved alike (pipeline.simulate.touch).
+    Law of cosines in the plane of hip, ankle and `ahead`; both bones point along -y of their own axes, which
+    have the knee ahead of them (+z). An ankle beyond reach is pointed at with a straight leg. Arms are solved
+    alike (pipeline.simulate.touch).
     """
     way = ankle - hip
     length = np.linalg.norm(way, axis=-1, keepdims=True)
@@ -144,7 +150,9 @@ class _Pose:
 def _hips(
     script: Script, figure: Figure, manner: Manner, feet: Feet, times: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Positions (N, 3) and rotations (N, 4) of the hips: over the feet, on the chair, as high as both legs reach."""
+    """Positions (N, 3) and rotations (N, 4) of the hips: over the feet, on the chair, as high as both legs
+    reach.
+    """
     place, heading, seat = script.place_at(times), script.heading_at(times), script.seat_at(times)
     ahead = np.stack([np.sin(heading), np.cos(heading)], -1)
     left = np.stack([np.cos(heading), -np.sin(heading)], -1)
@@ -257,7 +265,10 @@ def _hands_up(manner: Manner, times: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def _arms(pose: _Pose, script: Script, manner: Manner, feet: Feet, times: np.ndarray) -> None:
-    """Arms: hanging, swinging against the legs, on the thighs when seated, raised while speaking; hands and fingers."""
+    """Arms: hanging, swinging against the legs, on the thighs when seated, raised while speaking.
+
+    Hands and fingers.
+    """
     seat, drifts = script.seat_at(times), manner.drifts
     heading = script.heading_at(times)
     ahead = np.stack([np.sin(heading), np.cos(heading)], -1)

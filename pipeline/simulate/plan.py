@@ -1,8 +1,8 @@
 """Which takes the simulated shoot has, and who plays in them.
 
-In: number of takes and a seed. Out: rows of takes.tsv and actors.tsv. Only the standard library is used, so that a
-workflow can import this module while it is parsed. Row i does not depend on the number of takes: a longer shoot begins
-with the takes of a shorter one.
+In: number of takes and a seed. Out: rows of takes.tsv and actors.tsv. Only the standard library is used, so
+that a workflow can import this module while it is parsed. Row i does not depend on the number of takes: a
+longer shoot begins with the takes of a shorter one.
 """
 
 import datetime
@@ -42,8 +42,8 @@ _DESIGNS = [
 def plan_takes(num_takes: int, seed: int) -> list[dict[str, str]]:
     """Rows of takes.tsv, one per take, all values text.
 
-    Two actors of different gender each, relationships and emotions in an order that the seed shuffles, the split left
-    to the pipeline.
+    Two actors of different gender each, relationships and emotions in an order that the seed shuffles, the
+    split left to the pipeline.
     """
     draw = random.Random(f"simulated shoot {seed}")
     relationships, emotions = RELATIONSHIPS[:], EMOTIONS[:]

@@ -1,6 +1,7 @@
 """The recorders of the simulated shoot: microphones, face meshes and the clocks that they stamp.
 
-In: voices, weights and start times on the day clock. Out: Broadcast Wave files and mesh streams in the shoot's layout.
+In: voices, weights and start times on the day clock. Out: Broadcast Wave files and mesh streams in the
+shoot's layout.
 """
 
 import struct
@@ -26,7 +27,10 @@ def on_clock(seconds: float, rate: int) -> float:
 
 
 def kept_frames(num_frames: int, drop_rate: float, rng: np.random.Generator) -> np.ndarray:
-    """Indices of the frames that were not lost; the first and the last are there, and never more than 4 in a row are lost."""
+    """Indices of the frames that were not lost.
+
+    The first and the last are there, and never more than 4 in a row are lost.
+    """
     lost = rng.random(num_frames) < drop_rate
     lost[[0, -1]] = False
     run = 0
@@ -40,10 +44,11 @@ def kept_frames(num_frames: int, drop_rate: float, rng: np.random.Generator) -> 
 def face_times(
     start: float, frames: np.ndarray, *, drift_ppm: float = 0.0, jitter_seconds: np.ndarray | None = None
 ) -> tuple[list[str], np.ndarray]:
-    """Timecode of each face frame (N), and the seconds (N,) of day at which it was taken (past midnight: 86,400 and more).
+    """Timecode of each face frame (N), and the seconds (N,) of day at which it was taken (past midnight:
+    86,400 and more).
 
-    A recorder that drifts takes its frames faster than FACE_RATE; its stamps are the time, to a thousandth of a frame,
-    with jitter (N,).
+    A recorder that drifts takes its frames faster than FACE_RATE; its stamps are the time, to a thousandth of
+    a frame, with jitter (N,).
     """
     if not drift_ppm and jitter_seconds is None:
         codes = [format_timecode(start + frame / FACE_RATE, FACE_RATE) for frame in frames.tolist()]
@@ -85,7 +90,8 @@ def write_mesh(
 
 
 def write_bwf(path: Path, samples: np.ndarray, start_seconds: float, *, date: str) -> None:
-    """Write samples (S,) or (S, channels) in [-1, 1] as 24-bit Broadcast Wave at 48 kHz, recorded on `date` (YYYYMMDD).
+    """Write samples (S,) or (S, channels) in [-1, 1] as 24-bit Broadcast Wave at 48 kHz, recorded on `date`
+    (YYYYMMDD).
 
     bext TimeReference is the start in samples since midnight (EBU Tech 3285).
     """
@@ -126,7 +132,9 @@ def room(distance_cm: float, rng: np.random.Generator) -> np.ndarray:
 
 
 def convolve(samples: np.ndarray, response: np.ndarray, *, size: int = 1 << 16) -> np.ndarray:
-    """Samples (S,) through a response (K,), cut to S samples, float32: overlap-add with transforms of `size` > K samples."""
+    """Samples (S,) through a response (K,), cut to S samples, float32: overlap-add with transforms of `size`
+    > K samples.
+    """
     block = size - len(response) + 1
     spectrum, result = np.fft.rfft(response, size), np.zeros(len(samples) + size, np.float32)
     for i in range(0, len(samples), block):
@@ -137,7 +145,9 @@ def convolve(samples: np.ndarray, response: np.ndarray, *, size: int = 1 << 16) 
 
 
 def drifted(samples: np.ndarray, drift_ppm: float) -> np.ndarray:
-    """Samples (S,) float32 of a recorder that runs `drift_ppm` fast: as many, each 1 / (RATE (1 + drift)) after the one before."""
+    """Samples (S,) float32 of a recorder that runs `drift_ppm` fast: as many, each 1 / (RATE (1 + drift))
+    after the one before.
+    """
     if not drift_ppm:
         return samples
     import soxr
@@ -165,9 +175,9 @@ def microphone(
 ) -> tuple[np.ndarray, np.ndarray]:
     """What a close microphone records (S,), and the own voice in it (S,), float32.
 
-    voice (S,) and other (R,): dry voices, each on its own recorder's clock; sample i of `voice` is simultaneous with
-    sample i + shift of `other`. The other voice comes at crosstalk_db through the room, noise at noise_db against the
-    own voice's level while it speaks.
+    voice (S,) and other (R,): dry voices, each on its own recorder's clock; sample i of `voice` is
+    simultaneous with sample i + shift of `other`. The other voice comes at crosstalk_db through the room,
+    noise at noise_db against the own voice's level while it speaks.
     """
     mic = np.zeros(len(voice), np.float32)
     low, high = max(0, -shift), min(len(voice), len(other) - shift)

@@ -1,8 +1,9 @@
 """What two bodies do: where each stands, walks, turns, sits down and gets up, and when.
 
-In: a time span and a random generator. Out: two scripts that can be asked for place, heading, posture and action at any
-time. Each actor keeps to one half of the floor, so that the two are never closer than 0.8 m, 0.5 m where they meet, and stay
-inside 5 m x 5 m. Lengths in cm, headings in radians (0 looks along +z, pi/2 along +x), times in seconds.
+In: a time span and a random generator. Out: two scripts that can be asked for place, heading, posture and
+action at any time. Each actor keeps to one half of the floor, so that the two are never closer than 0.8 m,
+0.5 m where they meet, and stay inside 5 m x 5 m. Lengths in cm, headings in radians (0 looks along +z, pi/2
+along +x), times in seconds.
 """
 
 from collections.abc import Sequence
@@ -28,9 +29,9 @@ SEATED = 0.98  # who is that far down sits: the hips are within 1 cm of the chai
 class Script:
     """One actor's plan.
 
-    place (2,) x and z, heading, seated: how it begins; turns (start, stop, change of heading), walks (start, stop, change
-    of place (2,)), postures (start, stop, +1 down or -1 up), strolls (start, stop): when the feet move, meetings (start,
-    stop): when both stand before each other, an arm's length apart.
+    place (2,) x and z, heading, seated: how it begins; turns (start, stop, change of heading), walks (start,
+    stop, change of place (2,)), postures (start, stop, +1 down or -1 up), strolls (start, stop): when the
+    feet move, meetings (start, stop): when both stand before each other, an arm's length apart.
     """
 
     place: np.ndarray
@@ -74,7 +75,10 @@ class Script:
         return np.linalg.norm(self.place_at(times + 0.005) - self.place_at(times - 0.005), axis=1) / 0.01
 
     def action_at(self, times: np.ndarray) -> np.ndarray:
-        """Labels (N,) uint8: 0 sits, 1 walks, 2 stands. Sitting down, getting up and turning on the spot are standing."""
+        """Labels (N,) uint8: 0 sits, 1 walks, 2 stands.
+
+        Sitting down, getting up and turning on the spot are standing.
+        """
         result = np.full(len(times), STAND, np.uint8)
         result[self.speed_at(times) > WALKING_CM_PER_S] = WALK
         result[self.seat_at(times) > SEATED] = SIT
@@ -82,7 +86,9 @@ class Script:
 
 
 def _progress(times: np.ndarray, start: float, stop: float) -> np.ndarray:
-    """Share of a walk's way (N,): speed eases in and out over RAMP_S, constant between (the integral of `ease`)."""
+    """Share of a walk's way (N,): speed eases in and out over RAMP_S, constant between (the integral of
+    `ease`).
+    """
     span = stop - start
     ramp = min(RAMP_S, span / 2)
 
@@ -240,7 +246,10 @@ class _Stage:
 def plan_scripts(
     start: float, stop: float, rng: np.random.Generator, *, meetings: Sequence[float] = ()
 ) -> list[Script]:
-    """Scripts of both actors that cover `start` to `stop` seconds; meetings: when the two set out to meet, in order."""
+    """Scripts of both actors that cover `start` to `stop` seconds.
+
+    Meetings: when the two set out to meet, in order.
+    """
     stage, waiting = _Stage(start, rng), list(meetings)
     for actor in stage.actors:
         actor.clock -= rng.uniform(0, 2.0)  # not everybody begins with a pause of full length

@@ -1,7 +1,7 @@
 """Spoken sentences with their phonemes and words.
 
-In: text and an actor's voice. Out: utterances at 48 kHz whose phonemes carry start and end in seconds. Speech is
-espeak-ng's, from the package espeakng-loader (extra `demo`).
+In: text and an actor's voice. Out: utterances at 48 kHz whose phonemes carry start and end in seconds. Speech
+is espeak-ng's, from the package espeakng-loader (extra `demo`).
 """
 
 import json
@@ -30,7 +30,9 @@ VOICES = {
 
 @dataclass(frozen=True)
 class Phoneme:
-    """One phoneme: IPA without stress marks, seconds from the sentence's start, index of its word, stressed or not."""
+    """One phoneme: IPA without stress marks, seconds from the sentence's start, index of its word, stressed
+    or not.
+    """
 
     ipa: str
     start: float
@@ -41,7 +43,9 @@ class Phoneme:
 
 @dataclass(frozen=True)
 class Utterance:
-    """One sentence: text, words as written without punctuation, samples (S,) float64 at 48 kHz, phonemes in order."""
+    """One sentence: text, words as written without punctuation, samples (S,) float64 at 48 kHz, phonemes in
+    order.
+    """
 
     text: str
     words: list[str]
@@ -75,7 +79,8 @@ def _espeak(sentences: list[str], voice: dict, seed: int) -> tuple[dict, np.ndar
         import espeakng_loader
     except ImportError:
         raise InputError(
-            "simulated speech: package espeakng-loader is not installed; install the extra `demo` (pip install '.[demo]')"
+            "simulated speech: package espeakng-loader is not installed; install the extra `demo` (pip"
+            " install '.[demo]')"
         ) from None
     request = {
         "library": espeakng_loader.get_library_path(),
@@ -92,7 +97,8 @@ def _espeak(sentences: list[str], voice: dict, seed: int) -> tuple[dict, np.ndar
     if done.returncode:
         last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no message"]
         raise InputError(
-            f"simulated speech: espeak-ng failed with voice {voice['voice']}: {last[0]}; install espeakng-loader again"
+            f"simulated speech: espeak-ng failed with voice {voice['voice']}: {last[0]}; install"
+            " espeakng-loader again"
         )
     head, _, sound = done.stdout.partition(b"\n")
     return json.loads(head), np.frombuffer(sound, "<i2")
@@ -101,9 +107,10 @@ def _espeak(sentences: list[str], voice: dict, seed: int) -> tuple[dict, np.ndar
 def share_words(sounds: list[tuple[str, ...]], words: list[list[tuple[str, ...]]]) -> list[int]:
     """The word of each of P sounds of a sentence, given how each word sounds alone.
 
-    espeak-ng says short words together ("have been" is one unit), so its word events are not enough. Sounds are aligned
-    with the words' own by least edits (Levenshtein 1966): 0 for the same phones, 0.4 for two vowels or two consonants,
-    1.5 for a vowel with a consonant, 1 for one that is only on one side, which then belongs to the word before.
+    espeak-ng says short words together ("have been" is one unit), so its word events are not enough. Sounds
+    are aligned with the words' own by least edits (Levenshtein 1966): 0 for the same phones, 0.4 for two
+    vowels or two consonants, 1.5 for a vowel with a consonant, 1 for one that is only on one side, which then
+    belongs to the word before.
     """
     alone = [(sound, i) for i, word in enumerate(words) for sound in word]
     vowels = set("aeiouæɑɒɐəɚɛɜɪɔʊʌ")
@@ -134,7 +141,10 @@ def share_words(sounds: list[tuple[str, ...]], words: list[list[tuple[str, ...]]
 
 
 def _spans(events: list[list], samples: int, rate: int) -> list[tuple[str, float, float]]:
-    """Phoneme events as (ipa with stress mark, start, end) in seconds; pauses, which have no name, are left out."""
+    """Phoneme events as (ipa with stress mark, start, end) in seconds.
+
+    Pauses, which have no name, are left out.
+    """
     ends = [event[1] for event in events[1:]] + [samples]
     return [
         (text, start / rate, end / rate)
@@ -144,7 +154,10 @@ def _spans(events: list[list], samples: int, rate: int) -> list[tuple[str, float
 
 
 def resample(samples: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
-    """Samples (S,) brought from one rate to another by cutting or padding their spectrum; meant for sounds that end in silence."""
+    """Samples (S,) brought from one rate to another by cutting or padding their spectrum.
+
+    Meant for sounds that end in silence.
+    """
     common = math.gcd(rate, new_rate)
     blocks = math.ceil(len(samples) / (rate // common))
     size, new_size = blocks * (rate // common), blocks * (new_rate // common)

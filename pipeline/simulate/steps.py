@@ -1,7 +1,7 @@
 """Where the feet are: steps that keep up with a script, each foot still while it carries.
 
-In: a script and a skeleton's measures. Out: paths of both feet at any times. A foot is placed where the body will be in
-the middle of its stance, so that it is ahead of the body when it lands and behind when it leaves.
+In: a script and a skeleton's measures. Out: paths of both feet at any times. A foot is placed where the body
+will be in the middle of its stance, so that it is ahead of the body when it lands and behind when it leaves.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,9 @@ TOE_OUT = 0.10  # radians
 
 @dataclass(frozen=True)
 class Step:
-    """One foot (0 left, 1 right) from one place to another: ball of the foot (2,) in cm, heading, lift-off and landing."""
+    """One foot (0 left, 1 right) from one place to another: ball of the foot (2,) in cm, heading, lift-off
+    and landing.
+    """
 
     foot: int
     start: float
@@ -33,7 +35,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Feet:
-    """Ball of each foot (N, 2, 3) in cm, heading (N, 2) and raise of the heel (N, 2) in radians, left foot first."""
+    """Ball of each foot (N, 2, 3) in cm, heading (N, 2) and raise of the heel (N, 2) in radians, left foot
+    first.
+    """
 
     ball: np.ndarray
     heading: np.ndarray
@@ -47,9 +51,10 @@ def _stand(
     heading = float(script.heading_at(np.array([time]))[0])
     side = 1 if foot == 0 else -1
     left, ahead = np.array([np.cos(heading), -np.sin(heading)]), np.array([np.sin(heading), np.cos(heading)])
-    return script.place_at(np.array([time]))[
-        0
-    ] + side * spread_cm * left + ball_cm * ahead, heading + side * TOE_OUT
+    return (
+        script.place_at(np.array([time]))[0] + side * spread_cm * left + ball_cm * ahead,
+        heading + side * TOE_OUT,
+    )
 
 
 def plan_steps(script: Script, start: float, *, spread_cm: float, ball_cm: float) -> tuple[list, list[Step]]:

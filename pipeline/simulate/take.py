@@ -1,8 +1,8 @@
 """One take of the simulated shoot, and the truth about it.
 
-In: the name of a take of the plan and a seed. Out, under --out: <take>/ with bodies, face meshes, microphones and
-timecode.json, as a shoot has them; under --truth: <take>/ with what really happened (docs/simulate.md). The same take,
-seed and options give the same bytes, whichever takes were made before.
+In: the name of a take of the plan and a seed. Out, under --out: <take>/ with bodies, face meshes, microphones
+and timecode.json, as a shoot has them; under --truth: <take>/ with what really happened (docs/simulate.md).
+The same take, seed and options give the same bytes, whichever takes were made before.
 """
 
 from collections.abc import Iterator
@@ -44,7 +44,8 @@ RATES = {"body": BODY_RATE, "face": FACE_RATE, "audio": RATE}
 
 @dataclass(frozen=True)
 class Streams:
-    """When the recorders run: start {stream: seconds}, size {stream: frames or samples} and drift {stream: ppm} of each actor.
+    """When the recorders run: start {stream: seconds}, size {stream: frames or samples} and drift {stream:
+    ppm} of each actor.
 
     Starts are seconds of day, past midnight 86,400 and more.
     """
@@ -71,7 +72,9 @@ class Streams:
 def plan_streams(
     begin: float, seconds: float, rng: np.random.Generator, drift_ppm: list[dict[str, float]]
 ) -> Streams:
-    """Draw when each recorder starts and stops round a scene of about `seconds` that begins at `begin` seconds of day."""
+    """Draw when each recorder starts and stops round a scene of about `seconds` that begins at `begin`
+    seconds of day.
+    """
     end = begin + seconds - SHARED_MARGIN_S
     start, size = [], []
     for _ in range(2):
@@ -108,7 +111,9 @@ def _voice(turns: list[Turn], start: float, size: int, level: float) -> np.ndarr
 
 
 def head_paths(motion: Motion, start: float, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Places (N, 2) and ground directions (N, 2) of the head at `times`, x and z, from a motion that begins at `start`."""
+    """Places (N, 2) and ground directions (N, 2) of the head at `times`, x and z, from a motion that begins
+    at `start`.
+    """
     trunk = [
         motion.names.index(name)
         for name in ("Hips", "Spine", "Spine1", "Spine2", "Spine3", "Neck", "Neck1", "Head")
@@ -126,7 +131,9 @@ def head_paths(motion: Motion, start: float, times: np.ndarray) -> tuple[np.ndar
 
 
 def facing(motions: list[Motion], starts: list[float], times: np.ndarray) -> list[np.ndarray]:
-    """For each actor (N,) uint8: 1 where the head points within 45 degrees of the partner's head on the ground."""
+    """For each actor (N,) uint8: 1 where the head points within 45 degrees of the partner's head on the
+    ground.
+    """
     paths = [head_paths(motion, start, times) for motion, start in zip(motions, starts, strict=True)]
     result = []
     for k, (head, ahead) in enumerate(paths):
@@ -154,7 +161,9 @@ def _bodies(
 
 
 def _closed_from(utterance: Utterance, start: float) -> float:
-    """When the silence before a sound at `start` begins, at most 0.1 s earlier: a voiceless stop's closure, which espeak-ng gives no phoneme."""
+    """When the silence before a sound at `start` begins, at most 0.1 s earlier: a voiceless stop's closure,
+    which espeak-ng gives no phoneme.
+    """
     first = round(start * RATE)
     before = np.abs(utterance.samples[max(first - RATE // 10, 0) : first])
     loud = np.flatnonzero(before > 1e-3 * np.abs(utterance.samples).max())
@@ -162,7 +171,8 @@ def _closed_from(utterance: Utterance, start: float) -> float:
 
 
 def _said(turns: list[Turn]) -> tuple[list[dict], list[dict], list[dict]]:
-    """Words, sentences and phonemes (IPA, with the index of their word) of an actor with their times, seconds of day.
+    """Words, sentences and phonemes (IPA, with the index of their word) of an actor with their times, seconds
+    of day.
 
     p, t and k after another sound start with their closure.
     """
@@ -195,20 +205,26 @@ def _said(turns: list[Turn]) -> tuple[list[dict], list[dict], list[dict]]:
 
 
 def _row(take: str, seed: int) -> dict[str, str]:
-    """The take's row of the plan; scenarios count from 1, and a row does not depend on how many come after it."""
+    """The take's row of the plan.
+
+    Scenarios count from 1, and a row does not depend on how many come after it.
+    """
     number = take.rpartition("_")[2]
     row = plan.plan_takes(int(number), seed)[-1] if number.isdigit() and 0 < int(number) < 1000 else None
     if row is None or row["take"] != take:
         first = plan.plan_takes(1, seed)[0]["take"]
         raise InputError(
-            f"take {take}: not in the simulated shoot of seed {seed}; name a take of its takes.tsv, such as {first}"
+            f"take {take}: not in the simulated shoot of seed {seed}; name a take of its takes.tsv, such as"
+            f" {first}"
         )
     return row
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What happens in a take: streams, each actor's own turns, scripts and motions, touches, and the generators still to be used."""
+    """What happens in a take: streams, each actor's own turns, scripts and motions, touches, and the
+    generators still to be used.
+    """
 
     streams: Streams
     turns: list[list[Turn]]
@@ -229,7 +245,10 @@ def _meetings(start: float, stop: float, rng: np.random.Generator) -> list[float
 
 
 def play(row: dict[str, str], *, seed: int, options: config.Simulate) -> Scene:
-    """Let both actors of a row of takes.tsv speak and move for about `seconds`; random only in seed, take and options."""
+    """Let both actors of a row of takes.tsv speak and move for about `seconds`.
+
+    Random only in seed, take and options.
+    """
     seconds = options.seconds
     actors = [row["actor_a"], row["actor_b"]]
     rng = np.random.default_rng([seed, int(row["date"]), int(row["scenario"])])
@@ -320,7 +339,11 @@ def run(*, take: str, out: Path, truth: Path, seed: int, options: config.Simulat
     record |= {"rate": {}, "words": {}, "said": {}, "phonemes": {}}
     record["touches"] = [
         vars(touch)
-        | {"type": f"hand-{touch.kind.lower()}", "actor": actors[touch.actor], "of": actors[touch.of]}
+        | {
+            "type": f"hand-{touch.kind.lower()}",
+            "actor": actors[touch.actor],
+            "of": actors[touch.of],
+        }
         for touch in scene.touches
     ]
     for k, (actor, (mic, clean)) in enumerate(zip(actors, _record_sound(scene, options), strict=True)):

@@ -1,9 +1,9 @@
 """Touches: hands on heads, shoulders, elbows and hands, the actor's own and, where two meet, the partner's.
 
-In: both actors' scripts, then their motions. Out: when which hand lies where, and the motions with arms that reach there.
-Arms are solved in closed form from shoulder to palm; the palm lies on the surface of a body as thick as SURFACE_CM says,
-moves with it, and comes and goes within REACH_S. A touch lasts while the palm is within NEAR_CM of its place; what an arm
-cannot reach is none.
+In: both actors' scripts, then their motions. Out: when which hand lies where, and the motions with arms that
+reach there. Arms are solved in closed form from shoulder to palm; the palm lies on the surface of a body as
+thick as SURFACE_CM says, moves with it, and comes and goes within REACH_S. A touch lasts while the palm is
+within NEAR_CM of its place; what an arm cannot reach is none.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,9 @@ PAUSE_S = (3.0, 7.0)
 KINDS = ("Head", "Shoulder", "Elbow", "Hand")
 PALM_CM = 1.4  # half a palm's thickness
 SURFACE_CM = {"Head": 7.75, "Shoulder": 5.5, "Elbow": 4.25, "Hand": PALM_CM}
-"""From the joint to the skin of an adult: half a head's breadth, a deltoid's depth and an elbow's breadth with its flesh, a palm's half."""
+"""From the joint to the skin of an adult: half a head's breadth, a deltoid's depth and an elbow's breadth
+with its flesh, a palm's half.
+"""
 ELBOW_WAY = {
     "Head": (0.8, -0.6, 0.2),
     "Shoulder": (0.5, -0.8, 0.3),
@@ -37,7 +39,9 @@ ELBOW_WAY = {
 LEANS = {"Head": 0.30, "Shoulder": 0.26, "Elbow": 0.36, "Hand": 0.08}
 """How far the trunk leans towards the partner, radians; who is touched leans only to shake hands."""
 FORWARD = 0.7
-"""How far an arm comes forward whose elbow the other hand takes, radians: else that hand would pass through the trunk."""
+"""How far an arm comes forward whose elbow the other hand takes, radians: else that hand would pass through
+the trunk.
+"""
 WRIST_SHARE = 0.9  # how straight the wrist is while the hand lies still: never without any movement
 NEAR_CM = 1.0
 MISS_CM = 0.5  # what is further away is out of reach
@@ -45,7 +49,9 @@ MISS_CM = 0.5  # what is further away is out of reach
 
 @dataclass(frozen=True)
 class Touch:
-    """actor's hand, such as LeftHand, lies on the part, such as RightElbow or Head, of actor `of` from start to stop, seconds of day."""
+    """actor's hand, such as LeftHand, lies on the part, such as RightElbow or Head, of actor `of` from start
+    to stop, seconds of day.
+    """
 
     actor: int
     of: int
@@ -67,7 +73,9 @@ class Touch:
 
 
 def plan_touches(scripts: list[Script], start: float, stop: float, rng: np.random.Generator) -> list[Touch]:
-    """Draw when both actors touch themselves, while they neither walk nor sit down nor get up, and one touch of each meeting."""
+    """Draw when both actors touch themselves, while they neither walk nor sit down nor get up, and one touch
+    of each meeting.
+    """
     touches = []
     for k, script in enumerate(scripts):
         busy = [(a, b) for a, b, _ in (*script.walks, *script.postures)] + script.meetings
@@ -130,7 +138,9 @@ class _Room:
         return self.starts[k] + np.arange(frames.start, frames.stop) / self.motions[k].fps
 
     def pose(self, k: int, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """World positions (N, J, 3) and rotations (N, J, 4) of actor k at the frames next to `times`, held at the ends."""
+        """World positions (N, J, 3) and rotations (N, J, 4) of actor k at the frames next to `times`, held at
+        the ends.
+        """
         motion = self.motions[k]
         index = np.clip(np.round((times - self.starts[k]) * motion.fps).astype(int), 0, motion.num_frames - 1)
         return forward_kinematics(
@@ -144,7 +154,9 @@ class _Room:
 
 
 def blend(start: np.ndarray, stop: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Rotations (N, 4) that lie by `weight` (N,) on the way from start to stop, the same way round in all frames."""
+    """Rotations (N, 4) that lie by `weight` (N,) on the way from start to stop, the same way round in all
+    frames.
+    """
     way = rotations.continuous(rotations.multiply(rotations.inverse(start), stop))
     way = way if way[np.argmax(weight), 3] >= 0 else -way
     sine = np.linalg.norm(way[:, :3], axis=-1, keepdims=True)
@@ -186,7 +198,10 @@ def _place(room: _Room, touch: Touch, k: int, side: str, times: np.ndarray) -> n
 
 
 def _reach(room: _Room, touch: Touch, k: int, side: str) -> tuple[float, float] | None:
-    """Bring an arm to its place; from when to when the palm is there, or None, and nothing changed, where it does not reach."""
+    """Bring an arm to its place.
+
+    From when to when the palm is there, or None, and nothing changed, where it does not reach.
+    """
     figure, frames, s = room.figures[k], room.frames(k, touch), 1.0 if side == "Left" else -1.0
     times = room.times(k, frames)
     weight = bump(times, touch.start - REACH_S, touch.start, touch.stop, touch.stop + REACH_S)
@@ -249,7 +264,10 @@ def _lean(room: _Room, touch: Touch, k: int) -> None:
 def reach(
     motions: Sequence[Motion], figures: Sequence[Figure], starts: Sequence[float], touches: Sequence[Touch]
 ) -> tuple[list[Motion], list[Touch]]:
-    """Both motions with all touches that are in reach, and those touches, by start; starts: seconds of day of each motion's first frame."""
+    """Both motions with all touches that are in reach, and those touches, by start.
+
+    Starts: seconds of day of each motion's first frame.
+    """
     room, done = _Room(motions, figures, starts), []
     for touch in sorted(touches, key=lambda touch: touch.start):
         before = [motion.rotations.copy() for motion in room.motions]

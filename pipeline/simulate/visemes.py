@@ -1,8 +1,8 @@
 """Which mouth shapes a sound needs: phones of English to weights of ARKit shapes.
 
-Phones fall into classes that look alike on the lips (visemes); a class has the weights that a clear, slow articulation
-would reach. `CLOSURE` says how far the lips are shut at the middle of the sound: the closing itself is
-made by pipeline.simulate.face, since it depends on how far the jaw is open at that moment.
+Phones fall into classes that look alike on the lips (visemes); a class has the weights that a clear, slow
+articulation would reach. `CLOSURE` says how far the lips are shut at the middle of the sound: the closing
+itself is made by pipeline.simulate.face, since it depends on how far the jaw is open at that moment.
 """
 
 from pipeline.formats.arkit import NAMES
@@ -74,14 +74,19 @@ STRENGTH = {
     "back": 0.5,
     "tongue tip": 0.7,
 }
-"""How firmly a class resists its neighbours; 1 where it is not listed. Lips have to meet for p, b and m, while the
-shape of the lips hardly matters for k and t."""
+"""How firmly a class resists its neighbours; 1 where it is not listed.
+
+Lips have to meet for p, b and m, while the shape of the lips hardly matters for k and t.
+"""
 
 CLASS_OF = {phone: name for name, text in PHONES.items() for phone in text}
 
 
 def phones(ipa: str) -> tuple[str, ...]:
-    """The phones of an IPA text without stress and length marks: "ˈeɪ" -> ("e", "ɪ"); ValueError for one without a class."""
+    """The phones of an IPA text without stress and length marks: "ˈeɪ" -> ("e", "ɪ").
+
+    ValueError for one without a class.
+    """
     result = tuple(ipa.translate(_MARKS))
     unknown = [phone for phone in result if phone not in CLASS_OF]
     if unknown or not result:

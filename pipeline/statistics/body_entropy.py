@@ -1,12 +1,14 @@
-"""Body entropy: how varied bodies move, by actor, gender, emotion and relationship, and by the paper's meta-groups of these.
+"""Body entropy: how varied bodies move, by actor, gender, emotion and relationship, and by the paper's
+meta-groups of these.
 
-In: the BVHs of a dataset's performances, its takes and its actors' genders. Out: a table with a row per group, a table of the joints'
-mean speeds, and a picture.
+In: the BVHs of a dataset's performances, its takes and its actors' genders. Out: a table with a row per
+group, a table of the joints' mean speeds, and a picture.
 
-The rule (paper, section 3.2.2). A joint's angular velocity at a frame is the angle, in degrees per second, between its rotation against
-its parent (the root's: against the room) there and at the next frame. The NUM_JOINTS joints with the highest mean over all frames of the
-dataset are taken, the same for all groups. In a group, the velocities of these joints in all frames of all performances are counted in
-NUM_BINS equal bins from 0 to TOP_DEG_S; what is faster is in the last bin. With p the share of each bin, the entropy is
+The rule (paper, section 3.2.2). A joint's angular velocity at a frame is the angle, in degrees per second,
+between its rotation against its parent (the root's: against the room) there and at the next frame. The
+NUM_JOINTS joints with the highest mean over all frames of the dataset are taken, the same for all groups. In
+a group, the velocities of these joints in all frames of all performances are counted in NUM_BINS equal bins
+from 0 to TOP_DEG_S; what is faster is in the last bin. With p the share of each bin, the entropy is
 - sum p log p: 0 where all is in one bin, log 100 where all bins are equally full.
 
 Every file is read once, one at a time; kept are counts by group, joint and bin, whatever the number of takes.
@@ -34,8 +36,10 @@ NUM_JOINTS = 20
 NUM_BINS = 100
 """Both as in the paper."""
 TOP_DEG_S = 1000.0
-"""Last edge of the bins: at 30 fps, at most 1 velocity in 2200 of real walks and jumps is beyond it, while a glitch may have 180 degrees a
-frame, 5400 a second. Edges that followed the fastest step would hang on it, and no two datasets would have the same."""
+"""Last edge of the bins: at 30 fps, at most 1 velocity in 2200 of real walks and jumps is beyond it, while a
+glitch may have 180 degrees a frame, 5400 a second. Edges that followed the fastest step would hang on it, and
+no two datasets would have the same.
+"""
 COLUMNS = [
     "grouping",
     "group",
@@ -53,7 +57,9 @@ Key = tuple[str, str]
 
 
 def angular_speed(motion: Motion) -> np.ndarray:
-    """Angle (T - 1, J) in degrees per second that each joint turns against its parent from a frame to the next."""
+    """Angle (T - 1, J) in degrees per second that each joint turns against its parent from a frame to the
+    next.
+    """
     turn = rotations.multiply(rotations.inverse(motion.rotations[:-1]), motion.rotations[1:])
     return (
         np.degrees(2 * np.arctan2(np.linalg.norm(turn[..., :3], axis=-1), np.abs(turn[..., 3]))) * motion.fps
@@ -77,7 +83,9 @@ def entropy(counts: np.ndarray) -> float:
 
 @dataclass
 class Group:
-    """What the performances of a group add up to: by joint the sum of speeds (J,), counts (J, NUM_BINS), and how many are beyond the bins (J,)."""
+    """What the performances of a group add up to: by joint the sum of speeds (J,), counts (J, NUM_BINS), and
+    how many are beyond the bins (J,).
+    """
 
     performances: int
     steps: int
@@ -97,7 +105,8 @@ def measure(motion: Motion) -> Group:
     usable = np.isfinite(motion.rotations).all((1, 2))
     if not usable.all():
         raise InputError(
-            f"frame {int(np.argmin(usable))}: a rotation is NaN, need numbers; mend the file or exclude the take"
+            f"frame {int(np.argmin(usable))}: a rotation is NaN, need numbers; mend the file or exclude the"
+            " take"
         )
     if motion.num_frames < 2:
         raise InputError("got 1 frame, need 2 for a velocity; exclude the take")
@@ -109,7 +118,10 @@ def measure(motion: Motion) -> Group:
 def gather(
     takes: Iterable[Take], dataset: Path, genders: dict[str, str]
 ) -> tuple[list[str], dict[Key, Group]]:
-    """Joint names, and all groups of a dataset's takes. InputError names the file with other joints or another rate than the first."""
+    """Joint names, and all groups of a dataset's takes.
+
+    InputError names the file with other joints or another rate than the first.
+    """
     first: tuple[str, list[str], float] | None = None
     groups: dict[Key, Group] = {}
     for take in takes:
@@ -120,8 +132,9 @@ def gather(
             if motion.names != names or abs(motion.fps - fps) > 1e-3:
                 odd = sorted(set(motion.names) ^ set(names))[:8] or ["their order, or the rate"]
                 raise InputError(
-                    f"{path}: {len(motion.names)} joints at {motion.fps:g} fps, {place} has {len(names)} at {fps:g}, need the same in all "
-                    f"files; they differ in {', '.join(odd)}; write the dataset again with body.joints, or exclude the take"
+                    f"{path}: {len(motion.names)} joints at {motion.fps:g} fps, {place} has {len(names)} at"
+                    f" {fps:g}, need the same in all files; they differ in {', '.join(odd)}; write the"
+                    " dataset again with body.joints, or exclude the take"
                 )
             try:
                 found = measure(motion)
@@ -138,7 +151,10 @@ def gather(
 
 
 def fastest(everybody: Group) -> np.ndarray:
-    """Indices of the NUM_JOINTS joints with the highest mean speed, fastest first; of equals, that which stands first in the files."""
+    """Indices of the NUM_JOINTS joints with the highest mean speed, fastest first.
+
+    Of equals, that which stands first in the files.
+    """
     return np.argsort(-everybody.sums, kind="stable")[:NUM_JOINTS]
 
 
@@ -209,7 +225,10 @@ def run(*, dataset: Path, out: Path, out_joints: Path, out_picture: Path) -> Non
             for i, j in enumerate(order)
         ],
     )
-    title = f"body entropy, {float(rows[0]['entropy_bits']):.2f} bits over all: angular velocities of the {len(joints)} fastest joints in {NUM_BINS} bins"
+    title = (
+        f"body entropy, {float(rows[0]['entropy_bits']):.2f} bits over all: angular velocities of the"
+        f" {len(joints)} fastest joints in {NUM_BINS} bins"
+    )
     draw_bars(title, "bits", panels(rows), out_picture, one_scale=True)
 
 

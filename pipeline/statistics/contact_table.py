@@ -1,12 +1,14 @@
-"""Contact tables: how long and how often hands touch, by gender, meta-relationship and meta-emotion (the paper's tables 8 and 9).
+"""Contact tables: how long and how often hands touch, by gender, meta-relationship and meta-emotion (the
+paper's tables 8 and 9).
 
-In: the contacts of a dataset's takes, its takes and its actors' genders. Out: a CSV with a row per table and group: seconds of
-contact of each type, and minutes of contact per hour.
+In: the contacts of a dataset's takes, its takes and its actors' genders. Out: a CSV with a row per table and
+group: seconds of contact of each type, and minutes of contact per hour.
 
-The rule (paper, A.5). A performance is in contact of a type in the frames in which either hand of its actor, or both, touches any such
-part: of the actor (self-contacts) or of the partner (cross-contacts). Seconds add up over performances; a cross-contact of hand and
-hand is both actors', and counts once where both are in a group. The rate divides by the hours of all performances of the group, as the
-paper's numbers do: an hour of two people is two hours.
+The rule (paper, A.5). A performance is in contact of a type in the frames in which either hand of its actor,
+or both, touches any such part: of the actor (self-contacts) or of the partner (cross-contacts). Seconds add
+up over performances; a cross-contact of hand and hand is both actors', and counts once where both are in a
+group. The rate divides by the hours of all performances of the group, as the paper's numbers do: an hour of
+two people is two hours.
 """
 
 import logging
@@ -63,7 +65,8 @@ def shares(takes: Iterable[Take], contacts: Path, genders: dict[str, str]) -> li
         record = read_json(path)
         if record["actors"] != list(take.actors):
             raise InputError(
-                f"{path}: contacts of {', '.join(record['actors'])}, need those of {', '.join(take.actors)}; find them again"
+                f"{path}: contacts of {', '.join(record['actors'])}, need those of {', '.join(take.actors)};"
+                " find them again"
             )
         if record["lacking"]:
             log.warning("take %s is left out: its bodies lack joints that contacts need", take.name)
@@ -77,7 +80,10 @@ def shares(takes: Iterable[Take], contacts: Path, genders: dict[str, str]) -> li
 
 
 def total(parts: list[Share], table: str, kind: str) -> float:
-    """Seconds of contact of a group's performances; hand-hand cross-contacts of two partners who are both in it count once."""
+    """Seconds of contact of a group's performances.
+
+    Hand-hand cross-contacts of two partners who are both in it count once.
+    """
     if (table, kind) != ("cross", "hand-hand"):
         return sum(part.contact[table, kind] for part in parts)
     return sum({part.take: part.contact[table, kind] for part in parts}.values())

@@ -1,9 +1,11 @@
 """Dataset row: a dataset as a row of the paper's table 1.
 
-In: the BVH headers, voices, face weights and transcripts of a dataset's performances, and its takes. Out: a CSV with one row.
+In: the BVH headers, voices, face weights and transcripts of a dataset's performances, and its takes. Out: a
+CSV with one row.
 
-The paper's `Dura.` is of performances: 241 takes of 1.2 minutes are 10 hours only where both actors count. So are `hours`, `frames` and
-`words` here; `take_hours` and `mean_take_minutes` count a take once. A take is as long as the shorter of its two bodies.
+The paper's `Dura.` is of performances: 241 takes of 1.2 minutes are 10 hours only where both actors count. So
+are `hours`, `frames` and `words` here; `take_hours` and `mean_take_minutes` count a take once. A take is as
+long as the shorter of its two bodies.
 """
 
 import re
@@ -52,7 +54,9 @@ COLUMNS = [
 
 @dataclass(frozen=True)
 class Performance:
-    """What a performance's files tell: frames, frames per second, joints, finger joints, words, and whether it has each of MODALITIES."""
+    """What a performance's files tell: frames, frames per second, joints, finger joints, words, and whether
+    it has each of MODALITIES.
+    """
 
     frames: int
     fps: float

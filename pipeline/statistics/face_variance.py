@@ -1,16 +1,19 @@
-"""Face variance: how much each vertex of the face moves, by facing, emotion and relationship, and by the paper's meta-groups of these.
+"""Face variance: how much each vertex of the face moves, by facing, emotion and relationship, and by the
+paper's meta-groups of these.
 
-In: face weights (N, 51) and facing labels (N,) of a dataset's performances, its takes, the actors' rigs. Out: a table with
-a row per group, and a picture with a face per group, coloured by vertex.
+In: face weights (N, 51) and facing labels (N,) of a dataset's performances, its takes, the actors' rigs. Out:
+a table with a row per group, and a picture with a face per group, coloured by vertex.
 
-The rule (paper, section 3.2.2). In a frame, a vertex of actor a is away from the neutral of a's own rig by x = sum_k w_k d_ak cm.
-The frames of a group, whoever acts in them, are pooled; the variance of the vertex in the group is the mean of |x - m|^2
-over these frames, m the mean of x over them: variances of the three axes added up, cm^2. With m of each actor's frames alone
-instead, it is the variance within actors, which does not count how their usual faces differ.
+The rule (paper, section 3.2.2). In a frame, a vertex of actor a is away from the neutral of a's own rig by x
+= sum_k w_k d_ak cm. The frames of a group, whoever acts in them, are pooled; the variance of the vertex in
+the group is the mean of |x - m|^2 over these frames, m the mean of x over them: variances of the three axes
+added up, cm^2. With m of each actor's frames alone instead, it is the variance within actors, which does not
+count how their usual faces differ.
 
-No mesh is built and no frame is kept. An actor's frames in a group are summed up by count, mean and scatter of their weights,
-from which the rig's shapes give count, mean and scatter of every vertex; these are merged over actors. So the result is exact, and
-memory does not grow with takes. A vertex must be the same one in all rigs: they share one topology.
+No mesh is built and no frame is kept. An actor's frames in a group are summed up by count, mean and scatter
+of their weights, from which the rig's shapes give count, mean and scatter of every vertex; these are merged
+over actors. So the result is exact, and memory does not grow with takes. A vertex must be the same one in all
+rigs: they share one topology.
 """
 
 import logging
@@ -37,7 +40,9 @@ FPS = 30
 BLOCK_FRAMES = 4096
 """Frames that are read at a time."""
 MOVED_SHARE = 0.01
-"""A vertex is one of the face where some shape of some rig moves it by this share of the largest travel of all."""
+"""A vertex is one of the face where some shape of some rig moves it by this share of the largest travel of
+all.
+"""
 FACING = ("not facing", "facing")
 """Groups of a frame by its facing label."""
 GROUPINGS = ("all", "facing", *TAKE_GROUPINGS)
@@ -56,7 +61,9 @@ COLUMNS = [
 
 @dataclass(frozen=True)
 class Moments:
-    """What frames add up to: their count, their mean, and the sum of a square of frame - mean (`outer` or `squared_length`)."""
+    """What frames add up to: their count, their mean, and the sum of a square of frame - mean (`outer` or
+    `squared_length`).
+    """
 
     count: int
     mean: np.ndarray
@@ -74,7 +81,9 @@ def squared_length(x: np.ndarray) -> np.ndarray:
 
 
 def merge(one: Moments | None, other: Moments, square: Callable[[np.ndarray], np.ndarray]) -> Moments:
-    """Moments of the frames of both (Chan, Golub and LeVeque 1979): nothing large is subtracted, so no digits are lost."""
+    """Moments of the frames of both (Chan, Golub and LeVeque 1979): nothing large is subtracted, so no digits
+    are lost.
+    """
     if one is None:
         return other
     count, apart = one.count + other.count, other.mean - one.mean
@@ -90,7 +99,9 @@ def weight_moments(weights: np.ndarray) -> Moments:
 
 
 def vertex_moments(weights: Moments, deltas: np.ndarray) -> Moments:
-    """Moments of what frames of weights do to vertices whose shapes are deltas (K, V, 3): mean (V, 3) cm, scatter (V,) cm^2."""
+    """Moments of what frames of weights do to vertices whose shapes are deltas (K, V, 3): mean (V, 3) cm,
+    scatter (V,) cm^2.
+    """
     shapes = np.asarray(deltas, float).reshape(len(deltas), -1)
     # with scatter = F F^T, a vertex has |F^T d|^2, which rounding cannot make negative
     values, vectors = np.linalg.eigh(weights.scatter)
@@ -136,15 +147,20 @@ def _load(path: Path, *, mapped: bool = False) -> np.ndarray:
 
 
 def facing_moments(face: Path, facing: Path, *, block_frames: int = BLOCK_FRAMES) -> dict[str, Moments]:
-    """Moments of a performance's weights by its frames' groups of FACING; the files are read in blocks of frames."""
+    """Moments of a performance's weights by its frames' groups of FACING.
+
+    The files are read in blocks of frames.
+    """
     weights, labels = _load(face, mapped=True), _load(facing)
     if weights.ndim != 2 or weights.shape[1] != len(arkit.NAMES) or not len(weights):
         raise InputError(
-            f"{face}: got shape {weights.shape}, need (N, {len(arkit.NAMES)}) with N > 0; write the weights again"
+            f"{face}: got shape {weights.shape}, need (N, {len(arkit.NAMES)}) with N > 0; write the weights"
+            " again"
         )
     if labels.shape != weights.shape[:1]:
         raise InputError(
-            f"{facing}: got shape {labels.shape}, need {weights.shape[:1]}, a label for each frame of {face}; label the take again"
+            f"{facing}: got shape {labels.shape}, need {weights.shape[:1]}, a label for each frame of {face};"
+            " label the take again"
         )
     if not np.isin(labels, (0, 1)).all():
         frame = int(np.argmin(np.isin(labels, (0, 1))))
@@ -156,7 +172,8 @@ def facing_moments(face: Path, facing: Path, *, block_frames: int = BLOCK_FRAMES
         if not usable.all():
             frame = i + int(np.argmin(usable))
             raise InputError(
-                f"{face}, frame {frame}: a weight is NaN or infinite, need numbers; mend the file or exclude the take"
+                f"{face}, frame {frame}: a weight is NaN or infinite, need numbers; mend the file or exclude"
+                " the take"
             )
         for value, name in enumerate(FACING):
             if (facing_here == value).any():
@@ -185,8 +202,8 @@ def gather(takes: Iterable[Take], dataset: Path, annotations: Path) -> dict[Key,
 def on_rigs(groups: dict[Key, Group], rigs: dict[str, Path]) -> tuple[Rig, np.ndarray, dict[Key, Variance]]:
     """The first actor's rig, how far shapes move a vertex of any rig (V,) in cm, and the variance by group.
 
-    rigs: path by actor. One rig is held at a time, beside the first. Raises InputError that names a rig of another topology
-    than the first.
+    rigs: path by actor. One rig is held at a time, beside the first. Raises InputError that names a rig of
+    another topology than the first.
     """
     actors: dict[Path, list[str]] = {}
     for actor, path in sorted(rigs.items()):
@@ -200,8 +217,9 @@ def on_rigs(groups: dict[Key, Group], rigs: dict[str, Path]) -> tuple[Rig, np.nd
         rig = load_rig(path)
         if len(rig.neutral) != len(first.neutral) or not np.array_equal(rig.faces, first.faces):
             raise InputError(
-                f"{path}: {len(rig.neutral)} vertices and {len(rig.faces)} faces, not the topology of {place} ({len(first.neutral)} and "
-                f"{len(first.faces)}), need one for all actors; build the rigs on one topology, or set rig in the config to one file for all"
+                f"{path}: {len(rig.neutral)} vertices and {len(rig.faces)} faces, not the topology of {place}"
+                f" ({len(first.neutral)} and {len(first.faces)}), need one for all actors; build the rigs on"
+                " one topology, or set rig in the config to one file for all"
             )
         deltas = rig.deltas.astype(float)
         travel = np.maximum(travel, np.linalg.norm(deltas, axis=-1).max(0))
@@ -249,7 +267,10 @@ def table_row(key: Key, group: Group, variance: Variance, areas: dict[str, np.nd
 
 
 def picture_rows(rows: list[dict[str, str]]) -> list[tuple[str, list[dict[str, str]]]]:
-    """Title and groups of each row of the picture: at most MAX_FACES, those left out named; `all` stands with facing."""
+    """Title and groups of each row of the picture: at most MAX_FACES, those left out named.
+
+    `all` stands with facing.
+    """
     result = []
     for grouping in dict.fromkeys(row["grouping"] for row in rows if row["grouping"] != "all"):
         chosen = [row for row in rows if row["grouping"] == grouping]

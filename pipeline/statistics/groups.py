@@ -1,6 +1,7 @@
 """Groups of performances: by actor, by gender, and by the groups of their take.
 
-In: a take, its actor, genders by actor. Out: the names of the performance's groups, and the order in which tables have them.
+In: a take, its actor, genders by actor. Out: the names of the performance's groups, and the order in which
+tables have them.
 """
 
 import logging

@@ -1,10 +1,13 @@
-"""Scenario counts: how takes spread over relationships, emotions and the genders of their actors (the paper's figure 2).
+"""Scenario counts: how takes spread over relationships, emotions and the genders of their actors (the paper's
+figure 2).
 
-In: a dataset's takes, its actors' genders, the headers of its BVHs. Out: a table with a row per group, and a picture.
+In: a dataset's takes, its actors' genders, the headers of its BVHs. Out: a table with a row per group, and a
+picture.
 
-A take counts once in each grouping in which it has a label. Relationships and emotions that the paper does not list are in the
-meta-group `other`, whose row names them. The paper's meta-groups have rows where no take is in them, too. Shares are of the takes that
-have a label, and a take is as long as the shorter of its two bodies.
+A take counts once in each grouping in which it has a label. Relationships and emotions that the paper does
+not list are in the meta-group `other`, whose row names them. The paper's meta-groups have rows where no take
+is in them, too. Shares are of the takes that have a label, and a take is as long as the shorter of its two
+bodies.
 """
 
 from collections.abc import Sequence
@@ -55,9 +58,11 @@ def table_rows(
                 "grouping": grouping,
                 "group": name,
                 "meta_group": meta_group(grouping, name) if grouping in META.values() else "",
-                "labels": "; ".join(sorted({take.row[META[grouping]] for take in chosen}))
-                if grouping in META
-                else "",
+                "labels": (
+                    "; ".join(sorted({take.row[META[grouping]] for take in chosen}))
+                    if grouping in META
+                    else ""
+                ),
                 "takes": str(len(chosen)),
                 "share_of_takes": f"{len(chosen) / len(labelled):.4f}",
                 "minutes": f"{length:.2f}",
@@ -74,7 +79,10 @@ def panels(rows: list[dict[str, str]]) -> list[Panel]:
         bars = []
         for row in rows:
             if row["grouping"] == grouping:
-                note = f"{row['takes']} ({100 * float(row['share_of_takes']):.0f} %, {float(row['minutes']):.1f} min)"
+                note = (
+                    f"{row['takes']} ({100 * float(row['share_of_takes']):.0f} %, {float(row['minutes']):.1f}"
+                    " min)"
+                )
                 unlisted = row["meta_group"] == OTHER or (grouping in META and row["group"] == OTHER)
                 bars.append(
                     Bar(row["group"], float(row["takes"]), note + (", not in the paper" if unlisted else ""))

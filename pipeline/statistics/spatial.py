@@ -2,12 +2,13 @@
 
 In: the BVHs of a dataset's takes. Out: a table of histograms, and a picture.
 
-The rule (paper, section 3.2.1), on the ground, with the hips as the root. Of each performance, in every frame after the first: distance
-of the hips from where they were in the first frame, and turn of their heading since then, in (-180, 180] degrees, positive to the
-actor's left. Of each take, in every frame: distance between both hips, and angle between both headings, 0 where the actors look the same
-way, 180 where they look opposite ways. All frames of all takes are counted in bins whose edges are fixed, so that datasets compare; what
-is further than the last edge is in a last bin without end. Hips that point straight up or down have no heading: such frames are left out
-of the headings' histograms, and the log says how many they are.
+The rule (paper, section 3.2.1), on the ground, with the hips as the root. Of each performance, in every frame
+after the first: distance of the hips from where they were in the first frame, and turn of their heading since
+then, in (-180, 180] degrees, positive to the actor's left. Of each take, in every frame: distance between
+both hips, and angle between both headings, 0 where the actors look the same way, 180 where they look opposite
+ways. All frames of all takes are counted in bins whose edges are fixed, so that datasets compare; what is
+further than the last edge is in a last bin without end. Hips that point straight up or down have no heading:
+such frames are left out of the headings' histograms, and the log says how many they are.
 
 One take is held at a time.
 """
@@ -70,7 +71,8 @@ MEASURES = {
 
 
 def root_path(motion: Motion) -> tuple[np.ndarray, np.ndarray]:
-    """Places of the hips on the ground (T, 2), x and z, in cm, and their headings (T,) in degrees, NaN where there is none.
+    """Places of the hips on the ground (T, 2), x and z, in cm, and their headings (T,) in degrees, NaN where
+    there is none.
 
     Raises InputError where hips or hip joints are missing, or a frame has NaN.
     """
@@ -83,7 +85,8 @@ def root_path(motion: Motion) -> tuple[np.ndarray, np.ndarray]:
     usable = np.isfinite(place).all(1) & np.isfinite(turn).all(1)
     if not usable.all():
         raise InputError(
-            f"frame {int(np.argmin(usable))}: the hips are NaN, need numbers; mend the file or exclude the take"
+            f"frame {int(np.argmin(usable))}: the hips are NaN, need numbers; mend the file or exclude the"
+            " take"
         )
     forward = rotations.rotate(
         rotations.multiply(turn, hips_frame(motion.names, motion.offsets_cm)), np.array([0.0, 0.0, 1.0])
@@ -98,11 +101,14 @@ def wrapped(degrees: np.ndarray) -> np.ndarray:
 
 
 def measure(one: Motion, other: Motion) -> dict[str, np.ndarray]:
-    """All values of a take's two bodies by measure; NaN where a heading is missing. Own measures hold the first body's, then the second's."""
+    """All values of a take's two bodies by measure; NaN where a heading is missing.
+
+    Own measures hold the first body's, then the second's.
+    """
     if one.num_frames != other.num_frames or abs(one.fps - other.fps) > 1e-3:
         raise InputError(
-            f"got {one.num_frames} frames at {one.fps:g} fps and {other.num_frames} at {other.fps:g}, need two bodies of one take, equally long; "
-            "cut both to the same window"
+            f"got {one.num_frames} frames at {one.fps:g} fps and {other.num_frames} at {other.fps:g}, need"
+            " two bodies of one take, equally long; cut both to the same window"
         )
     paths = [root_path(motion) for motion in (one, other)]
     (place, heading), (other_place, other_heading) = paths

@@ -1,7 +1,8 @@
-"""Kinds of broken shoot input: each stops its stage with one line that names it, exit code 2, and nothing written.
+"""Kinds of broken shoot input: each stops its stage with one line that names it, exit code 2, and nothing
+written.
 
-A kind breaks one thing of a copy of a sound shoot, always of actor 002 where an actor has it, and says which stage is
-run on the copy and what the line must hold.
+A kind breaks one thing of a copy of a sound shoot, always of actor 002 where an actor has it, and says which
+stage is run on the copy and what the line must hold.
 """
 
 import json
@@ -29,7 +30,9 @@ TAKE, NAME, OTHER = "20260101_001", "20260101_002_001", "20260101_001_001"
 
 @dataclass(frozen=True)
 class Copy:
-    """A copy of the sound shoot, to spoil: its folder, its sync JSON, and the flags that a kind adds to the command."""
+    """A copy of the sound shoot, to spoil: its folder, its sync JSON, and the flags that a kind adds to the
+    command.
+    """
 
     folder: Path
     sync: Path
@@ -789,7 +792,10 @@ REPLACED = {"body": ".bvh", "blendshapes": ".mesh.h5", "separation": ".wav"}
 
 @pytest.mark.parametrize("stage", REPLACED)
 def test_a_raw_stream_replaced_after_sync_is_refused(sound, copy, tmp_path, capsys, stage):
-    """The start and the rate of one recording say nothing of another; a copy of the same bytes is the same."""
+    """The start and the rate of one recording say nothing of another.
+
+    A copy of the same bytes is the same.
+    """
     shutil.copy(sound.sync, copy.sync)
     path = copy.path(REPLACED[stage])
     content = path.read_bytes()

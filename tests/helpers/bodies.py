@@ -13,7 +13,10 @@ FPS = 120
 
 
 def standing(seconds: float = 5.0, fps: float = FPS, seed: int = 0) -> Motion:
-    """A simulated actor's skeleton whose joints all sway smoothly; knees and elbows bend, fingers curl, each its own way."""
+    """A simulated actor's skeleton whose joints all sway smoothly.
+
+    Knees and elbows bend, fingers curl, each its own way.
+    """
     rng = np.random.default_rng(seed)
     figure = Figure("001")
     t = np.arange(round(seconds * fps)) / fps

@@ -24,7 +24,10 @@ def code_lines(page: Path) -> list[str]:
 
 
 def commands(start: str, pages: list[Path]) -> list[tuple[str, str]]:
-    """(page, command) of the complete commands that start with `start`; those with ... or [...] only show a form."""
+    """(page, command) of the complete commands that start with `start`.
+
+    Those with ... or [...] only show a form.
+    """
     found = [(page.name, line) for page in pages for line in code_lines(page) if line.startswith(start)]
     return [
         (page, line) for page, line in found if "..." not in line and not re.search(r"\[-|\bDIR \[", line)

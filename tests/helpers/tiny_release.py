@@ -1,7 +1,9 @@
-"""A made-up download of the public release: its names, tables and shapes, with short streams and no recording of anybody.
+"""A made-up download of the public release: its names, tables and shapes, with short streams and no recording
+of anybody.
 
-Bodies have the release's 60 joints, faces come in both formats, voices are modulated noise. The first takes may be of the
-simulated shoot, with its movements, faces and voices. The tables are those of the release: no takes.tsv, dataset.json, rigs.
+Bodies have the release's 60 joints, faces come in both formats, voices are modulated noise. The first takes
+may be of the simulated shoot, with its movements, faces and voices. The tables are those of the release: no
+takes.tsv, dataset.json, rigs.
 """
 
 import sqlite3
@@ -136,7 +138,8 @@ def write_tables(folder: Path, takes: list[tuple[str, str, tuple[str, str]]]) ->
     connection = sqlite3.connect(folder / "actors.db")
     with connection:
         connection.executescript(
-            "CREATE TABLE actors(actor_id TEXT PRIMARY KEY, gender TEXT); CREATE TABLE sessions(date TEXT, male_id TEXT, female_id TEXT);"
+            "CREATE TABLE actors(actor_id TEXT PRIMARY KEY, gender TEXT); CREATE TABLE sessions(date TEXT,"
+            " male_id TEXT, female_id TEXT);"
         )
         connection.executemany("INSERT INTO actors VALUES (?, ?)", GENDERS.items())
         sessions = sorted(
@@ -167,7 +170,10 @@ def write_lip_acc(folder: Path, rng: np.random.Generator, *, num_sentences: int 
 
 
 def heads(neutral: np.ndarray | None) -> Iterator[tuple[str, np.ndarray]]:
-    """Each actor's neutral head (V, 3) in cm in the topology of the ICT kit; a cloud of points where no kit's neutral is given."""
+    """Each actor's neutral head (V, 3) in cm in the topology of the ICT kit.
+
+    A cloud of points where no kit's neutral is given.
+    """
     if neutral is None:
         t = np.linspace(0, np.pi, ict.NUM_VERTICES)
         neutral = 10 * np.stack([np.sin(t) * np.cos(99 * t), 1.3 * np.cos(t), np.sin(t) * np.sin(99 * t)], 1)
@@ -184,7 +190,10 @@ def make_release(
     num_simulated: int = 0,
     neutral: np.ndarray | None = None,
 ) -> list[str]:
-    """Write a made-up download; the names of its takes. `fps`: rate of the bodies; `neutral`: head of the kit for templates."""
+    """Write a made-up download; the names of its takes.
+
+    `fps`: rate of the bodies; `neutral`: head of the kit for templates.
+    """
     folder, rng, takes = Path(folder), np.random.default_rng(0), plan(num_takes)
     for kind in ("bvhs", "face_arkit", "face_ict", "wav", "face_ict_templates"):
         (folder / kind).mkdir(parents=True, exist_ok=True)

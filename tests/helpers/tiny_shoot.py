@@ -1,7 +1,7 @@
 """A tiny shoot with known truth: two actors, random rigs, straight-line motion, modulated noise for voices.
 
-Everything moves at constant speed, so that the truth at any time is exact: hips along a line, every joint about a fixed
-axis, every face weight along a ramp.
+Everything moves at constant speed, so that the truth at any time is exact: hips along a line, every joint
+about a fixed axis, every face weight along a ramp.
 """
 
 import struct
@@ -40,7 +40,9 @@ ORDERS = ("zxy", "zyx", "xyz", "yxz", "xzy", "yzx")
 
 @dataclass(frozen=True)
 class Truth:
-    """One performance: start of each stream (seconds since midnight), motion and weights as values at START and speeds."""
+    """One performance: start of each stream (seconds since midnight), motion and weights as values at START
+    and speeds.
+    """
 
     start: dict[str, float]
     hips: np.ndarray  # (2, 3) cm and cm/s
@@ -105,7 +107,9 @@ def make_rig(path: Path, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarr
 
 
 def modulated_noise(rng: np.random.Generator, num_samples: int, *, phase: float) -> np.ndarray:
-    """A voice-like signal (S,): noise that comes and goes about once a second, in turn with one of the opposite phase."""
+    """A voice-like signal (S,): noise that comes and goes about once a second, in turn with one of the
+    opposite phase.
+    """
     t = np.arange(num_samples) / AUDIO_RATE
     loud = np.clip(np.sin(2 * np.pi * (0.8 * t + phase)), 0, 1) ** 0.5
     return 0.1 * loud * np.convolve(rng.normal(0, 1, num_samples), np.ones(4) / 2, "same")
@@ -149,7 +153,10 @@ def write_face(path: Path, truth: Truth, rig: tuple[np.ndarray, np.ndarray], sec
 
 
 def make_shoot(folder: Path, *, num_takes: int = 2, seconds: float = 3.0) -> dict[str, Truth]:
-    """Write a shoot whose streams share about `seconds`; the truth by performance. Each face stream lost one frame."""
+    """Write a shoot whose streams share about `seconds`; the truth by performance.
+
+    Each face stream lost one frame.
+    """
     folder, rng, truths, rows = Path(folder), np.random.default_rng(0), {}, []
     rigs = {actor: make_rig(folder / "rigs" / f"{actor}.npz", rng) for actor in ACTORS}
     write_tsv(
@@ -204,8 +211,8 @@ def make_shoot(folder: Path, *, num_takes: int = 2, seconds: float = 3.0) -> dic
 def make_lip_acc(folder: Path, *, seconds: float = 2.0) -> dict[str, Truth]:
     """Add a lip-accurate set to a shoot: actor 003 reads sentences 1 and 3; the truth by performance.
 
-    The streams of the first carry their timecode, the start of the second's voice is in its timecode.json. Sentence 4 is
-    excluded and has no files.
+    The streams of the first carry their timecode, the start of the second's voice is in its timecode.json.
+    Sentence 4 is excluded and has no files.
     """
     folder, rng, truths = Path(folder), np.random.default_rng(3), {}
     rig = make_rig(folder / "rigs" / "003.npz", rng)

@@ -1,4 +1,7 @@
-"""A checkpoint that is damaged, however, costs the steps since the one before and no more; a run is never frozen by one file."""
+"""A checkpoint that is damaged, however, costs the steps since the one before and no more.
+
+A run is never frozen by one file.
+"""
 
 import json
 import logging
@@ -55,7 +58,9 @@ def edit(path, **changes):
 
 
 def edit_tensors(folder, change, name=NEWEST):
-    """Change a checkpoint's tensors and let its record name the new file's SHA-256, as a program with a bug would."""
+    """Change a checkpoint's tensors and let its record name the new file's SHA-256, as a program with a bug
+    would.
+    """
     record = json.loads((folder / name).read_text())
     path = folder / record["file"]
     tensors = load_file(path)
@@ -181,6 +186,7 @@ def test_a_checkpoint_is_on_the_disk_before_it_has_its_name(shards, tmp_path, mo
     for name in names:
         (at,) = [i for i, call in enumerate(calls) if call[0] == "name" and call[1].endswith(f"/{name}")][-1:]
         path = calls[at][1]
-        assert calls[at - 1] == ("sync", calls[at][2]) and calls[at + 1] == ("sync", os.path.dirname(path)), (
-            name
-        )
+        assert calls[at - 1] == ("sync", calls[at][2]) and calls[at + 1] == (
+            "sync",
+            os.path.dirname(path),
+        ), name

@@ -1,4 +1,7 @@
-"""A model.json, generated.json or stats.json from anywhere: one line, or a model that works; nothing is written outside of the folder."""
+"""A model.json, generated.json or stats.json from anywhere: one line, or a model that works.
+
+Nothing is written outside of the folder.
+"""
 
 import copy
 import json

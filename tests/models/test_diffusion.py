@@ -1,4 +1,6 @@
-"""The diffusion engine: constants of the published schedules, identities, and samplers that find a known distribution."""
+"""The diffusion engine: constants of the published schedules, identities, and samplers that find a known
+distribution.
+"""
 
 import numpy as np
 import pytest
@@ -57,8 +59,8 @@ def test_a_perfect_network_gives_back_the_clean_sample(prediction, betas):
 def test_samplers_find_a_gaussian(num_steps):
     """For data N(2, 0.25) the best prediction of the noise is known in closed form.
 
-    Coarse steps leave a bias that is the samplers' own: the ancestral variance is the lower of the two bounds of
-    Ho et al., and DDIM starts where 3 % of the signal is still missing.
+    Coarse steps leave a bias that is the samplers' own: the ancestral variance is the lower of the two bounds
+    of Ho et al., and DDIM starts where 3 % of the signal is still missing.
     """
     engine = Diffusion(LDA)
 

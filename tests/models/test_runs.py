@@ -1,4 +1,6 @@
-"""Weights belong to the code that made them: edited model code trains afresh, and the old code gets its old weights back."""
+"""Weights belong to the code that made them: edited model code trains afresh, and the old code gets its old
+weights back.
+"""
 
 import json
 import shutil
@@ -30,7 +32,9 @@ NOT_IN_THE_HASH = {
     "pipeline/ownership.py",
     "pipeline/reading.py",
 }
-"""They hand training what lies in the shards, which are in the hash by their sources and have a format version."""
+"""They hand training what lies in the shards, which are in the hash by their sources and have a format
+version.
+"""
 
 
 def trained_by(project: Path, shards: Path, out: Path) -> tuple[bytes, str]:

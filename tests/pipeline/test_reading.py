@@ -116,7 +116,8 @@ def test_rows_of_a_database_at_any_path(tmp_path, name):
         (["CREATE TABLE t(name)"], "no column id, it has name"),
         (
             [
-                "CREATE VIEW t AS WITH RECURSIVE n(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n) SELECT id FROM n"
+                "CREATE VIEW t AS WITH RECURSIVE n(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n) SELECT id"
+                " FROM n"
             ],
             "t is a view that is computed",
         ),

@@ -76,7 +76,9 @@ def test_input_error_is_one_line(capsys):
 
 
 def said(capsys, message: str, *argv: str) -> str:
-    """What a stage of the section `separation`, with the joint map of `body`, prints that warns of `message` and then stops with it."""
+    """What a stage of the section `separation`, with the joint map of `body`, prints that warns of `message`
+    and then stops with it.
+    """
     capsys.readouterr()
 
     def main(argv):
@@ -92,13 +94,16 @@ def said(capsys, message: str, *argv: str) -> str:
     return refused(main, argv, capsys).removeprefix("error: ")
 
 
-MESSAGE = "separation.method lips at x/separation.method/body.unit needs body.joint_map, body.joints, face_model.steps; see body.json"
+MESSAGE = (
+    "separation.method lips at x/separation.method/body.unit needs body.joint_map, body.joints,"
+    " face_model.steps; see body.json"
+)
 
 
 def test_messages_name_the_flags_of_the_called_command(capsys, caplog):
     spelt = (
-        "--method lips at x/separation.method/body.unit needs --joint-map, --joints of python -m pipeline.capture.body, "
-        "--steps of python -m models.train; see body.json"
+        "--method lips at x/separation.method/body.unit needs --joint-map, --joints of python -m"
+        " pipeline.capture.body, --steps of python -m models.train; see body.json"
     )
     assert said(capsys, MESSAGE, "--joint-map", "mixamo") == spelt
     assert caplog.messages == [spelt]
@@ -256,7 +261,10 @@ def test_every_stage_has_help(name, capsys):
 
 
 def test_a_reader_that_has_seen_enough_gets_no_traceback():
-    code = "from pipeline import stage\nstage.execute(stage.parser('Doc.'), lambda: [print('line ' + 'x' * 100, flush=True) for _ in range(10**5)], [])"
+    code = (
+        "from pipeline import stage\nstage.execute(stage.parser('Doc.'), lambda: [print('line ' + 'x' * 100,"
+        " flush=True) for _ in range(10**5)], [])"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

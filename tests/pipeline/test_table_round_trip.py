@@ -1,4 +1,7 @@
-"""What our writer of tables accepts our reader gives back as it was, whatever the text; what it does not accept is one line."""
+"""What our writer of tables accepts our reader gives back as it was, whatever the text.
+
+What it does not accept is one line.
+"""
 
 import random
 from pathlib import Path

@@ -20,7 +20,10 @@ def noise(num_frames: int, seed: int = 0) -> np.ndarray:
 
 
 def local_mean(audio: np.ndarray) -> np.ndarray:
-    """The mean of 400 samples every 320, as a wav2vec 2.0's convolutions are placed; on a ramp it is the time of the centre."""
+    """The mean of 400 samples every 320, as a wav2vec 2.0's convolutions are placed.
+
+    On a ramp it is the time of the centre.
+    """
     padded = np.pad(
         audio.astype(float), 320, mode="reflect", reflect_type="odd"
     )  # a ramp goes on beyond the ends
@@ -39,7 +42,9 @@ def test_a_ramp_is_read_at_the_time_of_every_frame_of_90_seconds(window, context
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory):
-    """The convolutions of a wav2vec 2.0 whose layers are normalised by frame: each feature sees 400 samples and no others."""
+    """The convolutions of a wav2vec 2.0 whose layers are normalised by frame: each feature sees 400 samples
+    and no others.
+    """
     folder = tiny_wav2vec(
         tmp_path_factory.mktemp("local"),
         normalise=False,

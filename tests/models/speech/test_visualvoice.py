@@ -108,7 +108,10 @@ def test_weights_without_the_vocal_network_will_do(published, tmp_path):
 def test_a_missing_checkpoint_is_one_line_that_says_what_to_put_where(published, tmp_path):
     with pytest.raises(
         InputError,
-        match=r"lacks unet_best.safetensors; put VisualVoice's .*unet_best.pth .*models.speech.visualvoice convert",
+        match=(
+            r"lacks unet_best.safetensors; put VisualVoice's .*unet_best.pth .*models.speech.visualvoice"
+            r" convert"
+        ),
     ):
         vv.load(copied(published, tmp_path, ["unet_best.safetensors"]))
 

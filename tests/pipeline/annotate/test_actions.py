@@ -37,7 +37,9 @@ def seated(motion: Motion, share: np.ndarray) -> Motion:
 
 
 def stepping(motion: Motion, moves: np.ndarray, *, both_feet: bool = False) -> Motion:
-    """The body travelling along z at 1.2 m/s where `moves`, each leg swinging while the other rests, or hopping."""
+    """The body travelling along z at 1.2 m/s where `moves`, each leg swinging while the other rests, or
+    hopping.
+    """
     fps, index = motion.fps, motion.aliases()
     way = 120.0 * np.cumsum(moves) / fps
     motion.positions_cm[:, 0, 2] += way
@@ -63,7 +65,9 @@ def crouched(
     shin_deg: float = 25.0,
     lean_deg: float = 40.0,
 ) -> Motion:
-    """The body going down on its feet: share (T,) 0 standing, 1 with thighs, shins and trunk so far from upright, soles on the floor."""
+    """The body going down on its feet: share (T,) 0 standing, 1 with thighs, shins and trunk so far from
+    upright, soles on the floor.
+    """
     index = motion.aliases()
     thigh, shin, lean = (share * np.radians(value) for value in (thigh_deg, shin_deg, lean_deg))
     for side in ("Left", "Right"):
@@ -202,12 +206,14 @@ def test_hysteresis_and_short_stretches():
 
 
 WALKS = {"cmu_01_01": [], "cmu_02_05": [], "cmu_02_10": [], "cmu_03_03": [(0, 1141)]}
-"""Walking stretches of the real recordings, first frame and frame after the last at 30 fps, set by eye from drawings of the bodies and
-curves of hips and feet: from the first heel that leaves the floor for a step to the last foot that is planted.
+"""Walking stretches of the real recordings, first frame and frame after the last at 30 fps, set by eye from
+drawings of the bodies and curves of hips and feet: from the first heel that leaves the floor for a step to
+the last foot that is planted.
 
-cmu_03_03 walks from the recording's first frame (the right foot is in the air) to its last (it has left the floor again) and never stops.
-cmu_02_05 boxes and cmu_02_10 washes, both on resting feet. cmu_01_01 jumps with both feet, and turns half round twice, from 260 to 297
-and from 489 to 520, each with three steps that move the body by 0.3 and 0.5 legs: turning on the spot, which is standing.
+cmu_03_03 walks from the recording's first frame (the right foot is in the air) to its last (it has left the
+floor again) and never stops. cmu_02_05 boxes and cmu_02_10 washes, both on resting feet. cmu_01_01 jumps with
+both feet, and turns half round twice, from 260 to 297 and from 489 to 520, each with three steps that move
+the body by 0.3 and 0.5 legs: turning on the spot, which is standing.
 """
 
 
@@ -223,12 +229,15 @@ def test_real_walks_begin_and_end_where_the_eye_saw_it(real_data, name, fps):
 
 
 CLIMBER_WALKS = [(0, 80), (371, 440), (560, 606), (829, 913), (1093, 1128)]
-"""Walking stretches of tests/recordings/cmu_01_03.bvh, set by eye as those above and before the labels were looked at.
+"""Walking stretches of tests/recordings/cmu_01_03.bvh, set by eye as those above and before the labels were
+looked at.
 
-0: in the air, the first foot; the T-pose of frame 0 counts to it. 80: the right foot is on its way to the ladder's rung and the body stops.
-371: the right foot leaves for the first step away from the ladder, 440: the left foot closes below the bar. 560: after a turn on the spot the right
-foot leaves, 606: before the ladder again, as at 80. 829: down again, the right foot leaves; 913: the left foot closes below the bar. Two small
-steps back from 938 to 964 take a run-up on the bar: standing. 1093: the left foot leaves; the recording ends in the walk.
+0: in the air, the first foot; the T-pose of frame 0 counts to it. 80: the right foot is on its way to the
+ladder's rung and the body stops. 371: the right foot leaves for the first step away from the ladder, 440: the
+left foot closes below the bar. 560: after a turn on the spot the right foot leaves, 606: before the ladder
+again, as at 80. 829: down again, the right foot leaves; 913: the left foot closes below the bar. Two small
+steps back from 938 to 964 take a run-up on the bar: standing. 1093: the left foot leaves; the recording ends
+in the walk.
 """
 
 

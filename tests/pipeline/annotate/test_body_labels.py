@@ -44,7 +44,9 @@ def on_rows(change):
 
 
 def positions_everywhere(text):
-    """Six channels on every joint, as MotionBuilder and Rokoko write them: each joint's offset before its turns."""
+    """Six channels on every joint, as MotionBuilder and Rokoko write them: each joint's offset before its
+    turns.
+    """
     head, _, rows = text.partition("MOTION")
     offsets = re.findall(r"(?:ROOT|JOINT)[^{]*\{\s*OFFSET (\S+ \S+ \S+)", head)
     head = re.sub(r"CHANNELS 3 ", "CHANNELS 6 Xposition Yposition Zposition ", head)
@@ -83,11 +85,11 @@ EXPORTERS = {
     "END SITE": lambda text: text.replace("End Site", "END SITE"),
     "End site": lambda text: text.replace("End Site", "End site"),
     "braces on the line of the name": lambda text: re.sub(r"\n\s*\{", " {", text),
-    "spaces and tabs in the header (Xsens)": lambda text: text.replace("Frames: ", "Frames:\t  ").replace(
-        "Frame Time: ", "Frame Time:\t"
+    "spaces and tabs in the header (Xsens)": (
+        lambda text: text.replace("Frames: ", "Frames:\t  ").replace("Frame Time: ", "Frame Time:\t")
     ),
-    "no space in the header": lambda text: text.replace("Frames: ", "Frames:").replace(
-        "Frame Time: ", "Frame Time:"
+    "no space in the header": (
+        lambda text: text.replace("Frames: ", "Frames:").replace("Frame Time: ", "Frame Time:")
     ),
     "lower case": lambda text: re.sub(
         r"HIERARCHY|ROOT|JOINT|OFFSET|CHANNELS|MOTION|Frames|Frame Time", lambda m: m[0].lower(), text
@@ -167,7 +169,9 @@ def test_a_body_with_foreign_names_is_told_its_map_and_has_the_same_labels_by_it
 
 
 def test_old_files_without_toes_get_them_at_the_end_sites(tmp_path, recording):
-    """Ankles whose End Site is where the toes were: the labels are those of a body with toes, however they turn."""
+    """Ankles whose End Site is where the toes were: the labels are those of a body with toes, however they
+    turn.
+    """
     text, labels = recording
     motion = load_bvh(RECORDING).frames(slice(*PART))
     kept = [j for j, name in enumerate(motion.names) if "Toe" not in name]

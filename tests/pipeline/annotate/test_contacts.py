@@ -47,7 +47,10 @@ def actor(
 
 
 def moved(motion: Motion, hand: str, places: np.ndarray, *, up: bool = False) -> None:
-    """Put a hand to world places (T, 3), whatever its arm does, fingers hanging or `up`; no joint above it is turned, so its axes are the world's."""
+    """Put a hand to world places (T, 3), whatever its arm does, fingers hanging or `up`.
+
+    No joint above it is turned, so its axes are the world's.
+    """
     j = motion.names.index(hand)
     world, _ = forward_kinematics(motion)
     motion.positions_cm[:, j] += places - world[:, j]
@@ -56,7 +59,9 @@ def moved(motion: Motion, hand: str, places: np.ndarray, *, up: bool = False) ->
 
 
 def beside(motion: Motion, part: str, forearm: float, gap: float) -> np.ndarray:
-    """Where a vertical hand is whose surface lies `gap` forearms beside that of a vertical part, on its left; (3,)."""
+    """Where a vertical hand is whose surface lies `gap` forearms beside that of a vertical part, on its left;
+    (3,).
+    """
     chain = body_of(motion).parts[part]
     away = (chain.radius + RADII["Hand"] * forearm) + gap * forearm
     highest = chain.points[0, :, 1].max()
@@ -77,7 +82,9 @@ PARTS = {
     ("scale", "fps", "fingers"), [(1.0, 30.0, True), (0.7, 120.0, True), (1.0, 30.0, False)]
 )
 def test_touches_are_found_to_the_frame(own, kind, scale, fps, fingers):
-    """The second actor's right hand comes from afar to just within reach of a part, and leaves: of its own body, or of the first's."""
+    """The second actor's right hand comes from afar to just within reach of a part, and leaves: of its own
+    body, or of the first's.
+    """
     both = [
         actor(scale=scale, fps=fps, fingers=fingers),
         actor(x=150 * scale, scale=scale, fps=fps, fingers=fingers),

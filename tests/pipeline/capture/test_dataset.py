@@ -243,5 +243,8 @@ def test_a_stream_that_was_made_of_another_file_than_sync_read_is_refused(work, 
     take = json.loads(sync.read_text())
     take["performances"][1][kind]["fingerprint"] = 64 * "0"  # sync has read another recording since
     sync.write_text(json.dumps(take))
-    needles = f"20260101_002_001.json: was made of another {kind} than sync has read since; run {stage} of 20260101_002_001 again"
+    needles = (
+        f"20260101_002_001.json: was made of another {kind} than sync has read since; run {stage} of"
+        " 20260101_002_001 again"
+    )
     refused(dataset.main, arguments, capsys, needles, outputs=[data / "dataset.json"])

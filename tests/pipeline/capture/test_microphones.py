@@ -58,7 +58,10 @@ def test_two_wavs_and_a_folder_are_enough(tmp_path, caplog):
 
 
 def test_with_a_sync_of_the_same_window_the_voices_are_the_same_bytes(shoot, captured, tmp_path):
-    """The take's window is the overlap of all streams; cut to it, the microphones alone give the take's voices."""
+    """The take's window is the overlap of all streams.
+
+    Cut to it, the microphones alone give the take's voices.
+    """
     names = [f"20260101_00{k}_001" for k in (1, 2)]
     sync = read_json(captured / "annotations" / "sync" / "20260101_001.json")
     paths, num_samples = [], round(sync["frames"] * separation.OUT_RATE / 30)

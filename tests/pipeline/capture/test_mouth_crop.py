@@ -14,7 +14,10 @@ av = pytest.importorskip("av")
 
 
 def face(angle=0.3, scale=0.8, shift=(20.0, 10.0)):
-    """Landmarks (68, 2) of the fixed places and a mouth below, turned, scaled and moved; and what was done, as (a, b)."""
+    """Landmarks (68, 2) of the fixed places and a mouth below, turned, scaled and moved.
+
+    And what was done, as (a, b).
+    """
     points = np.zeros((68, 2))
     points[list(mouth_crop.STABLE)] = mouth_crop.PLACES
     points[mouth_crop.MOUTH] = [128, 200] + np.random.default_rng(0).uniform(-20, 20, (20, 2))

@@ -276,11 +276,14 @@ def test_a_header_that_lies_is_found_by_the_other_streams(take, capsys):
     ("digits", "drift", "extra"), [(0, 0.0, 0), (0, 0.0, 1), (3, 80.0, 0), (3, -100.0, 0)]
 )
 def test_start_and_end(tmp_path, digits, drift, extra):
-    """`end` names the last frame, in whole frames also the one after it; with fractions of a frame it shows the drift."""
+    """`end` names the last frame, in whole frames also the one after it.
+
+    With fractions of a frame it shows the drift.
+    """
     path = tmp_path / "x.bvh"
     path.write_text(
-        "HIERARCHY\nROOT Hips\n{\nOFFSET 0 0 0\nCHANNELS 3 Zrotation Xrotation Yrotation\n}\nMOTION\nFrames: 7201\nFrame Time: 0.0083333\n"
-        + "0 0 0\n" * 7201
+        "HIERARCHY\nROOT Hips\n{\nOFFSET 0 0 0\nCHANNELS 3 Zrotation Xrotation Yrotation\n}\nMOTION\nFrames:"
+        " 7201\nFrame Time: 0.0083333\n" + "0 0 0\n" * 7201
     )
     end = 36_000 + (7200 + extra) / (120 * (1 + drift * 1e-6))
     entry = {"start": "10:00:00:00", "end": format_timecode(end, 120, digits=digits), "rate": 120}
@@ -297,8 +300,8 @@ def test_start_and_end(tmp_path, digits, drift, extra):
 def test_a_timecode_base_that_is_not_the_rate(tmp_path):
     path = tmp_path / "x.bvh"
     path.write_text(
-        "HIERARCHY\nROOT Hips\n{\nOFFSET 0 0 0\nCHANNELS 3 Zrotation Xrotation Yrotation\n}\nMOTION\nFrames: 100\nFrame Time: 0.0083333\n"
-        + "0 0 0\n" * 100
+        "HIERARCHY\nROOT Hips\n{\nOFFSET 0 0 0\nCHANNELS 3 Zrotation Xrotation Yrotation\n}\nMOTION\nFrames:"
+        " 100\nFrame Time: 0.0083333\n" + "0 0 0\n" * 100
     )
     found = sync.body_stream(
         path, {"start": "10:00:00:15", "rate": 120, "timecode_rate": 30}, "take 7, actor 001"
@@ -392,7 +395,10 @@ def test_midnight_is_where_the_labels_say_at_every_counting(tmp_path, rate, sepa
 
 def test_start_and_end_may_stand_on_both_sides_of_an_ntsc_midnight(tmp_path):
     path = tmp_path / "x.bvh"
-    head = "HIERARCHY\nROOT Hips\n{\nOFFSET 0 0 0\nCHANNELS 3 Zrotation Xrotation Yrotation\n}\nMOTION\nFrames: 100\nFrame Time: 0.0333667\n"
+    head = (
+        "HIERARCHY\nROOT Hips\n{\nOFFSET 0 0 0\nCHANNELS 3 Zrotation Xrotation Yrotation\n}\nMOTION\nFrames:"
+        " 100\nFrame Time: 0.0333667\n"
+    )
     path.write_text(head + "0 0 0\n" * 100)
     found = sync.body_stream(path, {"start": "23:59:58:20", "end": "00:00:01:29", "rate": 29.97}, "take 7")
     assert (
@@ -613,12 +619,16 @@ def test_ltc_that_was_set_while_it_recorded_is_refused(tmp_path, caplog):
 
 
 def test_a_time_reference_of_0_gives_way_to_whatever_tells_a_time(tmp_path, caplog):
-    """Editors write 0 that know no time; the same rule holds for iXML (test_audio.py) and for timecode.json."""
+    """Editors write 0 that know no time.
+
+    The same rule holds for iXML (test_audio.py) and for timecode.json.
+    """
     write_bwf(tmp_path / "x.wav", np.zeros(48_000), 48_000, 0.0)
     found = sync.audio_stream(tmp_path / "x.wav", "take 7", {"start": "13:13:11:15"})
     assert (found["start"], found["source"]) == (47_591.5, "start")
     assert [record.getMessage() for record in caplog.records] == [
-        "take 7: TimeReference of x.wav is 0; start under audio in timecode.json says 47591.500 s, which is taken"
+        "take 7: TimeReference of x.wav is 0; start under audio in timecode.json says 47591.500 s, which is"
+        " taken"
     ]
     caplog.clear()
     for entry in ({"start": "00:00:00:00"}, {}):

@@ -84,7 +84,9 @@ def take(*performances: tuple[dict, dict, dict]) -> list[dict]:
     ],
 )
 def test_streams_of_different_length_are_the_common_case(caplog, performances):
-    """Among them a face that stopped early beside a body of 22 s, and a phone left rolling: both were refused or told a wrong rate."""
+    """Among them a face that stopped early beside a body of 22 s, and a phone left rolling: both were refused
+    or told a wrong rate.
+    """
     sync_rates.check_rates(performances, "take 7")
     assert not caplog.text
 
@@ -140,8 +142,9 @@ def test_a_rate_that_two_witnesses_contradict_is_refused_with_one_that_fits(perf
 def test_a_rate_that_is_a_little_wrong_is_told(caplog):
     sync_rates.check_rates(take((body(60.0, rate=120, said=100), face(60.0), voice(60.4))), "take 7")
     assert caplog.messages == [
-        "take 7, actor 001: BVH header says 100 fps, at which the 7201 frames of the body last 72.0 s, but the face of 001 and the audio of 001 "
-        "both last 60.0 s; at 120 fps it would begin and end with them: check the rate"
+        "take 7, actor 001: BVH header says 100 fps, at which the 7201 frames of the body last 72.0 s, but"
+        " the face of 001 and the audio of 001 both last 60.0 s; at 120 fps it would begin and end with them:"
+        " check the rate"
     ]
     caplog.clear()
     sync_rates.check_rates(
@@ -156,13 +159,15 @@ def test_a_rate_that_is_a_little_wrong_is_told(caplog):
         take((body(60.0), face(60.0), voice(60.3, rate=48_000, said=44_100, source="start"))), "take 7"
     )
     assert caplog.messages[0].endswith(
-        "its header says 44100 Hz, at which the 2894400 samples of the audio last 65.6 s, but the face of 001 and the body of 001 both last 60.0 s; "
-        "at 48000 Hz it would begin and end with them: check the rate"
+        "its header says 44100 Hz, at which the 2894400 samples of the audio last 65.6 s, but the face of 001"
+        " and the body of 001 both last 60.0 s; at 48000 Hz it would begin and end with them: check the rate"
     )
 
 
 def test_what_is_advised_would_agree():
-    """Over many takes at random, whatever rate is named brings the stream to the witnesses' beginning and end."""
+    """Over many takes at random, whatever rate is named brings the stream to the witnesses' beginning and
+    end.
+    """
     rng, named = np.random.default_rng(0), 0
     for _ in range(3000):
         lasts = rng.choice([13.0, 22.0, 60.0], 6) + rng.uniform(0, 2, 6)
@@ -175,7 +180,8 @@ def test_what_is_advised_would_agree():
             sync_rates.check_rates(performances, "take 7")
         except InputError as error:
             found = re.search(
-                r"actor (\d+): .* says [\d.]+ fps, at which the (\d+) frames .* both last ([\d.]+) s; at ([\d.]+) fps",
+                r"actor (\d+): .* says [\d.]+ fps, at which the (\d+) frames .* both last ([\d.]+) s; at"
+                r" ([\d.]+) fps",
                 str(error),
             )
             assert abs((int(found[2]) - 1) / float(found[4]) - float(found[3])) <= 3.05
@@ -188,7 +194,9 @@ def test_what_is_advised_would_agree():
 def beside(
     seconds: float, *, header: int, true: int = 48_000, late: float = -1.0, others: float = 60.0
 ) -> dict:
-    """A performance of 60 s, and its voice of `seconds`, recorded at `true` Hz under a header of another rate."""
+    """A performance of 60 s, and its voice of `seconds`, recorded at `true` Hz under a header of another
+    rate.
+    """
     told = (START + late) * true / header
     samples = round(seconds * true)
     sound = {
@@ -210,7 +218,10 @@ def beside(
     [(62.0, -1.0, "both agree"), (400.0, -150.0, "it begins at 13:10:30, lasts 400.0 s and covers them")],
 )
 def test_a_wav_whose_header_has_another_rate_is_refused(header, true, seconds, late, so):
-    message = rf"take 7, actor 001: the header of x.wav says {header} Hz, .* begin at another time of day; at {true} Hz {so}: correct"
+    message = (
+        rf"take 7, actor 001: the header of x.wav says {header} Hz, .* begin at another time of day; at"
+        rf" {true} Hz {so}: correct"
+    )
     with pytest.raises(InputError, match=message):
         sync_rates.check_sample_rate(
             beside(seconds, header=header, true=true, late=late), "take 7, actor 001", "x.wav"

@@ -31,7 +31,9 @@ def talk(tmp_path_factory):
 
 
 def placed(talk, folder, spoil) -> tuple[list[dict], list[dict]]:
-    """Performances of the sync JSON after `spoil(face, wav)` of copies of the second actor's streams, and the true starts."""
+    """Performances of the sync JSON after `spoil(face, wav)` of copies of the second actor's streams, and the
+    true starts.
+    """
     root, actors, stems, start = talk
     files = {
         kind: [stem.with_suffix(suffix) for stem in stems]

@@ -189,7 +189,10 @@ def test_text_that_no_character_has(tmp_path):
 
 
 def test_a_damaged_heap_of_texts_does_not_hang(tmp_path):
-    """HDF5 follows an object of no bytes without end; every field of the heap is broken, each in a process of its own."""
+    """HDF5 follows an object of no bytes without end.
+
+    Every field of the heap is broken, each in a process of its own.
+    """
     path = tmp_path / "x.h5"
     for chunks in (None, (3,)):
         with h5py.File(path, "w") as f:

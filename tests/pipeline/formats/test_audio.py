@@ -44,7 +44,10 @@ def write(
     data_size=None,
     ds64_size=None,
 ):
-    """A WAV of x (S,) or (S, C), chunk by chunk; `data_size` and `ds64_size` are what its header claims, None the truth."""
+    """A WAV of x (S,) or (S, C), chunk by chunk.
+
+    `data_size` and `ds64_size` are what its header claims, None the truth.
+    """
     x = np.asarray(x, float)
     x = x if x.ndim == 2 else x[:, None]
     tag, width = FORMATS[subtype]
@@ -205,7 +208,10 @@ def test_the_start_is_that_of_bext_checked_by_ixml(tmp_path, caplog, chunks, sec
     [
         (
             lambda p: write(p, noise(10, 2)),
-            "x.wav: 2 channels, need one: the actor's own microphone; name it as channel, 1 to 2, under audio in timecode.json",
+            (
+                "x.wav: 2 channels, need one: the actor's own microphone; name it as channel, 1 to 2, under"
+                " audio in timecode.json"
+            ),
         ),
         (
             lambda p: write(p, noise(10, 2), chunks=[ixml(0, tracks=["Boom", "Lav"])]),

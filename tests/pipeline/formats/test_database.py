@@ -60,7 +60,8 @@ def test_an_actor_of_two_genders_and_a_scene_of_two_texts_are_told(tmp_path):
             if name == "scenarios.db":
                 connection.execute("CREATE TABLE scenarios AS SELECT * FROM old")
                 connection.execute(
-                    "INSERT INTO scenarios SELECT id, relationship_id, primary_emotion_id, character_setup, 'another' FROM old"
+                    "INSERT INTO scenarios SELECT id, relationship_id, primary_emotion_id, character_setup,"
+                    " 'another' FROM old"
                 )
     with pytest.raises(InputError, match="actor 3 is male and female"):
         database.genders(folder, ["003"])
@@ -91,7 +92,10 @@ def test_two_bodies_that_claim_the_same_scene_are_told(tmp_path):
 
 
 def test_sqlite_is_opened_by_the_door_alone():
-    """Whoever reads SQLite goes through pipeline.reading; pipeline.capture.dataset writes it, and the fuzz its inputs."""
+    """Whoever reads SQLite goes through pipeline.reading.
+
+    Pipeline.capture.dataset writes it, and the fuzz its inputs.
+    """
     users = set()
     for path in sorted(
         [

@@ -137,7 +137,10 @@ def test_a_type_that_is_no_text_is_not_read(tmp_path):
 
 
 def test_vertices_are_not_read_from_other_files(tmp_path):
-    """Neither by a link, nor by external storage, nor by a virtual dataset; and no more of them than the file holds."""
+    """Neither by a link, nor by external storage, nor by a virtual dataset.
+
+    And no more of them than the file holds.
+    """
     write_mesh(tmp_path / "other.mesh.h5", np.ones((10, 5, 3)), CODES)
     layout = h5py.VirtualLayout((10, 5, 3), "f4")
     layout[:] = h5py.VirtualSource(tmp_path / "other.mesh.h5", "vertices", (10, 5, 3))
@@ -566,7 +569,10 @@ def test_the_first_form_is_found(tmp_path, present):
 
 
 def test_finding_a_face_imports_nothing_heavy():
-    code = "import sys; import pipeline.formats.streams; print([m for m in ('numpy', 'h5py', 'pipeline.formats.faces') if m in sys.modules])"
+    code = (
+        "import sys; import pipeline.formats.streams; print([m for m in ('numpy', 'h5py',"
+        " 'pipeline.formats.faces') if m in sys.modules])"
+    )
     assert (
         subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True

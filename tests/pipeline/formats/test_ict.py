@@ -36,7 +36,11 @@ def test_what_arkit_cannot_say_is_told():
         weights[ict.NAMES.index("browInnerUp_L")],
         weights[ict.NAMES.index("cheekRaiser_R")],
         weights[ict.NAMES.index("jawOpen")],
-    ) = 0.6, 0.3, 0.5
+    ) = (
+        0.6,
+        0.3,
+        0.5,
+    )
     found = dict(zip(arkit.NAMES, ict.to_arkit(weights)))
     assert found["browInnerUp"] == pytest.approx(0.3) and found["jawOpen"] == 0.5
     gone = {name: value for name, value in zip(ict.NAMES, ict.lost(weights)) if value}

@@ -38,7 +38,8 @@ def truth_of(frames, start, rate, drift_ppm=0.0):
 
 def test_word_by_hand():
     bits = "".join(map(str, ltc_bits(np.array([round(parse_timecode("12:34:56:17", 25) * 25)]), 25)[0]))
-    #  frames 7, 1    seconds 6, 5     minutes 4, 3     hours 2, 1       sync; bit 59 makes the number of zeros even
+    #  frames 7, 1    seconds 6, 5     minutes 4, 3     hours 2, 1       sync; bit 59 makes the number of
+    # zeros even
     hand = (
         "1110000010000000" + "0110000010100000" + "0010000011000000" + "0100000010000000" + "0011111111111101"
     )

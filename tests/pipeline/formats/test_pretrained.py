@@ -1,4 +1,6 @@
-"""Models of other people: whatever their folder holds, nothing of it is run, asked about, downloaded or unpickled."""
+"""Models of other people: whatever their folder holds, nothing of it is run, asked about, downloaded or
+unpickled.
+"""
 
 import ast
 import json
@@ -62,8 +64,8 @@ HARM = {
     "width that is a text": lambda folder: edit(folder / "config.json", hidden_size="12"),
     "description a list": lambda folder: (folder / "config.json").write_text("[]"),
     "description deep": lambda folder: (folder / "config.json").write_text('{"model_type": ' + "[" * 100_000),
-    "description with 5,000 digits": lambda folder: (folder / "config.json").write_text(
-        '{"model_type": ' + "1" * 5000 + "}"
+    "description with 5,000 digits": (
+        lambda folder: (folder / "config.json").write_text('{"model_type": ' + "1" * 5000 + "}")
     ),
     "description a pipe": lambda folder: (
         (folder / "config.json").unlink(),

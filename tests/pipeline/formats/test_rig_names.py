@@ -111,9 +111,11 @@ def test_two_shapes_for_one_name_are_refused(more, name):
     for names in ([*arkit.NAMES, more], [more, *arkit.NAMES]):
         with pytest.raises(
             InputError,
-            match=rf"^x: '.*{more}' .*both {name}; remove or rename"
-            if names[0] == more
-            else f"and '{more}' are both {name};",
+            match=(
+                rf"^x: '.*{more}' .*both {name}; remove or rename"
+                if names[0] == more
+                else f"and '{more}' are both {name};"
+            ),
         ):
             rig_names.match(names, "x")
 

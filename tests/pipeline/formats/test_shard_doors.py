@@ -78,9 +78,11 @@ def with_row(**values):
     def edit(f):
         rows = f["takes"][()]
         types = [
-            (n, max(rows.dtype[n].itemsize, len(values.get(n, b""))))
-            if rows.dtype[n].kind == "S"
-            else (n, "i8")
+            (
+                (n, max(rows.dtype[n].itemsize, len(values.get(n, b""))))
+                if rows.dtype[n].kind == "S"
+                else (n, "i8")
+            )
             for n in rows.dtype.names
         ]
         new = np.array(

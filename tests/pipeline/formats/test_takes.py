@@ -81,7 +81,10 @@ def test_actors_and_takes_are_in_order_and_excluded_ones_left_out(tmp_path):
         ({"date": "٢٠٢٦٠١٠١"}, "row 2: date is"),
         (
             {"scenario": "0_1"},
-            "row 2: scenario is '0_1', need 1 to 64 letters, digits and hyphens, not a hyphen first; correct the row",
+            (
+                "row 2: scenario is '0_1', need 1 to 64 letters, digits and hyphens, not a hyphen first;"
+                " correct the row"
+            ),
         ),
         ({"scenario": ""}, "row 2: scenario is ''"),
         ({"exclude": "yes"}, "no take is left"),
@@ -185,7 +188,10 @@ def lip_table(tmp_path, *rows: dict):
     [
         (
             {"scenario": "007"},
-            "row 3: scenario is '007', need a whole number from 1 to 99999 without leading zeros; correct the row",
+            (
+                "row 3: scenario is '007', need a whole number from 1 to 99999 without leading zeros; correct"
+                " the row"
+            ),
         ),
         ({"scenario": "0"}, "row 3: scenario is '0'"),
         ({"scenario": "100000"}, "row 3: scenario is '100000'"),

@@ -134,9 +134,11 @@ def test_unwrapping_takes_large_falls_only():
         172_799.9,
         172_801.0,
     ]
-    assert unwrap_days(np.array([50_000.0, 49_999.0, 6_800.0])).tolist() == [50_000.0, 49_999.0, 6_800.0], (
-        "half a day exactly is no midnight"
-    )
+    assert unwrap_days(np.array([50_000.0, 49_999.0, 6_800.0])).tolist() == [
+        50_000.0,
+        49_999.0,
+        6_800.0,
+    ], "half a day exactly is no midnight"
     assert unwrap_days(np.array([])).tolist() == [] and unwrap_days(np.array([3.0])).tolist() == [3.0]
 
 

@@ -1,4 +1,6 @@
-"""What a dry run says of a download or shoot: recordings that no row names, a dataset.json or rig that is none, no take held out."""
+"""What a dry run says of a download or shoot: recordings that no row names, a dataset.json or rig that is
+none, no take held out.
+"""
 
 import os
 import shutil
@@ -191,8 +193,8 @@ def test_raw_files_that_are_missing_are_all_said_with_what_may_be_meant(tmp_path
     study = open_study({"shoot": str(shoot), "root": str(tmp_path / "out")})
     voice, body, face, timecode = study.missing
     assert (
-        "no voice of 20260101_001_001, need 20260101_001_001 with .wav; rename 20260101_001_001.WAV if it is meant"
-        in voice
+        "no voice of 20260101_001_001, need 20260101_001_001 with .wav; rename 20260101_001_001.WAV if it is"
+        " meant" in voice
     )
     assert "no body of 20260101_002_001" in body and "; add it, or write yes" in body
     assert "no face of 20260101_002_001" in face and "rename MySlate_1.csv if it is meant" in face

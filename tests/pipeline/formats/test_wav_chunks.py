@@ -24,7 +24,9 @@ def sound(num_samples: int, *, seed: int = 0) -> bytes:
 
 
 def chunk(name: bytes, content: bytes, *, claims: int | None = None, pad: bytes | None = None) -> bytes:
-    """A chunk that claims another length than it has, or with other bytes after an odd length than the pad byte."""
+    """A chunk that claims another length than it has, or with other bytes after an odd length than the pad
+    byte.
+    """
     behind = b"\0" * (len(content) % 2) if pad is None else pad
     return name + struct.pack("<I", len(content) if claims is None else claims) + content + behind
 
@@ -51,7 +53,10 @@ def read_all(path: Path) -> tuple[bytes, float | None]:
 @pytest.mark.parametrize("num_samples", [1000, 1001])
 @pytest.mark.parametrize("claims", [65, 1002, 0, 2**32 - 2, None])
 def test_the_length_counts_behind_which_the_file_goes_on(tmp_path, caplog, num_samples, claims):
-    """RF64 whose 32-bit length is not 0xFFFFFFFF, and whose ds64 is right; or whose ds64 is wrong and whose 32 bits are right."""
+    """RF64 whose 32-bit length is not 0xFFFFFFFF, and whose ds64 is right.
+
+    Or whose ds64 is wrong and whose 32 bits are right.
+    """
     data = sound(num_samples)
     true, wrong = len(data), len(data) - 1 if claims is None else claims
     path = wav(

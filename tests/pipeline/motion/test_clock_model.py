@@ -17,7 +17,10 @@ def recording(rate, *, seconds=60.0, start=36_000.0, drift_ppm=0.0, jitter=0.0, 
 @pytest.mark.parametrize("rate", STANDARD_RATES[STANDARD_RATES < 130])
 @pytest.mark.parametrize("drift_ppm", [-100.0, 0.0, 37.0, 100.0])
 def test_drift_jitter_and_drops_are_told_apart(rate, drift_ppm):
-    """The figures that a shoot must reach: drift up to 100 ppm, 0.3 ms of jitter, 2 % of drops; within 1 ms at both ends."""
+    """The figures that a shoot must reach: drift up to 100 ppm, 0.3 ms of jitter, 2 % of drops.
+
+    Within 1 ms at both ends.
+    """
     stamps, true, lost = recording(
         rate, drift_ppm=drift_ppm, jitter=0.3e-3, drop_rate=0.02, seed=int(rate + drift_ppm + 100)
     )
@@ -110,7 +113,10 @@ def test_jitter_alone_is_no_jump():
 @pytest.mark.parametrize("drift_ppm", [0.0, 50.0, 133.0])
 @pytest.mark.parametrize("drop_rate", [0.0, 0.02])
 def test_whole_frame_stamps_place_frames_within_one_count(rate, base, drift_ppm, drop_rate):
-    """A label without fractions says no more; which frame of a count was lost, and slips of less than a count, cannot be seen."""
+    """A label without fractions says no more.
+
+    Which frame of a count was lost, and slips of less than a count, cannot be seen.
+    """
     for seed in range(5):
         rng = np.random.default_rng(seed)
         _, true, _ = recording(

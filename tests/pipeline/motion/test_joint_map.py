@@ -118,7 +118,9 @@ def test_there_are_no_other_ready_maps():
 
 
 def named(tmp_path, name, *, without=(), prefix="", change=str):
-    """A body whose joints have the names of a shipped map, under a root of its own where the map has no hips' parent."""
+    """A body whose joints have the names of a shipped map, under a root of its own where the map has no hips'
+    parent.
+    """
     mapping = {
         theirs: ours for theirs, ours in load_joint_map(joint_map_file(name)).items() if ours not in without
     }
@@ -203,6 +205,9 @@ def test_the_map_of_the_config_is_an_input_of_the_rule(tmp_path):
     assert "joint_map=study.joint_map," in (REPOSITORY / "rules" / "capture.smk").read_text()
     with pytest.raises(
         InputError,
-        match="body.joint_map needs gone.tsv, which is not there; name a table of joint names, or one .*: biped, cmu",
+        match=(
+            "body.joint_map needs gone.tsv, which is not there; name a table of joint names, or one .*:"
+            " biped, cmu"
+        ),
     ):
         Study({"root": str(tmp_path), "body": {"joint_map": "gone.tsv"}}).check_named_files()

@@ -203,7 +203,8 @@ def test_a_download_with_another_axis_up_is_found_turned_and_named(pair, tmp_pat
     assert np.abs(forward_kinematics(taken)[0] - forward_kinematics(good[0])[0]).max() < 1e-3
     report = read_json(tmp_path / "out" / "r.json")
     assert list(warnings_of({"release_in": {names[0]: report}}, [])) == [
-        f"{paths[0]}: the body stands along z, not y; it is turned to stand along y (set release_in.up to silence this)"
+        f"{paths[0]}: the body stands along z, not y; it is turned to stand along y (set release_in.up to"
+        " silence this)"
     ]
 
 

@@ -125,11 +125,17 @@ KINDS = {
     ),
     "no table": (
         lambda f: sql(f, "scenarios.db", "DROP TABLE emotions"),
-        "scenarios.db: table: not a readable SQLite file with a table emotions(id, name) (emotions is not there",
+        (
+            "scenarios.db: table: not a readable SQLite file with a table emotions(id, name) (emotions is not"
+            " there"
+        ),
     ),
     "no column": (
         lambda f: sql(f, "actors.db", "ALTER TABLE actors RENAME COLUMN gender TO sex"),
-        "actors.db: table: not a readable SQLite file with a table actors(actor_id, gender) (no column gender, it has actor_id, sex)",
+        (
+            "actors.db: table: not a readable SQLite file with a table actors(actor_id, gender) (no column"
+            " gender, it has actor_id, sex)"
+        ),
     ),
     "unknown scenario": (
         lambda f: sql(f, "scenarios.db", "DELETE FROM scenarios WHERE id = 1"),
@@ -143,11 +149,17 @@ KINDS = {
         lambda f: sql(
             f, "actors.db", "UPDATE sessions SET male_id = female_id, female_id = male_id WHERE rowid = 1"
         ),
-        "actors.db: gender: session 20231101: got male_id 5 (female) and female_id 3 (male), need each in its column",
+        (
+            "actors.db: gender: session 20231101: got male_id 5 (female) and female_id 3 (male), need each in"
+            " its column"
+        ),
     ),
     "another rate": (
         lambda f: set_header(f / f"bvhs/{A}.bvh", "Frame Time: 0.0333333333", "Frame Time: 0.0416666667"),
-        f"bvhs/{A}.bvh: rate: got 24 fps, need a whole multiple of 30; where the header is wrong set release_in.body_fps",
+        (
+            f"bvhs/{A}.bvh: rate: got 24 fps, need a whole multiple of 30; where the header is wrong set"
+            " release_in.body_fps"
+        ),
     ),
     "other joints": (
         lambda f: rewrite(
@@ -187,7 +199,10 @@ KINDS = {
     ),
     "no sentence": (
         lambda f: (f / "lip_acc/lip_acc_sentences.txt").write_text("One.\nTwo.\n"),
-        "lip_acc/face_arkit/20231201_006_3.npy: sentence: got scenario 3, need a line of lip_acc_sentences.txt",
+        (
+            "lip_acc/face_arkit/20231201_006_3.npy: sentence: got scenario 3, need a line of"
+            " lip_acc_sentences.txt"
+        ),
     ),
     "a lip performance without voice": (
         lambda f: (f / "lip_acc/wav/20231201_006_2.wav").unlink(),

@@ -16,7 +16,9 @@ NAMES = ["20260101_001_001", "20260101_002_001"]
 
 @pytest.fixture
 def take(tmp_path):
-    """Arguments for a take whose first actor's motion has faults of hand, foot and spine, and whose second one's has none."""
+    """Arguments for a take whose first actor's motion has faults of hand, foot and spine, and whose second
+    one's has none.
+    """
     bad = turned(
         turned(turned(standing(2), "LeftHandIndex2", slice(60, 61), 30), "RightFoot", slice(90, 92), 30),
         "Spine",
@@ -45,9 +47,10 @@ def test_the_page_has_a_row_for_each_fault_and_its_bytes_repeat(take):
     report.main([str(a) for a in take])
     image = matplotlib.image.imread(out)
     assert out.read_bytes() == first
-    assert image.shape[:2] == (round(100 * (2.9 * 3 + 4.6 + 0.6)), 1300), (
-        "three faults and a body without one"
-    )
+    assert image.shape[:2] == (
+        round(100 * (2.9 * 3 + 4.6 + 0.6)),
+        1300,
+    ), "three faults and a body without one"
     red = (image[..., 0] > 0.8) & (image[..., 1] < 0.25) & (image[..., 2] < 0.25)
     rows = [red[round(60 + 290 * i) : round(60 + 290 * (i + 1))].any() for i in range(4)]
     assert rows == [True, True, True, False], "the bones of the joints at fault stand out"

@@ -568,7 +568,13 @@ def test_command_line_plan(tmp_path, capsys):
     assert json.loads(out.read_text()) == [[a, b], [c], [early]]
     rows = [
         dict.fromkeys(TAKE_COLUMNS, "")
-        | {"take": f"20260101_{s}", "date": "20260101", "scenario": s, "actor_a": "1", "actor_b": "2"}
+        | {
+            "take": f"20260101_{s}",
+            "date": "20260101",
+            "scenario": s,
+            "actor_a": "1",
+            "actor_b": "2",
+        }
         for s in "21"
     ]
     write_tsv(tmp_path / "takes.tsv", TAKE_COLUMNS, rows)

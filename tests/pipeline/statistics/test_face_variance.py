@@ -89,7 +89,9 @@ def rig_paths(study) -> dict:
 
 
 def brute_force(study) -> dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]:
-    """Variance (V,) by group, pooled and within actors, of meshes built frame by frame less the neutral of their actor."""
+    """Variance (V,) by group, pooled and within actors, of meshes built frame by frame less the neutral of
+    their actor.
+    """
     moved: dict[tuple[str, str], dict[str, list[np.ndarray]]] = {}
     for take, (*pair, emotion, relationship, num_frames) in TAKES.items():
         date, scenario = take.split("_")
@@ -393,6 +395,6 @@ def test_rigs_of_other_topologies_are_refused(study, tmp_path, capsys, num_verti
         outputs=[command[-3], command[-1]],
     )
     assert (
-        "001.npz (40 and 10), need one for all actors; build the rigs on one topology, or set rig in the config to one file for all"
-        in line
+        "001.npz (40 and 10), need one for all actors; build the rigs on one topology, or set rig in the"
+        " config to one file for all" in line
     )

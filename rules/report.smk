@@ -61,7 +61,7 @@ rule report_take:
         actions=study.both(f"{ROOT}/annotations/actions/{{performance}}.npy"),
         facing=study.both(f"{ROOT}/annotations/facing/{{performance}}.npy"),
         transcripts=study.both(f"{ROOT}/annotations/transcripts/{{performance}}.json"),
-        code=code("pipeline.report.pages"),
+        code=code("pipeline.report.take"),
     output:
         report(
             f"{ROOT}/results/report/{{take}}.png",
@@ -88,7 +88,7 @@ rule report_take:
 rule report_losses:
     input:
         models=rules.train.input,
-        code=code("pipeline.report.pages"),
+        code=code("pipeline.report.losses"),
     output:
         report(
             f"{ROOT}/results/report/losses.png",
@@ -118,7 +118,7 @@ if not study.config.dataset:
         input:
             takes=f"{study.dataset}/takes.tsv",
             sync=expand(f"{ROOT}/annotations/sync/{{take}}.json", take=study.takes),
-            code=code("pipeline.report.pages"),
+            code=code("pipeline.report.sync"),
         output:
             table=report(
                 f"{ROOT}/results/report/sync.csv",
@@ -153,7 +153,7 @@ if not study.config.dataset:
         input:
             bvh=study.raw("bvh"),
             reports=study.both(f"{ROOT}/annotations/body/{{performance}}.json"),
-            code=code("pipeline.report.pages"),
+            code=code("pipeline.report.body"),
         output:
             report(
                 f"{ROOT}/results/report/body/{{take}}.png",
@@ -182,7 +182,7 @@ if not study.config.dataset:
             beside=study.beside_face,
             rig=study.shoot_rigs,
             reports=study.both(f"{ROOT}/annotations/fit/{{performance}}.json"),
-            code=code("pipeline.report.pages"),
+            code=code("pipeline.report.face"),
         output:
             report(
                 f"{ROOT}/results/report/face/{{take}}.png",
@@ -209,7 +209,7 @@ if not study.config.dataset:
         input:
             takes=f"{study.dataset}/takes.tsv",
             fits=expand(f"{ROOT}/annotations/fit/{{name}}.json", name=study.performances),
-            code=code("pipeline.report.pages"),
+            code=code("pipeline.report.residuals"),
         output:
             report(
                 f"{ROOT}/results/report/residuals.png",
@@ -274,10 +274,10 @@ if study.simulated:
         shell:
             "python -m pipeline.report.accuracy --shoot {params.shoot:q} --truth {params.truth:q} --dataset {params.dataset:q} --annotations {params.annotations:q} --out {output:q} > {log:q} 2>&1"
 
-    rule report_accuracy:
+    rule accuracy_page:
         input:
             table=f"{ROOT}/results/accuracy.csv",
-            code=code("pipeline.report.pages"),
+            code=code("pipeline.report.accuracy_page"),
         output:
             report(
                 f"{ROOT}/results/report/accuracy.html",
@@ -287,9 +287,9 @@ if study.simulated:
                 labels={"file": "page"},
             ),
         log:
-            f"{ROOT}/logs/report_accuracy.log",
+            f"{ROOT}/logs/accuracy_page.log",
         benchmark:
-            f"{ROOT}/timings/report_accuracy.tsv"
+            f"{ROOT}/timings/accuracy_page.tsv"
         conda:
             "../environment.yml"
         threads: 1

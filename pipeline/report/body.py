@@ -1,6 +1,8 @@
 """The report's page of one take's bodies: the worst moments of every kind of fault, drawn as bones before, at
 and after.
 
+    python -m pipeline.report.body --bvh A.bvh B.bvh --reports A.json B.json --out TAKE.png
+
 In: the shoot's BVH and the body report (annotations/body) of both performances. Out: one PNG. A row is one
 fault: the frame before, its worst frame and the frame after, in front and side view of the whole body, or of
 the hand or foot enlarged for a fault of one. The heading counts the faults and those drawn. Rows without a
@@ -12,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline import stage
 from pipeline.capture.body_quality import KINDS
 from pipeline.errors import InputError
 from pipeline.figures.figure import pyplot, save
@@ -258,8 +261,15 @@ def run(*, bvh: list[Path], reports: list[Path], out: Path) -> None:
     save(fig, out)
 
 
-def add_arguments(parser) -> None:
-    """The command's arguments, without --out."""
+def main(argv: list[str] | None = None) -> None:
+    """Command line."""
+    parser = stage.parser(__doc__)
     two: dict[str, Any] = {"nargs": 2, "type": Path, "required": True}
     parser.add_argument("--bvh", **two, help="BVH files of the shoot, in actor order")
     parser.add_argument("--reports", **two, help="their body reports (JSON), in actor order")
+    parser.add_argument("--out", type=Path, required=True, help="PNG to write")
+    stage.execute(parser, run, argv)
+
+
+if __name__ == "__main__":
+    main()

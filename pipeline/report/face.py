@@ -1,6 +1,9 @@
 """The report's picture of a take's face fits: mesh, reconstruction and error at the frames that fit worst and
 that move most.
 
+    python -m pipeline.report.face --face A.mesh.h5 B.mesh.h5 --rig A.npz B.npz --reports A.json B.json \\
+        --out TAKE.png
+
 In: the mesh streams of the shoot, the rigs and the fit reports of both performances
 (pipeline.capture.blendshapes), which name the frames and say how the heads were stabilised. Out: one PNG. A
 performance that came as weights has no row.
@@ -12,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline import stage
 from pipeline.capture import stabilise
 from pipeline.capture.blendshape_fit import BlendshapeFit
 from pipeline.errors import InputError
@@ -110,9 +114,16 @@ def run(*, face: list[Path], rig: list[Path], reports: list[Path], out: Path) ->
     save(fig, out)
 
 
-def add_arguments(parser) -> None:
-    """The command's arguments, without --out."""
+def main(argv: list[str] | None = None) -> None:
+    """Command line."""
+    parser = stage.parser(__doc__)
     two: dict[str, Any] = {"nargs": 2, "type": Path, "required": True}
     parser.add_argument("--face", **two, help="face streams of the shoot, in actor order")
     parser.add_argument("--rig", **two, help="rigs, in actor order")
     parser.add_argument("--reports", **two, help="their fit reports (JSON), in actor order")
+    parser.add_argument("--out", type=Path, required=True, help="PNG to write")
+    stage.execute(parser, run, argv)
+
+
+if __name__ == "__main__":
+    main()

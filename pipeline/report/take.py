@@ -1,6 +1,9 @@
 """The report's picture of one take: its streams on a time line, voices before and after separation, labels
 under each other.
 
+    python -m pipeline.report.take --sync S.json --microphones A.wav B.wav --voices A.wav B.wav \\
+        --actions A.npy B.npy --facing A.npy B.npy --transcripts A.json B.json --out TAKE.png
+
 In: sync JSON, microphones and separated voices (of a take that was captured here; a download has none of
 them), action and facing labels, transcripts. Out: one PNG. Times are seconds from the take's first frame, at
 30 frames per second.
@@ -11,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline import stage
 from pipeline.errors import InputError
 from pipeline.figures.figure import pyplot, save
 from pipeline.formats.array_files import read_npy
@@ -227,8 +231,9 @@ def run(
     save(fig, out)
 
 
-def add_arguments(parser) -> None:
-    """The command's arguments, without --out."""
+def main(argv: list[str] | None = None) -> None:
+    """Command line."""
+    parser = stage.parser(__doc__)
     two: dict[str, Any] = {"nargs": 2, "type": Path, "required": True}
     parser.add_argument(
         "--sync", type=Path, nargs="*", default=[], help="the take's sync JSON; none for a download"
@@ -250,3 +255,9 @@ def add_arguments(parser) -> None:
     parser.add_argument("--actions", **two, help="action labels (.npy), in actor order")
     parser.add_argument("--facing", **two, help="facing labels (.npy), in actor order")
     parser.add_argument("--transcripts", **two, help="transcripts, in actor order")
+    parser.add_argument("--out", type=Path, required=True, help="PNG to write")
+    stage.execute(parser, run, argv)
+
+
+if __name__ == "__main__":
+    main()

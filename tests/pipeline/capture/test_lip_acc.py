@@ -12,11 +12,12 @@ from helpers.tiny_shoot import AUDIO_RATE, make_lip_acc
 from pipeline.capture import blendshapes, body, lip_acc, separation, sync
 from pipeline.config import Blendshapes, Separation, Sync
 from pipeline.errors import InputError
+from pipeline.figures.figure import pyplot
 from pipeline.files import write_json, write_tsv
 from pipeline.formats.sync_file import read_sync, stream_of
 from pipeline.formats.takes import ACTOR_COLUMNS, shoot_lip_acc
 from pipeline.reading import read_json
-from pipeline.report import pages as report
+from pipeline.report import sync as report_sync
 from pipeline.report.take import STREAMS, draw_streams
 
 FIRST, SECOND = "20260102_003_1", "20260102_003_3"
@@ -142,16 +143,16 @@ def test_tables_and_pictures_show_the_streams_that_there_are(made):
     about = read_json(made / "annotations" / "lip_acc" / "sync" / f"{FIRST}.json")
     assert (
         [line.split()[1] for line in sync.table(about)[1:]]
-        == [row["stream"] for row in report.sync_rows(about)]
+        == [row["stream"] for row in report_sync.sync_rows(about)]
         == ["face", "audio"]
     )
-    figure, ax = report.pyplot().subplots()
+    figure, ax = pyplot().subplots()
     draw_streams(ax, about)
     assert [text.get_text() for text in ax.get_yticklabels()] == [
         "003 face",
         "003 audio",
     ] and "body" in STREAMS
-    report.pyplot().close(figure)
+    pyplot().close(figure)
 
 
 @pytest.fixture

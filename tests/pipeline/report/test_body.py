@@ -9,7 +9,6 @@ from pipeline.files import write_json
 from pipeline.formats.bvh import save_bvh
 from pipeline.reading import read_json
 from pipeline.report import body as report_body
-from pipeline.report import pages as report
 
 NAMES = ["20260101_001_001", "20260101_002_001"]
 
@@ -35,16 +34,16 @@ def take(tmp_path):
             {"performance": name, "quality": summary(found, fps=FPS, num_frames=motion.num_frames)},
         )
     bvh, reports = ([tmp_path / f"{name}.{suffix}" for name in NAMES] for suffix in ("bvh", "json"))
-    return ["body", "--bvh", *bvh, "--reports", *reports, "--out", tmp_path / "out" / "20260101_001.png"]
+    return ["--bvh", *bvh, "--reports", *reports, "--out", tmp_path / "out" / "20260101_001.png"]
 
 
 def test_the_page_has_a_row_for_each_fault_and_its_bytes_repeat(take):
     import matplotlib.image
 
     out = take[-1]
-    report.main([str(a) for a in take])
+    report_body.main([str(a) for a in take])
     first = out.read_bytes()
-    report.main([str(a) for a in take])
+    report_body.main([str(a) for a in take])
     image = matplotlib.image.imread(out)
     assert out.read_bytes() == first
     assert image.shape[:2] == (
@@ -96,20 +95,24 @@ def test_a_turn_of_the_hand_itself_is_enlarged_and_seen():
 def test_the_heading_counts_what_is_drawn(take, monkeypatch):
     titles = []
     monkeypatch.setattr(report_body, "save", lambda figure, path: titles.append(figure.get_suptitle()))
-    path = take[5]  # the first actor's report gets a stretch of NaN, which is not drawn
+    path = take[
+        take.index("--reports") + 1
+    ]  # the first actor's report gets a stretch of NaN, which is not drawn
     report_of_first = read_json(path)
     report_of_first["quality"]["faults"].append(report_of_first["quality"]["faults"][0] | {"kind": "nan"})
     write_json(path, report_of_first)
-    report.main([str(a) for a in take])
+    report_body.main([str(a) for a in take])
     assert len(titles) == 1 and "; 3 of 4 faults drawn" in titles[0]
     assert report_body.title("x", faults=0, drawn=0).endswith("no faults")
 
 
 def test_reports_that_do_not_belong_are_refused(take, tmp_path, capsys):
     save_bvh(tmp_path / f"{NAMES[0]}.bvh", standing(0.5))
-    refused(report.main, take, capsys, f"{NAMES[0]}.bvh: got 60 frames", "speaks of more", outputs=[take[-1]])
+    refused(
+        report_body.main, take, capsys, f"{NAMES[0]}.bvh: got 60 frames", "speaks of more", outputs=[take[-1]]
+    )
     write_json(tmp_path / f"{NAMES[0]}.json", {"performance": NAMES[0]})
-    refused(report.main, take, capsys, f"{NAMES[0]}.json: no quality in it", outputs=[take[-1]])
+    refused(report_body.main, take, capsys, f"{NAMES[0]}.json: no quality in it", outputs=[take[-1]])
 
 
 def test_ways_on_the_floor_are_plans_of_one_scale():

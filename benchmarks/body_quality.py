@@ -15,8 +15,8 @@ import numpy as np
 
 from pipeline import config
 from pipeline.capture import body_quality
-from pipeline.formats.bvh import Motion
 from pipeline.motion import rotations
+from pipeline.motion.motion import Motion
 from pipeline.motion.skeleton import chain
 from pipeline.simulate import plan, take
 

@@ -27,9 +27,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from pipeline.formats.bvh import Motion, load_bvh, save_bvh  # noqa: E402
+from pipeline.formats.bvh import load_bvh, save_bvh  # noqa: E402
 from pipeline.motion import rotations  # noqa: E402
 from pipeline.motion.joints import RELEASE_JOINTS, RELEASE_PARENTS  # noqa: E402
+from pipeline.motion.motion import Motion  # noqa: E402
 from pipeline.motion.skeleton import forward_kinematics  # noqa: E402
 
 

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pipeline import config  # noqa: E402
 from pipeline.annotate.contacts import find_contacts  # noqa: E402
-from pipeline.formats.bvh import Motion  # noqa: E402
+from pipeline.motion.motion import Motion  # noqa: E402
 from pipeline.simulate import plan, take  # noqa: E402
 
 FPS = 30

@@ -30,8 +30,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pipeline.errors import InputError  # noqa: E402
-from pipeline.formats.bvh import Motion, load_bvh  # noqa: E402
+from pipeline.formats.bvh import load_bvh  # noqa: E402
 from pipeline.motion import rotations  # noqa: E402
+from pipeline.motion.motion import Motion  # noqa: E402
 from pipeline.motion.skeleton import forward_kinematics  # noqa: E402
 
 SMALL = """HIERARCHY

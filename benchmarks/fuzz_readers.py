@@ -54,10 +54,10 @@ from pipeline.formats import arkit, bvh, faces, obj, sync_file, takes
 from pipeline.formats.array_files import open_npz, read_npy  # noqa: E402
 from pipeline.formats.gltf import read_gltf  # noqa: E402
 from pipeline.formats.rig_file import load_rig  # noqa: E402
+from pipeline.formats.words import read_words  # noqa: E402
 from pipeline.motion import joint_map
 from pipeline.reading import read_json, rows_of  # noqa: E402
 from pipeline.rigs.importing import read_arrays, read_obj_folder  # noqa: E402
-from pipeline.shards import text
 from pipeline.statistics import dataset_row
 
 SECONDS, ALL_SECONDS, MEGABYTES = 5, 60, 300
@@ -511,7 +511,7 @@ def read_any_sync(path: Path) -> None:
 
 
 def read_any_words(path: Path) -> None:
-    words = text.read_words(path)
+    words = read_words(path)
     need(
         all(0 <= word["start"] <= word["end"] < math.inf and isinstance(word["word"], str) for word in words),
         "times and words",

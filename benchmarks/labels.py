@@ -18,7 +18,7 @@ import numpy as np
 
 from pipeline.annotate.actions import NAMES, label_actions
 from pipeline.annotate.facing import label_facing
-from pipeline.formats.bvh import Motion
+from pipeline.motion.motion import Motion
 from pipeline.simulate.figure import Figure
 from pipeline.simulate.motion import FPS, animate, plan_manner
 from pipeline.simulate.script import plan_scripts

@@ -35,9 +35,9 @@ from scipy.signal import oaconvolve
 from pipeline import config
 from pipeline.capture.separation import METHODS, OUT_RATE, separate
 from pipeline.formats import audio
+from pipeline.formats.voice_file import read_wav
 from pipeline.reading import read_json
 from pipeline.report.accuracy import si_sdr
-from pipeline.shards.features import read_wav
 from pipeline.simulate import plan, take
 
 SIR_RATE, SIR_TAPS = 16_000, 1024

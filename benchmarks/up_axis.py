@@ -19,8 +19,9 @@ from pathlib import Path
 import numpy as np
 from labels import play
 
-from pipeline.formats.bvh import Motion, load_bvh
+from pipeline.formats.bvh import load_bvh
 from pipeline.motion import rotations, upright
+from pipeline.motion.motion import Motion
 from pipeline.motion.skeleton import forward_kinematics
 
 HEADINGS = np.radians([0, 30, 90, 200, 315])

@@ -41,6 +41,7 @@ from pipeline.ids import check_id, is_id
 from pipeline.motion import clock, pose
 from pipeline.reading import inside
 from pipeline.shards import features
+from pipeline.signals.resampling import resample
 
 log = logging.getLogger("interact")
 ACTIONS = ("sit", "walk", "stand")
@@ -267,7 +268,7 @@ def _two(values: list | None, default: list, choices: list, flag: str) -> list:
 def _words(transcripts: list[Path] | None, audio: list[Path]) -> list[list[dict]]:
     """Words of the two voices: read, or recognised by the default transcriber."""
     if transcripts:
-        from pipeline.shards.text import read_words
+        from pipeline.formats.words import read_words
 
         return [read_words(path) for path in transcripts]
     from pipeline.annotate.transcripts import transcribe
@@ -304,7 +305,7 @@ def scene_of_voices(
         )
     doing = _two(actions, ["stand"], list(ACTIONS), "--actions")
     faces = _two(facing, ["yes"], ["yes", "no"], "--facing")
-    voices = [features.resample(*read_voice(path)) for path in audio]
+    voices = [resample(*read_voice(path)) for path in audio]
     num_samples = max(len(voice) for voice in voices)
     num_frames = num_samples * clock.FPS // clock.AUDIO_RATE
     if num_frames < 2:

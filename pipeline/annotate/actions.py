@@ -25,8 +25,8 @@ from pipeline import stage
 from pipeline.config import Actions, Body
 from pipeline.errors import InputError
 from pipeline.files import whole
-from pipeline.formats.bvh import Motion
 from pipeline.formats.people import READ_BY, load_people
+from pipeline.motion.motion import Motion
 from pipeline.motion.skeleton import forward_kinematics, require
 
 log = logging.getLogger("interact")

@@ -26,9 +26,9 @@ from pipeline.annotate.facing import label_facing
 from pipeline.config import Body, Contacts
 from pipeline.errors import InputError
 from pipeline.files import whole, write_json, write_tsv
-from pipeline.formats.bvh import Motion
 from pipeline.formats.people import READ_BY, load_people
 from pipeline.formats.takes import actor_names, file_names
+from pipeline.motion.motion import Motion
 
 log = logging.getLogger("interact")
 COLUMNS = ["body", "label", "value", "start_frame", "stop_frame", "start_seconds", "stop_seconds"]

@@ -25,12 +25,12 @@ from pipeline.annotate.actions import hysteresis, join_short, stretches
 from pipeline.config import Body, Contacts
 from pipeline.errors import InputError
 from pipeline.files import write_json
-from pipeline.formats.bvh import Motion
 from pipeline.formats.people import READ_BY, load_people
 from pipeline.formats.takes import actor_names
 from pipeline.motion import rotations
 from pipeline.motion.joint_map import missing_joints
 from pipeline.motion.joints import SIDES
+from pipeline.motion.motion import Motion
 from pipeline.motion.skeleton import forward_kinematics, require
 
 log = logging.getLogger("interact")

@@ -19,7 +19,7 @@ from pipeline.config import Dialogue
 from pipeline.errors import InputError
 from pipeline.files import whole, write_json
 from pipeline.formats.takes import actor_names, performance_actor
-from pipeline.shards.text import read_words
+from pipeline.formats.words import read_words
 
 log = logging.getLogger("interact")
 

@@ -20,9 +20,9 @@ from pipeline.annotate.actions import hysteresis, join_short
 from pipeline.config import Body, Facing
 from pipeline.errors import InputError
 from pipeline.files import whole
-from pipeline.formats.bvh import Motion
 from pipeline.formats.people import READ_BY, load_people
 from pipeline.motion import rotations
+from pipeline.motion.motion import Motion
 from pipeline.motion.skeleton import forward_kinematics, hips_frame, require
 
 

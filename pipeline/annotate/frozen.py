@@ -8,7 +8,7 @@ still trembles, and silence still hums.
 
 import numpy as np
 
-from pipeline.formats.bvh import Motion
+from pipeline.motion.motion import Motion
 
 FROZEN_SECONDS = 0.25
 """Shortest stretch that counts, as in `body.freeze_seconds`."""

@@ -24,9 +24,10 @@ from pipeline.files import write_json
 from pipeline.formats import arkit
 from pipeline.formats.array_files import read_npy
 from pipeline.formats.bvh import load_bvh
+from pipeline.formats.voice_file import read_wav
 from pipeline.motion.clock import AUDIO_RATE, FPS, sample_of
 from pipeline.reading import read_json
-from pipeline.shards.features import read_wav, resample
+from pipeline.signals.resampling import resample
 
 MAX_WAV_SECONDS = 0.1
 MAX_MENDED_SHARE = 0.01

@@ -21,8 +21,8 @@ from pipeline.files import write_json
 from pipeline.formats import arkit
 from pipeline.formats.array_files import read_npy
 from pipeline.formats.takes import performance_actor
+from pipeline.formats.voice_file import read_wav
 from pipeline.motion.clock import FPS
-from pipeline.shards.features import read_wav
 
 log = logging.getLogger("interact")
 

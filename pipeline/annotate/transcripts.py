@@ -28,7 +28,7 @@ from pipeline.errors import InputError
 from pipeline.files import write_json
 from pipeline.formats.voice_file import read_voice
 from pipeline.motion.clock import AUDIO_RATE
-from pipeline.shards.features import resample
+from pipeline.signals.resampling import resample
 
 log = logging.getLogger("interact")
 QUIET_DB = -60.0

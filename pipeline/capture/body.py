@@ -17,13 +17,14 @@ import numpy as np
 from pipeline import config, stage
 from pipeline.capture import body_quality
 from pipeline.errors import InputError
-from pipeline.formats.bvh import Motion, first_frame_is_reference, save_bvh
-from pipeline.formats.people import with_toes
+from pipeline.formats.bvh import first_frame_is_reference, save_bvh
+from pipeline.formats.people import load_body, with_toes
 from pipeline.formats.sync_file import read_sync, recorded_marks, same_file, stream_of
 from pipeline.formats.takes import actor_of
 from pipeline.motion import clock, rotations, upright
-from pipeline.motion.joint_map import better_map, load_body, missing_joints
+from pipeline.motion.joint_map import better_map, missing_joints
 from pipeline.motion.joints import RELEASE_JOINTS, SIDES
+from pipeline.motion.motion import Motion
 from pipeline.motion.skeleton import keep_joints
 from pipeline.run_report import write_report
 

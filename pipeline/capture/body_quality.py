@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
-from pipeline.formats.bvh import Motion
 from pipeline.motion import rotations
 from pipeline.motion.joints import SIDES
+from pipeline.motion.motion import Motion
 from pipeline.motion.skeleton import chain
 
 KINDS = ("nan", "swap", "side_swap", "limit", "flicker", "jump", "freeze", "slide")

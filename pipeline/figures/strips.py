@@ -17,10 +17,11 @@ from pipeline import stage
 from pipeline.errors import InputError
 from pipeline.figures.figure import pyplot, save
 from pipeline.formats.array_files import read_npy
-from pipeline.formats.bvh import Motion, load_bvh
+from pipeline.formats.bvh import load_bvh
 from pipeline.formats.rig_file import Rig, load_rig
 from pipeline.motion import rotations
 from pipeline.motion.clock import FPS
+from pipeline.motion.motion import Motion
 from pipeline.motion.skeleton import forward_kinematics
 from pipeline.reading import read_json
 

@@ -15,16 +15,34 @@ from pydantic import BaseModel
 
 from pipeline.config import Body
 from pipeline.errors import InputError
-from pipeline.formats.bvh import Motion
+from pipeline.formats.bvh import load_bvh
 from pipeline.motion import upright
-from pipeline.motion.joint_map import load_body
-from pipeline.motion.joints import SIDES
+from pipeline.motion.joint_map import load_joint_map, rename_joints
+from pipeline.motion.joints import JOINT_MAPS, SIDES, joint_map_file
+from pipeline.motion.motion import Motion
 
 log = logging.getLogger("interact")
 READ_BY: dict[type[BaseModel], tuple[str, ...]] = {Body: ("joint_map", "unit", "up")}
 """Fields of the config that say how a BVH file is read: flags of every stage that labels bodies."""
 MOST_APART_SECONDS = 0.2
 """How much longer than the other the file of one of two bodies may be; so much is left out at its end."""
+
+
+def load_body(path: Path, options: Body | None = None, *, where: str | None = None) -> Motion:
+    """A BVH file by `unit` and `joint_map` of the options, with its joints under the dataset's names.
+
+    InputError names the file, or `where` it belongs, when the map does not fit it.
+    """
+    options = options or Body()
+    motion = load_bvh(path, unit=None if options.unit == "auto" else options.unit)
+    if not options.joint_map:
+        return motion
+    table = joint_map_file(options.joint_map)
+    mapping = load_joint_map(table)
+    try:
+        return rename_joints(motion, mapping, partly=table.parent == JOINT_MAPS)
+    except InputError as error:
+        raise InputError(f"{where or path}: {error}") from None
 
 
 def with_toes(motion: Motion) -> Motion:

@@ -65,6 +65,14 @@ def read_voice(path: Path, *, mix: bool = True) -> tuple[np.ndarray, int]:
     return mixed, rate
 
 
+def read_wav(path: Path) -> tuple[np.ndarray, int]:
+    """Samples (S,) float32, full scale at 1, and rate of a mono WAV.
+
+    InputError where it is unreadable, not mono or not finite.
+    """
+    return read_voice(path, mix=False)
+
+
 def read_channels(path: Path) -> tuple[np.ndarray, int]:
     """All samples (C, S) float32 of a file of any kind, and their rate.
 

@@ -11,12 +11,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.config import Body
 from pipeline.errors import InputError
 from pipeline.files import read_tsv
-from pipeline.formats.bvh import Motion, load_bvh
 from pipeline.motion.joints import (
-    JOINT_MAPS,
     RELEASE_JOINTS,
     SIDES,
     bare,
@@ -24,6 +21,7 @@ from pipeline.motion.joints import (
     plain_name,
     shipped_joint_maps,
 )
+from pipeline.motion.motion import Motion
 
 CARRYING = ("Hips", "Spine", *(f"{side}{part}" for side in SIDES for part in ("UpLeg", "Leg", "Foot")))
 """What a body must have for a shipped map to be its own."""
@@ -169,23 +167,6 @@ def better_map(names: Sequence[str], wanted: Sequence[str], num_missing: int) ->
         met = {ours for theirs, ours in mapping.items() if theirs in index or plain_name(theirs) in index}
         best = min(best, (sum(joint not in met and joint not in names for joint in wanted), name))
     return f"with body.joint_map {best[1]} it would lack {best[0]}" if best[1] else ""
-
-
-def load_body(path: Path, options: Body | None = None, *, where: str | None = None) -> Motion:
-    """A BVH file by `unit` and `joint_map` of the options, with its joints under the dataset's names.
-
-    InputError names the file, or `where` it belongs, when the map does not fit it.
-    """
-    options = options or Body()
-    motion = load_bvh(path, unit=None if options.unit == "auto" else options.unit)
-    if not options.joint_map:
-        return motion
-    table = joint_map_file(options.joint_map)
-    mapping = load_joint_map(table)
-    try:
-        return rename_joints(motion, mapping, partly=table.parent == JOINT_MAPS)
-    except InputError as error:
-        raise InputError(f"{where or path}: {error}") from None
 
 
 def missing_joints(motion: Motion, wanted: Sequence[str]) -> list[str]:

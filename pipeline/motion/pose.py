@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.formats.bvh import Motion
 from pipeline.motion import rotations
+from pipeline.motion.motion import Motion
 from pipeline.motion.skeleton import heading, hips_frame
 
 

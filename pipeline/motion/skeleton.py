@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.formats.bvh import Motion
 from pipeline.motion import rotations
 from pipeline.motion.joint_map import fitting_hint
 from pipeline.motion.joints import aliases
+from pipeline.motion.motion import Motion
 
 
 def require(motion: Motion, wanted: list[str], where: str = "skeleton") -> list[int]:

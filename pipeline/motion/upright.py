@@ -19,9 +19,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.formats.bvh import Motion
 from pipeline.motion import rotations
 from pipeline.motion.joint_map import missing_joints
+from pipeline.motion.motion import Motion
 from pipeline.motion.skeleton import chain
 
 log = logging.getLogger("interact")

@@ -22,12 +22,13 @@ from pipeline.formats.dataset_file import FIX_DOWNLOAD, read_about
 from pipeline.formats.obj import read_vertices
 from pipeline.formats.takes import actor_of, is_performance, listed_takes
 from pipeline.formats.unlisted import FOLDERS, unlisted
+from pipeline.formats.voice_file import read_wav
 from pipeline.listing import files_in, leftovers
 from pipeline.motion import upright
 from pipeline.motion.clock import AUDIO_RATE, FPS
+from pipeline.motion.motion import Motion
 from pipeline.reading import open_plain, read_text
 from pipeline.release.streams import body_frames, cut_frames, decimation, read_face, wav_frames
-from pipeline.shards.features import read_wav
 
 NUM_TAKES, NUM_PERFORMANCES = 241, 482
 """What the whole public release has."""
@@ -223,7 +224,7 @@ def read_body(check: Check, path: Path) -> Iterator[Finding | int]:
     yield body_frames(motion.num_frames, step)
 
 
-def _world(check: Check, path: Path, motion: bvh.Motion) -> Iterator[Finding]:
+def _world(check: Check, path: Path, motion: Motion) -> Iterator[Finding]:
     """Findings about the room in which a body stands: which way is up, and whether left is left."""
     up: str = check.options.up
     if up == "auto":

@@ -19,14 +19,15 @@ from pipeline.errors import InputError
 from pipeline.files import give_name, whole
 from pipeline.formats import ict
 from pipeline.formats.array_files import read_npy
-from pipeline.formats.bvh import Motion, count_frames, load_bvh, read_header, save_bvh
+from pipeline.formats.bvh import count_frames, load_bvh, read_header, save_bvh
+from pipeline.formats.voice_file import read_wav
 from pipeline.motion import upright
 from pipeline.motion.clock import FPS, sample_of
+from pipeline.motion.motion import Motion
 from pipeline.motion.skeleton import keep_joints
 from pipeline.reading import plain
 from pipeline.release.streams import body_frames, cut_frames, decimation, read_face, wav_frames
 from pipeline.run_report import write_report
-from pipeline.shards.features import read_wav
 
 log = logging.getLogger("interact")
 

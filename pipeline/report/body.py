@@ -18,9 +18,10 @@ from pipeline import stage
 from pipeline.capture.body_quality import KINDS
 from pipeline.errors import InputError
 from pipeline.figures.figure import pyplot, save
-from pipeline.formats.bvh import Motion, load_bvh
+from pipeline.formats.bvh import load_bvh
 from pipeline.motion import rotations
 from pipeline.motion.joints import SIDES
+from pipeline.motion.motion import Motion
 from pipeline.motion.skeleton import forward_kinematics, heading
 from pipeline.reading import read_json
 

@@ -15,10 +15,12 @@ from pipeline import stage
 from pipeline.config import Features
 from pipeline.errors import InputError
 from pipeline.files import whole
-from pipeline.formats.bvh import Motion, load_bvh
-from pipeline.formats.voice_file import read_voice
+from pipeline.formats.bvh import load_bvh
+from pipeline.formats.voice_file import read_wav
 from pipeline.motion import pose
 from pipeline.motion.clock import AUDIO_RATE, FPS, sample_of
+from pipeline.motion.motion import Motion
+from pipeline.signals.resampling import resample
 
 log = logging.getLogger("interact")
 BLOCK_FRAMES = 1024
@@ -52,31 +54,6 @@ def log_mel(
         power = np.abs(np.fft.rfft(part[begins[:, None] - low + np.arange(mel_fft)] * window, axis=1)) ** 2
         result[i : i + BLOCK_FRAMES] = np.log(np.maximum(power @ filters, MEL_FLOOR))
     return result
-
-
-def read_wav(path: Path) -> tuple[np.ndarray, int]:
-    """Samples (S,) float32, full scale at 1, and rate of a mono WAV.
-
-    InputError where it is unreadable, not mono or not finite.
-    """
-    return read_voice(path, mix=False)
-
-
-def resample(audio: np.ndarray, rate: int, num_samples: int | None = None) -> np.ndarray:
-    """Audio (S,) at `rate` as float32 at 16 kHz.
-
-    `num_samples` cuts or pads what rounding leaves (soxr, linear phase).
-    """
-    import soxr
-
-    result = (
-        soxr.resample(audio, rate, AUDIO_RATE).astype(np.float32)
-        if rate != AUDIO_RATE
-        else np.asarray(audio, np.float32)
-    )
-    if num_samples is None:
-        return result
-    return np.pad(result[:num_samples], (0, max(num_samples - len(result), 0)))
 
 
 def fit_wav_length(

@@ -23,8 +23,10 @@ from pipeline.errors import InputError
 from pipeline.formats.bvh import load_bvh
 from pipeline.formats.shard_file import write_sidecar
 from pipeline.formats.takes import in_pairs
+from pipeline.formats.voice_file import read_wav
 from pipeline.motion.clock import FPS, sample_of
-from pipeline.shards.features import fit_wav_length, read_wav, resample
+from pipeline.shards.features import fit_wav_length
+from pipeline.signals.resampling import resample
 
 
 def length(wav: Sequence[Path], bvh: Sequence[Path] | None = None) -> int:

@@ -13,7 +13,6 @@ import numpy as np
 
 from pipeline import stage
 from pipeline.config import Text
-from pipeline.errors import InputError
 from pipeline.files import whole
 from pipeline.formats.pretrained import (
     load_network,
@@ -23,10 +22,8 @@ from pipeline.formats.pretrained import (
     weights_sha256,
 )
 from pipeline.formats.takes import in_pairs
-from pipeline.reading import read_json
+from pipeline.formats.words import read_words
 
-LONGEST_SECONDS = 1e7
-"""Times of words lie below it: four months."""
 OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert", "mpnet")
 """Networks whose first position number is that of the padding plus one."""
 
@@ -125,28 +122,6 @@ def embed_words(words: list[dict], *, model: str = "package", max_pause_seconds:
             for i in given:
                 result[utterance[i]] = hidden[torch.from_numpy(owner == i - read.start)].mean(0).numpy()
     return result
-
-
-def read_words(path: Path) -> list[dict]:
-    """Words of a transcript, checked: numbers for times, start <= end, in order of start."""
-    words = read_json(path, kind=dict).get("words")
-    if not isinstance(words, list):
-        raise InputError(f'{path}: no list "words"; write it with python -m pipeline.annotate.transcripts')
-    for i, word in enumerate(words):
-        try:
-            good = (
-                0 <= word["start"] <= word["end"] < LONGEST_SECONDS
-                and (i == 0 or words[i - 1]["start"] <= word["start"])
-                and isinstance(word["word"], str)
-            )
-        except (TypeError, KeyError):
-            good = False
-        if not good:
-            raise InputError(
-                f'{path}, word {i}: got {word!r:.200}, need "word", "start" and "end" with 0 <= start <= end,'
-                " sorted by start; mend the file"
-            )
-    return words
 
 
 def run(*, transcripts: list[Path], takes: list[str], out: Path, options: Text) -> None:

@@ -1,6 +1,6 @@
 """From scripts to bodies: every joint's rotation at 120 frames per second.
 
-In: an actor's script, skeleton, speech times and the partner's script. Out: pipeline.formats.bvh.Motion. Feet
+In: an actor's script, skeleton, speech times and the partner's script. Out: pipeline.motion.motion.Motion. Feet
 come from pipeline.simulate.steps, hips follow the script as high as the legs allow, legs are solved in closed
 form (two bones in a plane), the upper body is a sum of smooth curves.
 """
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.formats.bvh import Motion
 from pipeline.motion import rotations
+from pipeline.motion.motion import Motion
 from pipeline.simulate.figure import ORDER, Figure
 from pipeline.simulate.noise import Drift, bump, drift, ease
 from pipeline.simulate.script import Script, direction, wrap

@@ -15,9 +15,10 @@ import numpy as np
 from pipeline import config, stage
 from pipeline.errors import InputError
 from pipeline.files import whole, write_json
-from pipeline.formats.bvh import Motion, save_bvh
+from pipeline.formats.bvh import save_bvh
 from pipeline.formats.timecode import format_timecode
 from pipeline.motion import rotations, skeleton
+from pipeline.motion.motion import Motion
 from pipeline.simulate import plan, recording
 from pipeline.simulate.dialogue import Turn, draw_sentences, place
 from pipeline.simulate.face import evaluate_face, plan_face, stressed_times

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline.formats.bvh import Motion
 from pipeline.motion import rotations
 from pipeline.motion.joints import SIDES
+from pipeline.motion.motion import Motion
 from pipeline.motion.skeleton import forward_kinematics
 from pipeline.simulate.figure import Figure
 from pipeline.simulate.motion import solve_limb

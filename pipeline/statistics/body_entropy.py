@@ -25,10 +25,11 @@ from pipeline import stage
 from pipeline.errors import InputError
 from pipeline.figures.bars import Bar, Panel, draw_bars
 from pipeline.files import write_csv
-from pipeline.formats.bvh import Motion, load_bvh
+from pipeline.formats.bvh import load_bvh
 from pipeline.formats.meta_groups import META, OTHER, tell_unlisted
 from pipeline.formats.takes import Take, dataset_takes
 from pipeline.motion import rotations
+from pipeline.motion.motion import Motion
 from pipeline.statistics.groups import GROUPINGS, genders_of, group_order, performance_groups
 
 log = logging.getLogger("interact")

@@ -24,9 +24,10 @@ from pipeline import stage
 from pipeline.errors import InputError
 from pipeline.figures.figure import pyplot, save
 from pipeline.files import write_csv
-from pipeline.formats.bvh import Motion, load_bvh
+from pipeline.formats.bvh import load_bvh
 from pipeline.formats.takes import Take, dataset_takes
 from pipeline.motion import rotations
+from pipeline.motion.motion import Motion
 from pipeline.motion.skeleton import chain, hips_frame, require
 
 log = logging.getLogger("interact")

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from helpers.tiny_shoot import Truth, make_motion
-from pipeline.formats.bvh import Motion
 from pipeline.motion import rotations
+from pipeline.motion.motion import Motion
 from pipeline.simulate.figure import ORDER, Figure
 
 FPS = 120

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.files import write_json, write_tsv
-from pipeline.formats.bvh import Motion, save_bvh
+from pipeline.formats.bvh import save_bvh
 from pipeline.formats.takes import TAKE_COLUMNS
 from pipeline.motion import rotations
 from pipeline.motion.clock import FPS, sample_of
+from pipeline.motion.motion import Motion
 
 BONES = {
     "Hips": (None, (0, 0, 0)), "Spine": ("Hips", (0, 12, 0)), "Neck": ("Spine", (0, 40, 0)), "Head": ("Neck", (0, 10, 0)),

@@ -15,9 +15,10 @@ import numpy as np
 import soundfile
 
 from pipeline.formats import ict, obj
-from pipeline.formats.bvh import Motion, save_bvh
+from pipeline.formats.bvh import save_bvh
 from pipeline.motion import rotations
 from pipeline.motion.clock import FPS, sample_of
+from pipeline.motion.motion import Motion
 from pipeline.simulate.figure import ORDER, Figure
 from pipeline.simulate.plan import EMOTIONS, RELATIONSHIPS
 

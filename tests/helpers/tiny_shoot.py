@@ -13,10 +13,11 @@ import numpy as np
 
 from pipeline.files import write_json, write_tsv
 from pipeline.formats import arkit
-from pipeline.formats.bvh import Motion, save_bvh
+from pipeline.formats.bvh import save_bvh
 from pipeline.formats.takes import ACTOR_COLUMNS, LIP_COLUMNS, TAKE_COLUMNS
 from pipeline.formats.timecode import format_timecode
 from pipeline.motion import rotations
+from pipeline.motion.motion import Motion
 
 ACTORS = ("001", "002")
 AUDIO_RATE = 48_000

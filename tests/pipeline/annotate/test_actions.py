@@ -21,8 +21,9 @@ from pipeline.annotate.actions import (
 )
 from pipeline.config import Actions
 from pipeline.errors import InputError
-from pipeline.formats.bvh import Motion, load_bvh, save_bvh
+from pipeline.formats.bvh import load_bvh, save_bvh
 from pipeline.motion import rotations
+from pipeline.motion.motion import Motion
 
 
 def seated(motion: Motion, share: np.ndarray) -> Motion:

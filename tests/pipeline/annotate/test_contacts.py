@@ -8,8 +8,9 @@ from pipeline.annotate import contacts
 from pipeline.annotate.contacts import HAND_LENGTH, RADII, TYPES, body_of, find_contacts, segment_distance
 from pipeline.config import Contacts
 from pipeline.errors import InputError
-from pipeline.formats.bvh import Motion, save_bvh
+from pipeline.formats.bvh import save_bvh
 from pipeline.motion import rotations
+from pipeline.motion.motion import Motion
 from pipeline.motion.skeleton import forward_kinematics, keep_joints
 from pipeline.reading import read_json
 from pipeline.simulate.figure import Figure

@@ -6,8 +6,9 @@ from pipeline.annotate import facing
 from pipeline.annotate.facing import label_facing, looks
 from pipeline.config import Facing
 from pipeline.errors import InputError
-from pipeline.formats.bvh import Motion, save_bvh
+from pipeline.formats.bvh import save_bvh
 from pipeline.motion import rotations
+from pipeline.motion.motion import Motion
 
 
 def placed(

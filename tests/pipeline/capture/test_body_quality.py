@@ -7,8 +7,9 @@ from helpers.bodies import FPS, standing, turned
 from pipeline.capture import body_quality
 from pipeline.capture.body import without_reference
 from pipeline.capture.body_quality import inspect, mend_flicker, runs, summary
-from pipeline.formats.bvh import Motion, load_bvh
+from pipeline.formats.bvh import load_bvh
 from pipeline.motion import rotations
+from pipeline.motion.motion import Motion
 
 
 def found_of(motion: Motion, kind: str) -> list[body_quality.Fault]:

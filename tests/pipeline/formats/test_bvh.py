@@ -11,7 +11,6 @@ from helpers.tiny_shoot import ORDERS
 from pipeline.errors import InputError
 from pipeline.formats import bvh
 from pipeline.formats.bvh import (
-    Motion,
     count_frames,
     first_frame_is_reference,
     load_bvh,
@@ -20,6 +19,7 @@ from pipeline.formats.bvh import (
     save_bvh,
 )
 from pipeline.motion import rotations
+from pipeline.motion.motion import Motion
 from pipeline.motion.skeleton import forward_kinematics
 
 SMALL = """HIERARCHY

@@ -10,7 +10,6 @@ from pipeline.annotate import transcripts
 from pipeline.config import Transcripts
 from pipeline.errors import InputError
 from pipeline.formats import voice_file
-from pipeline.shards import features
 
 RATE = 44_100
 
@@ -53,7 +52,7 @@ def test_a_wav_of_one_channel_has_the_samples_that_libsndfile_reads(tmp_path, su
     soundfile.write(
         tmp_path / "x.wav", np.random.default_rng(0).uniform(-1, 1, 500_001), RATE, subtype=subtype
     )
-    found, rate = features.read_wav(tmp_path / "x.wav")
+    found, rate = voice_file.read_wav(tmp_path / "x.wav")
     assert rate == RATE and np.array_equal(found, soundfile.read(tmp_path / "x.wav", dtype="float32")[0])
 
 
@@ -80,7 +79,7 @@ def test_a_start_that_contradicts_itself_says_nothing_of_a_voice(tmp_path):
 def test_a_dataset_s_file_has_one_channel(tmp_path):
     soundfile.write(tmp_path / "x.wav", tone(2), RATE)
     with pytest.raises(InputError, match=r"x\.wav: got 2 channels, need 1"):
-        features.read_wav(tmp_path / "x.wav")
+        voice_file.read_wav(tmp_path / "x.wav")
 
 
 @pytest.mark.parametrize(

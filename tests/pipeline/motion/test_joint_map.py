@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from helpers.bodies import example
 
-from pipeline.config import Body
 from pipeline.errors import InputError
-from pipeline.formats.bvh import Motion, load_bvh, read_names, save_bvh
-from pipeline.motion.joint_map import fitting_maps, load_body, load_joint_map, missing_joints, rename_joints
+from pipeline.formats.bvh import load_bvh, read_names
+from pipeline.motion.joint_map import load_joint_map, missing_joints, rename_joints
 from pipeline.motion.joints import (
     JOINT_MAPS,
     RELEASE_JOINTS,
@@ -16,7 +15,6 @@ from pipeline.motion.joints import (
     shipped_joint_maps,
 )
 from pipeline.motion.skeleton import forward_kinematics
-from pipeline.planning.study import REPOSITORY, Study
 
 
 def table(tmp_path, *rows, header="theirs\tours"):
@@ -117,66 +115,6 @@ def test_there_are_no_other_ready_maps():
     assert sorted(path.stem for path in JOINT_MAPS.glob("*.tsv")) == SHIPPED == shipped_joint_maps()
 
 
-def named(tmp_path, name, *, without=(), prefix="", change=str):
-    """A body whose joints have the names of a shipped map, under a root of its own where the map has no hips'
-    parent.
-    """
-    mapping = {
-        theirs: ours for theirs, ours in load_joint_map(joint_map_file(name)).items() if ours not in without
-    }
-    parents = {ours: RELEASE_PARENTS[ours] for ours in mapping.values()}
-    names = [ours for ours in RELEASE_JOINTS if ours in parents]
-    theirs = {ours: prefix + change(their) for their, ours in mapping.items()}
-
-    def parent(ours):
-        ours = RELEASE_PARENTS[ours]
-        while ours is not None and ours not in parents:
-            ours = RELEASE_PARENTS[ours]
-        return -1 if ours is None else names.index(ours)
-
-    lengths = np.tile([0.0, -40.0, 0.0], (len(names), 1)) + np.arange(len(names))[:, None]
-    turns = np.tile([0.0, 0, 0, 1], (3, len(names), 1))
-    motion = Motion(
-        [theirs[name] for name in names],
-        np.array([parent(name) for name in names]),
-        lengths,
-        30.0,
-        np.tile(lengths, (3, 1, 1)),
-        turns,
-    )
-    save_bvh(tmp_path / f"{name}.bvh", motion)
-    return tmp_path / f"{name}.bvh"
-
-
-@pytest.mark.parametrize("name", SHIPPED)
-@pytest.mark.parametrize("change", [str, str.lower, str.upper])
-def test_a_shipped_map_brings_its_bodies_to_our_names_and_is_proposed_for_them(tmp_path, name, change):
-    path = named(tmp_path, name, change=change)
-    motion = load_body(path, Body(joint_map=name))
-    assert set(motion.names) == set(load_joint_map(joint_map_file(name)).values())
-    assert name in fitting_maps(read_names(path))
-
-
-def test_rows_of_fingers_and_toes_may_be_missing_in_a_shipped_map_and_hips_may_not(tmp_path):
-    thin = [ours for ours in RELEASE_JOINTS if "Hand" in ours and ours not in ("LeftHand", "RightHand")]
-    motion = load_body(named(tmp_path, "mixamo", without=thin, prefix="mixamorig:"), Body(joint_map="mixamo"))
-    assert missing_joints(motion, ["Hips", "LeftHand", "LeftHandMiddle1"]) == ["LeftHandMiddle1"]
-    path = named(tmp_path, "smpl")
-    with pytest.raises(
-        InputError, match="no joints Hips.*or set body.joint_map to smpl, whose names these are"
-    ):
-        load_body(path, Body(joint_map="mixamo"))
-    own = tmp_path / "own.tsv"
-    own.write_text(joint_map_file("mixamo").read_text())
-    with pytest.raises(InputError, match="no joints LeftHandMiddle1"):
-        load_body(named(tmp_path, "mixamo", without=thin), Body(joint_map=str(own)))
-    with pytest.raises(
-        InputError,
-        match="joint map mixamoo: no such file, and none that comes with the software; name one of .*mixamo",
-    ):
-        load_body(path, Body(joint_map="mixamoo"))
-
-
 def test_real_bodies_get_the_releases_names(real_data):
     path = real_data / "bvh" / "cmu_02_05.bvh"
     motion = rename_joints(load_bvh(path), load_joint_map(joint_map_file("cmu")))
@@ -191,23 +129,3 @@ def test_real_bodies_get_the_releases_names(real_data):
         while parent and parent not in index:
             parent = RELEASE_PARENTS[parent]
         assert parent is None or parent in ancestors, f"{name} does not hang below {parent}"
-
-
-def test_the_map_of_the_config_is_an_input_of_the_rule(tmp_path):
-    own = tmp_path / "own.txt"  # a table by content, whatever its name
-    own.write_text("theirs\tours\n")
-    for name, inputs in (
-        (None, []),
-        ("mixamo", ["pipeline/motion/joint_maps/mixamo.tsv"]),
-        (str(own), [str(own)]),
-    ):
-        assert Study({"body": {"joint_map": name}}).joint_map == inputs
-    assert "joint_map=study.joint_map," in (REPOSITORY / "rules" / "capture.smk").read_text()
-    with pytest.raises(
-        InputError,
-        match=(
-            "body.joint_map needs gone.tsv, which is not there; name a table of joint names, or one .*:"
-            " biped, cmu"
-        ),
-    ):
-        Study({"root": str(tmp_path), "body": {"joint_map": "gone.tsv"}}).check_named_files()

@@ -16,8 +16,9 @@ from pipeline.annotate.quality import warnings_of
 from pipeline.capture import body
 from pipeline.config import ReleaseIn
 from pipeline.errors import InputError
-from pipeline.formats.bvh import Motion, load_bvh, save_bvh
+from pipeline.formats.bvh import load_bvh, save_bvh
 from pipeline.motion import rotations, upright
+from pipeline.motion.motion import Motion
 from pipeline.motion.pose import encode
 from pipeline.motion.skeleton import forward_kinematics
 from pipeline.reading import read_json

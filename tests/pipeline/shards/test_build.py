@@ -15,14 +15,15 @@ from pipeline.files import write_tsv
 from pipeline.formats import shard_file
 from pipeline.formats.bvh import load_bvh
 from pipeline.formats.takes import TAKE_COLUMNS
+from pipeline.formats.voice_file import read_wav
 from pipeline.motion.clock import sample_of
 from pipeline.motion.skeleton import forward_kinematics
 from pipeline.shards import build as shards
 from pipeline.shards import index as shard_index
 from pipeline.shards import stats as shard_stats
 from pipeline.shards import tools as shard_tools
-from pipeline.shards.features import read_wav, resample
 from pipeline.shards.plan import extend, plan
+from pipeline.signals.resampling import resample
 
 SPLITS = {"20260101_001": "train", "20260101_002": "test", "20260102_001": "train"}
 

@@ -9,9 +9,10 @@ from helpers.tiny_encoders import tiny_wav2vec
 from models.speech import speech_encoders
 from pipeline.config import Speech
 from pipeline.errors import InputError
+from pipeline.formats.voice_file import read_wav
 from pipeline.motion.clock import sample_of
 from pipeline.shards import speech
-from pipeline.shards.features import read_wav, resample
+from pipeline.signals.resampling import resample
 
 
 @pytest.fixture(scope="module")

@@ -175,17 +175,9 @@ def test_file_and_same_bytes(tmp_path):
         assert f.attrs["model"] == "package" and len(f.attrs["model_sha256"]) == 64
 
 
-@pytest.mark.parametrize(
-    "spoken, message",
-    [
-        ([{"word": "a", "start": 1.0, "end": 0.5}], "word 0"),
-        ([{"word": "a", "start": 1.0, "end": 1.5}, {"word": "b", "start": 0.5, "end": 0.6}], "word 1"),
-        ([{"word": "a", "end": 1.5}], "word 0"),
-        ({"a": 1}, "no list"),
-    ],
-)
-def test_bad_transcripts(tmp_path, spoken, message):
-    with pytest.raises(InputError, match=message):
+def test_a_bad_transcript_leaves_no_file(tmp_path):
+    spoken = [{"word": "a", "start": 1.0, "end": 0.5}]
+    with pytest.raises(InputError, match="a.json, word 0"):
         text.run(
             transcripts=[write(tmp_path / "a.json", spoken)] * 2,
             takes=["20260101_001"],

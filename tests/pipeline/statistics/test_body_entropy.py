@@ -10,9 +10,10 @@ from helpers.commands import refused
 from scipy.spatial.transform import Rotation
 
 from pipeline.files import write_tsv
-from pipeline.formats.bvh import Motion, load_bvh, save_bvh
+from pipeline.formats.bvh import load_bvh, save_bvh
 from pipeline.formats.takes import TAKE_COLUMNS, dataset_takes
 from pipeline.motion import rotations
+from pipeline.motion.motion import Motion
 from pipeline.statistics import body_entropy
 from pipeline.statistics.body_entropy import (
     NUM_BINS,

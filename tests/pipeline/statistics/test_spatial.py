@@ -7,9 +7,10 @@ import pytest
 from helpers.commands import refused
 from helpers.tiny_dataset import body, make_tiny
 
-from pipeline.formats.bvh import Motion, load_bvh, save_bvh
+from pipeline.formats.bvh import load_bvh, save_bvh
 from pipeline.formats.takes import dataset_takes
 from pipeline.motion import rotations
+from pipeline.motion.motion import Motion
 from pipeline.statistics import spatial
 from pipeline.statistics.spatial import MEASURES, bin_counts, gather, measure, root_path, wrapped
 

@@ -34,13 +34,29 @@ IN_WORKFLOW = "INTERACT_WORKFLOW"
 """Variable of the environment that the Snakefile sets for its jobs."""
 COMMANDS = {
     "simulate": "pipeline.simulate.take",
+    "release_in": "pipeline.release.ingest",
+    "sync": "pipeline.capture.sync",
+    "body": "pipeline.capture.body",
+    "blendshapes": "pipeline.capture.blendshapes",
+    "separation": "pipeline.capture.separation",
     "separation_model": "pipeline.capture.train_separation",
+    "transcripts": "pipeline.annotate.transcripts",
+    "dialogue": "pipeline.annotate.dialogue",
+    "actions": "pipeline.annotate.actions",
+    "facing": "pipeline.annotate.facing",
+    "contacts": "pipeline.annotate.contacts",
+    "sync_check": "pipeline.annotate.sync_check",
+    "split": "pipeline.annotate.split",
+    "features": "pipeline.shards.features",
+    "text": "pipeline.shards.text",
+    "speech": "pipeline.shards.speech",
+    "shards": "pipeline.shards.build",
     "face_model": "models.train",
     "body_model": "models.train",
     "generate": "models.generate",
     "evaluate": "models.evaluate",
 }
-"""Whose flags the keys of a section are, where it is not `pipeline.<section>`."""
+"""Whose flags the keys of a section are."""
 
 
 def flag(name: str) -> str:
@@ -178,7 +194,7 @@ def as_called(text: str, arguments: argparse.ArgumentParser) -> str:
         kind = _sections()[name]
         if kind is section or field in shared.get(kind, ()):
             return flag(field)
-        return f"{flag(field)} of python -m {COMMANDS.get(name, f'pipeline.{name}')}"
+        return f"{flag(field)} of python -m {COMMANDS[name]}"
 
     return _key_pattern().sub(spelt, text)
 

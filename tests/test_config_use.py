@@ -80,12 +80,12 @@ def test_every_key_of_a_section_is_read_by_its_stage(section):
 @pytest.mark.parametrize("section", sorted(STUDY_TOO))
 def test_the_workflow_reads_what_it_needs_too(section):
     assert set(SECTIONS[section].model_fields) <= read_options(
-        REPOSITORY / "pipeline" / "workflow.py", section
+        REPOSITORY / "pipeline" / "planning" / "study.py", section
     )
 
 
 def test_the_workflow_reads_every_key_of_the_top():
-    read = read_options(REPOSITORY / "pipeline" / "workflow.py", "config")
+    read = read_options(REPOSITORY / "pipeline" / "planning" / "study.py", "config")
     # a key that can have one value only, such as fps, decides nothing: it states what is fixed
     free = {
         name

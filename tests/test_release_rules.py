@@ -194,13 +194,11 @@ def test_names_are_excluded_however_yaml_reads_them(project, monkeypatch, text):
 
 def test_a_number_that_is_no_take_is_told_how_to_be_written(project, monkeypatch):
     monkeypatch.chdir(project)
+    paths = {"dataset": "interact", "rig": "rig.npz", "root": "out"}
     with pytest.raises(
         InputError, match="'20231101009' is no take of interact; YAML reads .*; write it in quotation marks"
     ):
-        Study(
-            {"dataset": "interact", "rig": "rig.npz", "root": "out"}
-            | yaml.safe_load("exclude: [20231101_009]")
-        ).takes  # noqa: B018
+        list(Study(paths | yaml.safe_load("exclude: [20231101_009]")).takes)
 
 
 @pytest.mark.parametrize(

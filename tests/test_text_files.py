@@ -84,7 +84,7 @@ def test_a_body_of_ours_is_read_back_whatever_the_locale(tmp_path):
 import sys
 from dataclasses import replace
 from pathlib import Path
-from pipeline.bvh import load_bvh, save_bvh
+from pipeline.formats.bvh import load_bvh, save_bvh
 source, target = map(Path, sys.argv[1:])
 source.write_bytes("HIERARCHY\\nROOT H\\u00fcfte\\n{\\nOFFSET 0 90 0\\nCHANNELS 6 Xposition Yposition Zposition Zrotation Xrotation Yrotation\\n"
     "End Site\\n{\\nOFFSET 0 10 0\\n}\\n}\\nMOTION\\nFrames: 1\\nFrame Time: 0.0333333\\n0 90 0 0 0 0\\n".encode())

@@ -19,11 +19,13 @@ other.
 TRAIN = """
 import sys
 from pathlib import Path
-from tiny_shards import BODY, make_shards
+from helpers.tiny_shards import BODY, make_shards
 from models import train
 
 out, threads = Path(sys.argv[1]), int(sys.argv[2])
-options = BODY.model_copy(update={"steps": 4, "batch_size": 8, "window_frames": 48, "channels": 64, "threads": threads})
+options = BODY.model_copy(
+    update={"steps": 4, "batch_size": 8, "window_frames": 48, "channels": 64, "threads": threads}
+)
 train.run(model="body_lower", shards=make_shards(out / "shards"), out=out / "run", options=options)
 """
 
@@ -31,6 +33,7 @@ train.run(model="body_lower", shards=make_shards(out / "shards"), out=out / "run
 def weights(folder: Path, *, cores: int, threads: int) -> bytes:
     """Weights of a training that is told of `cores` as a job of Snakemake is."""
     told = {f"{name}_NUM_THREADS": str(cores) for name in ("OMP", "OPENBLAS", "MKL", "GOTO")}
+    told["PYTHONPATH"] = str(REPOSITORY / "tests")  # for helpers
     subprocess.run(
         [sys.executable, "-c", TRAIN, str(folder), str(threads)],
         cwd=REPOSITORY,

@@ -42,7 +42,15 @@ from pipeline.signals import mask as separation_mask
 from pipeline.signals.leak import leak_of
 
 log = logging.getLogger("interact")
-CODE = ("checkpoints", "separation_net", "separation_train", "signals", "threads", "unet", "weights")
+CODE = (
+    "checkpoints",
+    "speech/separation_net",
+    "speech/separation_train",
+    "speech/signals",
+    "threads",
+    "speech/unet",
+    "weights",
+)
 LEVEL_DB, LEAK_DB = 6.0, 4.0
 """A voice, and how loud it leaks, are varied by as much up and down."""
 WRONG_SHARE = 0.1
@@ -187,7 +195,7 @@ def run_hash(voices: list[Voice], options: config.SeparationModel) -> str:
         digest.update(voice.name.encode())
         for array in (voice.signals, voice.active, voice.coupling, voice.response, voice.weights):
             digest.update(np.ascontiguousarray(array).tobytes())
-    sources = [Path(models.__file__).with_name(f"{name}.py") for name in CODE]
+    sources = [Path(models.__file__).parent / f"{name}.py" for name in CODE]
     for path in sources + [Path(inspect.getfile(module)) for module in (arkit, leak, separation_mask, stft)]:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

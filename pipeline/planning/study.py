@@ -55,7 +55,8 @@ SEEING = ("lips", "visualvoice")
 PATHS = ("root", "shoot", "dataset", "rig")
 WRITTEN = ("annotations", "features", "shards", "runs", "results", "logs", "timings")
 """Folders under root that a study writes, whatever its dataset comes from."""
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
+TABLE_SUFFIXES = (".txt", ".tsv", ".json")
 CANNOT_CHANGE_RESULTS = {"pipeline.errors", "pipeline.stage", "pipeline.config", "pipeline.planning.study"}
 """Modules that are no input of any rule: errors, the command line, and the config, whose values reach rules
 as flags.
@@ -84,8 +85,9 @@ def _file(module: str) -> Path | None:
 
 @cache
 def code(module: str) -> list[str]:
-    """Files of the repository whose edit can change what `python -m module` writes: the module and all that
-    it imports, tables too.
+    """Files of the repository whose edit can change what `python -m module` writes.
+
+    The module, all that it imports, and the tables that bear the name of one of these.
     """
     seen: dict[str, Path] = {}
     waiting = [module]
@@ -96,17 +98,12 @@ def code(module: str) -> list[str]:
             continue
         seen[name] = path
         waiting += sorted(_imports(path))
-    data = {
-        path.parent
-        for path in seen.values()
-        if path.name != "__init__.py" and path.parent.name not in ("pipeline", "models")
-    }
     tables = [
-        path for folder in data for path in folder.iterdir() if path.suffix in (".txt", ".tsv", ".json")
+        table
+        for path in seen.values()
+        for suffix in TABLE_SUFFIXES
+        if (table := path.with_suffix(suffix)).exists()
     ]
-    tables += [
-        table for path in seen.values() if (table := path.with_suffix(".tsv")).exists()
-    ]  # a module's own table
     return sorted(
         str(path.relative_to(REPOSITORY)) for path in {*seen.values(), *tables} if path.name != "__init__.py"
     )
@@ -124,7 +121,7 @@ def _content(path: str) -> str | None:
 def _all_code() -> str:
     """Digest of all code and tables that can change what a stage writes."""
     files = [path for name in ("pipeline", "models") for path in sorted(Path(REPOSITORY, name).rglob("*"))]
-    files = [path for path in files if path.suffix in (".py", ".txt", ".tsv", ".json")]
+    files = [path for path in files if path.suffix in (".py", *TABLE_SUFFIXES)]
     names = [str(path.relative_to(REPOSITORY)) for path in files]
     known = {
         name: _content(name)

@@ -26,8 +26,8 @@ class Turn:
 
 
 def sentences() -> list[str]:
-    """The sentences that actors can say, one per line of sentences.txt."""
-    return Path(__file__).with_name("sentences.txt").read_text(encoding="utf-8").splitlines()
+    """The sentences that actors can say, one per line of dialogue.txt."""
+    return Path(__file__).with_suffix(".txt").read_text(encoding="utf-8").splitlines()
 
 
 def draw_sentences(seconds: float, rng: np.random.Generator) -> list[list[str]]:

@@ -187,9 +187,11 @@ def test_mouth_frames_follow_the_window():
 
 def identity(networks):
     """Networks whose mask is 1 in every cell."""
-    unet = lambda x, told: torch.atanh(torch.tensor([1.0, 0, 1, 0]) / 5)[None, :, None, None].expand(
-        -1, -1, 256, 256
-    )  # noqa: E731
+
+    def unet(x, told):
+        mask = torch.atanh(torch.tensor([1.0, 0, 1, 0]) / 5)
+        return mask[None, :, None, None].expand(-1, -1, 256, 256)
+
     return vv.Networks(
         lambda x: torch.zeros(1, 512, 1, 64), lambda x: torch.zeros(1, 128, 1, 1), unet, None, 2
     )

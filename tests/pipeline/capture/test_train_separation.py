@@ -203,7 +203,7 @@ def test_only_a_method_that_sees_faces_depends_on_networks():
 def test_the_mask_separates_without_torch(take, tmp_path):
     arguments = [str(a) for a in separated(take, tmp_path)]
     program = (
-        f"import sys; from pipeline import separation; separation.main({arguments!r}); sys.exit('torch' in"
-        " sys.modules)"
+        f"import sys; from pipeline.capture import separation; separation.main({arguments!r});"
+        " sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=False).returncode == 0

@@ -532,7 +532,7 @@ def test_an_array_is_never_read_whole(tmp_path):
     ).flush()
     (tmp_path / "x.stream.json").write_text('{"units": "cm", "rate": 30}')
     code = (
-        "import resource, sys; from pipeline import faces; stream = faces.open_face(sys.argv[1]); "
+        "import resource, sys; from pipeline.formats import faces; stream = faces.open_face(sys.argv[1]); "
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; "
         "frames = sum(len(part) for part in faces.blocks(stream, 0, 1000, block_frames=64)); "
         "print(frames, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"

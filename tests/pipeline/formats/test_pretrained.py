@@ -116,7 +116,7 @@ def test_an_answer_on_standard_input_changes_nothing(kind, tmp_path):
     edit(folder / "tokenizer_config.json", auto_map=MAP)
     (folder / "code.py").write_text(CODE)
     calls = {
-        "text": f"from pipeline import text; text.embed_words({WORDS!r}, model={str(folder)!r})",
+        "text": f"from pipeline.shards import text; text.embed_words({WORDS!r}, model={str(folder)!r})",
         "speech": f"from models import speech_encoders; speech_encoders.load({str(folder)!r})",
     }
     caches = {name: str(tmp_path / "cache") for name in ("HF_HOME", "HF_MODULES_CACHE")}

@@ -373,7 +373,8 @@ def test_export_writes_nothing_through_a_link_that_leads_out(folder, tmp_path, c
 FUZZ = """
 import random, sys
 from pathlib import Path
-from pipeline import shard_file, shard_tools
+from pipeline.formats import shard_file
+from pipeline.shards import tools
 from pipeline.errors import InputError
 
 folder, first, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
@@ -395,7 +396,7 @@ for number in range(first, first + count):
         passed += 1
     except InputError as error:
         assert "\\n" not in str(error)
-    for fault in shard_tools.validate(folder):
+    for fault in tools.validate(folder):
         assert "\\n" not in fault, fault
 path.write_bytes(good)
 print("passed", passed)

@@ -492,7 +492,7 @@ def table(take: dict) -> list[str]:
 def draw(path: Path, take: dict) -> None:
     """Write the picture of a take's streams on one time line."""
     from pipeline.figures.figure import pyplot, save
-    from pipeline.report.take import draw_streams
+    from pipeline.figures.timeline import draw_streams
 
     figure, ax = pyplot().subplots(figsize=(12, 3.2), layout="constrained")
     draw_streams(ax, take)

@@ -17,8 +17,8 @@ import numpy as np
 from pipeline import stage
 from pipeline.errors import InputError
 from pipeline.figures.figure import pyplot, save
+from pipeline.figures.timeline import draw_streams
 from pipeline.formats.array_files import read_npy
-from pipeline.formats.sync_file import kinds_of
 from pipeline.reading import read_json
 
 FPS = 30
@@ -29,7 +29,6 @@ WAVE_COLUMNS = 1200
 MAX_WORD_SECONDS = 40.0
 """Words of a longer take are bars without text."""
 COLOURS = ("#c2410c", "#1d4ed8")
-STREAMS = {"body": "#a78bfa", "face": "#fbbf24", "audio": "#34d399"}
 ACTIONS = ("sit", "walk", "stand")
 ACTION_COLOURS = ("#7dd3fc", "#fb923c", "#a3a3a3")
 
@@ -68,44 +67,6 @@ def signed_root(x: np.ndarray) -> np.ndarray:
 def signed_square(x: np.ndarray) -> np.ndarray:
     """Inverse of signed_root."""
     return np.sign(x) * np.square(x)
-
-
-def draw_streams(ax, take: dict) -> None:
-    """Bars of all streams on the take's clock, with the common window shaded."""
-    start, seconds = take["start_seconds"], take["frames"] / take["fps"]
-    ax.axvspan(0, seconds, color="#e5e7eb", zorder=0)
-    names: list[str] = []
-    for performance in take["performances"]:
-        for name in kinds_of(performance):
-            stream, colour = performance[name], STREAMS[name]
-            ax.barh(
-                len(names),
-                stream["end"] - stream["start"],
-                left=stream["start"] - start,
-                height=0.7,
-                color=colour,
-            )
-            count = f"{stream['frames']} frames" if "frames" in stream else f"{stream['samples']} samples"
-            lost = f", {stream['dropped']} dropped" if "dropped" in stream else ""
-            drift = "" if stream["drift_ppm"] is None else f", {stream['drift_ppm']:+.1f} ppm"
-            ax.text(
-                seconds / 2,
-                len(names),
-                f"{stream['rate']:.6g} Hz, {count}{lost}{drift}",
-                ha="center",
-                va="center",
-                fontsize=8,
-            )
-            names.append(f"{performance['actor']} {name}")
-    ax.set_yticks(range(len(names)), names, fontsize=8)
-    ax.use_sticky_edges = False  # a margin beside the longest bar
-    ax.margins(x=0.01)
-    ax.invert_yaxis()
-    ax.set_title(
-        f"streams and common window (shaded): {take['frames']} frames at {take['fps']} per second from"
-        f" {start:.3f} s of the day",
-        fontsize=10,
-    )
 
 
 def draw_voices(axes, take: dict, microphones: list[Path], voices: list[Path]) -> None:

@@ -13,12 +13,12 @@ from pipeline.capture import blendshapes, body, lip_acc, separation, sync
 from pipeline.config import Blendshapes, Separation, Sync
 from pipeline.errors import InputError
 from pipeline.figures.figure import pyplot
+from pipeline.figures.timeline import STREAMS, draw_streams
 from pipeline.files import write_json, write_tsv
 from pipeline.formats.sync_file import read_sync, stream_of
 from pipeline.formats.takes import ACTOR_COLUMNS, shoot_lip_acc
 from pipeline.reading import read_json
 from pipeline.report import sync as report_sync
-from pipeline.report.take import STREAMS, draw_streams
 
 FIRST, SECOND = "20260102_003_1", "20260102_003_3"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.planning.study import code
+from pipeline.planning.code import code
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 MODULES = sorted(

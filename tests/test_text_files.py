@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from pipeline.planning.study import REPOSITORY
+from pipeline.planning.code import REPOSITORY
 
 SOURCES = sorted(
     path for part in ("pipeline", "models", "workflow") for path in (REPOSITORY / part).rglob("*.py")

@@ -15,7 +15,7 @@ from helpers.workflow_project import REPOSITORY, make_project
 
 from models import runs, train
 from models.data import actors_of, shards_of
-from pipeline.planning.study import code
+from pipeline.planning.code import code
 
 STEPS = 3
 FLAGS = f"--steps {STEPS} --batch-size 2 --window-frames 24 --channels 16 --blocks 1 --heads 2 --device cpu".split()

@@ -10,7 +10,7 @@ from pipeline.config import ReleaseIn
 from pipeline.errors import InputError
 from pipeline.formats import database
 from pipeline.formats.takes import dataset_takes
-from pipeline.planning.study import REPOSITORY
+from pipeline.planning.code import REPOSITORY
 from pipeline.release.check import Check, read_tables
 
 TAKES = [("20231101", "051", ("003", "005"))]

@@ -17,7 +17,6 @@ from pipeline.formats.meta_groups import (
     tell_unlisted,
 )
 from pipeline.formats.takes import TAKE_COLUMNS, Take
-from pipeline.planning.study import code
 from pipeline.simulate.plan import EMOTIONS, RELATIONSHIPS
 
 
@@ -91,11 +90,6 @@ def test_a_take_is_in_the_groups_that_it_has_labels_for(caplog):
         "1 of 3 takes have no emotion and are in none of its groups, such as 20260101_001",
         "the paper lists no meta-relationship for these, their takes are in the group 'other': Penguins (2)",
     ]
-
-
-def test_an_edit_of_the_table_reruns_what_uses_it():
-    assert "pipeline/formats/meta_groups.tsv" in code("pipeline.statistics.face_variance")
-    assert "pipeline/formats/meta_groups.tsv" not in code("pipeline.annotate.actions")
 
 
 def test_genders_come_from_the_dataset(tmp_path):

@@ -1,7 +1,8 @@
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.planning.study import REPOSITORY, Study
+from pipeline.planning.code import REPOSITORY
+from pipeline.planning.study import Study
 
 
 def test_the_map_of_the_config_is_an_input_of_the_rule(tmp_path):

@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests" / "pipeline"), str(REPOSITORY / "tests")]
+sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests")]
 
 from helpers.tiny_release import make_release  # noqa: E402
 from helpers.tiny_shoot import make_rig  # noqa: E402

@@ -148,7 +148,7 @@ def test_a_copied_root_of_changed_inputs_options_or_code_is_refused(copy):
     for path, content in zip((label, voice), before, strict=True):
         replace(path, content, 1.65e9)
     assert planned(copy, *OTHER, *config) == []  # touched only
-    module = copy / "pipeline" / "split.py"
+    module = copy / "pipeline" / "annotate" / "split.py"
     content = module.read_bytes()
     replace(module, content.replace(b"first = ", b"first=  ", 1))
     assert "changed: the code; " in said(copy, *OTHER, *config)

@@ -62,7 +62,7 @@ def checkpoints(project: Path) -> dict[Path, int]:
 
 
 def test_an_edit_reruns_its_stage_and_what_follows(project):
-    module = project / "pipeline" / "facing.py"
+    module = project / "pipeline" / "annotate" / "facing.py"
     before = {path: path.read_bytes() for path in (project / "data" / "runs").rglob("model.safetensors")}
     written = checkpoints(project)
     assert len(before) == len(MODELS) and len(written) == 4 * len(MODELS)  # the newest and the one before it

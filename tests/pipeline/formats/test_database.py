@@ -92,15 +92,12 @@ def test_two_bodies_that_claim_the_same_scene_are_told(tmp_path):
 
 
 def test_sqlite_is_opened_by_the_door_alone():
-    """Whoever reads SQLite goes through pipeline.reading.
-
-    Pipeline.capture.dataset writes it, and the fuzz its inputs.
-    """
+    """Whoever reads SQLite goes through `pipeline.reading`; the dataset and the fuzz write it."""
     users = set()
     for path in sorted(
         [
             *REPOSITORY.glob("pipeline/**/*.py"),
-            *REPOSITORY.glob("models/*.py"),
+            *REPOSITORY.glob("models/**/*.py"),
             *REPOSITORY.glob("benchmarks/*.py"),
         ]
     ):

@@ -356,7 +356,7 @@ def speech_folder(shards: Path, given: Path | None) -> Path:
         names = ", ".join(path.name for path in found) or "none"
         raise InputError(
             f"{shards}: got {names} for speech sidecars; name one with --speech, or write them (python -m"
-            " pipeline.shards.speech, pipeline.shards.sidecars)"
+            " pipeline.shards.speech, pipeline.shards.speech_stats)"
         )
     return Path(given or found[0])
 
@@ -372,7 +372,7 @@ def attach_speech(shards: list[Shard], folder: Path) -> dict:
         if shard.sidecar_attributes("speech") != stats.get("encoder"):
             raise InputError(
                 f"{folder}/stats.json: another encoder than that of {shard.path.name}; write it again (python"
-                " -m pipeline.shards.sidecars stats)"
+                " -m pipeline.shards.speech_stats)"
             )
     return stats
 

@@ -180,7 +180,7 @@ def check_moments(stats: object, where: object, *, names: tuple[str, ...] = ()) 
     """Statistics as stats.json has them, of `names` at least: means and deviations that are as many, and
     finite; else InputError.
     """
-    fix = "write it again (python -m pipeline.shards.stats, or python -m pipeline.shards.sidecars stats)"
+    fix = "write it again (python -m pipeline.shards.stats, or python -m pipeline.shards.speech_stats)"
     if not isinstance(stats, dict):
         raise InputError(f"{where}: got {_short(stats)}, need an object; {fix}")
     for name in dict.fromkeys(

@@ -59,6 +59,10 @@ COMMANDS = {
 """Whose flags the keys of a section are."""
 
 
+Command = tuple[Callable[..., None], Callable[[argparse.ArgumentParser], None]]
+"""What runs a command of a tool, and what adds its flags."""
+
+
 def flag(name: str) -> str:
     """The command-line spelling of a field: block_frames -> --block-frames."""
     return "--" + name.replace("_", "-")
@@ -285,6 +289,31 @@ def execute(arguments: argparse.ArgumentParser, run: Callable, argv: list[str] |
         sys.exit(_fault(arguments.prog, error))
     finally:
         log.removeFilter(spell)
+
+
+def execute_one_of(
+    commands: Mapping[str, Command],
+    argv: list[str] | None = None,
+    *,
+    doc: str,
+    called: str,
+) -> None:
+    """The command line of a tool whose first word says what to do: `python -m pipeline.shards inspect`.
+
+    `commands` gives, by that word, what runs and what adds its flags. `called` is the module that is run.
+    """
+    name, *rest = (sys.argv[1:] if argv is None else argv) or ["--help"]
+    if name in ("-h", "--help"):
+        print(doc)
+        return
+    if name not in commands:
+        *others, last = commands
+        sys.exit(f"error: unknown command {name!r}; need {', '.join(others)} or {last}")
+    run, add_flags = commands[name]
+    arguments = parser(doc)
+    arguments.prog = f"python -m {called} {name}"
+    add_flags(arguments)
+    execute(arguments, run, rest)
 
 
 def _need_apart(values: dict[str, object], arguments: argparse.ArgumentParser) -> None:

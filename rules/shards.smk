@@ -107,7 +107,7 @@ rule speech_stats:
     input:
         shards=expand(f"{ROOT}/shards/{{shard}}.h5", shard=study.shards),
         sidecars=expand(f"{study.speech_folder}/{{shard}}.h5", shard=study.shards),
-        code=code("pipeline.shards.sidecars"),
+        code=code("pipeline.shards.speech_stats"),
     output:
         f"{study.speech_folder}/stats.json",
     log:
@@ -122,4 +122,4 @@ rule speech_stats:
     params:
         reads=study.reads,
     shell:
-        "python -m pipeline.shards.sidecars stats --shards {input.shards:q} --sidecars {input.sidecars:q} --out {output:q} > {log:q} 2>&1"
+        "python -m pipeline.shards.speech_stats --shards {input.shards:q} --sidecars {input.sidecars:q} --out {output:q} > {log:q} 2>&1"

@@ -47,7 +47,7 @@ def correct(project: Path, column: str, value: str) -> str:
 
 def validate(project: Path) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, "-m", "pipeline.shards.build", "validate", "data/shards"],
+        [sys.executable, "-m", "pipeline.shards", "validate", "data/shards"],
         cwd=project,
         capture_output=True,
         text=True,

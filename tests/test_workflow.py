@@ -48,7 +48,7 @@ def test_second_run_has_nothing_to_do(project):
 
 def test_shards_are_valid(project):
     result = subprocess.run(
-        [sys.executable, "-m", "pipeline.shards.build", "validate", "data/shards"],
+        [sys.executable, "-m", "pipeline.shards", "validate", "data/shards"],
         cwd=project,
         capture_output=True,
         text=True,

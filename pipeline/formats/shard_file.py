@@ -255,7 +255,7 @@ class Shard:
         return self._files[path]
 
     def attach(self, path: Path) -> str:
-        """Add the dataset of a sidecar (pipeline.shards.sidecars) and give its name.
+        """Add the dataset of a sidecar (as `write_sidecar` writes it) and give its name.
 
         InputError where it is none, or another shard's.
         """
@@ -456,7 +456,7 @@ def read_stats(path: Path) -> dict[str, Any]:
 
     InputError where it is none.
     """
-    fix = "write it again (python -m pipeline.shards.stats, or python -m pipeline.shards.sidecars stats)"
+    fix = "write it again (python -m pipeline.shards.stats, or python -m pipeline.shards.speech_stats)"
     stats = read_json(path, kind=dict, fix=fix)
     for name, value in stats.items():
         if not isinstance(value, dict) or name == "encoder":

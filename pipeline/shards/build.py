@@ -1,20 +1,13 @@
-"""Shards: planned, built from features and annotations, and the commands that work on them.
+"""One shard: features, faces, labels and words of its takes, end to end in one HDF5 file.
 
-    python -m pipeline.shards.plan --takes T... --out plan.json               which takes go into which shard
     python -m pipeline.shards.build --dataset D --annotations A --features F --takes T... --out shard-000.h5
-    python -m pipeline.shards.index --shards shard-*.h5 --dataset D --index index.parquet
-    python -m pipeline.shards.stats --shards shard-*.h5 --out stats.json
-    python -m pipeline.shards inspect shard-000.h5 [--take T] [--plot a.png]  what is in one
-    python -m pipeline.shards validate DIR [--dataset D ...]                  exit 1 and a line per fault
-    python -m pipeline.shards export shard-000.h5 --take T --frames 0:150 --out DIR
 
-What stands in a shard: pipeline/formats/shard_file.py and docs/shards.md.
+In: the folders dataset, annotations and features, and which takes, in order. Out: the shard. What stands in it:
+pipeline/formats/shard_file.py and docs/shards.md.
 """
 
 import hashlib
 import json
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,18 +18,13 @@ import pipeline
 from pipeline import stage
 from pipeline.config import Shards
 from pipeline.errors import InputError
-from pipeline.files import sha256, whole, write_json
+from pipeline.files import sha256, whole
 from pipeline.formats import arkit
 from pipeline.formats.array_files import open_hdf5, read_npy
 from pipeline.formats.shard_file import ALIGNMENT, FORMAT_VERSION, STREAMS, TAKE_FIELDS, UNITS, text_frames
 from pipeline.formats.split_file import read_split
-from pipeline.formats.takes import Take, dataset_takes, read_takes
-from pipeline.ids import check_ids
+from pipeline.formats.takes import Take, dataset_takes
 from pipeline.motion.clock import AUDIO_RATE, FPS, sample_of
-from pipeline.shards import index as shard_index
-from pipeline.shards import stats as shard_stats
-from pipeline.shards import tools as shard_tools
-from pipeline.shards.plan import extend, read_plan
 
 MAX_LATE_SECONDS = 0.1
 """How much later than a take's streams a word may begin, by rounding."""
@@ -294,7 +282,7 @@ def build(
         f["takes"], f["sources"] = _take_table(parts, splits, sizes), files
 
 
-def run_build(
+def run(
     *,
     dataset: Path,
     annotations: Path,
@@ -326,104 +314,24 @@ def run_build(
     build(parts, splits, out, compression=options.compression, chunk_frames=options.chunk_frames)
 
 
-def run_plan(*, takes: list[str] | None, table: Path | None, out: Path, options: Shards) -> None:
-    """Write the shard plan of named takes, or of those of a takes.tsv.
-
-    Groups of a plan that is already there stay.
-    """
-    if table:
-        takes = [take.name for take in read_takes(table)]
-    write_json(out, extend(check_ids(takes or [], "take", "plan"), read_plan(out), options.takes_per_shard))
-
-
-def _command(name: str, section=None):
-    parser = stage.parser(__doc__, section=section)
-    parser.prog = f"python -m pipeline.shards.build {name}"
-    return parser
-
-
 def main(argv: list[str] | None = None) -> None:
-    """Command line: the first word is the command."""
-    argv = sys.argv[1:] if argv is None else argv
-    name = argv[0] if argv else "--help"
-    parser = _command(name)
-    run: Callable[..., None]
-    if name == "plan":
-        parser, run = _command(name, Shards), run_plan
-        given = parser.add_mutually_exclusive_group(required=True)
-        given.add_argument("--takes", nargs="+", help="all takes")
-        given.add_argument("--table", type=Path, help="takes.tsv that lists them")
-        parser.add_argument(
-            "--out",
-            type=Path,
-            required=True,
-            help="plan (JSON list of lists of takes); one that exists is extended",
-        )
-    elif name == "build":
-        parser, run = _command(name, Shards), run_build
-        for folder in ("dataset", "annotations", "features"):
-            parser.add_argument(f"--{folder}", type=Path, required=True, help=f"the {folder} folder")
-        parser.add_argument(
-            "--text",
-            type=Path,
-            help="words of the takes; default: <name of the shard>.text.h5 among the features",
-        )
-        parser.add_argument("--takes", nargs="+", required=True, help="takes of this shard, in order")
-        parser.add_argument(
-            "--splits",
-            nargs="+",
-            help="train or test of each take, in order; default: split.tsv among the annotations",
-        )
-        parser.add_argument("--out", type=Path, required=True, help="shard to write")
-    elif name == "index":
-        run = shard_index.run
-        parser.add_argument("--shards", type=Path, nargs="+", required=True, help="all shards")
-        parser.add_argument(
-            "--index", type=Path, required=True, help="Parquet table to write, a row per take"
-        )
-        parser.add_argument(
-            "--dataset", type=Path, help="the dataset, whose takes' labels the index gets; default: no labels"
-        )
-        parser.add_argument("--stats", type=Path, help="JSON to write as well: moments of the train takes")
-    elif name == "stats":
-        run = shard_stats.run
-        parser.add_argument("--shards", type=Path, nargs="+", required=True, help="all shards")
-        parser.add_argument(
-            "--out", type=Path, required=True, help="JSON to write: moments of the train takes"
-        )
-    elif name == "inspect":
-        run = shard_tools.inspect
-        parser.add_argument("file", type=Path, help="a shard")
-        parser.add_argument("--take", help="take to plot; default: the first")
-        parser.add_argument("--plot", type=Path, help="PNG to write")
-    elif name == "validate":
-        run = shard_tools.run_validate
-        parser.add_argument("folder", type=Path, help="folder of shards with index.parquet and stats.json")
-        for half in shard_tools.HALVES:
-            parser.add_argument(
-                f"--{half}",
-                type=Path,
-                help=(
-                    f"the {half} folder that the shards were built from; default: that beside them, if it is"
-                    " there"
-                ),
-            )
-    elif name == "export":
-        run = shard_tools.export
-        parser.add_argument("file", type=Path, help="a shard")
-        parser.add_argument("--take", required=True, help="take to export")
-        parser.add_argument("--frames", default=":", help="frames A:B of the take; default: all")
-        parser.add_argument(
-            "--out", type=Path, required=True, help="folder to write bvhs, face_arkit and wav into"
-        )
-    elif name in ("-h", "--help"):
-        print(__doc__)
-        return
-    else:
-        sys.exit(
-            f"error: unknown command {name!r}; need plan, build, index, stats, inspect, validate or export"
-        )
-    stage.execute(parser, run, argv[1:])
+    """Command line."""
+    parser = stage.parser(__doc__, section=Shards)
+    for folder in ("dataset", "annotations", "features"):
+        parser.add_argument(f"--{folder}", type=Path, required=True, help=f"the {folder} folder")
+    parser.add_argument(
+        "--text",
+        type=Path,
+        help="words of the takes; default: <name of the shard>.text.h5 among the features",
+    )
+    parser.add_argument("--takes", nargs="+", required=True, help="takes of this shard, in order")
+    parser.add_argument(
+        "--splits",
+        nargs="+",
+        help="train or test of each take, in order; default: split.tsv among the annotations",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="shard to write")
+    stage.execute(parser, run, argv)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,18 @@
 """Which takes go into which shard: a frozen plan, so that a shard's content never moves once it exists.
 
+    python -m pipeline.shards.plan --table takes.tsv --out plan.json
+    python -m pipeline.shards.plan --takes T1 T2 ... --out plan.json
+
+In: names of takes, or the takes.tsv that lists them, and the plan that is already there. Out: plan.json, a list
+with the takes of each shard.
+
 Light: the Snakefile imports it while it is parsed.
 """
 
 from pathlib import Path
 
 from pipeline.errors import InputError
+from pipeline.files import write_json
 from pipeline.ids import check_ids
 from pipeline.reading import read_json
 
@@ -47,3 +54,37 @@ def plan(takes: list[str], frozen: list[list[str]], takes_per_shard: int) -> lis
     """
     here = set(takes)
     return [[take for take in group if take in here] for group in extend(takes, frozen, takes_per_shard)]
+
+
+def run(*, takes: list[str] | None, table: Path | None, out: Path, options) -> None:
+    """Write the shard plan of named takes, or of those of a takes.tsv.
+
+    Groups of a plan that is already there stay.
+    """
+    from pipeline.formats.takes import read_takes
+
+    if table:
+        takes = [take.name for take in read_takes(table)]
+    write_json(out, extend(check_ids(takes or [], "take", "plan"), read_plan(out), options.takes_per_shard))
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line."""
+    from pipeline import stage
+    from pipeline.config import Shards
+
+    parser = stage.parser(__doc__, section=Shards)
+    given = parser.add_mutually_exclusive_group(required=True)
+    given.add_argument("--takes", nargs="+", help="all takes")
+    given.add_argument("--table", type=Path, help="takes.tsv that lists them")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        help="plan (JSON list of lists of takes); one that exists is extended",
+    )
+    stage.execute(parser, run, argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -2,9 +2,9 @@
 
 In: the WAVs of both performances of each take, in actor order, and their bodies, whose length tells a WAV
 with a wrong rate (without them the longer WAV sets the length); as many takes as the shard that the features
-lie beside. Out: the shard's sidecar (pipeline.shards.sidecars), shards/speech-{hash}/{shard}.h5, with
-`speech` (N, 2, E) float16, row f of a take at f / 30 s (models.speech.speech_encoders); attributes name the
-encoder and the SHA-256 of its weights.
+lie beside. Out: the shard's sidecar, shards/speech-{hash}/{shard}.h5, with `speech` (N, 2, E) float16, row f
+of a take at f / 30 s (models.speech.speech_encoders); attributes name the encoder and the SHA-256 of its
+weights. pipeline.shards.speech_stats writes the moments of a folder of them.
 
 float16 halves the largest file that training reads; its rounding (2^-11) is far below what the encoder itself
 changes from one frame to the next.

@@ -1,5 +1,7 @@
 """Statistics of a folder of shards: the moments by which models standardise their channels.
 
+    python -m pipeline.shards.stats --shards shard-*.h5 --out stats.json
+
 In: all shards. Out: stats.json, the moments of the train takes: {"takes", "frames", "body", "relative_root",
 "face", "mel", "text": {"mean": [...], "std": [...]}}. Body, root, face and mel are pooled over both actors;
 text over the words that train takes say. Standard deviations are those of the population.
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline import stage
 from pipeline.errors import InputError
 from pipeline.files import write_json
 from pipeline.formats.shard_file import Shard, check_alike
@@ -98,3 +101,15 @@ def statistics(shards: list[Shard]) -> dict:
 def run(*, shards: list[Path], out: Path) -> None:
     """Write the statistics of the shards."""
     write_json(out, statistics(check_alike([Shard(path) for path in sorted(shards)])))
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line."""
+    parser = stage.parser(__doc__)
+    parser.add_argument("--shards", type=Path, nargs="+", required=True, help="all shards")
+    parser.add_argument("--out", type=Path, required=True, help="JSON to write: moments of the train takes")
+    stage.execute(parser, run, argv)
+
+
+if __name__ == "__main__":
+    main()

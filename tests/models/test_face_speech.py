@@ -16,7 +16,7 @@ from models.data import actors_of, attach_speech, shards_of, speech_folder
 from pipeline.config import Generate, Speech
 from pipeline.errors import InputError
 from pipeline.formats.shard_file import open_shards, write_sidecar
-from pipeline.shards import sidecars, speech
+from pipeline.shards import speech, speech_stats
 
 SPEAKING = FACE.model_copy(update={"audio": "speech"})
 OPTIONS = Generate(num_samples=1, window_frames=48, overlap_frames=16, device="cpu")
@@ -39,7 +39,7 @@ def write_sidecars(shards, model: str, name: str):
         lengths = {span.take: span.stop_frame - span.start_frame for span in shard.takes}
         write_sidecar(shards / name / shard.path.name, "speech", lengths, found)
     paths = sorted(shards.glob("shard-*.h5"))
-    sidecars.stats(
+    speech_stats.run(
         shards=paths, sidecars=[shards / name / path.name for path in paths], out=shards / name / "stats.json"
     )
 
@@ -144,6 +144,6 @@ def test_training_without_sidecars_says_how_to_write_them(tmp_path):
     (tmp_path / "shards").mkdir()
     with pytest.raises(
         InputError,
-        match="got none for speech sidecars; .*python -m pipeline.shards.speech, pipeline.shards.sidecars",
+        match="got none for speech sidecars; .*python -m pipeline.shards.speech, pipeline.shards.speech_stats",
     ):
         speech_folder(tmp_path / "shards", None)

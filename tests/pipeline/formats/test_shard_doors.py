@@ -14,9 +14,8 @@ from helpers.commands import refused
 from pipeline.config import Shards
 from pipeline.errors import InputError
 from pipeline.formats import shard_file
-from pipeline.shards import build as shards
-from pipeline.shards import index as shard_index
-from pipeline.shards import tools as shard_tools
+from pipeline.shards import __main__ as tool
+from pipeline.shards import build, index, validate
 
 TAKES = ["20260101_001", "20260101_002"]
 
@@ -25,16 +24,14 @@ TAKES = ["20260101_001", "20260101_002"]
 def folder(tiny, tmp_path_factory) -> Path:
     """A tiny shard with index, statistics and a sidecar."""
     folder = tmp_path_factory.mktemp("shards")
-    parts = shards.sources(tiny.dataset, tiny.annotations, tiny.features, TAKES, tiny.text)
-    shards.build(
+    parts = build.sources(tiny.dataset, tiny.annotations, tiny.features, TAKES, tiny.text)
+    build.build(
         parts,
         ["train", "test"],
         folder / "shard-000.h5",
         **Shards().model_dump(include={"compression", "chunk_frames"}),
     )
-    shard_index.run(
-        shards=[folder / "shard-000.h5"], index=folder / "index.parquet", stats=folder / "stats.json"
-    )
+    index.run(shards=[folder / "shard-000.h5"], index=folder / "index.parquet", stats=folder / "stats.json")
     values = [(np.ones((tiny.takes[take], 2, 5), np.float16), {"model": "package"}) for take in TAKES]
     shard_file.write_sidecar(
         folder / "speech-0a1b2c3d" / "shard-000.h5",
@@ -238,9 +235,9 @@ def test_what_is_no_shard_is_refused_before_anything_is_mapped(copy, kind, capsy
     with pytest.raises(InputError) as error:
         shard_file.Shard(copy / "shard-000.h5")
     assert needle in str(error.value) and "\n" not in str(error.value) and len(str(error.value)) < 700
-    assert str(error.value) in shard_tools.validate(copy), "validate says what Shard says"
+    assert str(error.value) in validate.validate(copy), "validate says what Shard says"
     refused(
-        shards.main,
+        tool.main,
         ["export", copy / "shard-000.h5", "--take", TAKES[0], "--out", copy / "out"],
         capsys,
         needle,
@@ -296,7 +293,7 @@ def test_sources_name_files_within_their_folder(copy, tmp_path):
             _ = shard_file.Shard(copy / "shard-000.h5").sources
         assert any(
             "does not list its sources" in fault
-            for fault in shard_tools.validate(copy, features=tmp_path, dataset=tmp_path)
+            for fault in validate.validate(copy, features=tmp_path, dataset=tmp_path)
         )
 
 
@@ -335,7 +332,7 @@ def test_what_is_no_sidecar_is_refused(copy, kind):
     with pytest.raises(InputError) as error:
         shard_file.Shard(copy / "shard-000.h5").attach(path)
     assert needle in str(error.value) or kind == "a name that is none"
-    assert str(error.value) in shard_tools.validate(copy)
+    assert str(error.value) in validate.validate(copy)
 
 
 def test_files_that_are_none(tmp_path):
@@ -343,7 +340,7 @@ def test_files_that_are_none(tmp_path):
     (tmp_path / "shard-001.h5").mkdir()
     (tmp_path / "shard-002.h5").write_bytes(b"")
     (tmp_path / "shard-003.h5").symlink_to("shard-003.h5")
-    faults = shard_tools.validate(tmp_path)
+    faults = validate.validate(tmp_path)
     assert (
         len(faults) == 5
         and "is a pipe or device" in faults[0]
@@ -364,7 +361,7 @@ def test_export_writes_nothing_through_a_link_that_leads_out(folder, tmp_path, c
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "out" / "bvhs").symlink_to(tmp_path / "elsewhere")
     arguments = ["export", folder / "shard-000.h5", "--take", TAKES[0], "--out", tmp_path / "out"]
-    refused(shards.main, arguments, capsys, "which is outside")
+    refused(tool.main, arguments, capsys, "which is outside")
     assert not list((tmp_path / "elsewhere").iterdir()) and [
         path.name for path in (tmp_path / "out").iterdir()
     ] == ["bvhs"]
@@ -373,9 +370,9 @@ def test_export_writes_nothing_through_a_link_that_leads_out(folder, tmp_path, c
 FUZZ = """
 import random, sys
 from pathlib import Path
-from pipeline.formats import shard_file
-from pipeline.shards import tools
 from pipeline.errors import InputError
+from pipeline.formats import shard_file
+from pipeline.shards import validate
 
 folder, first, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 path = folder / "shard-000.h5"
@@ -396,7 +393,7 @@ for number in range(first, first + count):
         passed += 1
     except InputError as error:
         assert "\\n" not in str(error)
-    for fault in tools.validate(folder):
+    for fault in validate.validate(folder):
         assert "\\n" not in fault, fault
 path.write_bytes(good)
 print("passed", passed)

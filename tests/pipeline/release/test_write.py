@@ -17,8 +17,7 @@ from pipeline.release import ingest as release_in
 from pipeline.release import takes as release_takes
 from pipeline.release import write as release
 from pipeline.release.check import inspect
-from pipeline.shards import build as shards
-from pipeline.shards import features, text
+from pipeline.shards import build, features, text
 
 
 def write_split(root, data):
@@ -75,7 +74,7 @@ def make_shard(root: Path, data: Path) -> Path:
     out, names = root / "shards/shard-000.h5", [take.name for take in takes]
     text.run(transcripts=words, takes=names, out=made / "shard-000.text.h5", options=config.Text())
     folders = {"dataset": data, "annotations": notes, "features": made}
-    shards.run_build(
+    build.run(
         **folders, takes=names, splits=[sides[name] for name in names], out=out, options=config.Shards()
     )
     return out

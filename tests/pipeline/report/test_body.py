@@ -95,9 +95,8 @@ def test_a_turn_of_the_hand_itself_is_enlarged_and_seen():
 def test_the_heading_counts_what_is_drawn(take, monkeypatch):
     titles = []
     monkeypatch.setattr(report_body, "save", lambda figure, path: titles.append(figure.get_suptitle()))
-    path = take[
-        take.index("--reports") + 1
-    ]  # the first actor's report gets a stretch of NaN, which is not drawn
+    # the first actor's report gets a stretch of NaN, which is not drawn
+    path = take[take.index("--reports") + 1]
     report_of_first = read_json(path)
     report_of_first["quality"]["faults"].append(report_of_first["quality"]["faults"][0] | {"kind": "nan"})
     write_json(path, report_of_first)

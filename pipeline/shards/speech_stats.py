@@ -1,15 +1,13 @@
-"""Sidecars: a frozen encoder's features of the takes of a shard, in a file of their own beside it, and their
-moments.
+"""Statistics of a folder of sidecars: the moments by which models standardise a frozen encoder's features.
 
-    python -m pipeline.shards.sidecars stats --shards shards/shard-*.h5 --sidecars shards/speech-HASH/shard-*.h5 --out shards/speech-HASH/stats.json
+    python -m pipeline.shards.speech_stats --shards shards/shard-*.h5 --sidecars shards/speech-HASH/shard-*.h5 \\
+        --out shards/speech-HASH/stats.json
 
-In a sidecar: one dataset of the stream's name, (N, 2, E) float16 on the shard's own frames, and attributes
-that name the encoder. The stage that runs the encoder writes it (pipeline.shards.speech). stats.json holds
-the moments of the train takes and the same names. Another encoder makes another folder, and the shards stay
-as they are.
+In: all shards, and the sidecar of each (pipeline.shards.speech writes them): one dataset of the stream's name,
+(N, 2, E) float16 on the shard's own frames, and attributes that name the encoder. Out: stats.json, the moments
+of the train takes and the same names. Another encoder makes another folder, and the shards stay as they are.
 """
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +21,11 @@ from pipeline.shards.stats import Moments
 BLOCK_FRAMES = 4096
 
 
-def stats(*, shards: list[Path], sidecars: list[Path], out: Path) -> None:
-    """Write the moments of the train takes, both actors pooled, and what the sidecars say of their encoder."""
-    write_json(out, statistics(shards, sidecars, out))
-
-
 def statistics(shards: list[Path], sidecars: list[Path], out: Path) -> dict:
-    """What `stats` writes to `out`."""
+    """The moments of the train takes, both actors pooled, and what the sidecars say of their encoder.
+
+    `out` is the file that a message names.
+    """
     if len(shards) != len(sidecars):
         raise InputError(
             f"{out}: got {len(shards)} shards and {len(sidecars)} sidecars, need one for each; name all of"
@@ -57,20 +53,18 @@ def statistics(shards: list[Path], sidecars: list[Path], out: Path) -> dict:
     return {stream: moments.as_dict(described["width"]), "encoder": described}
 
 
+def run(*, shards: list[Path], sidecars: list[Path], out: Path) -> None:
+    """Write the statistics of the sidecars."""
+    write_json(out, statistics(shards, sidecars, out))
+
+
 def main(argv: list[str] | None = None) -> None:
     """Command line."""
-    argv = sys.argv[1:] if argv is None else argv
-    if argv[:1] != ["stats"]:
-        if argv[:1] not in ([], ["-h"], ["--help"]):
-            sys.exit(f"error: unknown command {argv[0]!r}; need stats")
-        print(__doc__)
-        return
     parser = stage.parser(__doc__)
-    parser.prog = "python -m pipeline.shards.sidecars stats"
     parser.add_argument("--shards", type=Path, nargs="+", required=True, help="all shards")
     parser.add_argument("--sidecars", type=Path, nargs="+", required=True, help="the sidecar of each")
     parser.add_argument("--out", type=Path, required=True, help="JSON to write")
-    stage.execute(parser, stats, argv[1:])
+    stage.execute(parser, run, argv)
 
 
 if __name__ == "__main__":

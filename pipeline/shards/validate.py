@@ -1,18 +1,21 @@
-"""Shards looked into: what is in one, whether a folder is whole and consistent, and a piece of one as plain
-files.
+"""Whether a folder of shards is whole and consistent, with its index and statistics and with what it was built
+from.
+
+    python -m pipeline.shards validate DIR [--dataset D ...]
+
+Out: a line per fault, and exit code 1 where there is one.
 """
 
+import argparse
 import contextlib
 import sys
 from pathlib import Path
 
 import numpy as np
 
-from pipeline import ownership
 from pipeline.errors import InputError
-from pipeline.files import sha256, whole
+from pipeline.files import sha256
 from pipeline.formats.array_files import open_hdf5, read_npy
-from pipeline.formats.bvh import save_bvh
 from pipeline.formats.shard_file import (
     STREAMS,
     Shard,
@@ -24,10 +27,8 @@ from pipeline.formats.shard_file import (
 )
 from pipeline.formats.split_file import read_split
 from pipeline.formats.takes import dataset_takes
-from pipeline.motion.clock import AUDIO_RATE, FPS, sample_of
-from pipeline.motion.pose import decode
-from pipeline.reading import inside, reading
-from pipeline.shards import sidecars
+from pipeline.reading import reading
+from pipeline.shards import speech_stats
 from pipeline.shards.index import LABELS, read_index, row_of
 from pipeline.shards.plan import read_plan
 from pipeline.shards.stats import statistics
@@ -38,76 +39,6 @@ HALVES = ("dataset", "annotations", "features")
 
 Those of a run lie beside its shards.
 """
-
-
-def inspect(*, file: Path, take: str | None, plot: Path | None) -> None:
-    """Print a shard's tree, attributes and takes; `plot` writes a picture of one take."""
-    import h5py
-
-    shard = Shard(file)
-    with open_hdf5(file, need="shard") as f:
-        for name, item in f.items():
-            if isinstance(item, h5py.Dataset):
-                stored = f"{item.compression} in chunks {item.chunks}" if item.chunks else "uncompressed"
-                kind, size = (
-                    "table" if item.dtype.names else str(item.dtype),
-                    item.id.get_storage_size() / 1e6,
-                )
-                print(f"{name:12} {str(item.shape):20} {kind:10} {size:9.2f} MB  {stored}")
-            else:
-                print(
-                    f"{name:12} {len(item)} groups:"
-                    f" {', '.join(list(item)[:4])}{', ...' if len(item) > 4 else ''}"
-                )
-    for beside in sorted(shard.path.parent.glob(f"*-*/{shard.path.name}")):
-        stream = shard.attach(beside)
-        said = ", ".join(f"{key} {value}" for key, value in sorted(shard.sidecar_attributes(stream).items()))
-        print(f"{beside.parent.name}/{beside.name}: sidecar with {stream} {shard[stream].shape}, {said}")
-    for name, value in sorted(shard.attributes.items()):
-        text = str(value if isinstance(value, (str, int, float)) else np.asarray(value).tolist())
-        print(f"@{name}: {text if len(text) <= 120 else text[:117] + '...'}")
-    index = shard.path.parent / "index.parquet"
-    labels = {row["take"]: row for row in read_index(index)} if index.exists() else {}
-    for span in shard.takes:
-        seconds = (span.stop_frame - span.start_frame) / shard.fps
-        where = f"frames {span.start_frame}:{span.stop_frame}  samples {span.start_sample}:{span.stop_sample}"
-        said = ", ".join(str(labels.get(span.take, {}).get(name) or "no " + name) for name in LABELS)
-        print(
-            f"{span.take}  {span.actor_a} {span.actor_b}  {span.split:5}  {seconds:6.1f} s  {where}  {said}"
-        )
-    if plot:
-        _plot(shard, shard.find(take) if take else shard.takes[0], plot)
-
-
-def _plot(shard: Shard, span: TakeSpan, path: Path) -> None:
-    """A picture of a take: mel, mouth, height of the hips, action, facing and words of both actors."""
-    from pipeline.figures.figure import pyplot, save
-
-    part = slice(span.start_frame, span.stop_frame)
-    seconds = np.arange(span.stop_frame - span.start_frame) / shard.fps
-    figure = pyplot().figure(figsize=(14, 10), layout="constrained")
-    axes = figure.subplots(6, 2, sharex=True)
-    jaw = shard.arkit_names.index("jawOpen")
-    for actor, performance in enumerate(span.performances):
-        mel = shard["mel"][part, actor]
-        axes[0, actor].imshow(mel.T, origin="lower", aspect="auto", extent=(0, seconds[-1], 0, mel.shape[1]))
-        lines = {
-            "jawOpen": shard["face"][part, actor, jaw], "hips y, cm": shard["root"][part, actor, 1], "action": shard["action"][part, actor],
-            "facing": shard["facing"][part, actor], "word": shard["text_index"][part, actor] >= 0,
-        }  # fmt: skip
-        for axis, (label, values) in zip(axes[1:, actor], lines.items(), strict=True):
-            axis.plot(
-                seconds,
-                values,
-                drawstyle="steps-post" if label in ("action", "facing", "word") else "default",
-                linewidth=0.8,
-            )
-            axis.set_ylabel(label)
-        axes[0, actor].set_title(performance)
-        axes[0, actor].set_ylabel("mel band")
-        axes[3, actor].set_yticks([0, 1, 2], ["sit", "walk", "stand"])
-        axes[5, actor].set_xlabel("seconds")
-    save(figure, path)
 
 
 def _value_faults(shard: Shard) -> list[str]:
@@ -432,18 +363,16 @@ def _speech_faults(folder: Path) -> list[str]:
         try:
             given, need = (
                 read_stats(path),
-                sidecars.statistics([shard for shard, _ in pairs], [beside for _, beside in pairs], path),
+                speech_stats.statistics([shard for shard, _ in pairs], [beside for _, beside in pairs], path),
             )
         except InputError as error:
             faults.append(str(error))
         else:
-            faults += _moment_faults(path, given, need, "pipeline.shards.sidecars stats")
+            faults += _moment_faults(path, given, need, "pipeline.shards.speech_stats")
     return faults
 
 
-def run_validate(
-    *, folder: Path, dataset: Path | None, annotations: Path | None, features: Path | None
-) -> None:
+def run(*, folder: Path, dataset: Path | None, annotations: Path | None, features: Path | None) -> None:
     """Print a line per fault and exit with 1 where there is one."""
     given = {"dataset": dataset, "annotations": annotations, "features": features}
     for name, path in given.items():
@@ -457,45 +386,15 @@ def run_validate(
     print(f"{folder}: {len(shard_paths(folder))} shards, no fault")
 
 
-def frame_range(text: str, num_frames: int, where: str) -> tuple[int, int]:
-    """First and one past the last frame of `A:B`; an empty side is that end of the take."""
-    first, colon, last = text.partition(":")
-    try:
-        start, stop = int(first or 0), int(last or num_frames)
-    except ValueError:
-        start, stop = -1, -1
-    if not colon or not 0 <= start < stop <= num_frames:
-        raise InputError(
-            f"{where}: frames {text!r}, need A:B with 0 <= A < B <= {num_frames}; correct --frames"
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The command's flags."""
+    parser.add_argument("folder", type=Path, help="folder of shards with index.parquet and stats.json")
+    for half in HALVES:
+        parser.add_argument(
+            f"--{half}",
+            type=Path,
+            help=(
+                f"the {half} folder that the shards were built from; default: that beside them, if it is"
+                " there"
+            ),
         )
-    return start, stop
-
-
-def export(*, file: Path, take: str, frames: str, out: Path) -> None:
-    """Write frames of a take as bvhs/, face_arkit/ and wav/ (16 kHz, float) files, in the dataset's layout."""
-    import soundfile
-
-    shard = Shard(file)
-    span = shard.find(take)
-    start, stop = frame_range(frames, span.stop_frame - span.start_frame, f"{file}, take {take}")
-    part = slice(span.start_frame + start, span.start_frame + stop)
-    sound = slice(span.start_sample + int(sample_of(start)), span.start_sample + int(sample_of(stop)))
-    targets = []
-    for performance in span.performances:
-        for target in (
-            out / "bvhs" / f"{performance}.bvh",
-            out / "face_arkit" / f"{performance}.npy",
-            out / "wav" / f"{performance}.wav",
-        ):
-            inside(out, target, what=f"{file}: performance {performance}")
-            targets.append(target)
-    ownership.take_folder(out, "exported", targets)
-    for actor, performance in enumerate(span.performances):
-        motion = decode(
-            shard["body"][part, actor], shard["root"][part, actor], shard.skeleton(performance), fps=FPS
-        )
-        save_bvh(out / "bvhs" / f"{performance}.bvh", motion)
-        with whole(out / "face_arkit" / f"{performance}.npy") as temporary, open(temporary, "wb") as f:
-            np.save(f, np.asarray(shard["face"][part, actor]))
-        with whole(out / "wav" / f"{performance}.wav") as temporary:
-            soundfile.write(temporary, np.asarray(shard["audio"][sound, actor]), AUDIO_RATE, subtype="FLOAT")

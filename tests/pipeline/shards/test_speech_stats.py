@@ -10,8 +10,7 @@ from pipeline.config import Shards
 from pipeline.errors import InputError
 from pipeline.formats.shard_file import Shard, write_sidecar
 from pipeline.reading import read_json
-from pipeline.shards import build as shards
-from pipeline.shards import sidecars
+from pipeline.shards import build, index, inspect, speech_stats, validate
 
 WIDTH = 5
 
@@ -30,8 +29,8 @@ def built(tiny, tmp_path):
     files = []
     for number, (group, splits) in enumerate(((takes[:2], ["train", "test"]), (takes[2:], ["train"]))):
         files.append(tmp_path / "shards" / f"shard-{number:03d}.h5")
-        parts = shards.sources(tiny.dataset, tiny.annotations, tiny.features, group, tiny.text)
-        shards.build(parts, splits, files[-1], **Shards().model_dump(include={"compression", "chunk_frames"}))
+        parts = build.sources(tiny.dataset, tiny.annotations, tiny.features, group, tiny.text)
+        build.build(parts, splits, files[-1], **Shards().model_dump(include={"compression", "chunk_frames"}))
     return SimpleNamespace(values=values, shards=files, out=tmp_path / "shards" / "speech-0a1b2c3d")
 
 
@@ -80,7 +79,7 @@ def test_moments_are_those_of_the_train_takes(built):
         "--out",
         str(built.out / "stats.json"),
     ]
-    sidecars.main(["stats", *flags])
+    speech_stats.main(flags)
     found = read_json(built.out / "stats.json")
     train = [values for take, values in built.values.items() if take != "20260101_002"]
     rows = np.concatenate([values.reshape(-1, WIDTH) for values in train]).astype(float)
@@ -119,24 +118,25 @@ def test_a_sidecar_of_another_shard_or_none_is_refused(built, tmp_path, capsys):
     with pytest.raises(InputError, match="sidecar version None"):
         shard.attach(built.shards[0])
     build_all(built, shard_001=ENCODER | {"model_sha256": "bb"})
-    arguments = ["stats", "--shards", *built.shards, "--sidecars", *paths, "--out", tmp_path / "stats.json"]
+    arguments = ["--shards", *built.shards, "--sidecars", *paths, "--out", tmp_path / "stats.json"]
     refused(
-        sidecars.main, arguments, capsys, "another encoder than that of", outputs=[tmp_path / "stats.json"]
+        speech_stats.main,
+        arguments,
+        capsys,
+        "another encoder than that of",
+        outputs=[tmp_path / "stats.json"],
     )
 
 
 def test_inspect_and_validate_know_sidecars(built, tiny, capsys):
-    from pipeline.shards import index as shard_index
-    from pipeline.shards import tools as shard_tools
-
     folder = built.shards[0].parent
-    shard_index.run(shards=built.shards, index=folder / "index.parquet", stats=folder / "stats.json")
+    index.run(shards=built.shards, index=folder / "index.parquet", stats=folder / "stats.json")
     paths = build_all(built)
-    assert shard_tools.validate(folder, features=tiny.features) == []
-    shard_tools.inspect(file=built.shards[0], take=None, plot=None)
+    assert validate.validate(folder, features=tiny.features) == []
+    inspect.run(file=built.shards[0], take=None, plot=None)
     assert "speech-0a1b2c3d/shard-000.h5: sidecar with speech (101, 2, 5)" in capsys.readouterr().out
     with h5py.File(paths[0], "r+") as f:
         f["speech"][70, 1, 2] = np.nan
     paths[1].write_bytes(paths[1].read_bytes()[:700])
-    faults = shard_tools.validate(folder, features=tiny.features)
+    faults = validate.validate(folder, features=tiny.features)
     assert len(faults) == 2 and "not finite" in faults[0] and "not a readable sidecar" in faults[1]

@@ -20,13 +20,14 @@ from models.speech.unet import UNet
 from models.weights import check_sizes, fit, read_tensors
 from pipeline.errors import InputError
 from pipeline.formats import arkit
+from pipeline.motion.clock import AUDIO_RATE
 from pipeline.reading import read_json
 from pipeline.signals import stft
 from pipeline.signals.leak import estimate_response, leak_of
 from pipeline.signals.mask import FLOOR, estimate_coupling, frequency_bands, separate_mask
 
 FORMAT_VERSION = 1
-RATE = 16_000
+RATE = AUDIO_RATE
 SIZE = 1024
 """Samples of a short-time window, 64 ms: cells of the mask's own kind (85 ms at 48 kHz is a power of two)."""
 HOP = SIZE // 4

@@ -37,6 +37,7 @@ from pipeline import config, ownership, stage
 from pipeline.errors import InputError
 from pipeline.files import alone_in, write_json
 from pipeline.formats import arkit
+from pipeline.motion import clock
 from pipeline.signals import leak, stft
 from pipeline.signals import mask as separation_mask
 from pipeline.signals.leak import leak_of
@@ -196,7 +197,9 @@ def run_hash(voices: list[Voice], options: config.SeparationModel) -> str:
         for array in (voice.signals, voice.active, voice.coupling, voice.response, voice.weights):
             digest.update(np.ascontiguousarray(array).tobytes())
     sources = [Path(models.__file__).parent / f"{name}.py" for name in CODE]
-    for path in sources + [Path(inspect.getfile(module)) for module in (arkit, leak, separation_mask, stft)]:
+    for path in sources + [
+        Path(inspect.getfile(module)) for module in (arkit, clock, leak, separation_mask, stft)
+    ]:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from models.speech import separation_net, visualvoice
 from pipeline.errors import InputError
 from pipeline.formats.array_files import open_npz, read_npy
 from pipeline.reading import MEBIBYTE, open_plain, reading
@@ -31,6 +30,8 @@ def read_weights(path: Path, frames: int) -> np.ndarray:
 
 def read_mouth(path: Path, skip_seconds: float) -> np.ndarray:
     """Mouth crops (T, 96, 96) uint8 at 25 fps from `skip_seconds` after the video's first frame on."""
+    from models.speech import visualvoice
+
     with open_npz(
         path, fix="make it with python -m pipeline.capture.mouth_crop, or correct the command"
     ) as archive:
@@ -76,6 +77,8 @@ def separate_lips(
     mics: np.ndarray, rate: int, *, face: Sequence[Path], weights: Path, frames: int
 ) -> np.ndarray:
     """Voices of microphones (2, S) with the fitted faces of both actors; see models.speech.separation_net."""
+    from models.speech import separation_net
+
     if len(face) != 2:
         raise InputError(
             f"separation: {len(face)} --face, method lips needs the face_arkit files of both actors; correct"
@@ -101,6 +104,8 @@ def separate_visualvoice(
 
     See models.speech.visualvoice.
     """
+    from models.speech import visualvoice
+
     if not len(mouth) == len(picture) == 2:
         raise InputError(
             f"separation: {len(mouth)} --mouth, {len(picture)} --picture, method visualvoice needs those of"

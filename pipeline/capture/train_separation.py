@@ -12,22 +12,24 @@ faults.
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.speech.separation_net import RATE, SIZE
-from models.speech.separation_train import Voice, train
-from models.speech.signals import low_band
 from pipeline import config, stage
 from pipeline.capture.separation import OUT_RATE, read_window
 from pipeline.errors import InputError
 from pipeline.formats.array_files import read_npy
 from pipeline.formats.sync_file import read_sync
+from pipeline.motion.clock import AUDIO_RATE
 from pipeline.signals.leak import estimate_response
 from pipeline.signals.mask import estimate_coupling
 
+if TYPE_CHECKING:
+    from models.speech.separation_train import Voice
+
 log = logging.getLogger("interact")
-STEP = RATE // 100
+STEP = AUDIO_RATE // 100
 LOUD, SILENT = 1e-3, 1e-4
 """Shares of a microphone's loud power: above the first somebody speaks, below the second nobody does (-30 and
 -40 dB).
@@ -75,13 +77,16 @@ def alone(power: np.ndarray) -> np.ndarray:
     return result
 
 
-def voices_of(take: str, mics: np.ndarray, faces: list[np.ndarray]) -> list[Voice]:
+def voices_of(take: str, mics: np.ndarray, faces: list[np.ndarray]) -> "list[Voice]":
     """The stretches of both actors in which they speak alone, of microphones (2, S) at 16 kHz and face
     weights (T, 51).
     """
+    from models.speech.separation_net import SIZE
+    from models.speech.separation_train import Voice
+
     power = levels(mics)
     kept, loud = alone(power), np.percentile(power, 95, axis=1)
-    coupling = estimate_coupling(mics, RATE)
+    coupling = estimate_coupling(mics, AUDIO_RATE)
     found = []
     for k in range(2):
         active = kept[k] & (power[k] > LOUD * loud[k]) & (power[k] > power[1 - k])
@@ -93,7 +98,7 @@ def voices_of(take: str, mics: np.ndarray, faces: list[np.ndarray]) -> list[Voic
             np.float32
         )
         order = [k, 1 - k]
-        response = estimate_response(mics[order[::-1]], RATE, size=SIZE)
+        response = estimate_response(mics[order[::-1]], AUDIO_RATE, size=SIZE)
         found.append(Voice(f"{take} {k}", mics[order] * gate, active, coupling[1 - k], response, faces[k]))
     return found
 
@@ -111,6 +116,9 @@ def run(
     *, wav: list[Path], face: list[Path], sync: list[Path], out: Path, options: config.SeparationModel
 ) -> None:
     """Collect the voices of all takes, and train."""
+    from models.speech.separation_train import train
+    from models.speech.signals import low_band
+
     if not len(wav) == len(face) == 2 * len(sync):
         raise InputError(
             f"train_separation: {len(wav)} --wav, {len(face)} --face, {len(sync)} --sync; need two, two and"
@@ -129,7 +137,7 @@ def run(
             for name, performance in zip(wav[2 * i : 2 * i + 2], take["performances"], strict=True)
         ]
         faces = [_read_face(name, take["frames"]) for name in face[2 * i : 2 * i + 2]]
-        voices += voices_of(take["take"], low_band(np.stack(mics), OUT_RATE, RATE), faces)
+        voices += voices_of(take["take"], low_band(np.stack(mics), OUT_RATE, AUDIO_RATE), faces)
     seconds = sum(float(voice.active.sum()) for voice in voices) / 100
     log.info("train_separation: %d voices of %d takes, %.0f s of speech", len(voices), len(sync), seconds)
     train(voices, out, options)

@@ -13,7 +13,7 @@ from pipeline.capture import separation
 from pipeline.capture.separation import separate
 from pipeline.config import Separation
 from pipeline.errors import InputError
-from pipeline.planning import study as workflow
+from pipeline.planning import facts
 from pipeline.reading import read_json
 from pipeline.report.accuracy import si_sdr
 
@@ -58,7 +58,7 @@ def test_config_offers_the_methods_that_there_are():
     assert set(typing.get_args(Separation.model_fields["method"].annotation)) == {
         *separation.METHODS,
         *separation.SEEING,
-    } and set(workflow.SEEING) == set(separation.SEEING)
+    } and set(facts.SEEING) == set(separation.SEEING)
 
 
 @pytest.mark.parametrize("method", ["mask", "ilrma"])

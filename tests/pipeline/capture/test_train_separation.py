@@ -11,7 +11,8 @@ from helpers.commands import refused
 
 from pipeline.capture import separation, train_separation
 from pipeline.files import write_json
-from pipeline.planning import study as workflow
+from pipeline.planning.code import code
+from pipeline.planning.study import Study
 from pipeline.reading import read_json
 
 TINY = ["--steps", "2", "--batch-size", "1", "--width", "4", "--widest", "4", "--lip-width", "4"]
@@ -180,19 +181,17 @@ def test_faces_of_another_length_are_refused(take, tmp_path, capsys):
 
 
 def test_only_a_method_that_sees_faces_depends_on_networks():
-    lips, mask = (
-        workflow.Study({"root": "data", "separation": {"method": method}}) for method in ("lips", "mask")
-    )
+    lips, mask = (Study({"root": "data", "separation": {"method": method}}) for method in ("lips", "mask"))
     assert {
         "data/runs/separation/model.safetensors",
         "data/runs/separation/model.json",
         "models/speech/unet.py",
     } <= set(lips.separation_files)
     assert lips.config.separation.weights == "data/runs/separation/model.safetensors"
-    named = workflow.Study({"separation": {"method": "lips", "weights": "mine/model.safetensors"}})
+    named = Study({"separation": {"method": "lips", "weights": "mine/model.safetensors"}})
     assert "mine/model.safetensors" in named.separation_files
     assert mask.separation_files == [] and mask.config.separation.weights is None
-    assert not any(name.startswith("models/") for name in workflow.code("pipeline.capture.separation"))
+    assert not any(name.startswith("models/") for name in code("pipeline.capture.separation"))
     where = type("Wildcards", (), {"performance": next(iter(lips.performances))})
     assert (
         len(lips.seen("lips", "{performance}.npy")(where)) == 2

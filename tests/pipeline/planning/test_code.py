@@ -93,6 +93,34 @@ def test_what_cannot_change_a_result_is_in_no_digest(small):
     assert all_code() != before
 
 
+@pytest.mark.parametrize(
+    ("module", "others"),
+    [
+        (
+            "models.train",
+            {
+                "pipeline/shards/features.py",
+                "pipeline/shards/build.py",
+                "pipeline/formats/takes.py",
+                "models/generate.py",
+            },
+        ),
+        (
+            "pipeline.shards.index",
+            {"pipeline/shards/features.py", "pipeline/shards/build.py", "pipeline/shards/validate.py"},
+        ),
+        ("pipeline.shards.plan", {"pipeline/shards/build.py"}),
+        (
+            "pipeline.shards.build",
+            {f"pipeline/shards/{name}.py" for name in ("index", "stats", "validate", "export")},
+        ),
+        ("pipeline.shards.features", {"pipeline/shards/build.py", "pipeline/formats/shard_file.py"}),
+    ],
+)
+def test_a_stage_is_not_rerun_for_code_that_it_does_not_use(module, others):
+    assert code(module) and not others & set(code(module))
+
+
 def test_what_the_snakefile_imports_is_light():
     names = re.findall(
         r"^ *from (pipeline[\w.]*) import", (REPOSITORY / "workflow" / "Snakefile").read_text(), re.MULTILINE

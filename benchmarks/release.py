@@ -34,7 +34,8 @@ from helpers.workflow_project import make_project  # noqa: E402
 
 from pipeline.config import ReleaseIn  # noqa: E402
 from pipeline.files import sha256  # noqa: E402
-from pipeline.release.check import inspect, quiet  # noqa: E402
+from pipeline.release.check import inspect  # noqa: E402
+from pipeline.release.finding import quiet  # noqa: E402
 
 
 def sums(folder: Path) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """Split: which takes train the models and which are held out.
 
-    python -m pipeline.annotate.split --takes takes.tsv --out split.tsv                         the rule
-    python -m pipeline.annotate.split check --dataset data/dataset --split split.tsv             balance and leaks; exit 1 where takes leak
+    python -m pipeline.annotate.split --takes takes.tsv --out split.tsv
 
 In: takes with relationship, emotion and, where given, their split. Out: split.tsv, columns take and split
 (train or test).
@@ -70,24 +69,10 @@ def run(*, takes: Path, out: Path, seed: int, options) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Command line: the rule, or where the first word is `check` what pipeline.annotate.split_check says of a
-    split.
-    """
-    import sys
-
+    """Command line."""
     from pipeline import stage
     from pipeline.config import Split
 
-    argv = sys.argv[1:] if argv is None else argv
-    if argv[:1] == ["check"]:
-        from pipeline.annotate import split_check
-
-        parser = stage.parser(split_check.__doc__)
-        parser.prog = "python -m pipeline.annotate.split check"
-        parser.add_argument("--dataset", type=Path, required=True, help="a dataset or a download")
-        parser.add_argument("--split", type=Path, required=True, help="split.tsv of its annotations")
-        stage.execute(parser, split_check.run, argv[1:])
-        return
     parser = stage.parser(__doc__, section=Split)
     parser.add_argument("--takes", type=Path, required=True, help="takes.tsv; the rule is applied")
     parser.add_argument("--seed", type=int, default=0, help="seed of the rule (default: 0)")

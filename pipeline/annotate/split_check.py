@@ -1,5 +1,7 @@
 """What a split does: leaks of takes, scenes on both sides, and how evenly labels and actors are spread.
 
+    python -m pipeline.annotate.split_check --dataset data/dataset --split data/annotations/split.tsv
+
 In: the takes of a dataset or a download, and split.tsv. A leak, or a take without a side, is a fault. The
 rest is told: a scenario that was recorded on several days may stand on both sides, and so do actors, by
 design.
@@ -10,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline import stage
 from pipeline.formats.split_file import read_rows
 from pipeline.formats.takes import Take, dataset_takes
 
@@ -104,3 +107,15 @@ def run(*, dataset: Path, split: Path) -> None:
     if gone := sorted(set(side) - known):
         print(f"{len(gone)} takes of {split} are not in {dataset}, such as {gone[0]}: they keep their side")
     print(f"{split}: no leak")
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line."""
+    parser = stage.parser(__doc__)
+    parser.add_argument("--dataset", type=Path, required=True, help="a dataset or a download")
+    parser.add_argument("--split", type=Path, required=True, help="split.tsv of its annotations")
+    stage.execute(parser, run, argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,382 +1,36 @@
 """What is wrong with a folder in the public release's layout: a finding per fault, and notes that are none.
 
-Streams are read one at a time. What a folder needs, by kind of fault, is the table in docs/release.md.
+    python -m pipeline.release.check FOLDER
+
+In: a download, or a release that this pipeline wrote. Out: a line per finding, and exit code 1 where there is
+a fault. What a folder needs, by kind of fault, is the table in docs/release.md.
 """
 
-import contextlib
-import logging
 import os
+import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
+from pipeline import stage
 from pipeline.config import ReleaseIn
 from pipeline.errors import InputError
 from pipeline.files import sha256
-from pipeline.formats import bvh, database, ict
-from pipeline.formats.database import MAGIC, TABLES, plain_id
+from pipeline.formats import ict
+from pipeline.formats.database import plain_id
 from pipeline.formats.dataset_file import FIX_DOWNLOAD, read_about
 from pipeline.formats.obj import read_vertices
 from pipeline.formats.takes import actor_of, is_performance, listed_takes
 from pipeline.formats.unlisted import FOLDERS, unlisted
-from pipeline.formats.voice_file import read_wav
-from pipeline.listing import files_in, leftovers
-from pipeline.motion import upright
-from pipeline.motion.clock import AUDIO_RATE, FPS
-from pipeline.motion.motion import Motion
-from pipeline.reading import open_plain, read_text
-from pipeline.release.streams import body_frames, cut_frames, decimation, read_face, wav_frames
+from pipeline.listing import leftovers
+from pipeline.reading import read_text
+from pipeline.release.check_streams import check_alike, check_lengths, check_performance, list_streams
+from pipeline.release.check_tables import Tables, read_tables
+from pipeline.release.finding import Check, Finding, quiet
 
 NUM_TAKES, NUM_PERFORMANCES = 241, 482
 """What the whole public release has."""
-MAX_FACE_RMS = 0.1
-"""RMS difference of the two face formats above which they are not of one face, weights being 0 to 1."""
 SUMS = "SHA256SUMS"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing about a file of the folder; `kind` is empty where it is no fault."""
-
-    file: str
-    kind: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.file}: {self.kind}: {self.text}" if self.kind else f"note: {self.file}: {self.text}"
-
-
-@dataclass
-class Check:
-    """A folder under check, and what the whole of it is needed for: rates and joints that must be those of
-    the others.
-    """
-
-    folder: Path
-    options: ReleaseIn
-    rates: dict[str, int] = field(default_factory=dict)
-    joints: dict[str, tuple[str, ...]] = field(default_factory=dict)
-
-    def fault(self, path: Path, kind: str, text: str) -> Finding:
-        """A fault of a file."""
-        return Finding(str(path.relative_to(self.folder)), kind, text)
-
-    def note(self, path: Path, text: str) -> Finding:
-        """Something worth knowing about a file."""
-        return Finding(str(path.relative_to(self.folder)), "", text)
-
-    def refused(self, path: Path, kind: str, error: InputError) -> Finding:
-        """A fault that a reader has told, less the path."""
-        return self.fault(path, kind, str(error).removeprefix(str(path)).lstrip(":, "))
-
-
-@dataclass(frozen=True)
-class Tables:
-    """Ids that the SQLite files know, without leading zeros; None where a table could not be read."""
-
-    scenarios: set[str] | None
-    genders: dict[str, str] | None
-    sessions: dict[str, list[tuple[str, str]]] | None
-
-
-def read_tables(check: Check, findings: list[Finding]) -> Tables:
-    """What the SQLite files say; faults of theirs are added to `findings`."""
-    rows: dict[str, list[tuple] | None] = {}
-    for name, tables in TABLES.items():
-        path = check.folder / name
-        rows |= dict.fromkeys(tables)
-        if not path.exists():
-            findings.append(
-                check.fault(path, "table", f"got no file, need a SQLite file of {', '.join(tables)}")
-            )
-            continue
-        with open_plain(path) as f:
-            if f.read(len(MAGIC)) != MAGIC:
-                findings.append(check.fault(path, "table", "got no SQLite file, need one; download it again"))
-                continue
-        for table in tables:
-            try:
-                rows[table] = database.rows(check.folder, name, table)
-            except InputError as error:
-                findings.append(check.refused(path, "table", error))
-    _labels(check, rows, findings)
-    scenarios, actors, sessions = rows["scenarios"], rows["actors"], rows["sessions"]
-    pairs = defaultdict(list)
-    for date, male, female in sessions or []:
-        pairs[str(date).replace("-", "")].append((plain_id(male), plain_id(female)))
-    genders = None if actors is None else {plain_id(actor): str(gender) for actor, gender in actors}
-    if genders is not None:
-        _sessions(check, genders, pairs, findings)
-    return Tables(
-        None if scenarios is None else {plain_id(row[0]) for row in scenarios},
-        genders,
-        None if sessions is None else dict(pairs),
-    )
-
-
-def _labels(check: Check, rows: dict[str, list[tuple] | None], findings: list[Finding]) -> None:
-    """Faults of scenarios whose relationship or emotion is in no table."""
-    for column, table, what in (
-        (1, "relationships", "relationship_id"),
-        (2, "emotions", "primary_emotion_id"),
-    ):
-        scenarios, names = rows["scenarios"], rows[table]
-        if scenarios is None or names is None:
-            continue
-        known = {row[0] for row in names}
-        for row in scenarios:
-            if row[column] is not None and row[column] not in known:
-                findings.append(
-                    check.fault(
-                        check.folder / "scenarios.db",
-                        "label",
-                        f"scenario {row[0]}: got {what} {row[column]}, need an id of {table}",
-                    )
-                )
-
-
-def _sessions(
-    check: Check, genders: dict[str, str], sessions: dict[str, list[tuple[str, str]]], findings: list[Finding]
-) -> None:
-    """Faults of sessions whose actors are unknown, or stand in each other's column.
-
-    A pair of one gender may stand either way.
-    """
-    path = check.folder / "actors.db"
-    for date, pairs in sorted(sessions.items()):
-        for male, female in pairs:
-            if unknown := [actor for actor in (male, female) if actor not in genders]:
-                findings.append(
-                    check.fault(
-                        path,
-                        "actor",
-                        f"session {date}: got actor {', '.join(unknown)}, need ids of the table actors",
-                    )
-                )
-            elif (genders[male], genders[female]) == ("female", "male"):
-                got = f"male_id {male} ({genders[male]}) and female_id {female} ({genders[female]})"
-                findings.append(
-                    check.fault(path, "gender", f"session {date}: got {got}, need each in its column")
-                )
-
-
-def list_streams(
-    check: Check, root: Path, folders: Sequence[str], findings: list[Finding]
-) -> dict[str, dict[str, Path]]:
-    """Files by folder and performance; files whose name is none are faults."""
-    found: dict[str, dict[str, Path]] = {}
-    for folder in folders:
-        found[folder] = {}
-        for path in files_in(root / folder):
-            if path.suffix != FOLDERS[folder] or not is_performance(path.stem):
-                need = f"<date>_<actor>_<scenario>{FOLDERS[folder]}, date a day of the calendar as YYYYMMDD"
-                findings.append(check.fault(path, "name", f"got {path.name!r}, need {need}"))
-            else:
-                found[folder][path.stem] = path
-    return found
-
-
-def read_body(check: Check, path: Path) -> Iterator[Finding | int]:
-    """Findings about a body, and at last its frames at 30 fps where it can be read."""
-    try:
-        motion = bvh.load_bvh(path, unit="cm")
-    except InputError as error:
-        yield check.refused(path, "unreadable", error)
-        return
-    check.joints[str(path.relative_to(check.folder))] = tuple(motion.names)
-    if above := motion.names[: motion.aliases().get("Hips", 0)]:
-        yield check.note(
-            path,
-            f"joints above the hips ({', '.join(above)}) are left out, their movement goes into the hips",
-        )
-    unit, doubt = bvh.judge_unit(motion.names, motion.parents, motion.offsets_cm)
-    if doubt:
-        yield check.fault(path, "unit", f"got {doubt}, in any unit")
-    elif unit != "cm":
-        yield check.fault(path, "unit", f"got bones that are a human's in {unit}, need cm")
-    yield from _world(check, path, motion)
-    bad = ~(np.isfinite(motion.positions_cm).all((1, 2)) & np.isfinite(motion.rotations).all((1, 2)))
-    if bad.any():
-        yield check.fault(
-            path, "nan", f"got NaN in {int(bad.sum())} frames, the first is {int(np.argmax(bad))}, need none"
-        )
-    if motion.claimed_frames != motion.num_frames:
-        yield check.note(
-            path,
-            f"its header claims {motion.claimed_frames} frames, {motion.num_frames} whole rows follow and are"
-            " taken",
-        )
-    if bvh.first_frame_is_reference(motion):
-        yield check.note(
-            path,
-            "frame 0 is a reference pose, no part of the movement; it is kept, since all streams begin there",
-        )
-    try:
-        step = decimation(check.options.body_fps or motion.fps, str(path))
-    except InputError as error:
-        yield check.refused(path, "rate", error)
-        return
-    if step > 1:
-        yield check.note(path, f"{step * FPS} fps: every {step}th frame is read")
-    yield body_frames(motion.num_frames, step)
-
-
-def _world(check: Check, path: Path, motion: Motion) -> Iterator[Finding]:
-    """Findings about the room in which a body stands: which way is up, and whether left is left."""
-    up: str = check.options.up
-    if up == "auto":
-        try:
-            found = upright.judge_up(motion)
-        except InputError as error:
-            yield check.note(path, str(error))
-            return
-        up = found.axis
-        if found.doubt:
-            yield check.note(
-                path,
-                f"it is not clear which axis is up: {found.doubt} It is taken for y; release_in.up"
-                " settles it",
-            )
-        elif up != "y":
-            yield check.fault(path, "up", f"got a body that stands along {up}, need y")
-    if upright.is_mirrored(upright.turned(motion, up)):
-        yield check.fault(path, "mirrored", "got toes that point backwards, need left and right as they are")
-
-
-def read_faces(check: Check, paths: dict[str, Path]) -> Iterator[Finding | int]:
-    """Findings about a performance's one or two face arrays, and at last their frames."""
-    weights = {}
-    for folder, path in paths.items():
-        try:
-            weights[folder] = read_face(path)
-        except InputError as error:
-            text = str(error)
-            yield check.refused(
-                path, "nan" if "NaN" in text else "width" if "shape" in text else "unreadable", error
-            )
-    if len(weights) == 2:
-        one, other = weights["face_arkit"], ict.to_arkit(weights["face_ict"])
-        path = paths["face_arkit"]
-        if len(one) != len(other):
-            yield check.fault(path, "faces", f"got {len(one)} frames, need {len(other)} as in face_ict")
-        elif len(one) and (rms := float(np.sqrt(np.mean((one - other) ** 2)))) > MAX_FACE_RMS:
-            yield check.fault(
-                path,
-                "faces",
-                f"got weights that differ from those of face_ict by {rms:.2f} (RMS), need at most"
-                f" {MAX_FACE_RMS}",
-            )
-    if weights:
-        yield min(len(values) for values in weights.values())
-
-
-def read_voice(check: Check, path: Path) -> Iterator[Finding | int]:
-    """Findings about a voice, and at last its frames."""
-    try:
-        audio, rate = read_wav(path)
-    except InputError as error:
-        yield check.refused(
-            path,
-            "channels" if "channels" in str(error) else "nan" if "finite" in str(error) else "unreadable",
-            error,
-        )
-        return
-    check.rates[str(path.relative_to(check.folder))] = rate
-    if rate < AUDIO_RATE:
-        yield check.fault(path, "wav rate", f"got {rate} Hz, need at least {AUDIO_RATE}")
-    yield wav_frames(len(audio), rate)
-
-
-def _of_all(check: Check) -> Iterator[Finding]:
-    """Faults of files that are not like the others."""
-    for kind, values, what in (("joints", check.joints, "joints"), ("wav rate", check.rates, "Hz")):
-        if not values:
-            continue
-        usual, _ = Counter(values.values()).most_common(1)[0]
-        for file, value in values.items():
-            if value == usual:
-                continue
-            got = f"{value} {what}, need {usual}"
-            if isinstance(value, tuple) and isinstance(usual, tuple):
-                missing, extra = (
-                    [name for name in usual if name not in value],
-                    [name for name in value if name not in usual],
-                )
-                odd = [f"without {', '.join(missing[:4])}"] if missing else []
-                odd += [f"with {', '.join(extra[:4])}"] if extra else []
-                got = (
-                    f"{len(value)} joints {' and '.join(odd) or 'in another order'}, need the {len(usual)} of"
-                    " the other files"
-                )
-            yield Finding(file, kind, f"got {got}")
-
-
-def _performance(
-    check: Check, name: str, files: dict[str, dict[str, Path]], lengths: dict[str, int]
-) -> Iterator[Finding]:
-    """Findings about a performance's streams; what can be read adds its frames to `lengths`."""
-    here = {folder: paths[name] for folder, paths in files.items() if name in paths}
-    faces = {folder: path for folder, path in here.items() if folder.startswith("face")}
-    need = [folder for folder in ("bvhs", "wav") if folder in files]
-    for folder in need:
-        if folder not in here:
-            yield check.fault(
-                _path(check, files, folder, name),
-                "missing",
-                "got no such file, need one for each performance",
-            )
-    if not faces:
-        yield check.fault(
-            _path(check, files, "face_arkit", name),
-            "missing",
-            "got no such file and none in face_ict, need one of them",
-        )
-    elif len(faces) == 1 and all(files[folder] for folder in ("face_arkit", "face_ict")):
-        lacking = "face_ict" if "face_arkit" in faces else "face_arkit"
-        yield check.note(_path(check, files, lacking, name), f"no such file, {next(iter(faces))} has one")
-    readers = [("body", read_body(check, here["bvhs"]))] if "bvhs" in here else []
-    readers += [("face", read_faces(check, faces))] + (
-        [("wav", read_voice(check, here["wav"]))] if "wav" in here else []
-    )
-    for stream, reader in readers:
-        for item in reader:
-            if isinstance(item, Finding):
-                yield item
-            else:
-                lengths[f"{stream} of {name}"] = item
-
-
-def _path(check: Check, files: dict[str, dict[str, Path]], folder: str, name: str) -> Path:
-    """Where a file of a performance that is missing would be."""
-    root = next((path.parent.parent for paths in files.values() for path in paths.values()), check.folder)
-    return root / folder / f"{name}{FOLDERS[folder]}"
-
-
-def _lengths(check: Check, where: Path, label: str, lengths: dict[str, int]) -> Iterator[Finding]:
-    """A fault where streams that belong together differ too much, a note where they are trimmed."""
-    if not lengths:
-        return
-    try:
-        shortest = cut_frames(lengths, check.options.max_trim_seconds, label)
-    except InputError as error:
-        body, rest = (
-            [n for key, n in lengths.items() if key.startswith("body") == is_body]
-            for is_body in (True, False)
-        )
-        ratio = np.median(body) / max(np.median(rest), 1) if body and rest else 1.0
-        hint = (
-            f" (bodies last {ratio:.2f} times as long as the rest: is the rate in their headers wrong?)"
-            if not 0.67 < ratio < 1.5
-            else ""
-        )
-        yield check.fault(where, "length", f"{error}{hint}")
-        return
-    if trimmed := {name: frames - shortest for name, frames in lengths.items() if frames > shortest}:
-        what = ", ".join(f"{name} by {frames}" for name, frames in trimmed.items())
-        yield check.note(where, f"{label}: trimmed to {shortest} frames, {what}")
 
 
 def _take(
@@ -419,8 +73,8 @@ def _take(
             )
     lengths: dict[str, int] = {}
     for name in names:
-        yield from _performance(check, name, files, lengths)
-    yield from _lengths(check, first, f"take {date}_{scenario}", lengths)
+        yield from check_performance(check, name, files, lengths)
+    yield from check_lengths(check, first, f"take {date}_{scenario}", lengths)
 
 
 def _heads(check: Check, actors: set[str]) -> Iterator[Finding]:
@@ -469,8 +123,8 @@ def _lip_acc(check: Check, tables: Tables, findings: list[Finding]) -> Iterator[
                 f"got scenario {scenario}, need a line of lip_acc_sentences.txt that has a sentence",
             )
         lengths: dict[str, int] = {}
-        yield from _performance(check, name, files, lengths)
-        yield from _lengths(check, first, name, lengths)
+        yield from check_performance(check, name, files, lengths)
+        yield from check_lengths(check, first, name, lengths)
 
 
 def _sums(check: Check) -> Iterator[Finding]:
@@ -520,7 +174,7 @@ def inspect(folder: Path, options: ReleaseIn) -> Iterator[Finding]:
     late: list[Finding] = []
     yield from _lip_acc(check, tables, late)
     yield from late
-    yield from _of_all(check)
+    yield from check_alike(check)
     if (folder / "takes.tsv").exists():
         try:
             listed = listed_takes(folder / "takes.tsv")
@@ -562,13 +216,26 @@ def inspect(folder: Path, options: ReleaseIn) -> Iterator[Finding]:
         yield Finding(".", "", text)
 
 
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Readers' warnings are told as findings, not twice."""
-    log = logging.getLogger("interact")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(level)
+def run(*, folder: Path, options: ReleaseIn) -> None:
+    """Print a line per finding and a last one that counts; exit with 1 where there are faults."""
+    faults = Counter[str]()
+    with quiet():
+        for finding in inspect(folder, options):
+            print(finding, flush=True)
+            faults[finding.kind] += 1
+    del faults[""]
+    kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(faults.items()))
+    print(f"{folder}: {faults.total()} faults ({kinds})" if faults else f"{folder}: no faults")
+    if faults:
+        sys.exit(1)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line."""
+    parser = stage.parser(__doc__, section=ReleaseIn)
+    parser.add_argument("folder", type=Path, help="a download, or a release that this pipeline wrote")
+    stage.execute(parser, run, argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,16 +1,15 @@
-"""Release: a folder in the public release's layout, checked, and written from a dataset.
+"""A release of a dataset: a folder in the public release's layout, with its card and checksums.
 
-    python -m pipeline.release.check FOLDER                                    exit 1 and a line per fault
-    python -m pipeline.release.write --dataset D --split split.tsv --out DIR   a release, with its card and checksums
+    python -m pipeline.release.write --dataset D --split split.tsv --out DIR
 
-Out of `write`: the dataset's files (hard links where the file system has them, else copies), takes.tsv with
-the split of each take, README.md (the card) and SHA256SUMS. It is checked before the checksums are written.
+In: a dataset and the split of its takes. Out: the dataset's files (hard links where the file system has them,
+else copies), takes.tsv with the split of each take, README.md (the card) and SHA256SUMS. It is checked before
+the checksums are written.
 """
 
 import logging
 import os
 import shutil
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -26,27 +25,14 @@ from pipeline.formats.split_file import read_split
 from pipeline.formats.takes import TAKE_COLUMNS, Take, dataset_takes
 from pipeline.listing import files_below, files_in
 from pipeline.reading import inside
-from pipeline.release.check import SUMS, inspect, quiet
+from pipeline.release.check import SUMS, inspect
+from pipeline.release.finding import quiet
 
 log = logging.getLogger("interact")
 CARD = "README.md"
 PARTS = ("bvhs", "face_arkit", "face_ict", "face_ict_templates", "wav", "lip_acc", "rigs")
 """Folders of a dataset that a release has, those that are there."""
 TABLES = ("scenarios.db", "actors.db", "dataset.json")
-
-
-def run_check(*, folder: Path, options: ReleaseIn) -> None:
-    """Print a line per finding and a last one that counts; exit with 1 where there are faults."""
-    faults = Counter[str]()
-    with quiet():
-        for finding in inspect(folder, options):
-            print(finding, flush=True)
-            faults[finding.kind] += 1
-    del faults[""]
-    kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(faults.items()))
-    print(f"{folder}: {faults.total()} faults ({kinds})" if faults else f"{folder}: no faults")
-    if faults:
-        sys.exit(1)
 
 
 def place(source: Path, target: Path) -> None:
@@ -186,7 +172,7 @@ def card(
     return "\n".join(lines)
 
 
-def run_write(*, dataset: Path, split: Path, consent: Path | None, out: Path, options: ReleaseIn) -> None:
+def run(*, dataset: Path, split: Path, consent: Path | None, out: Path, options: ReleaseIn) -> None:
     """Write a release of a dataset, check it, and at last write its checksums.
 
     InputError lists what is wrong with it.
@@ -215,27 +201,15 @@ def run_write(*, dataset: Path, split: Path, consent: Path | None, out: Path, op
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Command line: the first word is the command."""
-    argv = sys.argv[1:] if argv is None else argv
-    name = argv[0] if argv else "--help"
-    if name in ("-h", "--help"):
-        print(__doc__)
-        return
+    """Command line."""
     parser = stage.parser(__doc__, section=ReleaseIn)
-    parser.prog = f"python -m pipeline.release.write {name}"
-    if name == "check":
-        parser.add_argument("folder", type=Path, help="a download, or a release that this pipeline wrote")
-        stage.execute(parser, run_check, argv[1:])
-    elif name == "write":
-        parser.add_argument("--dataset", type=Path, required=True, help="the dataset of a shoot")
-        parser.add_argument("--split", type=Path, required=True, help="split.tsv of its annotations")
-        parser.add_argument(
-            "--consent", type=Path, help="text on the subjects' consent for the card; default: not stated"
-        )
-        parser.add_argument("--out", type=Path, required=True, help="folder of the release")
-        stage.execute(parser, run_write, argv[1:])
-    else:
-        sys.exit(f"error: unknown command {name!r}; need check or write")
+    parser.add_argument("--dataset", type=Path, required=True, help="the dataset of a shoot")
+    parser.add_argument("--split", type=Path, required=True, help="split.tsv of its annotations")
+    parser.add_argument(
+        "--consent", type=Path, help="text on the subjects' consent for the card; default: not stated"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder of the release")
+    stage.execute(parser, run, argv)
 
 
 if __name__ == "__main__":

@@ -1,30 +1,19 @@
-"""Rigs: ARKit's 51 shapes on an actor's head, brought in from other programs, looked at, checked, and carried
-to other heads.
+"""What is done to a rig, by the commands of `python -m pipeline.rigs`: imported, listed, checked, drawn, and
+carried to another head.
 
-    python -m pipeline.rigs import SOURCE --out actor.npz [--unit cm|m|mm] [--neutral FILE] [--mesh NAME] [--missing zero]
-    python -m pipeline.rigs list actor.npz                    a row per shape, and the sizes of mesh and regions
-    python -m pipeline.rigs check actor.npz ...               exit 1 and a line per fault
-    python -m pipeline.rigs draw actor.npz --out rig.png      neutral, regions and every shape
-    python -m pipeline.rigs transfer GENERIC.npz --neutral actor.obj --out actor.npz --method copy|transfer
-
-SOURCE is a folder of OBJ files (ICT FaceKit as it is downloaded is one), a .glb or .gltf, or an .npz with
-neutral, names, deltas and faces. Rigs are the .npz of pipeline/formats/rig_file.py, in cm; docs/rigs.md has
-the formats and the names of shapes.
+Rigs are the .npz of pipeline/formats/rig_file.py, in cm; docs/rigs.md has the formats and the names of shapes.
 """
 
 import logging
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from pipeline import stage
 from pipeline.errors import InputError
 from pipeline.figures.figure import pyplot, save
 from pipeline.figures.strips import draw_face
 from pipeline.formats import arkit
-from pipeline.formats.faces import UNITS_CM
 from pipeline.formats.obj import read_obj
 from pipeline.formats.rig_file import Rig, load_rig, regions, save_rig
 from pipeline.rigs import check as rig_check
@@ -161,75 +150,3 @@ def run_transfer(*, generic: Path, neutral: Path, out: Path, method: str, unit: 
         deltas = transfer_deltas(rig.neutral, faces, rig.deltas, target)
     save_rig(out, Rig(target, deltas, faces, regions(rig)))
     log.info("%s: the shapes of %s on %s (%s)", out, generic.name, neutral.name, method)
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Command line: the first word is the command."""
-    argv = sys.argv[1:] if argv is None else list(argv)
-    name = argv[0] if argv else "--help"
-    parser = stage.parser(__doc__)
-    parser.prog = f"python -m pipeline.rigs.rig {name}"
-    run: Callable[..., None]
-    if name == "import":
-        run = run_import
-        parser.add_argument("source", type=Path, help="folder of OBJ files, .glb, .gltf or .npz")
-        parser.add_argument("--out", type=Path, required=True, help="rig to write (.npz)")
-        parser.add_argument(
-            "--unit",
-            choices=UNITS_CM,
-            help="unit of the source; default: m for glTF, else the one that makes a head",
-        )
-        parser.add_argument(
-            "--neutral",
-            type=Path,
-            help="neutral of a folder of OBJ files; default: the file that is named like one",
-        )
-        parser.add_argument(
-            "--mesh",
-            help="the one mesh or node of a glTF to take; default: all that have morph targets, joined",
-        )
-        parser.add_argument(
-            "--missing",
-            choices=("error", "zero"),
-            default="error",
-            help="zero: shapes that are not there do not move",
-        )
-    elif name == "list":
-        run = run_list
-        parser.add_argument("file", type=Path, help="a rig")
-    elif name == "check":
-        run = run_check
-        parser.add_argument("files", type=Path, nargs="+", help="rigs")
-    elif name == "draw":
-        run = run_draw
-        parser.add_argument("file", type=Path, help="a rig")
-        parser.add_argument("--out", type=Path, required=True, help="PNG to write")
-    elif name == "transfer":
-        run = run_transfer
-        parser.add_argument("generic", type=Path, help="rig whose shapes are given")
-        parser.add_argument(
-            "--neutral",
-            type=Path,
-            required=True,
-            help="the actor's neutral in the rig's topology, .obj or .npz",
-        )
-        parser.add_argument("--out", type=Path, required=True, help="rig to write (.npz)")
-        parser.add_argument(
-            "--method",
-            choices=("copy", "transfer"),
-            default="transfer",
-            help="copy: deltas as they are; transfer: fitted to the face",
-        )
-        parser.add_argument(
-            "--unit", choices=UNITS_CM, help="unit of the neutral; default: the one that makes a head"
-        )
-    elif name in ("-h", "--help"):
-        print(__doc__)
-        return
-    else:
-        sys.exit(f"error: unknown command {name!r}; need import, list, check, draw or transfer")
-    stage.execute(parser, run, argv[1:])
-
-
-if __name__ == "__main__":
-    main()

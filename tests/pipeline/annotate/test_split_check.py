@@ -1,7 +1,7 @@
 import pytest
 from helpers.commands import refused
 
-from pipeline.annotate import split
+from pipeline.annotate import split_check
 from pipeline.files import write_tsv
 from pipeline.formats.takes import TAKE_COLUMNS
 
@@ -36,9 +36,7 @@ def study(tmp_path):
         )
         capsys.readouterr()
         try:
-            split.main(
-                ["check", "--dataset", str(tmp_path / "dataset"), "--split", str(tmp_path / "split.tsv")]
-            )
+            split_check.main(["--dataset", str(tmp_path / "dataset"), "--split", str(tmp_path / "split.tsv")])
         except SystemExit as stop:
             return stop.code, capsys.readouterr().out.splitlines()
         return 0, capsys.readouterr().out.splitlines()
@@ -132,8 +130,8 @@ def test_a_split_that_is_missing_is_one_line(tmp_path, capsys):
     write_tsv(tmp_path / "takes.tsv", TAKE_COLUMNS, [dict.fromkeys(TAKE_COLUMNS, "") | {"take": "20260101_1", "date": "20260101", "scenario": "1",
                                                      "actor_a": "1", "actor_b": "2"}])  # fmt: skip
     refused(
-        split.main,
-        ["check", "--dataset", tmp_path, "--split", tmp_path / "split.tsv"],
+        split_check.main,
+        ["--dataset", tmp_path, "--split", tmp_path / "split.tsv"],
         capsys,
         "split.tsv: no such file",
     )

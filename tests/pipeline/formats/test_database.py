@@ -11,7 +11,8 @@ from pipeline.errors import InputError
 from pipeline.formats import database
 from pipeline.formats.takes import dataset_takes
 from pipeline.planning.code import REPOSITORY
-from pipeline.release.check import Check, read_tables
+from pipeline.release.check_tables import read_tables
+from pipeline.release.finding import Check
 
 TAKES = [("20231101", "051", ("003", "005"))]
 

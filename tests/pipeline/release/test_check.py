@@ -12,7 +12,7 @@ from pipeline.errors import InputError
 from pipeline.files import sha256
 from pipeline.formats.bvh import load_bvh, save_bvh
 from pipeline.motion.skeleton import keep_joints
-from pipeline.release import write as release
+from pipeline.release import check
 from pipeline.release.check import inspect
 
 FIRST, NAMES = "20231101_001", ("20231101_003_001", "20231101_005_001")
@@ -272,7 +272,7 @@ def test_many_kinds_in_a_folder_of_the_releases_size_are_told_line_by_line(tmp_p
     for kind in kinds:
         KINDS[kind][0](folder)
     with pytest.raises(SystemExit) as stop:
-        release.main(["check", str(folder)])
+        check.main([str(folder)])
     lines = capsys.readouterr().out.splitlines()
     assert stop.value.code == 1 and lines[-1].startswith(
         f"{folder}: 12 faults (gender 1, label 1, missing 3, name 1, nan 1, "
@@ -284,14 +284,14 @@ def test_many_kinds_in_a_folder_of_the_releases_size_are_told_line_by_line(tmp_p
 
 
 def test_a_good_folder_ends_with_0(good, capsys):
-    release.main(["check", str(good)])
+    check.main([str(good)])
     assert capsys.readouterr().out.splitlines()[-1] == f"{good}: no faults"
 
 
 @pytest.mark.parametrize("path", ["nowhere", "."])
 def test_a_folder_that_is_none_ends_with_2(tmp_path, capsys, path):
     with pytest.raises(SystemExit) as stop:
-        release.main(["check", str(tmp_path / path)])
+        check.main([str(tmp_path / path)])
     assert stop.value.code == 2 and "need a dataset in the public release's layout" in capsys.readouterr().err
 
 

@@ -34,7 +34,6 @@ def root(captured, tmp_path_factory):
     (root / "CONSENT.md").write_text("Both signed for publication.\n")
     release.main(
         [
-            "write",
             "--dataset",
             str(root / "dataset"),
             "--split",
@@ -176,7 +175,6 @@ def test_the_card_says_who_what_and_under_which_terms(root):
 def test_a_release_without_a_consent_file_says_so(root, tmp_path):
     release.main(
         [
-            "write",
             "--dataset",
             str(root / "dataset"),
             "--split",
@@ -191,7 +189,6 @@ def test_a_release_without_a_consent_file_says_so(root, tmp_path):
 def test_a_second_release_has_the_same_bytes_and_nothing_of_takes_that_are_gone(root, tmp_path, capsys):
     out = tmp_path / "release"
     arguments = [
-        "write",
         "--dataset",
         root / "dataset",
         "--split",
@@ -219,7 +216,6 @@ def test_nothing_is_written_into_a_folder_of_another_hand(root, tmp_path, capsys
     (out / name).parent.mkdir(parents=True)
     (out / name).write_text("mine")
     arguments = [
-        "write",
         "--dataset",
         root / "dataset",
         "--split",
@@ -238,7 +234,6 @@ def test_a_release_does_not_change_the_dataset(root, tmp_path):
     path.chmod(0o400)
     release.main(
         [
-            "write",
             "--dataset",
             str(root / "dataset"),
             "--split",
@@ -256,7 +251,6 @@ def test_a_faulty_dataset_makes_no_release(root, tmp_path, capsys):
     path = data / "face_arkit/20260101_001_001.npy"
     np.save(path, np.load(path)[:, :50])
     arguments = [
-        "write",
         "--dataset",
         data,
         "--split",
@@ -276,7 +270,6 @@ def test_a_faulty_dataset_makes_no_release(root, tmp_path, capsys):
 def test_a_take_without_its_split_makes_no_release(root, tmp_path, capsys):
     (tmp_path / "split.tsv").write_text("take\tsplit\n20260101_001\ttrain\n")
     arguments = [
-        "write",
         "--dataset",
         root / "dataset",
         "--split",
@@ -306,7 +299,6 @@ def test_the_reader_of_the_lip_accurate_set_is_an_actor_of_the_release(shoot, ca
     lip_acc.run(shoot=folder, reports=tmp_path, out=data / "lip_acc")
     release.main(
         [
-            "write",
             "--dataset",
             str(data),
             "--split",
@@ -373,8 +365,3 @@ def test_takes_of_a_download_are_left_out_by_name(tmp_path, capsys):
     assert [row["take"] for row in read_tsv(out)[1]] == names[:2] and not list(
         (tmp_path / "out/wav").iterdir()
     )
-
-
-def test_an_unknown_command_is_one_line():
-    with pytest.raises(SystemExit, match="unknown command 'chek'; need check or write"):
-        release.main(["chek"])

@@ -11,6 +11,7 @@ from pipeline.figures import strips
 from pipeline.formats import arkit
 from pipeline.formats.obj import write_obj
 from pipeline.formats.rig_file import REGIONS, Rig, load_rig, regions, save_rig
+from pipeline.rigs import __main__ as tool
 from pipeline.rigs import rig
 
 NEUTRAL, DELTAS = (array.astype(np.float32) for array in head())
@@ -25,7 +26,7 @@ def generic(tmp_path):
 
 
 def run(*arguments) -> None:
-    rig.main([str(argument) for argument in arguments])
+    tool.main([str(argument) for argument in arguments])
 
 
 def test_an_imported_rig_has_regions_and_repeats_its_bytes(tmp_path):
@@ -43,7 +44,7 @@ def test_an_imported_rig_has_regions_and_repeats_its_bytes(tmp_path):
 def test_a_rig_with_missing_shapes_needs_a_word(tmp_path, capsys):
     source, out = ict_folder(tmp_path / "ict"), tmp_path / "001.npz"
     (source / "jawOpen.obj").unlink()
-    refused(rig.main, ["import", source, "--out", out], capsys, "missing: jawOpen", outputs=[out])
+    refused(tool.main, ["import", source, "--out", out], capsys, "missing: jawOpen", outputs=[out])
     run("import", source, "--out", out, "--missing", "zero")
     assert not load_rig(out).deltas[arkit.NAMES.index("jawOpen")].any()
 
@@ -101,7 +102,7 @@ def test_the_picture_has_every_region_and_shape(generic, tmp_path, monkeypatch, 
     assert out.read_bytes() == first
     save_rig(tmp_path / "bad.npz", Rig(NEUTRAL, DELTAS, QUADS + 1))
     refused(
-        rig.main,
+        tool.main,
         ["draw", tmp_path / "bad.npz", "--out", tmp_path / "b.png"],
         capsys,
         "faces name vertices 1 to 64",
@@ -181,7 +182,7 @@ def test_other_heads_are_refused(generic, tmp_path, capsys, vertices, faces, mes
     write_obj(tmp_path / "actor.obj", vertices, faces)
     out = tmp_path / "001.npz"
     refused(
-        rig.main,
+        tool.main,
         ["transfer", generic, "--neutral", tmp_path / "actor.obj", "--out", out, "--method", "copy"],
         capsys,
         "actor.obj",
@@ -193,7 +194,7 @@ def test_other_heads_are_refused(generic, tmp_path, capsys, vertices, faces, mes
 def test_neutrals_of_no_known_form_are_refused(generic, tmp_path, capsys):
     out = tmp_path / "001.npz"
     refused(
-        rig.main,
+        tool.main,
         ["transfer", generic, "--neutral", tmp_path / "a.ply", "--out", out, "--method", "copy"],
         capsys,
         "got a .ply file",
@@ -205,6 +206,6 @@ def test_an_unknown_command_is_named(capsys):
     with pytest.raises(
         SystemExit, match="unknown command 'paint'; need import, list, check, draw or transfer"
     ):
-        rig.main(["paint"])
-    rig.main(["--help"])
+        tool.main(["paint"])
+    tool.main(["--help"])
     assert "python -m pipeline.rigs transfer" in capsys.readouterr().out

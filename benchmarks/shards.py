@@ -58,9 +58,9 @@ ANNOTATIONS = (
     "features",
     "text",
     "speech",
-    "shards",
-    "shard_index",
-    "shard_stats",
+    "shards_build",
+    "shards_index",
+    "shards_stats",
 )
 
 

@@ -50,13 +50,17 @@ RULE_LOGS = (
     "simulate_cast.log",
     "split.log",
     "shard_plan.log",
+    "shards_plan.log",
     "sync",
     "actions",
     "release_in",
+    "ingest",
     "body",
     "simulate_take",
 )
-"""Logs of rules that run early in every study: where one is, the pipeline has run in this root."""
+"""Logs of rules that run early in every study, by the names that they have and had: where one is, the pipeline
+has run in this root.
+"""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ rule actions:
         reads=study.reads,
         options=flags(study.config.actions),
     shell:
-        "python -m pipeline.annotate.actions --bvh {input.bvh:q} --out {output:q} --up y {params.options} > {log:q} 2>&1"
+        "python -m pipeline.annotate.actions --bvh {input.bvh:q} --out {output:q} --up y"
+        " {params.options} > {log:q} 2>&1"
 
 
 rule facing:
@@ -42,7 +43,8 @@ rule facing:
         reads=study.reads,
         options=flags(study.config.facing),
     shell:
-        "python -m pipeline.annotate.facing --bvh {input.bvh:q} --out {output:q} --up y {params.options} > {log:q} 2>&1"
+        "python -m pipeline.annotate.facing --bvh {input.bvh:q} --out {output:q} --up y"
+        " {params.options} > {log:q} 2>&1"
 
 
 rule contacts:
@@ -64,7 +66,8 @@ rule contacts:
         reads=study.reads,
         options=flags(study.config.contacts),
     shell:
-        "python -m pipeline.annotate.contacts --bvh {input.bvh:q} --out {output:q} --up y {params.options} > {log:q} 2>&1"
+        "python -m pipeline.annotate.contacts --bvh {input.bvh:q} --out {output:q} --up y"
+        " {params.options} > {log:q} 2>&1"
 
 
 rule transcripts:
@@ -87,7 +90,8 @@ rule transcripts:
         reads=study.reads,
         options=flags(study.config.transcripts),
     shell:
-        "python -m pipeline.annotate.transcripts --wav {input.wav:q} --out {output:q} {params.options} > {log:q} 2>&1"
+        "python -m pipeline.annotate.transcripts --wav {input.wav:q} --out {output:q}"
+        " {params.options} > {log:q} 2>&1"
 
 
 rule dialogue:
@@ -109,7 +113,8 @@ rule dialogue:
         reads=study.reads,
         options=flags(study.config.dialogue),
     shell:
-        "python -m pipeline.annotate.dialogue --transcripts {input.transcripts:q} --out {output:q} {params.options} > {log:q} 2>&1"
+        "python -m pipeline.annotate.dialogue --transcripts {input.transcripts:q} --out {output:q}"
+        " {params.options} > {log:q} 2>&1"
 
 
 rule sync_check:
@@ -132,7 +137,8 @@ rule sync_check:
         reads=study.reads,
         options=flags(study.config.sync_check),
     shell:
-        "python -m pipeline.annotate.sync_check --face {input.face:q} --wav {input.wav:q} --out {output:q} {params.options} > {log:q} 2>&1"
+        "python -m pipeline.annotate.sync_check --face {input.face:q} --wav {input.wav:q} --out {output:q}"
+        " {params.options} > {log:q} 2>&1"
 
 
 rule quality:
@@ -157,7 +163,8 @@ rule quality:
     params:
         reads=study.reads,
     shell:
-        "python -m pipeline.annotate.quality --bvh {input.bvh:q} --face {input.face:q} --wav {input.wav:q} --parts {input.parts:q} {input.sync_check:q} --out {output:q} > {log:q} 2>&1"
+        "python -m pipeline.annotate.quality --bvh {input.bvh:q} --face {input.face:q} --wav {input.wav:q}"
+        " --parts {input.parts:q} {input.sync_check:q} --out {output:q} > {log:q} 2>&1"
 
 
 # split.tsv is updated, never deleted: what it once said of a take stays
@@ -181,4 +188,5 @@ rule split:
         seed=study.config.seed,
         options=flags(study.config.split),
     shell:
-        "python -m pipeline.annotate.split --takes {input.takes:q} --seed {params.seed} --out {output:q} {params.options} > {log:q} 2>&1"
+        "python -m pipeline.annotate.split --takes {input.takes:q} --seed {params.seed} --out {output:q}"
+        " {params.options} > {log:q} 2>&1"

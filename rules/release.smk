@@ -1,9 +1,10 @@
-# The public release: a download's streams brought to the dataset's clock, and a release made of a shoot's dataset.
+# The public release: a download's streams brought to the dataset's clock, and a release made of a shoot's
+# dataset.
 
 
 if study.config.dataset:
 
-    rule release_in:
+    rule ingest:
         input:
             bvh=study.download("bvh"),
             face=study.download("face"),
@@ -15,9 +16,9 @@ if study.config.dataset:
             wav=f"{ROOT}/dataset/wav/{{performance}}.wav",
             report=f"{ROOT}/annotations/release_in/{{performance}}.json",
         log:
-            f"{ROOT}/logs/release_in/{{performance}}.log",
+            f"{ROOT}/logs/ingest/{{performance}}.log",
         benchmark:
-            f"{ROOT}/timings/release_in/{{performance}}.tsv"
+            f"{ROOT}/timings/ingest/{{performance}}.tsv"
         conda:
             "../environment.yml"
         threads: 1
@@ -27,7 +28,9 @@ if study.config.dataset:
             reads=study.reads,
             options=flags(study.config.release_in),
         shell:
-            "python -m pipeline.release.ingest --bvh {input.bvh:q} --face {input.face:q} --wav {input.wav:q} --out-bvh {output.bvh:q} --out-face {output.face:q} --out-wav {output.wav:q} --out-report {output.report:q} {params.options} > {log:q} 2>&1"
+            "python -m pipeline.release.ingest --bvh {input.bvh:q} --face {input.face:q} --wav {input.wav:q}"
+            " --out-bvh {output.bvh:q} --out-face {output.face:q} --out-wav {output.wav:q}"
+            " --out-report {output.report:q} {params.options} > {log:q} 2>&1"
 
     rule release_takes:
         input:
@@ -57,7 +60,37 @@ if study.config.dataset:
             exclude=[f"--exclude={name}" for name in study.excluded(lips=False)],
             reports=f"{ROOT}/annotations",
         shell:
-            "python -m pipeline.release.takes --dataset {params.dataset:q} --takes {params.takes} {params.exclude:q} --reports {params.reports:q} --actors {input.genders:q} --out {output.takes:q} --out-actors {output.genders:q} > {log:q} 2>&1"
+            "python -m pipeline.release.takes --dataset {params.dataset:q} --takes {params.takes}"
+            " {params.exclude:q} --reports {params.reports:q} --actors {input.genders:q}"
+            " --out {output.takes:q} --out-actors {output.genders:q} > {log:q} 2>&1"
+
+    if study.lip_acc:
+
+        rule release_lip:
+            input:
+                face=study.lip_download("face"),
+                wav=study.lip_download("wav"),
+                code=code("pipeline.release.lip"),
+            output:
+                face=f"{ROOT}/dataset/lip_acc/face_arkit/{{performance}}.npy",
+                wav=f"{ROOT}/dataset/lip_acc/wav/{{performance}}.wav",
+                report=f"{ROOT}/annotations/lip_acc/release_in/{{performance}}.json",
+            log:
+                f"{ROOT}/logs/release_lip/{{performance}}.log",
+            benchmark:
+                f"{ROOT}/timings/release_lip/{{performance}}.tsv"
+            conda:
+                "../environment.yml"
+            threads: 1
+            resources:
+                mem_mb=400,
+            params:
+                reads=study.reads,
+                options=flags(study.config.release_in),
+            shell:
+                "python -m pipeline.release.lip --face {input.face:q} --wav {input.wav:q}"
+                " --out-face {output.face:q} --out-wav {output.wav:q} --out-report {output.report:q}"
+                " {params.options} > {log:q} 2>&1"
 
     if study.templates:
 
@@ -80,7 +113,8 @@ if study.config.dataset:
             params:
                 reads=study.reads,
             shell:
-                "python -m pipeline.release.rig --rig {input.rig:q} --template {input.template:q} --out {output:q} > {log:q} 2>&1"
+                "python -m pipeline.release.rig --rig {input.rig:q} --template {input.template:q}"
+                " --out {output:q} > {log:q} 2>&1"
 
 else:
 
@@ -115,4 +149,5 @@ else:
             consent=lambda wildcards, input: ["--consent", *input.consent] if input.consent else [],
             options=flags(study.config.release_in),
         shell:
-            "python -m pipeline.release.write --dataset {params.dataset:q} --split {input.split:q} {params.consent:q} --out {params.out:q} {params.options} > {log:q} 2>&1"
+            "python -m pipeline.release.write --dataset {params.dataset:q} --split {input.split:q}"
+            " {params.consent:q} --out {params.out:q} {params.options} > {log:q} 2>&1"

@@ -5,7 +5,8 @@ import shlex
 # film strips of the held-out takes, real and generated, and of the first training take
 STRIPS = study.test_takes + [name for name in study.takes if name not in study.test_takes][:1]
 
-# pictures and pages beside the results; a download has no sync and no fits, only a simulated shoot has a truth
+# pictures and pages beside the results; a download has no sync and no fits, and only a simulated shoot has a
+# truth
 REPORT = [f"{name}.png" for name in STRIPS] + ["losses.png"]
 if not study.config.dataset:
     REPORT += ["sync.csv", "sync.html", "residuals.png"] + [
@@ -50,7 +51,9 @@ rule strips:
             else ""
         ),
     shell:
-        "python -m pipeline.figures.strips --bvh {input.bvh:q} --face {input.face:q} --rig {input.rigs:q} --actions {input.actions:q} --facing {input.facing:q} --transcripts {input.transcripts:q} {params.generated} --out {output:q} > {log:q} 2>&1"
+        "python -m pipeline.figures.strips --bvh {input.bvh:q} --face {input.face:q} --rig {input.rigs:q}"
+        " --actions {input.actions:q} --facing {input.facing:q} --transcripts {input.transcripts:q}"
+        " {params.generated} --out {output:q} > {log:q} 2>&1"
 
 
 rule report_take:
@@ -82,7 +85,9 @@ rule report_take:
     params:
         reads=study.reads,
     shell:
-        "python -m pipeline.report.take --sync {input.sync:q} --microphones {input.microphones:q} --voices {input.voices:q} --actions {input.actions:q} --facing {input.facing:q} --transcripts {input.transcripts:q} --out {output:q} > {log:q} 2>&1"
+        "python -m pipeline.report.take --sync {input.sync:q} --microphones {input.microphones:q}"
+        " --voices {input.voices:q} --actions {input.actions:q} --facing {input.facing:q}"
+        " --transcripts {input.transcripts:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule report_losses:
@@ -147,7 +152,8 @@ if not study.config.dataset:
             reads=study.reads,
             sync=input_folder("sync"),
         shell:
-            "python -m pipeline.report.sync --takes {input.takes:q} --sync {params.sync:q} --out {output.table:q} --out-page {output.page:q} > {log:q} 2>&1"
+            "python -m pipeline.report.sync --takes {input.takes:q} --sync {params.sync:q}"
+            " --out {output.table:q} --out-page {output.page:q} > {log:q} 2>&1"
 
     rule report_body:
         input:
@@ -174,7 +180,8 @@ if not study.config.dataset:
         params:
             reads=study.reads,
         shell:
-            "python -m pipeline.report.body --bvh {input.bvh:q} --reports {input.reports:q} --out {output:q} > {log:q} 2>&1"
+            "python -m pipeline.report.body --bvh {input.bvh:q} --reports {input.reports:q} --out {output:q}"
+            " > {log:q} 2>&1"
 
     rule report_face:
         input:
@@ -203,7 +210,8 @@ if not study.config.dataset:
         params:
             reads=study.reads,
         shell:
-            "python -m pipeline.report.face --face {input.face:q} --rig {input.rig:q} --reports {input.reports:q} --out {output:q} > {log:q} 2>&1"
+            "python -m pipeline.report.face --face {input.face:q} --rig {input.rig:q}"
+            " --reports {input.reports:q} --out {output:q} > {log:q} 2>&1"
 
     rule report_residuals:
         input:
@@ -231,7 +239,8 @@ if not study.config.dataset:
             reads=study.reads,
             fits=input_folder("fits"),
         shell:
-            "python -m pipeline.report.residuals --takes {input.takes:q} --fits {params.fits:q} --out {output:q} > {log:q} 2>&1"
+            "python -m pipeline.report.residuals --takes {input.takes:q} --fits {params.fits:q}"
+            " --out {output:q} > {log:q} 2>&1"
 
 
 if study.simulated:
@@ -272,7 +281,9 @@ if study.simulated:
             dataset=input_folder("dataset"),
             annotations=input_folder("actions", levels=2),
         shell:
-            "python -m pipeline.report.accuracy --shoot {params.shoot:q} --truth {params.truth:q} --dataset {params.dataset:q} --annotations {params.annotations:q} --out {output:q} > {log:q} 2>&1"
+            "python -m pipeline.report.accuracy --shoot {params.shoot:q} --truth {params.truth:q}"
+            " --dataset {params.dataset:q} --annotations {params.annotations:q} --out {output:q}"
+            " > {log:q} 2>&1"
 
     rule accuracy_page:
         input:

@@ -1,17 +1,94 @@
-# HDF5 shards: whole takes end to end, by a plan that never changes for takes that it knows.
+# What models read: features per take, words and a frozen encoder's features per shard, and HDF5 shards of
+# whole takes end to end, by a plan that never changes for takes that it knows.
+
+
+rule features:
+    input:
+        bvh=study.both(f"{study.dataset}/bvhs/{{performance}}.bvh"),
+        wav=study.both(f"{study.dataset}/wav/{{performance}}.wav"),
+        code=code("pipeline.shards.features"),
+    output:
+        f"{ROOT}/features/{{take}}.h5",
+    log:
+        f"{ROOT}/logs/features/{{take}}.log",
+    benchmark:
+        f"{ROOT}/timings/features/{{take}}.tsv"
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=800,
+    params:
+        reads=study.reads,
+        options=flags(study.config.features),
+    shell:
+        "python -m pipeline.shards.features --bvh {input.bvh:q} --wav {input.wav:q} --out {output:q}"
+        " {params.options} > {log:q} 2>&1"
+
+
+rule text:
+    input:
+        transcripts=study.of_shard(f"{ROOT}/annotations/transcripts/{{performance}}.json"),
+        code=code("pipeline.shards.text"),
+    output:
+        f"{ROOT}/features/{{shard}}.text.h5",
+    log:
+        f"{ROOT}/logs/text/{{shard}}.log",
+    benchmark:
+        f"{ROOT}/timings/text/{{shard}}.tsv"
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+    params:
+        reads=study.reads,
+        takes=lambda wildcards: study.shards[wildcards.shard],
+        options=flags(study.config.text),
+    shell:
+        "python -m pipeline.shards.text --transcripts {input.transcripts:q} --takes {params.takes}"
+        " --out {output:q} {params.options} > {log:q} 2>&1"
+
+
+# the sidecar of a shard, made of what the shard is made of and not of the shard: labels that change leave it
+# as it is
+rule speech:
+    input:
+        wav=study.of_shard(f"{study.dataset}/wav/{{performance}}.wav"),
+        bvh=study.of_shard(f"{study.dataset}/bvhs/{{performance}}.bvh"),
+        weights=study.speech_weights,
+        code=code("pipeline.shards.speech"),
+    output:
+        f"{study.speech_folder}/{{shard}}.h5",
+    log:
+        f"{ROOT}/logs/speech/{{shard}}.log",
+    benchmark:
+        f"{ROOT}/timings/speech/{{shard}}.tsv"
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+    params:
+        reads=study.reads,
+        takes=lambda wildcards: study.shards[wildcards.shard],
+        options=flags(study.config.speech),
+    shell:
+        "python -m pipeline.shards.speech --wav {input.wav:q} --bvh {input.bvh:q} --takes {params.takes}"
+        " --out {output:q} {params.options} > {log:q} 2>&1"
 
 
 # plan.json is updated, never deleted: a shard keeps its takes, new takes make new shards
-rule shard_plan:
+rule shards_plan:
     input:
         takes=study.takes_table,
         code=code("pipeline.shards.plan"),
     output:
         update(f"{ROOT}/shards/plan.json"),
     log:
-        f"{ROOT}/logs/shard_plan.log",
+        f"{ROOT}/logs/shards_plan.log",
     benchmark:
-        f"{ROOT}/timings/shard_plan.tsv"
+        f"{ROOT}/timings/shards_plan.tsv"
     conda:
         "../environment.yml"
     threads: 1
@@ -21,10 +98,11 @@ rule shard_plan:
         reads=study.reads,
         options=flags(study.config.shards),
     shell:
-        "python -m pipeline.shards.plan --table {input.takes:q} --out {output:q} {params.options} > {log:q} 2>&1"
+        "python -m pipeline.shards.plan --table {input.takes:q} --out {output:q}"
+        " {params.options} > {log:q} 2>&1"
 
 
-rule shards:
+rule shards_build:
     input:
         face=study.of_shard(f"{study.dataset}/face_arkit/{{performance}}.npy"),
         actions=study.of_shard(f"{ROOT}/annotations/actions/{{performance}}.npy"),
@@ -38,9 +116,9 @@ rule shards:
     output:
         f"{ROOT}/shards/{{shard}}.h5",
     log:
-        f"{ROOT}/logs/shards/{{shard}}.log",
+        f"{ROOT}/logs/shards_build/{{shard}}.log",
     benchmark:
-        f"{ROOT}/timings/shards/{{shard}}.tsv"
+        f"{ROOT}/timings/shards_build/{{shard}}.tsv"
     conda:
         "../environment.yml"
     threads: 1
@@ -55,11 +133,13 @@ rule shards:
         splits=lambda wildcards: [study.split[name] for name in study.shards[wildcards.shard]],
         options=flags(study.config.shards),
     shell:
-        "python -m pipeline.shards.build --dataset {params.dataset:q} --annotations {params.annotations:q} --features {params.features:q} --text {input.text:q} --takes {params.takes} --splits {params.splits} --out {output:q} {params.options} > {log:q} 2>&1"
+        "python -m pipeline.shards.build --dataset {params.dataset:q} --annotations {params.annotations:q}"
+        " --features {params.features:q} --text {input.text:q} --takes {params.takes}"
+        " --splits {params.splits} --out {output:q} {params.options} > {log:q} 2>&1"
 
 
 # takes' labels stand here and in no shard: what models learn from does not change with them
-rule shard_index:
+rule shards_index:
     input:
         shards=expand(f"{ROOT}/shards/{{shard}}.h5", shard=study.shards),
         dataset=f"{study.dataset}/takes.tsv",
@@ -67,9 +147,9 @@ rule shard_index:
     output:
         f"{ROOT}/shards/index.parquet",
     log:
-        f"{ROOT}/logs/shard_index.log",
+        f"{ROOT}/logs/shards_index.log",
     benchmark:
-        f"{ROOT}/timings/shard_index.tsv"
+        f"{ROOT}/timings/shards_index.tsv"
     conda:
         "../environment.yml"
     threads: 1
@@ -79,19 +159,20 @@ rule shard_index:
         reads=study.reads,
         dataset=input_folder("dataset"),
     shell:
-        "python -m pipeline.shards.index --shards {input.shards:q} --dataset {params.dataset:q} --index {output:q} > {log:q} 2>&1"
+        "python -m pipeline.shards.index --shards {input.shards:q} --dataset {params.dataset:q}"
+        " --index {output:q} > {log:q} 2>&1"
 
 
-rule shard_stats:
+rule shards_stats:
     input:
         shards=expand(f"{ROOT}/shards/{{shard}}.h5", shard=study.shards),
         code=code("pipeline.shards.stats"),
     output:
         f"{ROOT}/shards/stats.json",
     log:
-        f"{ROOT}/logs/shard_stats.log",
+        f"{ROOT}/logs/shards_stats.log",
     benchmark:
-        f"{ROOT}/timings/shard_stats.tsv"
+        f"{ROOT}/timings/shards_stats.tsv"
     conda:
         "../environment.yml"
     threads: 1
@@ -122,4 +203,5 @@ rule speech_stats:
     params:
         reads=study.reads,
     shell:
-        "python -m pipeline.shards.speech_stats --shards {input.shards:q} --sidecars {input.sidecars:q} --out {output:q} > {log:q} 2>&1"
+        "python -m pipeline.shards.speech_stats --shards {input.shards:q} --sidecars {input.sidecars:q}"
+        " --out {output:q} > {log:q} 2>&1"

@@ -24,10 +24,11 @@ if study.simulated:
             seed=study.config.seed,
             options=flags(study.config.simulate),
         shell:
-            "python -m pipeline.simulate.cast --out {params.shoot:q} --seed {params.seed} {params.options} > {log:q} 2>&1"
+            "python -m pipeline.simulate.cast --out {params.shoot:q} --seed {params.seed}"
+            " {params.options} > {log:q} 2>&1"
 
-    # One job writes both performances of a take, but a file name tells one actor only: so there is a rule for each pair
-    # of actors, which knows its scenarios (a scenario of the simulated shoot is one take).
+    # One job writes both performances of a take, but a file name tells one actor only: so there is a rule for
+    # each pair of actors, which knows its scenarios (a scenario of the simulated shoot is one take).
     for a, b in sorted({take.actors for take in study.takes.values()}):
 
         rule:
@@ -85,4 +86,6 @@ if study.simulated:
                 seed=study.config.seed,
                 options=flags(study.config.simulate, without=("num_takes",)),
             shell:
-                "python -m pipeline.simulate.take --take {wildcards.date}_{wildcards.scenario} --out {params.shoot:q} --truth {params.truth:q} --seed {params.seed} {params.options} > {log:q} 2>&1"
+                "python -m pipeline.simulate.take --take {wildcards.date}_{wildcards.scenario}"
+                " --out {params.shoot:q} --truth {params.truth:q} --seed {params.seed}"
+                " {params.options} > {log:q} 2>&1"

@@ -41,7 +41,9 @@ rule face_variance:
         annotations=input_folder("facing", levels=2),
         rigs=study.rig_source,
     shell:
-        "python -m pipeline.statistics.face_variance --dataset {params.dataset:q} --annotations {params.annotations:q} --rigs {params.rigs:q} --out {output.table:q} --out-picture {output.picture:q} > {log:q} 2>&1"
+        "python -m pipeline.statistics.face_variance --dataset {params.dataset:q}"
+        " --annotations {params.annotations:q} --rigs {params.rigs:q} --out {output.table:q}"
+        " --out-picture {output.picture:q} > {log:q} 2>&1"
 
 
 rule dataset_row:
@@ -74,7 +76,8 @@ rule dataset_row:
         dataset=input_folder("bvh", levels=2),
         transcripts=input_folder("transcripts"),
     shell:
-        "python -m pipeline.statistics.dataset_row --dataset {params.dataset:q} --transcripts {params.transcripts:q} --out {output.table:q} > {log:q} 2>&1"
+        "python -m pipeline.statistics.dataset_row --dataset {params.dataset:q}"
+        " --transcripts {params.transcripts:q} --out {output.table:q} > {log:q} 2>&1"
 
 
 rule scenario_counts:
@@ -110,7 +113,8 @@ rule scenario_counts:
         reads=study.reads,
         dataset=input_folder("bvh", levels=2),
     shell:
-        "python -m pipeline.statistics.scenario_counts --dataset {params.dataset:q} --out {output.table:q} --out-picture {output.picture:q} > {log:q} 2>&1"
+        "python -m pipeline.statistics.scenario_counts --dataset {params.dataset:q} --out {output.table:q}"
+        " --out-picture {output.picture:q} > {log:q} 2>&1"
 
 
 rule spatial:
@@ -146,7 +150,8 @@ rule spatial:
         reads=study.reads,
         dataset=input_folder("bvh", levels=2),
     shell:
-        "python -m pipeline.statistics.spatial --dataset {params.dataset:q} --out {output.table:q} --out-picture {output.picture:q} > {log:q} 2>&1"
+        "python -m pipeline.statistics.spatial --dataset {params.dataset:q} --out {output.table:q}"
+        " --out-picture {output.picture:q} > {log:q} 2>&1"
 
 
 rule body_entropy:
@@ -189,7 +194,8 @@ rule body_entropy:
         reads=study.reads,
         dataset=input_folder("bvh", levels=2),
     shell:
-        "python -m pipeline.statistics.body_entropy --dataset {params.dataset:q} --out {output.table:q} --out-joints {output.joints:q} --out-picture {output.picture:q} > {log:q} 2>&1"
+        "python -m pipeline.statistics.body_entropy --dataset {params.dataset:q} --out {output.table:q}"
+        " --out-joints {output.joints:q} --out-picture {output.picture:q} > {log:q} 2>&1"
 
 
 rule contact_table:
@@ -219,4 +225,5 @@ rule contact_table:
         dataset=input_folder("tables"),
         contacts=input_folder("contacts"),
     shell:
-        "python -m pipeline.statistics.contact_table --dataset {params.dataset:q} --contacts {params.contacts:q} --out {output:q} > {log:q} 2>&1"
+        "python -m pipeline.statistics.contact_table --dataset {params.dataset:q}"
+        " --contacts {params.contacts:q} --out {output:q} > {log:q} 2>&1"

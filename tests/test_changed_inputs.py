@@ -73,7 +73,7 @@ def test_a_file_of_the_same_size_from_before(copy, name, least):
     ("name", "old", "new", "least"),
     [
         (f"{TAKE}/timecode.json", "120", "120.0", {"sync"}),
-        ("shoot/takes.tsv", "scene 1", "another", {"dataset", "split", "shard_plan"}),
+        ("shoot/takes.tsv", "scene 1", "another", {"dataset", "split", "shards_plan"}),
         ("shoot/actors.tsv", "male", "woman", {"dataset"}),
         ("pipeline/annotate/split.py", "first = ", "first=  ", {"split"}),
     ],

@@ -44,7 +44,7 @@ def test_one_bad_take_does_not_stop_the_others(project):
     assert told.returncode == 1
     assert "20260101_002  failed at" in told.stdout and line in told.stdout
     assert "2 of 3 takes done, 1 failed" in told.stdout
-    assert "dataset waits; text waits; speech waits; shards waits; shard_index waits" in told.stdout
+    assert "dataset waits; text waits; speech waits; shards_build waits; shards_index waits" in told.stdout
     assert "shoot/takes.tsv set its `exclude` to yes" in told.stdout
 
 

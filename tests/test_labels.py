@@ -21,8 +21,8 @@ STREAMS = {
     "text",
     "speech",
     "speech_stats",
-    "shards",
-    "shard_stats",
+    "shards_build",
+    "shards_stats",
 }
 
 
@@ -58,7 +58,7 @@ def validate(project: Path) -> subprocess.CompletedProcess:
 def test_a_corrected_label_trains_nothing(project, column):
     correct(project, column, "corrected")
     rules = set(planned(project, "all"))
-    assert {"dataset", "split", "shard_index", "scenario_counts"} <= rules
+    assert {"dataset", "split", "shards_index", "scenario_counts"} <= rules
     assert rules & (TRAINING | STREAMS) <= {"evaluate"}, (
         "evaluate reads the rigs, which the rule that writes takes.tsv writes too"
     )
@@ -66,7 +66,7 @@ def test_a_corrected_label_trains_nothing(project, column):
 
 def test_a_corrected_label_reaches_all_that_stores_it(project):
     take = correct(project, "emotion", "corrected")
-    for name in ("takes.tsv", "shard_index"):
+    for name in ("takes.tsv", "shards_index"):
         target = "data/dataset/takes.tsv" if name == "takes.tsv" else "data/shards/index.parquet"
         assert snakemake(project, target).returncode == 0
         told = validate(project)
@@ -90,7 +90,7 @@ def test_a_corrected_word_trains_the_bodies_and_not_the_face(project):
     words["words"][0]["word"] = "corrected"
     path.write_text(json.dumps(words))
     rules = set(planned(project, "all"))
-    assert {"text", "shards", "shard_stats", *TRAINING} <= rules
+    assert {"text", "shards_build", "shards_stats", *TRAINING} <= rules
     assert rules.isdisjoint({"sync", "body", "features", "speech", "dataset"})
     weights = {
         name: (project / "data" / "runs" / name / "model.safetensors").read_bytes()
@@ -117,8 +117,8 @@ def test_another_split_trains_everything(project):
     )
     rules = set(planned(project, "train"))
     assert {
-        "shards",
-        "shard_stats",
+        "shards_build",
+        "shards_stats",
         "train_face",
         "train_body_lower",
         "train_body_upper",

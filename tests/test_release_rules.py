@@ -52,7 +52,7 @@ def sums(folder):
 def test_a_download_goes_through_all_stages_of_a_dataset(project):
     jobs = Counter(planned(project, "all", *config()))
     assert (
-        jobs["release_in"] == jobs["actions"] == jobs["transcripts"] == 6
+        jobs["ingest"] == jobs["actions"] == jobs["transcripts"] == 6
         and jobs["release_takes"] == jobs["evaluate"] == 1
     )
     assert not {"sync", "body", "blendshapes", "separation", "dataset", "release", "release_rig"} & set(jobs)
@@ -94,7 +94,7 @@ def test_the_lip_accurate_set_of_a_download_is_taken_in(project):
     before = sums(project / "interact")
     options = config(root="lips", exclude="[20231201_006_2]")
     jobs = Counter(planned(project, "all", *options))
-    assert jobs["lip_in"] == 2 and jobs["lip_acc"] == 1
+    assert jobs["release_lip"] == 2 and jobs["lip_acc"] == 1
     result = snakemake(project, "lip_acc", *options)
     assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
     made = project / "lips/dataset/lip_acc"
@@ -122,7 +122,7 @@ def test_a_bad_performance_of_the_lip_accurate_set_is_named_and_can_be_left_out(
     )
     assert (
         told.returncode == 1
-        and f"20231201_006_2  failed at lip_in: {download}/lip_acc/wav/20231201_006_2.wav: cannot be read"
+        and f"20231201_006_2  failed at release_lip: {download}/lip_acc/wav/20231201_006_2.wav: cannot be read"
         in told.stdout
     )
     assert (
@@ -168,7 +168,7 @@ def test_status_names_a_bad_take_and_how_to_go_on_without_it(project, tmp_path):
     )
     assert (
         told.returncode == 1
-        and f"{TAKES[1]}  failed at release_in: {download}/wav/20231101_003_002.wav: cannot be read as WAV"
+        and f"{TAKES[1]}  failed at ingest: {download}/wav/20231101_003_002.wav: cannot be read as WAV"
         in told.stdout
     )
     assert (

@@ -68,7 +68,7 @@ def test_an_edit_reruns_its_stage_and_what_follows(project):
     assert len(before) == len(MODELS) and len(written) == 4 * len(MODELS)  # the newest and the one before it
     module.write_text(module.read_text() + "\n# a remark\n")
     rules = set(planned(project, "all"))
-    assert {"facing", "shards", "shard_index", "train_face", "generate", "evaluate"} <= rules
+    assert {"facing", "shards_build", "shards_index", "train_face", "generate", "evaluate"} <= rules
     assert rules.isdisjoint(
         {"sync", "body", "blendshapes", "separation", "transcripts", "text", "speech", "features", "dataset"}
     )

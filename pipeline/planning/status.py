@@ -23,7 +23,7 @@ PER_TAKE = {
     "features": "features/{}.h5",
 }
 PER_PERFORMANCE = {
-    "release_in": "dataset/bvhs/{}.bvh",
+    "ingest": "dataset/bvhs/{}.bvh",
     "body": "dataset/bvhs/{}.bvh",
     "blendshapes": "dataset/face_arkit/{}.npy",
     "separation": "dataset/wav/{}.wav",
@@ -39,10 +39,10 @@ LIP = {
 """Stages of one performance of a shoot's lip-accurate set, which `lip_acc` joins, as it does the one of a
 download's.
 """
-LIP_IN = {"lip_in": "dataset/lip_acc/face_arkit/{}.npy"}
+LIP_DOWNLOAD = {"release_lip": "dataset/lip_acc/face_arkit/{}.npy"}
 JOINT = {
-    "shard_index": "shards/index.parquet",
-    "shard_stats": "shards/stats.json",
+    "shards_index": "shards/index.parquet",
+    "shards_stats": "shards/stats.json",
     **{f"train_{run}": f"runs/{run}/model.safetensors" for run in ("face", "body_lower", "body_upper")},
     "generate": "results/generated/generated.json",
     "evaluate": "results/table.csv",
@@ -88,7 +88,7 @@ def steps_of(study: Study, take: str) -> list[Step]:
     root = Path(study.root)
     names = study.takes[take].performances
     steps = []
-    streams = ("release_in",) if study.config.dataset else CAPTURE
+    streams = ("ingest",) if study.config.dataset else CAPTURE
     for name in (
         *streams,
         "actions",
@@ -109,7 +109,7 @@ def steps_of(study: Study, take: str) -> list[Step]:
 
 def lip_steps(study: Study, performance: str) -> list[Step]:
     """The jobs of one performance of the lip-accurate set, in order."""
-    root, stages = Path(study.root), LIP_IN if study.config.dataset else LIP
+    root, stages = Path(study.root), LIP_DOWNLOAD if study.config.dataset else LIP
     return [
         Step(name, root / pattern.format(performance), root / "logs" / name / f"{performance}.log")
         for name, pattern in stages.items()
@@ -265,7 +265,7 @@ def shard_steps(study: Study) -> list[Step]:
     outputs = {
         "text": f"{study.root}/features/{{}}.text.h5",
         "speech": f"{study.speech_folder}/{{}}.h5",
-        "shards": f"{study.root}/shards/{{}}.h5",
+        "shards_build": f"{study.root}/shards/{{}}.h5",
     }
     if not study.speech_flag:
         del outputs["speech"]

@@ -20,7 +20,7 @@ leads from a rule to one that reads what it writes; where a longer way leads the
 rule for each pair of actors. With a shoot of your own there is neither `simulate_...` nor `accuracy`; with a download also no `sync`,
 `body`, `blendshapes`, `separation` and `dataset`; and with each of these its report falls away. A shoot with a
 [lip-accurate set](lip_acc.md) has `lip_sync`, `lip_blendshapes` and `lip_separation` besides, which `lip_acc` joins. A download begins with
-`release_in`, `release_takes`, `release_rig` and, for its lip-accurate set, `lip_in`; `release`, which `all` does not ask
+`ingest`, `release_takes`, `release_rig` and, for its lip-accurate set, `release_lip`; `release`, which `all` does not ask
 for, joins `dataset` and `split` ([release](release.md)).
 """
 

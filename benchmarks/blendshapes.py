@@ -49,7 +49,7 @@ RATE = 60
 
 
 def real_head(folder: Path) -> tuple[Rig, np.ndarray]:
-    """The ICT head with ARKit's shapes, and the real curves of both recordings (N, 51), one after the other."""
+    """The ICT head with ARKit's shapes, and the real curves (N, 51) of both recordings in turn."""
     kit = np.load(folder / "rig" / "ict_facekit_expressions.npz")
     shapes = dict(zip(kit["names"].tolist(), kit["deltas"]))
     deltas = np.stack(

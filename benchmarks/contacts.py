@@ -86,7 +86,8 @@ def main() -> None:
         start, stop = 1e3 * np.median(hits, axis=0) if hits else (np.nan, np.nan)
         share = f"{len(hits) / len(errors[kind, own]):.2f}" if errors[kind, own] else "-"
         print(
-            f"{kind:15}{'own' if own else 'partner':9}{len(errors[kind, own]):>8}{share:>8}{start:>10.0f}{stop:>8.0f}{others.get((kind, own), 0):>8}"
+            f"{kind:15}{'own' if own else 'partner':9}{len(errors[kind, own]):>8}{share:>8}"
+            f"{start:>10.0f}{stop:>8.0f}{others.get((kind, own), 0):>8}"
         )
 
 

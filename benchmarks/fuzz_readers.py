@@ -448,11 +448,18 @@ def _plain(value: Any) -> None:
 
 
 SYNC = {
-    "take": "20260101_001", "start_seconds": 36000.0, "frames": 90, "fps": 30,
+    "take": "20260101_001",
+    "start_seconds": 36000.0,
+    "frames": 90,
+    "fps": 30,
     "performances": [
-        {"actor": actor, **{kind: {"start": 36000.0, "end": 36003.0, "rate": 60.0} for kind in ("body", "face", "audio")}} for actor in ("001", "002")
+        {
+            "actor": actor,
+            **{kind: {"start": 36000.0, "end": 36003.0, "rate": 60.0} for kind in ("body", "face", "audio")},
+        }
+        for actor in ("001", "002")
     ],
-}  # fmt: skip
+}
 SPOKEN = {
     "words": [{"word": f"w{i}", "start": i / 4, "end": i / 4 + 0.2, "probability": 0.5} for i in range(8)],
     "language": "en",

@@ -61,7 +61,7 @@ def build(actor: str, legs: float, trunk: float) -> Figure:
 
 
 def play(seed: int, seconds: float, *, legs: float = 1.0, trunk: float = 1.0) -> Played:
-    """Two actors at 120 fps, sitting, walking, standing, turning and gesturing at times that the seed draws."""
+    """Two actors at 120 fps who sit, walk, stand, turn and gesture at times that the seed draws."""
     rng = np.random.default_rng([seed, 4711])
     scripts = plan_scripts(0.0, seconds, rng)
     size, motions = int(seconds * FPS), []
@@ -187,8 +187,8 @@ def main() -> None:
         print(
             f"{name:<20}{result.macro_f1:>10.4f}"
             + "".join(f"{value:>8.3f}" for value in result.f1)
-            + f"{np.median(off):>17.1f}{np.percentile(off, 95, method='lower'):>8.1f}{100 * np.mean(off > 30 * FAR_SECONDS):>6.1f}"
-            f" %{100 * result.facing:>7.2f} %"
+            + f"{np.median(off):>17.1f}{np.percentile(off, 95, method='lower'):>8.1f}"
+            f"{100 * np.mean(off > 30 * FAR_SECONDS):>6.1f} %{100 * result.facing:>7.2f} %"
         )
 
 

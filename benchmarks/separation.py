@@ -1,6 +1,6 @@
 """How well each separation method takes the other voice out of a close microphone, and how long it takes.
 
-    python benchmarks/separation.py                       # all methods that need nothing but the two microphones
+    python benchmarks/separation.py    # all methods that need nothing but the two microphones
     python benchmarks/separation.py --methods mask --rooms-only
 
 Takes of the simulated shoot (pipeline.simulate), whose clean voices are known, and real sentences (the folder

@@ -2,7 +2,7 @@
 it takes.
 
     python benchmarks/separation_networks.py --weights data/runs/separation/model.safetensors
-    python benchmarks/separation_networks.py --weights ... --memory 20        # one separation of 20 s, then its peak memory
+    python benchmarks/separation_networks.py --weights ... --memory 20   # one separation of 20 s, and its peak
 
 Takes of the simulated shoot hardly overlap, so voices, faces, rooms and microphones of the simulator are put
 together anew: both actors talk at once for two thirds of the time, crosstalk -18 dB; seeds are others than a
@@ -125,8 +125,7 @@ def main() -> None:
             still = [np.zeros((10, 51), np.float32)] * 2
             found = (mics, separate(mics, OUT_RATE), lips(mics, still, untrained), lips(mics, still))
             print(
-                f"| {name} |"
-                f" {' | '.join(f'{np.mean([si_sdr(x[k].astype(float), voices[k]) for k in range(2)]):.1f}' for x in found)} |",
+                f"| {name} | {' | '.join(means)} |",
                 flush=True,
             )
     sys.exit(int(mean[3] - mean[1] < 1.0))

@@ -2,19 +2,20 @@
 
     pip install webdataset
     python benchmarks/shards.py --hours 1 10 --workers 0 2 4
-    python benchmarks/shards.py --run data                  # time from dataset to shards, out of a finished run's timings
+    python benchmarks/shards.py --run data    # time from dataset to shards, out of a finished run's timings
 
 Makes shards of the release's size (60 joints, 80 mel bands, takes of 60 s, values seeded) with the project's
 own builder, and the same numbers as memory-mapped .npy files, one a stream, as shards compressed with gzip in
 chunks of a window, and as webdataset tars with a window a sample. Then, in one process after the other, on
 warm files:
 
-windows     150 frames of body, root, face and mel at random, by plain slices, repeated in turns: medians and ratios to .npy
-loader      batches of 32 windows: models.data.loader with 0, 2 and 4 threads, and through torch's DataLoader with as many
-            processes the same Dataset (`shards, p`), one over the .npy that does the same work item by item, and webdataset
-            with a shuffle buffer of 1,000 windows (it reads in order)
-memory      of all processes of a loader after 200 batches, at each number of hours: private memory, and pages of the files
-            that are mapped (the system takes those back when it needs them)
+windows     150 frames of body, root, face and mel at random, by plain slices, repeated in turns: medians and
+            ratios to .npy
+loader      batches of 32 windows: models.data.loader with 0, 2 and 4 threads, and through torch's DataLoader
+            with as many processes the same Dataset (`shards, p`), one over the .npy that does the same work
+            item by item, and webdataset with a shuffle buffer of 1,000 windows (it reads in order)
+memory      of all processes of a loader after 200 batches, at each number of hours: private memory, and pages
+            of the files that are mapped (the system takes those back when it needs them)
 size        bytes an hour of two people, and the seconds that the builder takes for it
 
 webdataset is no dependency of the project; without it its rows are left out.

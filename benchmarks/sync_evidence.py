@@ -94,7 +94,8 @@ def say(what: str, matches: list[evidence.Match], truth: np.ndarray) -> None:
 def measure(pairs: list[tuple[np.ndarray, np.ndarray]], rng: np.random.Generator) -> None:
     """Print the figures of related and unrelated pairs."""
     print(
-        f"{'':<22}{'pairs':>6}{'in half a frame':>16}{'abstain':>8}{'sure, wrong':>13}{'bias ms':>9}{'95 % ms':>8}"
+        f"{'':<22}{'pairs':>6}{'in half a frame':>16}{'abstain':>8}"
+        f"{'sure, wrong':>13}{'bias ms':>9}{'95 % ms':>8}"
     )
     fps = evidence.VOICE_FPS
     shifts = rng.integers(-fps // 2, fps // 2 + 1, len(pairs))

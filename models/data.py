@@ -136,7 +136,8 @@ def _relative(places: list[tuple[Shard, TakeSpan, int]], num_frames: int, memory
     root = _join(pieces, memory.empty((len(places), 1 + num_frames, 2, 4), np.dtype(np.float32)))
     relative = np.moveaxis(relative_root(np.moveaxis(root, 2, 1)), 1, 2)[:, 1:]
     for rows, (_, _, start) in zip(relative, places, strict=True):
-        if not start:  # a take's first frame has no predecessor: it repeats the deltas of the second, as in `relative_root`
+        # a take's first frame has no predecessor: it repeats the deltas of the second, as in `relative_root`
+        if not start:
             rows[:1, :, :3] = rows[1:2, :, :3]
     return relative
 

@@ -155,7 +155,7 @@ class StepEmbedding(nn.Module):
         self.first, self.second = nn.Linear(128, channels), nn.Linear(channels, channels)
 
     def forward(self, step: Tensor) -> Tensor:
-        """Embed steps; float32 as in the public code, whose highest frequencies a float64 table would change."""
+        """Embed steps in float32, as the public code does: float64 would change the highest frequencies."""
         frequency = 10.0 ** (torch.arange(64, device=step.device, dtype=torch.float32) * 4.0 / 63.0)
         angle = step.float()[:, None] * frequency
         x = torch.cat([angle.sin(), angle.cos()], 1).to(self.first.weight)
@@ -175,7 +175,7 @@ def sinusoid(step: Tensor, width: int) -> Tensor:
 
 
 def periodic_encoding(num_frames: int, width: int, period: int, *, start: int = 0) -> Tensor:
-    """FaceFormer's periodic positional encoding (T, width): sines and cosines of (start + frame) mod period."""
+    """FaceFormer's positional encoding (T, width): sines and cosines of (start + frame) mod period."""
     place = (torch.arange(start, start + num_frames) % period).float()[:, None]
     frequency = torch.exp(torch.arange(0, width, 2).float() * (-math.log(10_000) / width))
     return torch.stack([(place * frequency).sin(), (place * frequency).cos()], -1).flatten(1)[:, :width]

@@ -16,7 +16,7 @@ from pipeline.errors import InputError
 from pipeline.reading import MEBIBYTE, read_text
 
 Up = Literal["auto", "x", "y", "z", "x-down", "y-down", "z-down"]
-"""Which way is up in a body's file: along an axis, against one that points down, or as the body itself tells."""
+"""Which way is up in a body's file: along an axis, against one that points down, or as the body tells."""
 
 
 class Section(BaseModel):

@@ -277,9 +277,12 @@ def read_tsv(path: Path) -> tuple[list[str], list[dict[str, str]]]:
                 raise InputError(f"{path}, line {number}, column {column}: got {fault}; correct the cell")
             if len(cell) > 2 and cell[0] == cell[-1] == '"' and ('""' in cell[1:-1] or "," in cell):
                 log.warning(
-                    "%s, line %d, column %s: the quotation marks around the cell are taken as text; if a spreadsheet added them, remove them",
-                    path, number, column,
-                )  # fmt: skip
+                    "%s, line %d, column %s: the quotation marks around the cell are taken as text;"
+                    " if a spreadsheet added them, remove them",
+                    path,
+                    number,
+                    column,
+                )
         rows.append(dict(zip(columns, cells + [""] * (len(columns) - len(cells)))))
     return columns, rows
 

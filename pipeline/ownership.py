@@ -45,7 +45,7 @@ STREAMS: dict[str, tuple[str, ...]] = {
     "wav": ("separation", "release_in"),
     "face_ict": ("fit", "release_in"),
 }
-"""Folders of streams in a dataset, and the folders of annotations whose reports name what was written there."""
+"""Folders of streams in a dataset, and of annotations whose reports name what was written there."""
 RULE_LOGS = (
     "simulate_cast.log",
     "split.log",

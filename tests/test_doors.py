@@ -38,44 +38,122 @@ DOORS: dict[str, tuple[str, str]] = {
     "pipeline.reading:open_text": ("open", "a door: plain files only, inside `reading`"),
     "pipeline.reading:parse_json": ("json.loads", "a door: inside `reading`, keys once, numbers that end"),
     "pipeline.reading:rows_of": ("sqlite3.connect", "a door: plain files, read only, no view, bounded"),
-    "pipeline.formats.array_files:read_npy": ("np.memmap open", "a door: the header is checked against the file's length"),
-    "pipeline.formats.array_files:Arrays.__getitem__": ("self._archive.open", "a door: a member's header is checked against its length"),
-    "pipeline.formats.array_files:open_npz": ("zipfile.ZipFile", "a door: plain files, bounded before anything is unpacked"),
-    "pipeline.formats.array_files:open_hdf5": ("h5py.File", "a door: plain files; links, storage and texts are checked before they are followed"),
-    "pipeline.formats.hdf5_heap:fault_of_texts": ("open", "part of the door for HDF5: bytes of a file that open_hdf5 found plain"),
-    "pipeline.formats.shoot_check:check_rig": ("zipfile.ZipFile", "plain files, inside `reading`; the archive's list alone, nothing is unpacked"),
-    "pipeline.formats.ict:is_ict_rig": ("archive.open zipfile.ZipFile", "plain files, a header of 4096 bytes; any fault means no"),
-    "pipeline.formats.audio:read": ("open", "a stream that open_audio found plain, from where its chunk begins"),
-    "pipeline.formats.bvh:_columns": ("csv.read_csv", "bytes in memory that reading.read_bytes read; what Arrow refuses goes to the slow reader"),
-    "pipeline.formats.faces:_csv_rows": ("csv.reader", "rows of reading.open_text, strict, no quotation over lines"),
-    "pipeline.formats.voice_file:_decoded": ("soundfile.SoundFile", "libsndfile, on a file that open_plain opened, in bounded blocks"),
-    "pipeline.release.ingest:voice_frames": ("soundfile.info", "libsndfile's header, of a file that is plain"),
-    "pipeline.release.ingest:write_voice": ("soundfile.info", "libsndfile's header, of a file that voice_frames and read_wav read before"),
+    "pipeline.formats.array_files:read_npy": (
+        "np.memmap open",
+        "a door: the header is checked against the file's length",
+    ),
+    "pipeline.formats.array_files:Arrays.__getitem__": (
+        "self._archive.open",
+        "a door: a member's header is checked against its length",
+    ),
+    "pipeline.formats.array_files:open_npz": (
+        "zipfile.ZipFile",
+        "a door: plain files, bounded before anything is unpacked",
+    ),
+    "pipeline.formats.array_files:open_hdf5": (
+        "h5py.File",
+        "a door: plain files; links, storage and texts are checked before they are followed",
+    ),
+    "pipeline.formats.hdf5_heap:fault_of_texts": (
+        "open",
+        "part of the door for HDF5: bytes of a file that open_hdf5 found plain",
+    ),
+    "pipeline.formats.shoot_check:check_rig": (
+        "zipfile.ZipFile",
+        "plain files, inside `reading`; the archive's list alone, nothing is unpacked",
+    ),
+    "pipeline.formats.ict:is_ict_rig": (
+        "archive.open zipfile.ZipFile",
+        "plain files, a header of 4096 bytes; any fault means no",
+    ),
+    "pipeline.formats.audio:read": (
+        "open",
+        "a stream that open_audio found plain, from where its chunk begins",
+    ),
+    "pipeline.formats.bvh:_columns": (
+        "csv.read_csv",
+        "bytes in memory that reading.read_bytes read; what Arrow refuses goes to the slow reader",
+    ),
+    "pipeline.formats.faces:_csv_rows": (
+        "csv.reader",
+        "rows of reading.open_text, strict, no quotation over lines",
+    ),
+    "pipeline.formats.voice_file:_decoded": (
+        "soundfile.SoundFile",
+        "libsndfile, on a file that open_plain opened, in bounded blocks",
+    ),
+    "pipeline.release.ingest:voice_frames": (
+        "soundfile.info",
+        "libsndfile's header, of a file that is plain",
+    ),
+    "pipeline.release.ingest:write_voice": (
+        "soundfile.info",
+        "libsndfile's header, of a file that voice_frames and read_wav read before",
+    ),
     "pipeline.report.take:draw_voices": ("soundfile.read", "a voice that our separation wrote"),
     "pipeline.report.accuracy:_voices": ("soundfile.read", "a voice of a dataset that our capture wrote"),
-    "pipeline.capture.mouth_crop:read_video": ("av.open", "FFmpeg, on a file that we opened; formats by name, no protocols"),
-    "pipeline.capture.separation_neural:read_picture": ("Image.open", "Pillow, on a file that we opened; PNG and JPEG only, size before pixels"),
-    "pipeline.formats.timecode:ixml_speed": ("ElementTree.fromstring", "text of a chunk; expat opens no other file and bounds entities"),
+    "pipeline.capture.mouth_crop:read_video": (
+        "av.open",
+        "FFmpeg, on a file that we opened; formats by name, no protocols",
+    ),
+    "pipeline.capture.separation_neural:read_picture": (
+        "Image.open",
+        "Pillow, on a file that we opened; PNG and JPEG only, size before pixels",
+    ),
+    "pipeline.formats.timecode:ixml_speed": (
+        "ElementTree.fromstring",
+        "text of a chunk; expat opens no other file and bounds entities",
+    ),
     "pipeline.config:load": ("yaml.safe_load", "text of reading.read_text, safe loader, at most 1 MiB"),
-    "pipeline.planning.status:run": ("yaml.safe_load", "text of reading.read_text and of the command line, safe loader"),
+    "pipeline.planning.status:run": (
+        "yaml.safe_load",
+        "text of reading.read_text and of the command line, safe loader",
+    ),
     "pipeline.stage:_value": ("json.loads", "text of the command line"),
     "pipeline.stage:execute": ("os.open", "the null device"),
-    "pipeline.capture.separation:_separate_seeing": ("importlib.import_module", "a module of ours by its name, imported late"),
-    "pipeline.formats.pretrained:load_network": ("family.from_pretrained", "the door for models: family by name, safetensors, no code, no network"),
-    "pipeline.formats.pretrained:load_tokenizer": ("AutoTokenizer.from_pretrained", "the door for models: no code, no network"),
+    "pipeline.capture.separation:_separate_seeing": (
+        "importlib.import_module",
+        "a module of ours by its name, imported late",
+    ),
+    "pipeline.formats.pretrained:load_network": (
+        "family.from_pretrained",
+        "the door for models: family by name, safetensors, no code, no network",
+    ),
+    "pipeline.formats.pretrained:load_tokenizer": (
+        "AutoTokenizer.from_pretrained",
+        "the door for models: no code, no network",
+    ),
     "models.weights:read_tensors": ("load_file", "safetensors: plain files, inside `reading`, no code"),
     "models.weights:check_sizes": ("safe_open", "safetensors' header: plain files, inside `reading`"),
     "models.speech.visualvoice:convert": ("torch.load", "weights_only: no code is run"),
-    "models.speech.ctranslate2_file:read_variables": ("np.memmap", "a model of our package list by its fixed name; offsets are checked against the length"),
-    "pipeline.formats.shard_file:Shard.__getitem__": ("np.memmap", "place, type and shape that hdf5_layout checked"),
-    "pipeline.shards.index:read_index": ("pq.ParquetFile", "an index, plain and with the columns and types that are asked for"),
+    "models.speech.ctranslate2_file:read_variables": (
+        "np.memmap",
+        "a model of our package list by its fixed name; offsets are checked against the length",
+    ),
+    "pipeline.formats.shard_file:Shard.__getitem__": (
+        "np.memmap",
+        "place, type and shape that hdf5_layout checked",
+    ),
+    "pipeline.shards.index:read_index": (
+        "pq.ParquetFile",
+        "an index, plain and with the columns and types that are asked for",
+    ),
     "pipeline.capture.dataset:_database": ("sqlite3.connect", "makes a database under a temporary name"),
     "pipeline.files:_sync": ("os.open", "a folder or file that we have just written"),
     "pipeline.planning.run_hooks:Run._hold": ("open", "our lock in the root"),
     "pipeline.report.losses:losses_of": ("json.loads path.read_text", "log that our trainer wrote"),
-    "pipeline.report.accuracy_page:run": ("csv.DictReader", "rows of a door, of a table that our accuracy wrote"),
-    "pipeline.planning.overview:_rows": ("csv.DictReader open", "tables that our evaluation wrote; any fault means none"),
-    "pipeline.planning.overview:takes_text": ("json.loads read_text", "reports that our quality wrote; any fault means none"),
+    "pipeline.report.accuracy_page:run": (
+        "csv.DictReader",
+        "rows of a door, of a table that our accuracy wrote",
+    ),
+    "pipeline.planning.overview:_rows": (
+        "csv.DictReader open",
+        "tables that our evaluation wrote; any fault means none",
+    ),
+    "pipeline.planning.overview:takes_text": (
+        "json.loads read_text",
+        "reports that our quality wrote; any fault means none",
+    ),
     "pipeline.planning.status:Step.error": ("self.log.read_text", "log of our stage"),
     "pipeline.planning.status:Step.warnings": ("self.log.read_text", "log of our stage"),
     "pipeline.planning.code:imports": ("path.read_text", "a module of ours"),
@@ -86,8 +164,11 @@ DOORS: dict[str, tuple[str, str]] = {
     "models.checkpoints:losses": ("live_log.read_text", "log that our trainer wrote"),
     "pipeline.simulate.dialogue:sentences": ("read_text", "a text of our package"),
     "pipeline.simulate.espeak:-": ("json.load", "our own process writes it"),
-    "pipeline.simulate.speech:_espeak": ("json.loads subprocess.run", "this Python on a module of ours, arguments as a list, what it prints"),
-}  # fmt: skip
+    "pipeline.simulate.speech:_espeak": (
+        "json.loads subprocess.run",
+        "this Python on a module of ours, arguments as a list, what it prints",
+    ),
+}
 """By module and function: the calls in it, and why they are safe."""
 
 

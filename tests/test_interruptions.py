@@ -27,7 +27,7 @@ from pipeline.report.timings import read_timings
 NUM_KILLS = int(os.environ.get("INTERACT_INTERRUPTIONS", "3"))
 OUTPUTS = ("shoot", "truth", "dataset", "annotations", "features", "shards", "runs", "results")
 PATIENCE = 900.0
-"""Seconds that one wait may take: a run that hangs fails with its log instead of holding up all other tests."""
+"""Seconds that one wait may take: a run that hangs fails with its log and holds up no other test."""
 VICTIMS = ("driver", "stage", "training")
 GROWING = ("split.tsv", "log.jsonl", "state.json", "previous.json")
 """Files that are whole at any time but say how far the run has come.

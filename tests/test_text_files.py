@@ -70,9 +70,11 @@ def test_text_is_opened_as_utf_8(path):
 @pytest.mark.parametrize(
     ("code", "found"),
     [
-        ("open(p)", True), ("open(p, 'w', newline='')", True), ("open(p, 'rb')", False), ("open(p, encoding='utf-8')", False),
-        ("p.open()", True), ("p.open('wb')", False), ("p.read_text()", True), ("p.write_text(t)", True), ("p.write_text(t, 'utf-8')", False),
-        ("subprocess.run(c, text=True)", True), ("subprocess.run(c)", False), ("tempfile.NamedTemporaryFile('w')", True), ("os.open(p, 0)", False),
+        ("open(p)", True), ("open(p, 'w', newline='')", True), ("open(p, 'rb')", False),
+        ("open(p, encoding='utf-8')", False), ("p.open()", True), ("p.open('wb')", False),
+        ("p.read_text()", True), ("p.write_text(t)", True), ("p.write_text(t, 'utf-8')", False),
+        ("subprocess.run(c, text=True)", True), ("subprocess.run(c)", False),
+        ("tempfile.NamedTemporaryFile('w')", True), ("os.open(p, 0)", False),
     ],
 )  # fmt: skip
 def test_the_scan_finds_what_it_is_to_find(code, found):
@@ -86,8 +88,12 @@ from dataclasses import replace
 from pathlib import Path
 from pipeline.formats.bvh import load_bvh, save_bvh
 source, target = map(Path, sys.argv[1:])
-source.write_bytes("HIERARCHY\\nROOT H\\u00fcfte\\n{\\nOFFSET 0 90 0\\nCHANNELS 6 Xposition Yposition Zposition Zrotation Xrotation Yrotation\\n"
-    "End Site\\n{\\nOFFSET 0 10 0\\n}\\n}\\nMOTION\\nFrames: 1\\nFrame Time: 0.0333333\\n0 90 0 0 0 0\\n".encode())
+source.write_bytes(
+    "HIERARCHY\\nROOT H\\u00fcfte\\n{\\nOFFSET 0 90 0\\n"
+    "CHANNELS 6 Xposition Yposition Zposition Zrotation Xrotation Yrotation\\n"
+    "End Site\\n{\\nOFFSET 0 10 0\\n}\\n}\\nMOTION\\n"
+    "Frames: 1\\nFrame Time: 0.0333333\\n0 90 0 0 0 0\\n".encode()
+)
 motion = load_bvh(source, unit="cm")
 save_bvh(target, motion)
 assert load_bvh(target, unit="cm").names == ["H\\u00fcfte"], load_bvh(target, unit="cm").names

@@ -121,8 +121,11 @@ class LipSeparator(nn.Module):
     def __init__(self, *, width: int, widest: int, lip_width: int):
         super().__init__()
         self.lips = nn.Sequential(
-            nn.Conv1d(NUM_CUES, lip_width, 5, padding=2), nn.ReLU(), nn.Conv1d(lip_width, lip_width, 5, padding=2), nn.ReLU()
-        )  # fmt: skip
+            nn.Conv1d(NUM_CUES, lip_width, 5, padding=2),
+            nn.ReLU(),
+            nn.Conv1d(lip_width, lip_width, 5, padding=2),
+            nn.ReLU(),
+        )
         widths = tuple(min(width * k, widest) for k in (1, 2, 4, 8, 8, 8, 8, 8))
         self.unet = UNet(NUM_FEATURES, width, 2 * lip_width, widths=widths, time_strides=(2, 1))
         self.mix = nn.Sequential(nn.Conv2d(width + NUM_FEATURES, width, 3, padding=1), nn.LeakyReLU(0.2))

@@ -129,9 +129,13 @@ def whisper_weights(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]
         }
     )
     sizes = {
-        "d_model": width, "encoder_layers": layers, "encoder_attention_heads": int(own["num_heads"]), "num_mel_bins": mels,
-        "encoder_ffn_dim": len(own["layer_0/ffn/linear_0/bias"]), "max_source_positions": len(own["position_encodings/encodings"]),
-    }  # fmt: skip
+        "d_model": width,
+        "encoder_layers": layers,
+        "encoder_attention_heads": int(own["num_heads"]),
+        "num_mel_bins": mels,
+        "encoder_ffn_dim": len(own["layer_0/ffn/linear_0/bias"]),
+        "max_source_positions": len(own["position_encodings/encodings"]),
+    }
     state = {"embed_positions.weight": own["position_encodings/encodings"]}
     state |= {
         f"{conv}.{part}": own[f"{conv}/{part}"] for conv in ("conv1", "conv2") for part in ("weight", "bias")

@@ -39,7 +39,7 @@ UPPER_CENTRE = 0.626
 4.1).
 """
 LEG_CENTRES = 0.433
-"""Centre of mass of thighs and shins, as a share of their length from the upper end (Winter 2009, table 4.1)."""
+"""Centre of mass of thighs and shins as a share of their length from above (Winter 2009, table 4.1)."""
 NUM_DIRECTIONS = 36
 """Directions in which the distance of the centre of mass from the feet is measured."""
 
@@ -70,7 +70,7 @@ def stretches(mask: np.ndarray) -> np.ndarray:
 
 
 def hysteresis(on: np.ndarray, stay: np.ndarray) -> np.ndarray:
-    """Bool (T,): True from a frame of `on` to the end, both ways, of the stretch of `stay` that it lies in."""
+    """Bool (T,): True in each stretch of `stay`, both ways from a frame of `on` that lies in it."""
     stay = stay | on
     result = np.zeros(len(on), bool)
     for start, stop in stretches(stay):
@@ -136,7 +136,7 @@ def angle_deg(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def beside(point: np.ndarray, carriers: np.ndarray) -> np.ndarray:
-    """Distance (T,) over the ground of points (T, 3) from the convex hull of carriers (T, K, 3); 0 above it."""
+    """Distance (T,) over the ground of points (T, 3) from the hull of carriers (T, K, 3); 0 above it."""
     turns = np.arange(NUM_DIRECTIONS) * 2 * np.pi / NUM_DIRECTIONS
     ways = np.stack([np.cos(turns), np.sin(turns)])
     # the hull ends, in each direction, at the carrier that is furthest that way
@@ -176,10 +176,14 @@ def posture(motion: Motion) -> Posture:
     )
     feet, across = legs[:, :, 2:], tops[:, 0] - tops[:, 1]
     return Posture(
-        hips, feet, hips[:, 1] - feet[..., 1].min((1, 2)), angle_deg(knees - tops, ankles - knees).mean(1),
-        angle_deg(shoulders[:, None] - middle[:, None], tops - knees).mean(1), beside(centre, feet.reshape(len(feet), 4, 3)),
+        hips,
+        feet,
+        hips[:, 1] - feet[..., 1].min((1, 2)),
+        angle_deg(knees - tops, ankles - knees).mean(1),
+        angle_deg(shoulders[:, None] - middle[:, None], tops - knees).mean(1),
+        beside(centre, feet.reshape(len(feet), 4, 3)),
         np.unwrap(np.arctan2(-across[:, 2], across[:, 0])),
-    )  # fmt: skip
+    )
 
 
 def sitting(body: Posture, fps: float, options: Actions) -> np.ndarray:

@@ -25,7 +25,7 @@ log = logging.getLogger("interact")
 
 
 def turns_of(words: list[dict], actor: str, *, max_pause_seconds: float) -> list[dict]:
-    """Turns of one actor: words in order of start, parted where a pause is longer than `max_pause_seconds`."""
+    """Turns of one actor: words in order of start, parted at pauses longer than `max_pause_seconds`."""
     turns: list[list[dict]] = []
     for word in words:
         if turns and word["start"] - turns[-1][-1]["end"] <= max_pause_seconds:

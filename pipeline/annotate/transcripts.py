@@ -488,9 +488,14 @@ def faster_whisper(options: Transcripts) -> Recogniser:
             if language != options.language and probability > MAX_OTHER_LANGUAGE:
                 raise _other_language(f"sounds like {language!r} ({probability:.2f})", options)
         segments, _ = model.transcribe(
-            audio, language=options.language, temperature=0.0, beam_size=options.beam_size, word_timestamps=True,
-            condition_on_previous_text=False, suppress_tokens=suppressed,
-        )  # fmt: skip
+            audio,
+            language=options.language,
+            temperature=0.0,
+            beam_size=options.beam_size,
+            word_timestamps=True,
+            condition_on_previous_text=False,
+            suppress_tokens=suppressed,
+        )
         found = []
         for s in segments:
             words = [
@@ -554,9 +559,15 @@ def openai_whisper(options: Transcripts) -> Recogniser:
 
     def recognise(audio: np.ndarray) -> list[dict]:
         found = model.transcribe(
-            audio, language=options.language, temperature=0.0, beam_size=options.beam_size, word_timestamps=True,
-            condition_on_previous_text=False, suppress_tokens=suppressed, fp16=False,
-        )  # fmt: skip
+            audio,
+            language=options.language,
+            temperature=0.0,
+            beam_size=options.beam_size,
+            word_timestamps=True,
+            condition_on_previous_text=False,
+            suppress_tokens=suppressed,
+            fp16=False,
+        )
         segments = []
         for s in found["segments"]:
             words = [
@@ -671,7 +682,7 @@ def records(
 
 
 def transcribe(wavs: list[Path], options: Transcripts, *, count: int | None = None) -> list[list[dict]]:
-    """Words of each of one or two WAVs, `[{"word", "start", "end", "confidence"}]`, as `records` gives them."""
+    """Words of one or two WAVs, each `[{"word", "start", "end", "confidence"}]`, as `records` gives them."""
     return [record["words"] for record in records(wavs, options, count=count)]
 
 

@@ -27,7 +27,7 @@ SINGLE_CONDITION = 1e3
 summed in float64.
 """
 PIECE = 3072
-"""Coordinates that are multiplied at a time: few enough for the cache, and for float32 to sum without loss."""
+"""Coordinates multiplied at a time: few enough for the cache, and for float32 to sum without loss."""
 PARALLEL = 1 - 1e-6
 """Two shapes whose angle has at least this cosine are one."""
 MAX_MISSING = 0.5

@@ -362,8 +362,10 @@ def run(
         first = max(int(np.searchsorted(seconds, times[0] - margin, side="right")) - 2, 0)
         stop = min(int(np.searchsorted(seconds, times[-1] + margin)) + 2, len(seconds))
     report: dict[str, Any] = {
-        "performance": placed.name, "source": "mesh" if stream.is_mesh else "live link", "rate": placed.record["rate"],
-    }  # fmt: skip
+        "performance": placed.name,
+        "source": "mesh" if stream.is_mesh else "live link",
+        "rate": placed.record["rate"],
+    }
     if times is not None:
         report["made_of"] = recorded_marks(placed.record)
     seconds, single = seconds[first:stop], single[first:stop]

@@ -104,7 +104,7 @@ REPORTED_PER_MINUTE = {
 """More faults of a kind than this in a minute are for a person to look at; mended flicker does not count."""
 MAX_SLIDE_SHARE = 0.1
 MIN_CONTACT_SHARE = 0.2
-"""A foot that is on the ground in fewer frames walks on a floor that is not flat: its slides are not judged."""
+"""A foot on the ground in fewer frames walks on a floor that is not flat: its slides are not judged."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ class _Hinge:
 
 @dataclass
 class _Signals:
-    """What is kept of every frame: spikes and steps of joints, bends (T, H), finger joints, hands and feet."""
+    """What is kept of each frame: spikes and steps of joints, bends (T, H), finger joints, hands and feet."""
 
     flicker: np.ndarray  # (T, J) int8, width in frames
     flicker_value: np.ndarray
@@ -539,9 +539,18 @@ def _signals(
     ends = _feet_joints(found)
     grid, kept = (num, joints), np.float32
     result = _Signals(
-        np.zeros(grid, np.int8), np.zeros(grid, kept), np.zeros(grid, kept), np.zeros(grid, bool), np.zeros(grid, kept), np.zeros(grid, kept),
-        np.zeros(grid, bool), np.zeros((num, len(hinges)), kept), np.zeros((num, len(twists)), kept), {}, np.full((num, len(ends), 3), np.nan, kept),
-    )  # fmt: skip
+        np.zeros(grid, np.int8),
+        np.zeros(grid, kept),
+        np.zeros(grid, kept),
+        np.zeros(grid, bool),
+        np.zeros(grid, kept),
+        np.zeros(grid, kept),
+        np.zeros(grid, bool),
+        np.zeros((num, len(hinges)), kept),
+        np.zeros((num, len(twists)), kept),
+        {},
+        np.full((num, len(ends), 3), np.nan, kept),
+    )
     for read, keep, to in _blocks(num):
         q, p = motion.rotations[read], motion.positions_cm[read]
         width, value, limit = spikes(q, fps=fps, least=flicker_deg, acceleration=MAX_TURN_DEG_S2, angles=True)
@@ -924,9 +933,13 @@ def reasons(report: dict) -> Iterator[str]:
     """What in a summary a person should look at."""
     minutes = max(report["minutes"], 1e-6)
     words = {
-        "swap": "finger swaps", "side_swap": "swaps of left and right", "limit": "stretches beyond anatomical limits",
-        "flicker": "spikes that were not mended", "jump": "jumps", "freeze": "frozen stretches",
-    }  # fmt: skip
+        "swap": "finger swaps",
+        "side_swap": "swaps of left and right",
+        "limit": "stretches beyond anatomical limits",
+        "flicker": "spikes that were not mended",
+        "jump": "jumps",
+        "freeze": "frozen stretches",
+    }
     for kind, most in REPORTED_PER_MINUTE.items():
         mine = [fault for fault in report["faults"] if fault["kind"] == kind and not fault["mended"]]
         if len(mine) > most * max(minutes, 1.0):

@@ -153,7 +153,7 @@ def band_levels(samples: np.ndarray, rate: int) -> tuple[np.ndarray, int]:
 
 
 def voice_envelope(samples: np.ndarray, rate: int) -> tuple[np.ndarray, int]:
-    """One compressed level of a voice (E,), the mean of its bands up to 3.5 kHz, and its frames per second."""
+    """One compressed level of a voice (E,), the mean of its bands up to 3.5 kHz, and its frame rate."""
     levels, fps = band_levels(samples, rate)
     return levels[:, :6].mean(1), fps
 

@@ -33,7 +33,7 @@ CAUSES = "check the mesh's units, the order of its vertices and the rig"
 
 
 def residual_reason(residual_cm: float | None) -> str | None:
-    """What is to be said of a fit's residual (root mean square), None where it is as small as it should be."""
+    """What to say of a fit's residual (root mean square), None where it is as small as it should be."""
     if residual_cm is None or residual_cm <= MAX_RESIDUAL_CM:
         return None
     return f"face shapes fit the mesh to {residual_cm:.3f} cm only; is it the actor's rig?"

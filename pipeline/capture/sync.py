@@ -470,8 +470,8 @@ def _entries(timecode: Path, take: str, actors: list[str], kinds: list[str]) -> 
 def table(take: dict) -> list[str]:
     """Lines of the table that explains a take: a header and a row for each stream."""
     head = (
-        f"{'stream':<12}{'start, s':>13}{'offset, s':>11}{'rate':>12}{'drift':>13}{'lost':>7}{'twice':>7}{'jitter':>13}{'residual':>13}"
-        "  known by"
+        f"{'stream':<12}{'start, s':>13}{'offset, s':>11}{'rate':>12}{'drift':>13}"
+        f"{'lost':>7}{'twice':>7}{'jitter':>13}{'residual':>13}  known by"
     )
     lines = [head]
     for performance in take["performances"]:
@@ -483,8 +483,9 @@ def table(take: dict) -> list[str]:
             )
             counts = f"{s.get('dropped', '-'):>7}{s.get('duplicates', '-'):>7}"
             lines.append(
-                f"{performance['actor'] + ' ' + kind:<12}{s['start']:>13.4f}{take['start_seconds'] - s['start']:>11.4f}{s['rate']:>12.4f}{drift:>13}{counts}{jitter:>13}{residual:>13}"
-                f"  {s['source']}"
+                f"{performance['actor'] + ' ' + kind:<12}{s['start']:>13.4f}"
+                f"{take['start_seconds'] - s['start']:>11.4f}{s['rate']:>12.4f}{drift:>13}"
+                f"{counts}{jitter:>13}{residual:>13}  {s['source']}"
             )
     return lines
 

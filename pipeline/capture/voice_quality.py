@@ -39,7 +39,7 @@ def decibels(power: float) -> float:
 
 
 def noise_floor_db(audio: np.ndarray, rate: int) -> float:
-    """Level of audio (S,) in dB of full scale that its quietest frames stay below: a tenth of all of 50 ms."""
+    """Level of audio (S,) in dB of full scale that its quietest tenth of frames (50 ms) stays below."""
     size = int(FLOOR_FRAME_SECONDS * rate)
     whole = audio[: len(audio) // size * size].reshape(-1, size)
     power = np.einsum("fs,fs->f", whole, whole, dtype=np.float64) / size

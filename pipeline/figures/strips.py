@@ -198,7 +198,7 @@ def draw_face(ax, rig: Rig, weights: np.ndarray, colour: str | np.ndarray, *, sh
 
 
 def _face_window(rig: Rig) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper (x, y) corner of what the shapes move, with a margin: the face without crown and neck."""
+    """Lower and upper (x, y) corner of what the shapes move, with a margin: no crown, no neck."""
     travel = np.linalg.norm(rig.deltas, axis=-1).max(0)
     moved = rig.neutral[travel > 0.1 * travel.max()][:, :2]
     low, high = moved.min(0), moved.max(0)

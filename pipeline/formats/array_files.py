@@ -1,4 +1,4 @@
-"""Doors for arrays that others wrote: .npy, .npz and HDF5, with what pipeline.reading promises of every door."""
+"""Doors for arrays that others wrote, .npy, .npz and HDF5, with what pipeline.reading promises of doors."""
 
 import contextlib
 import zipfile

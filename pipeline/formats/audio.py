@@ -301,7 +301,7 @@ def _track_names(content: bytes) -> str:
 def _start(
     chunks: dict[str, Any], rate: int, path: Path
 ) -> tuple[float | None, Literal["bext", "ixml"] | None, float | None]:
-    """Seconds since midnight of the first sample, the chunk that says so, and the length of that day by iXML."""
+    """Seconds since midnight of the first sample, the chunk that says so, and that day's length by iXML."""
     bext, ixml = chunks.get("bext"), chunks.get("iXML", b"")
     if bext is not None and len(bext) < 346:
         raise InputError(

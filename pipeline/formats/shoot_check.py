@@ -86,7 +86,7 @@ def check_rig(path: Path, before: str = "") -> None:
 
 
 def check_shoot(shoot: Path, takes: Iterable[Take]) -> None:
-    """InputError for what the stages dataset and release would refuse after hours, so that a dry run says it."""
+    """InputError for what dataset and release would refuse after hours, so that a dry run says it."""
     check_scenarios(takes)
     read_licence(shoot)
     path = Path(shoot, CONSENT)

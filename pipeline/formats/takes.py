@@ -517,7 +517,7 @@ def as_named(folder: Path, exclude: Sequence[str]) -> list[str]:
 
 
 def _listed(folder: Path) -> tuple[dict[tuple[str, str], list[str]], list[str]]:
-    """Actors by date and scenario of a download's bodies, and the names of files that are no performance's."""
+    """Actors by date and scenario of a download's bodies, and names of files that are no performance's."""
     if not (folder / "bvhs").is_dir():
         raise InputError(
             f"{folder}: no takes.tsv and no bvhs folder, need a dataset in the public release's layout; check"

@@ -101,7 +101,7 @@ def _wav(path: Path) -> tuple[np.ndarray, int]:
 
 
 def _decoded(path: Path) -> tuple[np.ndarray, int]:
-    """Samples (C, S) and rate by libsndfile, read in blocks: what a header claims is not taken at its word."""
+    """Samples (C, S) and rate by libsndfile, read in blocks, since a header may claim more than there is."""
     import soundfile
 
     blocks, count = [], 0

@@ -32,8 +32,9 @@ LARGEST_CHUNK = 1 << 24
 UNKNOWN = 0xFFFFFFFF
 """A 32-bit length that says nothing: it stands in ds64, or was never written."""
 KNOWN = (
-    b"fmt ", b"data", b"bext", b"iXML", b"LIST", b"JUNK", b"junk", b"fact", b"axml", b"chna", b"cue ", b"_PMX", b"id3 ", b"ID3 ", b"FLLR", b"elm1",
-    b"regn", b"umid", b"PAD ", b"PEAK", b"cart", b"smpl", b"inst", b"link", b"ds64", b"afsp", b"DISP", b"minf", b"qlty", b"levl", b"plst", b"SyLp",
+    b"fmt ", b"data", b"bext", b"iXML", b"LIST", b"JUNK", b"junk", b"fact", b"axml", b"chna", b"cue ",
+    b"_PMX", b"id3 ", b"ID3 ", b"FLLR", b"elm1", b"regn", b"umid", b"PAD ", b"PEAK", b"cart", b"smpl",
+    b"inst", b"link", b"ds64", b"afsp", b"DISP", b"minf", b"qlty", b"levl", b"plst", b"SyLp",
 )  # fmt: skip
 """Names of chunks that are met in recordings.
 
@@ -224,9 +225,13 @@ def _samples(file: _File, at: int, length: int, long: int | None, *, first_is_lo
             claim for claim in claims if claim != taken and not (long and claim == length == long & UNKNOWN)
         ]:
             log.warning(
-                "%s: its header claims %d and %d bytes of samples; %d are taken, behind which the file goes on as it should",
-                file.path, odd[0], taken, taken,
-            )  # fmt: skip
+                "%s: its header claims %d and %d bytes of samples;"
+                " %d are taken, behind which the file goes on as it should",
+                file.path,
+                odd[0],
+                taken,
+                taken,
+            )
         return taken
     if length == 0 and not long and file.reaches_end(at):  # an empty chunk, and others behind it
         return 0
@@ -279,7 +284,10 @@ def _continued(file: _File, at: int, claim: int, there: int) -> int:
         )
         return claim
     log.warning(
-        "%s: its header claims %d bytes of samples and %d more follow, which are taken too; the recording was cut off, or its header is wrong",
-        file.path, claim, rest,
-    )  # fmt: skip
+        "%s: its header claims %d bytes of samples and %d more follow, which are taken too;"
+        " the recording was cut off, or its header is wrong",
+        file.path,
+        claim,
+        rest,
+    )
     return there

@@ -17,7 +17,10 @@ import numpy as np
 from pipeline.errors import InputError
 
 STANDARD_RATES = np.array(
-    [24000 / 1001, 24, 25, 30000 / 1001, 30, 48000 / 1001, 48, 50, 60000 / 1001, 60, 90, 100, 120000 / 1001, 120, 200, 240, 300]
+    [
+        24000 / 1001, 24, 25, 30000 / 1001, 30, 48000 / 1001, 48, 50, 60000 / 1001, 60,
+        90, 100, 120000 / 1001, 120, 200, 240, 300,
+    ]
 )  # fmt: skip
 """Rates that recorders are set to, frames per second.
 

@@ -46,10 +46,20 @@ def _release_parent(name: str) -> str | None:
     side = "Left" if name.startswith("Left") else "Right"
     part = name.removeprefix(side)
     limbs = {
-        "Shoulder": "Spine3", "Arm": "Shoulder", "ForeArm": "Arm", "Hand": "ForeArm",
-        "UpLeg": "Hips", "Leg": "UpLeg", "Foot": "Leg", "ToeBase": "Foot",
-        "HandMiddle1": "Hand", "HandRing": "Hand", "HandIndex": "Hand", "HandPinky": "HandRing", "HandThumb1": "HandIndex",
-    }  # fmt: skip
+        "Shoulder": "Spine3",
+        "Arm": "Shoulder",
+        "ForeArm": "Arm",
+        "Hand": "ForeArm",
+        "UpLeg": "Hips",
+        "Leg": "UpLeg",
+        "Foot": "Leg",
+        "ToeBase": "Foot",
+        "HandMiddle1": "Hand",
+        "HandRing": "Hand",
+        "HandIndex": "Hand",
+        "HandPinky": "HandRing",
+        "HandThumb1": "HandIndex",
+    }
     parent = limbs.get(part) or (part[:-1] + str(int(part[-1]) - 1) if part[-1] in "23" else part[:-1])
     return parent if parent in trunk else side + parent
 

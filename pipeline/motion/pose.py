@@ -34,7 +34,7 @@ def skeleton_of(motion: Motion) -> Skeleton:
 
 
 def encode(motion: Motion) -> tuple[np.ndarray, np.ndarray]:
-    """Poses (T, 3 J) in radians and roots (T, 4): x, y, z in cm and heading in radians, continuous over time."""
+    """Poses (T, 3 J) in radians and roots (T, 4): x, y, z in cm and a continuous heading in radians."""
     hips = motion.rotations[:, 0]
     turn = np.unwrap(heading(motion.names, motion.offsets_cm, hips))
     upright = rotations.multiply(

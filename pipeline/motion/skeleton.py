@@ -138,6 +138,13 @@ def keep_joints(motion: Motion, names: list[str]) -> Motion:
     orders = [motion.orders[j] for j in index] if motion.orders else None
     ends = {i: motion.ends_cm[j] for i, j in enumerate(index) if j in motion.ends_cm}
     return replace(
-        motion, names=list(names), parents=np.array(parents), offsets_cm=np.array(offsets), positions_cm=np.stack(local_positions, 1),
-        rotations=np.stack(local, 1), ends_cm=ends, orders=orders, free=frozenset(free),
-    )  # fmt: skip
+        motion,
+        names=list(names),
+        parents=np.array(parents),
+        offsets_cm=np.array(offsets),
+        positions_cm=np.stack(local_positions, 1),
+        rotations=np.stack(local, 1),
+        ends_cm=ends,
+        orders=orders,
+        free=frozenset(free),
+    )

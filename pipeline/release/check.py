@@ -78,7 +78,7 @@ def _take(
 
 
 def _heads(check: Check, actors: set[str]) -> Iterator[Finding]:
-    """Findings about the neutral heads of actors whose faces come in ICT weights, where there are any heads."""
+    """Findings about neutral heads, where there are any, of actors whose faces come in ICT weights."""
     folder = check.folder / "face_ict_templates"
     for actor in sorted(actors) if folder.is_dir() else []:
         path = folder / f"{actor}.obj"

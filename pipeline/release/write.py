@@ -146,10 +146,12 @@ def card(
     ]
     lines = [
         "# Dataset card", "",
-        f"Two people act scenes: {len(rows)} takes, {2 * len(rows)} performances, {minutes:.1f} minutes of two actors each.", "",
+        f"Two people act scenes: {len(rows)} takes, {2 * len(rows)} performances,"
+        f" {minutes:.1f} minutes of two actors each.", "",
         "| what | value |", "| --- | --- |",
         f"| subjects | {len(genders)}: {subjects} |",
-        f"| takes | {len(rows)}: {splits['train']} train, {splits['test']} test; by take, actors are in both by design |",
+        f"| takes | {len(rows)}: {splits['train']} train, {splits['test']} test;"
+        " by take, actors are in both by design |",
         f"| relationships, emotions | {labels['relationship']}, {labels['emotion']} |",
         f"| rates | bodies and faces {about['fps']} fps, voices {audio} Hz |",
         f"| joints | {len(about['joint_names'])}, cm, degrees |",
@@ -157,7 +159,8 @@ def card(
         f"| format | {about['format_version']} |", "",
         "## Files", "", "| path | what |", "| --- | --- |",
         "| `bvhs/<date>_<actor>_<scenario>.bvh` | body |",
-        "| `face_arkit/<date>_<actor>_<scenario>.npy` | ARKit weights, float32 (N, 51); their names are in `dataset.json` |",
+        "| `face_arkit/<date>_<actor>_<scenario>.npy` |"
+        " ARKit weights, float32 (N, 51); their names are in `dataset.json` |",
         *ict_line,
         "| `wav/<date>_<actor>_<scenario>.wav` | the actor's own voice, round(N x rate / 30) samples |",
         *lip_line,

@@ -4,21 +4,27 @@ In: shoot, truth, dataset and annotations of all takes. Out: accuracy.csv, one r
 measure:
 
 start_error_ms      frame 0 of the dataset against the true start of the common window
-sync_first_ms       largest |error| of the time of the first frame or sample among the three streams; sync_last_ms of the last
-drops_missed        lost face frames that sync did not find, and drops_invented: those that it found and that were not lost
-body_error_cm       hips of the dataset against the recorded ones at the true time of each frame, root mean square
+sync_first_ms       largest |error| of the time of the first frame or sample among the three streams;
+                    sync_last_ms of the last
+drops_missed        lost face frames that sync did not find, and drops_invented: those that it found and that
+                    were not lost
+body_error_cm       hips of the dataset against the recorded ones at the true time of each frame, root mean
+                    square
 audio_lag_ms        lag of the dataset's voice behind the true voice, by cross-correlation
 face_weight_rms     ARKit weights against the true ones at each frame's true time
 si_sdr_raw_db       the actor's microphone against the true voice, and
 si_sdr_db           the separated voice against it (scale-invariant SDR; Le Roux et al. 2019)
 action_accuracy     share of frames with the true label; the same for facing_accuracy
-contact_recall      share of the actor's true touches at whose time a contact of the same hand and part is found; absent without touches
+contact_recall      share of the actor's true touches at whose time a contact of the same hand and part is
+                    found; absent without touches
 contact_start_ms    median |error| of where those begin, and contact_stop_ms of where they end
 contacts_other      contacts that are found where no touch is scripted: hands that meet by chance
-word_error          (substitutions + deletions + insertions) / true words, on lower-case words without punctuation
+word_error          (substitutions + deletions + insertions) / true words, on lower-case words without
+                    punctuation
 word_start_ms       median |error| of the starts of words that were recognised
 words_in_silence    words of the transcript of which less than half lies in a true sentence of the actor
-phoneme_start_ms    median |error| of the starts of phonemes of words that were recognised, by pairs of the same kind (vowel, p b m, other)
+phoneme_start_ms    median |error| of the starts of phonemes of words that were recognised, by pairs of the
+                    same kind (vowel, p b m, other)
 closure_ms          the same of p, b and m alone: when the lips shut
 """
 
@@ -50,7 +56,7 @@ def si_sdr(estimate: np.ndarray, reference: np.ndarray) -> float:
 
 
 def lag_seconds(signal: np.ndarray, reference: np.ndarray, rate: int, *, max_seconds: float = 0.2) -> float:
-    """How far `signal` lags behind `reference`, by the peak of their cross-correlation within +-max_seconds."""
+    """How far `signal` lags behind `reference`, by the peak of their correlation within +-max_seconds."""
     size = 2 ** int(np.ceil(np.log2(len(signal) + len(reference))))
     correlation = np.fft.irfft(np.fft.rfft(signal, size) * np.conj(np.fft.rfft(reference, size)), size)
     reach = int(max_seconds * rate)

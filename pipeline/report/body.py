@@ -204,8 +204,11 @@ def draw_feet(ax, paths: dict[str, np.ndarray], quality: dict, name: str, colour
     """Both feet's ways on a floor plan of `size` by `size` cm, seen from above, and how much they slide."""
     for (foot, way), style in zip(paths.items(), ("-", "--")):
         ax.plot(way[:, 0], way[:, 1], style, color=colour, lw=1.0, label=foot)
-    lines = [f"{foot}: slides in {100 * f['sliding_share']:.1f} % of {f['contact_frames']} ground frames, longest {f['longest_slide_cm']:.1f} cm"
-             for foot, f in quality["feet"].items()]  # fmt: skip
+    lines = [
+        f"{foot}: slides in {100 * f['sliding_share']:.1f} % of {f['contact_frames']} ground frames,"
+        f" longest {f['longest_slide_cm']:.1f} cm"
+        for foot, f in quality["feet"].items()
+    ]
     ax.set_title(f"{name}: no fault\n" + "\n".join(lines), fontsize=8)
     x, z = window(paths).mean(0)
     ax.set_xlim(x - size / 2, x + size / 2)

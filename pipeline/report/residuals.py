@@ -2,7 +2,8 @@
 
     python -m pipeline.report.residuals --takes takes.tsv --fits FOLDER --out residuals.png
 
-In: takes.tsv and the performances' fit reports (pipeline.capture.blendshapes). Out: one PNG. Residuals are cm.
+In: takes.tsv and the performances' fit reports (pipeline.capture.blendshapes). Out: one PNG. Residuals are
+cm.
 """
 
 from pathlib import Path

@@ -2,8 +2,8 @@
 
     python -m pipeline.report.sync --takes takes.tsv --sync FOLDER --out sync.csv --out-page sync.html
 
-In: takes.tsv and the takes' sync JSONs. Out: a CSV and an HTML page of the same rows, one for each take, actor
-and stream. Starts and ends are seconds since midnight.
+In: takes.tsv and the takes' sync JSONs. Out: a CSV and an HTML page of the same rows, one for each take,
+actor and stream. Starts and ends are seconds since midnight.
 """
 
 from pathlib import Path
@@ -37,17 +37,23 @@ def sync_rows(take: dict) -> list[dict]:
             last = first + (take["frames"] - (name != "audio")) / take["fps"]
             gap = stream.get("longest_gap")
             cells = {
-                "take": take["take"], "actor": performance["actor"], "stream": name,
-                "start_seconds": f"{stream['start']:.4f}", "end_seconds": f"{stream['end']:.4f}", "rate": f"{stream['rate']:.6g}",
+                "take": take["take"],
+                "actor": performance["actor"],
+                "stream": name,
+                "start_seconds": f"{stream['start']:.4f}",
+                "end_seconds": f"{stream['end']:.4f}",
+                "rate": f"{stream['rate']:.6g}",
                 "drift_ppm": "" if stream["drift_ppm"] is None else f"{stream['drift_ppm']:+.1f}",
                 "jitter_ms": "" if stream["jitter_ms"] is None else f"{stream['jitter_ms']:.3f}",
                 "residual_ms": "" if stream["residual_ms"] is None else f"{stream['residual_ms']:.3f}",
-                "frames": stream.get("frames", stream.get("samples")), "dropped": stream.get("dropped", ""),
+                "frames": stream.get("frames", stream.get("samples")),
+                "dropped": stream.get("dropped", ""),
                 "duplicates": stream.get("duplicates", ""),
                 "longest_gap_ms": "" if gap is None else f"{1000 * gap:.1f}",
-                "before_ms": f"{1000 * (first - stream['start']):.1f}", "after_ms": f"{1000 * (stream['end'] - last):.1f}",
+                "before_ms": f"{1000 * (first - stream['start']):.1f}",
+                "after_ms": f"{1000 * (stream['end'] - last):.1f}",
                 "source": stream["source"],
-            }  # fmt: skip
+            }
             rows.append({key: str(value) for key, value in cells.items()})
     return rows
 

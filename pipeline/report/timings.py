@@ -33,7 +33,8 @@ def run(*, folder: Path) -> None:
     for rule, rows in sorted(jobs.items(), key=lambda item: -sum(s for s, _ in item[1])):
         seconds = [s for s, _ in rows]
         print(
-            f"{rule:<24}{len(rows):>6}{sum(seconds):>10.1f}{max(seconds):>10.1f}{max(m for _, m in rows):>8.0f}"
+            f"{rule:<24}{len(rows):>6}{sum(seconds):>10.1f}{max(seconds):>10.1f}"
+            f"{max(m for _, m in rows):>8.0f}"
         )
     print(
         f"{'all':<24}{sum(map(len, jobs.values())):>6}{sum(s for rows in jobs.values() for s, _ in rows):>10.1f}"

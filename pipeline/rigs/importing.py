@@ -1,7 +1,7 @@
 """Rigs out of other programs: a folder of OBJ files, glTF, or arrays in an .npz, as neutral, names, deltas
 and faces.
 
-    a folder of OBJ files   one mesh a shape, named by its file, and a neutral (ICT FaceKit as it is downloaded is one)
+    a folder of OBJ files   one mesh a shape, named by its file, and a neutral (a download of ICT FaceKit)
     .glb, .gltf             the morph targets of its meshes
     .npz                    neutral (V, 3), names (K), deltas (K, V, 3), faces (F, 3 or 4)
 
@@ -36,7 +36,7 @@ FORMS = "a folder of .obj, a .glb or .gltf, or an .npz"
 
 
 class Shapes(NamedTuple):
-    """neutral (V, 3), K names, deltas (K, V, 3), all float64 in the file's unit, and faces (F, 3 or 4) int32."""
+    """neutral (V, 3), K names, deltas (K, V, 3), float64 in the file's unit, and faces (F, 3 or 4) int32."""
 
     neutral: np.ndarray
     names: list[str]

@@ -139,7 +139,7 @@ def _edges(faces: np.ndarray) -> set[tuple[int, int]]:
 
 
 def run_transfer(*, generic: Path, neutral: Path, out: Path, method: str, unit: str | None) -> None:
-    """Give the shapes of a generic rig to an actor's neutral: as they are (copy), or by deformation transfer."""
+    """Give a generic rig's shapes to an actor's neutral: as they are (copy), or by deformation transfer."""
     rig = load_rig(generic)
     faces = plain_faces(rig.faces, rig.neutral, generic)
     target = read_neutral(neutral, unit, rig, faces)

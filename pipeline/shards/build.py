@@ -187,13 +187,20 @@ def _header(parts: list[Sources]) -> tuple[dict, dict[str, tuple], list[tuple[in
         attributes, rows = own, shapes
     rows |= {"face": (2, len(arkit.NAMES)), "action": (2,), "facing": (2,), "text_index": (2,)}
     names = {
-        "body": [f"{joint}_{axis}" for joint in attributes["joint_names"] for axis in "xyz"], "root": ["x", "y", "z", "heading"],
-        "face": list(arkit.NAMES), "mel": [f"mel_{i}" for i in range(rows["mel"][-1])],
-    }  # fmt: skip
+        "body": [f"{joint}_{axis}" for joint in attributes["joint_names"] for axis in "xyz"],
+        "root": ["x", "y", "z", "heading"],
+        "face": list(arkit.NAMES),
+        "mel": [f"mel_{i}" for i in range(rows["mel"][-1])],
+    }
     attributes |= {
-        "format_version": FORMAT_VERSION, "fps": FPS, "audio_rate": AUDIO_RATE, "arkit_names": list(arkit.NAMES), "units": json.dumps(UNITS),
-        "feature_names": json.dumps(names), "package_version": pipeline.__version__,
-    }  # fmt: skip
+        "format_version": FORMAT_VERSION,
+        "fps": FPS,
+        "audio_rate": AUDIO_RATE,
+        "arkit_names": list(arkit.NAMES),
+        "units": json.dumps(UNITS),
+        "feature_names": json.dumps(names),
+        "package_version": pipeline.__version__,
+    }
     return attributes, rows, sizes
 
 

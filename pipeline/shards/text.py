@@ -36,7 +36,7 @@ def _load(folder: Path):
 
 
 def utterances(words: list[dict], *, max_pause_seconds: float) -> list[range]:
-    """Ranges of word indices that are each other's context: a pause longer than `max_pause_seconds` ends one."""
+    """Ranges of words that are each other's context: a pause longer than `max_pause_seconds` ends one."""
     begins = [
         i for i in range(len(words)) if i == 0 or words[i]["start"] - words[i - 1]["end"] > max_pause_seconds
     ]

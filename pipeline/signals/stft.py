@@ -1,4 +1,4 @@
-"""Short-time spectra of a signal and back: root-Hann windows at a hop of a quarter window, exact to rounding."""
+"""Short-time spectra of a signal and back, exact to rounding: root-Hann windows, a quarter window apart."""
 
 import numpy as np
 

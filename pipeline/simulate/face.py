@@ -29,10 +29,11 @@ _MOODS = {
     "calm": {"mouthSmile": 0.14, "mouthDimple": 0.06},
 }
 _MOOD_OF = {
-    "Joy": "happy", "Amusement": "happy", "Excitement": "happy", "Admiration": "happy", "Adoration": "happy", "Romance": "happy",
-    "Satisfaction": "happy", "Relief": "happy", "Sadness": "sad", "Pain": "sad", "Nostalgia": "sad", "Anger": "angry",
-    "Disgust": "angry", "Fear": "afraid", "Horror": "afraid", "Anxiety": "afraid", "Surprise": "surprised", "Awe": "surprised",
-    "Confusion": "surprised", "Boredom": "dull", "Awkwardness": "dull",
+    "Joy": "happy", "Amusement": "happy", "Excitement": "happy", "Admiration": "happy", "Adoration": "happy",
+    "Romance": "happy", "Satisfaction": "happy", "Relief": "happy", "Sadness": "sad", "Pain": "sad",
+    "Nostalgia": "sad", "Anger": "angry", "Disgust": "angry", "Fear": "afraid", "Horror": "afraid",
+    "Anxiety": "afraid", "Surprise": "surprised", "Awe": "surprised", "Confusion": "surprised",
+    "Boredom": "dull", "Awkwardness": "dull",
 }  # fmt: skip
 
 
@@ -98,9 +99,15 @@ def plan_face(
     mood = _both_sides(_MOODS[_MOOD_OF.get(emotion, "calm")])
     scale = rng.uniform(0.7, 1.1)
     return FacePlan(
-        phones=timed_phones(turns), blinks=blinks, raises=raises, gazes=gazes, mood={k: scale * w for k, w in mood.items()},
-        mood_drift=drift(rng, 0.05, 0.3), idle=[drift(rng, 0.1, 0.8, 3) for _ in NAMES], articulation=rng.uniform(0.85, 1.1),
-    )  # fmt: skip
+        phones=timed_phones(turns),
+        blinks=blinks,
+        raises=raises,
+        gazes=gazes,
+        mood={k: scale * w for k, w in mood.items()},
+        mood_drift=drift(rng, 0.05, 0.3),
+        idle=[drift(rng, 0.1, 0.8, 3) for _ in NAMES],
+        articulation=rng.uniform(0.85, 1.1),
+    )
 
 
 def _mouth(plan: FacePlan, times: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -10,15 +10,19 @@ from pipeline.motion.joints import RELEASE_JOINTS, RELEASE_PARENTS, SIDES
 ORDER = "xzy"
 
 _TRUNK = {
-    "Hips": (0, 0, 0), "Spine": (0, 9.0, -1.0), "Spine1": (0, 9.0, 0), "Spine2": (0, 9.0, 0), "Spine3": (0, 9.0, 0),
+    "Hips": (0, 0, 0), "Spine": (0, 9.0, -1.0),
+    "Spine1": (0, 9.0, 0), "Spine2": (0, 9.0, 0), "Spine3": (0, 9.0, 0),
     "Neck": (0, 12.5, 0.5), "Neck1": (0, 5.0, 1.0), "Head": (0, 5.0, 1.0),
 }  # fmt: skip
 _LEFT = {
     "Shoulder": (3.0, 9.0, 1.0), "Arm": (14.0, 0, -1.5), "ForeArm": (0, -28.5, 0), "Hand": (0, -25.0, 0),
     "HandMiddle1": (0, -9.0, 0), "HandMiddle2": (0, -4.4, 0), "HandMiddle3": (0, -2.8, 0),
-    "HandRing": (0, -2.5, -1.0), "HandRing1": (0, -6.2, -1.0), "HandRing2": (0, -4.1, 0), "HandRing3": (0, -2.6, 0),
-    "HandPinky": (0, -0.5, -1.0), "HandPinky1": (0, -5.4, -1.5), "HandPinky2": (0, -3.3, 0), "HandPinky3": (0, -2.0, 0),
-    "HandIndex": (0, -2.5, 1.2), "HandIndex1": (0, -6.4, 0.9), "HandIndex2": (0, -4.0, 0), "HandIndex3": (0, -2.4, 0),
+    "HandRing": (0, -2.5, -1.0),
+    "HandRing1": (0, -6.2, -1.0), "HandRing2": (0, -4.1, 0), "HandRing3": (0, -2.6, 0),
+    "HandPinky": (0, -0.5, -1.0),
+    "HandPinky1": (0, -5.4, -1.5), "HandPinky2": (0, -3.3, 0), "HandPinky3": (0, -2.0, 0),
+    "HandIndex": (0, -2.5, 1.2),
+    "HandIndex1": (0, -6.4, 0.9), "HandIndex2": (0, -4.0, 0), "HandIndex3": (0, -2.4, 0),
     "HandThumb1": (-0.8, 0.4, 1.4), "HandThumb2": (-1.0, -3.2, 2.4), "HandThumb3": (-0.3, -2.6, 1.2),
     "UpLeg": (9.2, -5.0, 0), "Leg": (0, -42.5, 0), "Foot": (0, -41.0, 0), "ToeBase": (0, -6.5, 13.0),
 }  # fmt: skip

@@ -74,7 +74,7 @@ def _grid(num_vertices: int) -> tuple[np.ndarray, np.ndarray, int, int]:
 
 
 def _surface(turn: np.ndarray, tilt: np.ndarray) -> np.ndarray:
-    """Points (..., 3) of the standard head at angles about the vertical axis and above the horizon, radians."""
+    """Points (..., 3) of the standard head at angles in radians, about the vertical and above the horizon."""
     forward, sideways, up = np.cos(tilt) * np.cos(turn), np.cos(tilt) * np.sin(turn), np.sin(tilt)
     x, y, z = 7.4 * sideways, 11.5 * up, 9.6 * forward
     below = ease((-1.5 - y) / 9.0)
@@ -85,11 +85,19 @@ def _surface(turn: np.ndarray, tilt: np.ndarray) -> np.ndarray:
     z = z - 0.9 * front * (np.abs(x) / 7.4) ** 2  # a flat face, not a ball
     side = np.abs(x)
     relief = (
-        2.3 * _bell(x, y, 0, -0.9, 0.95, 1.1) + 1.0 * _bell(x, y, 0, 1.3, 0.75, 2.0) + 0.5 * _bell(side, y, 1.1, -1.3, 0.6, 0.6)
-        + 0.55 * _bell(side, y, 2.7, 4.5, 2.2, 0.8) - 1.0 * _bell(side, y, 3.2, 2.6, 1.8, 1.1) + 0.75 * _bell(side, y, 3.2, 2.6, 1.0, 0.8)
-        + 0.45 * _bell(x, y, 0, -3.95, 1.9, 0.5) + 0.55 * _bell(x, y, 0, -5.25, 1.7, 0.55) - 0.25 * _bell(x, y, 0, -4.6, 2.3, 0.22)
-        - 0.35 * _bell(x, y, 0, -6.4, 1.8, 0.5) + 1.0 * _bell(x, y, 0, -8.2, 1.9, 1.4) + 0.5 * _bell(side, y, 4.2, -0.6, 1.6, 1.5)
-    )  # fmt: skip
+        2.3 * _bell(x, y, 0, -0.9, 0.95, 1.1)
+        + 1.0 * _bell(x, y, 0, 1.3, 0.75, 2.0)
+        + 0.5 * _bell(side, y, 1.1, -1.3, 0.6, 0.6)
+        + 0.55 * _bell(side, y, 2.7, 4.5, 2.2, 0.8)
+        - 1.0 * _bell(side, y, 3.2, 2.6, 1.8, 1.1)
+        + 0.75 * _bell(side, y, 3.2, 2.6, 1.0, 0.8)
+        + 0.45 * _bell(x, y, 0, -3.95, 1.9, 0.5)
+        + 0.55 * _bell(x, y, 0, -5.25, 1.7, 0.55)
+        - 0.25 * _bell(x, y, 0, -4.6, 2.3, 0.22)
+        - 0.35 * _bell(x, y, 0, -6.4, 1.8, 0.5)
+        + 1.0 * _bell(x, y, 0, -8.2, 1.9, 1.4)
+        + 0.5 * _bell(side, y, 4.2, -0.6, 1.6, 1.5)
+    )
     ear = _bell(np.abs(turn), y, 1.62, 0.8, 0.13, 1.9)
     return np.stack([x + np.sign(x) * 1.0 * ear, y, z + front * relief - 0.5 * ear], -1)
 
@@ -255,9 +263,11 @@ def make_head(actor: str, num_vertices: int) -> Head:
     side = np.abs(x)
     personal = np.zeros_like(points)
     personal[:, 2] = sheet.front * (
-        0.45 * knobs[0] * _bell(x, y, 0, -0.9, 1.0, 1.3) + 0.4 * knobs[1] * _bell(x, y, 0, -8.2, 2.0, 1.6)
-        + 0.35 * knobs[2] * _bell(side, y, 2.7, 4.5, 2.4, 1.0) + 0.4 * knobs[3] * _bell(side, y, 4.2, -0.6, 1.8, 1.8)
-    )  # fmt: skip
+        0.45 * knobs[0] * _bell(x, y, 0, -0.9, 1.0, 1.3)
+        + 0.4 * knobs[1] * _bell(x, y, 0, -8.2, 2.0, 1.6)
+        + 0.35 * knobs[2] * _bell(side, y, 2.7, 4.5, 2.4, 1.0)
+        + 0.4 * knobs[3] * _bell(side, y, 4.2, -0.6, 1.8, 1.8)
+    )
     personal[:, 0] = np.sign(x) * sheet.front * (0.5 * knobs[4] * _bell(side, y, 5.5, -6.0, 2.5, 2.5))
     personal[:, 1] = 0.5 * knobs[5] * ease((-5.5 - y) / 5.0)
     return Head(((points + personal) * scale).astype(np.float32), (deltas * scale).astype(np.float32), faces)

@@ -15,23 +15,25 @@ TAKES_PER_SESSION = 24
 """A session is one day with one pair, as in the public release's table of sessions."""
 
 RELATIONSHIPS = [
-    "Siblings", "Parent / Child", "Grandparent / Child", "Cousins", "In-Laws", "Romantic Partner", "Friends With Similar Hobbies",
-    "Childhood Friends", "Commuting Buddies", "Sports Teammates", "Interest Group Members", "Churchmates", "Co-workers",
-    "Business Partners", "Boss / Subordinate", "Mentor / Mentee", "Classmates", "Senior Student / Junior Student",
-    "Bully / Classmate", "Teacher / Student", "Principal / Student", "Doctor / Patient", "Waiter (Waitress) / Diner",
+    "Siblings", "Parent / Child", "Grandparent / Child", "Cousins", "In-Laws", "Romantic Partner",
+    "Friends With Similar Hobbies", "Childhood Friends", "Commuting Buddies", "Sports Teammates",
+    "Interest Group Members", "Churchmates", "Co-workers", "Business Partners", "Boss / Subordinate",
+    "Mentor / Mentee", "Classmates", "Senior Student / Junior Student", "Bully / Classmate",
+    "Teacher / Student", "Principal / Student", "Doctor / Patient", "Waiter (Waitress) / Diner",
 ]  # fmt: skip
 """Relationships of InterAct (Ho et al. 2025, table 7)."""
 
 EMOTIONS = [
-    "Surprise", "Awe", "Confusion", "Excitement", "Anxiety", "Fear", "Horror", "Disgust", "Admiration", "Adoration", "Romance",
-    "Interest", "Awkwardness", "Boredom", "Satisfaction", "Relief", "Craving", "Nostalgia", "Entrancement", "Calmness",
-    "Aesthetic appreciation", "Joy", "Amusement", "Pain", "Anger", "Sadness",
+    "Surprise", "Awe", "Confusion", "Excitement", "Anxiety", "Fear", "Horror", "Disgust", "Admiration",
+    "Adoration", "Romance", "Interest", "Awkwardness", "Boredom", "Satisfaction", "Relief", "Craving",
+    "Nostalgia", "Entrancement", "Calmness", "Aesthetic appreciation", "Joy", "Amusement", "Pain", "Anger",
+    "Sadness",
 ]  # fmt: skip
 """Emotions of InterAct (Ho et al. 2025, table 6)."""
 
 _SETUPS = [
-    "both live in the same town", "one is always early, the other late", "they have not met for a year", "one is moving away soon",
-    "they share a small flat", "one has kept a secret",
+    "both live in the same town", "one is always early, the other late", "they have not met for a year",
+    "one is moving away soon", "they share a small flat", "one has kept a secret",
 ]  # fmt: skip
 _DESIGNS = [
     "they wait for a train and talk about the day", "they plan a dinner that has gone wrong before", "one brings news and the other answers",

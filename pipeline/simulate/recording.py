@@ -123,7 +123,7 @@ def write_bwf(path: Path, samples: np.ndarray, start_seconds: float, *, date: st
 
 
 def room(distance_cm: float, rng: np.random.Generator) -> np.ndarray:
-    """Impulse response (K,) over a distance: a delay, a direct path and a short decaying tail, of energy 1."""
+    """Impulse response (K,) over a distance, of energy 1: a delay, a direct path, a short decaying tail."""
     size = int(ROOM_S * RATE)
     tail = rng.standard_normal(size) * np.exp(-np.arange(size) / (ROOM_DECAY_S * RATE))
     response = np.concatenate([np.zeros(round(distance_cm / SOUND_CM_PER_S * RATE)), ROOM_LEVEL * tail])

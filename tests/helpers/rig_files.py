@@ -34,7 +34,7 @@ def head() -> tuple[np.ndarray, np.ndarray]:
 
 
 def ict_shapes() -> dict[str, np.ndarray]:
-    """The shapes of `head` by ICT FaceKit's names: the two joined ones in halves, and two that ARKit lacks."""
+    """The shapes of `head` by ICT FaceKit's names: the two joined ones halved, and two that ARKit lacks."""
     shapes = {}
     for name, delta in zip(arkit.NAMES, head()[1]):
         base, side = without_side(name)

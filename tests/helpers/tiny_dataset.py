@@ -13,11 +13,12 @@ from pipeline.motion.clock import FPS, sample_of
 from pipeline.motion.motion import Motion
 
 BONES = {
-    "Hips": (None, (0, 0, 0)), "Spine": ("Hips", (0, 12, 0)), "Neck": ("Spine", (0, 40, 0)), "Head": ("Neck", (0, 10, 0)),
-    "LeftUpLeg": ("Hips", (9, 0, 0)), "LeftLeg": ("LeftUpLeg", (0, -42, 0)), "LeftFoot": ("LeftLeg", (0, -41, 0)),
-    "LeftToeBase": ("LeftFoot", (0, -7, 13)),
-    "RightUpLeg": ("Hips", (-9, 0, 0)), "RightLeg": ("RightUpLeg", (0, -42, 0)), "RightFoot": ("RightLeg", (0, -41, 0)),
-    "RightToeBase": ("RightFoot", (0, -7, 13)),
+    "Hips": (None, (0, 0, 0)), "Spine": ("Hips", (0, 12, 0)),
+    "Neck": ("Spine", (0, 40, 0)), "Head": ("Neck", (0, 10, 0)),
+    "LeftUpLeg": ("Hips", (9, 0, 0)), "LeftLeg": ("LeftUpLeg", (0, -42, 0)),
+    "LeftFoot": ("LeftLeg", (0, -41, 0)), "LeftToeBase": ("LeftFoot", (0, -7, 13)),
+    "RightUpLeg": ("Hips", (-9, 0, 0)), "RightLeg": ("RightUpLeg", (0, -42, 0)),
+    "RightFoot": ("RightLeg", (0, -41, 0)), "RightToeBase": ("RightFoot", (0, -7, 13)),
 }  # fmt: skip
 STANDING_CM = 90.0
 

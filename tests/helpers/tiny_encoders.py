@@ -47,8 +47,16 @@ def tiny_wav2vec(folder: Path, *, kind: str = "wav2vec2", normalise: bool = True
 
     config, model = {"wav2vec2": (Wav2Vec2Config, Wav2Vec2Model), "hubert": (HubertConfig, HubertModel)}[kind]
     _seeded()
-    sizes = {"hidden_size": 12, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24, "conv_dim": [8] * 7,
-             "num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2, "mask_time_prob": 0.0}  # fmt: skip
+    sizes = {
+        "hidden_size": 12,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 24,
+        "conv_dim": [8] * 7,
+        "num_conv_pos_embeddings": 4,
+        "num_conv_pos_embedding_groups": 2,
+        "mask_time_prob": 0.0,
+    }
     model(config(**sizes | settings)).save_pretrained(folder)
     (folder / "preprocessor_config.json").write_text(
         json.dumps({"do_normalize": normalise, "sampling_rate": 16000})
@@ -61,9 +69,20 @@ def tiny_whisper(folder: Path) -> Path:
     from transformers import WhisperConfig, WhisperModel
 
     _seeded()
-    sizes = {"d_model": 16, "encoder_layers": 2, "decoder_layers": 1, "encoder_attention_heads": 2, "decoder_attention_heads": 2,
-             "encoder_ffn_dim": 32, "decoder_ffn_dim": 32, "vocab_size": 60, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
-             "decoder_start_token_id": 3}  # fmt: skip
+    sizes = {
+        "d_model": 16,
+        "encoder_layers": 2,
+        "decoder_layers": 1,
+        "encoder_attention_heads": 2,
+        "decoder_attention_heads": 2,
+        "encoder_ffn_dim": 32,
+        "decoder_ffn_dim": 32,
+        "vocab_size": 60,
+        "pad_token_id": 0,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        "decoder_start_token_id": 3,
+    }
     WhisperModel(WhisperConfig(**sizes)).save_pretrained(folder)
     return folder
 

@@ -124,9 +124,10 @@ def write_tables(folder: Path, takes: list[tuple[str, str, tuple[str, str]]]) ->
     connection = sqlite3.connect(folder / "scenarios.db")
     with connection:
         connection.executescript(
-            """CREATE TABLE relationships(id INTEGER PRIMARY KEY, name TEXT); CREATE TABLE emotions(id INTEGER PRIMARY KEY, name TEXT);
-            CREATE TABLE scenarios(id INTEGER PRIMARY KEY, relationship_id INTEGER, primary_emotion_id INTEGER,
-                character_setup TEXT, scenario TEXT);"""
+            """CREATE TABLE relationships(id INTEGER PRIMARY KEY, name TEXT);
+            CREATE TABLE emotions(id INTEGER PRIMARY KEY, name TEXT);
+            CREATE TABLE scenarios(id INTEGER PRIMARY KEY, relationship_id INTEGER,
+                primary_emotion_id INTEGER, character_setup TEXT, scenario TEXT);"""
         )
         connection.executemany("INSERT INTO relationships VALUES (?, ?)", enumerate(RELATIONSHIPS, 1))
         connection.executemany("INSERT INTO emotions VALUES (?, ?)", enumerate(EMOTIONS, 1))

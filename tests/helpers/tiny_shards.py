@@ -17,14 +17,21 @@ from pipeline.shards import index as shard_index
 BONES = {
     "Hips": (None, (0, 0, 0)), "Spine": ("Hips", (0, 12, 0)), "Head": ("Spine", (0, 40, 0)),
     "LeftArm": ("Spine", (15, 35, 0)), "RightArm": ("Spine", (-15, 35, 0)),
-    "LeftUpLeg": ("Hips", (9, 0, 0)), "LeftLeg": ("LeftUpLeg", (0, -42, 0)), "LeftFoot": ("LeftLeg", (0, -41, 0)),
-    "RightUpLeg": ("Hips", (-9, 0, 0)), "RightLeg": ("RightUpLeg", (0, -42, 0)), "RightFoot": ("RightLeg", (0, -41, 0)),
+    "LeftUpLeg": ("Hips", (9, 0, 0)), "LeftLeg": ("LeftUpLeg", (0, -42, 0)),
+    "LeftFoot": ("LeftLeg", (0, -41, 0)),
+    "RightUpLeg": ("Hips", (-9, 0, 0)), "RightLeg": ("RightUpLeg", (0, -42, 0)),
+    "RightFoot": ("RightLeg", (0, -41, 0)),
 }  # fmt: skip
 JOINTS = list(BONES)
 FOLDERS = ("dataset/face_arkit", "annotations/actions", "annotations/facing")
 NUM_MELS, TEXT_WIDTH = 8, 6
-TAKES = {"20240101_001": ("001", "002", "train", 150), "20240101_002": ("001", "003", "train", 170), "20240101_003": ("002", "003", "train", 130),
-         "20240101_004": ("001", "002", "test", 100), "20240101_005": ("002", "004", "test", 90)}  # fmt: skip
+TAKES = {
+    "20240101_001": ("001", "002", "train", 150),
+    "20240101_002": ("001", "003", "train", 170),
+    "20240101_003": ("002", "003", "train", 130),
+    "20240101_004": ("001", "002", "test", 100),
+    "20240101_005": ("002", "004", "test", 90),
+}
 """Actor 004 is in no train take."""
 TINY = {
     "steps": 30,
@@ -63,10 +70,16 @@ def streams(rng: np.random.Generator, num_frames: int) -> dict[str, np.ndarray]:
         for i, start in enumerate(range(5, num_frames - 8, 12)):
             words[start : start + 6, k] = 20 * k + i % 20
     return {
-        "body": body, "root": root, "face": face, "mel": mel,
-        "action": rng.integers(0, 3, (num_frames, 2)), "facing": rng.integers(0, 2, (num_frames, 2)),
-        "text_index": words, "text": rng.standard_normal((40, TEXT_WIDTH)), "audio": rng.normal(0, 0.1, (int(sample_of(num_frames)), 2)),
-    }  # fmt: skip
+        "body": body,
+        "root": root,
+        "face": face,
+        "mel": mel,
+        "action": rng.integers(0, 3, (num_frames, 2)),
+        "facing": rng.integers(0, 2, (num_frames, 2)),
+        "text_index": words,
+        "text": rng.standard_normal((40, TEXT_WIDTH)),
+        "audio": rng.normal(0, 0.1, (int(sample_of(num_frames)), 2)),
+    }
 
 
 def offsets() -> np.ndarray:
@@ -122,8 +135,18 @@ def write_shard(path: Path, takes: dict[str, tuple], seed: int = 0) -> None:
             [(name.encode(), digest.encode()) for name, digest in named], [("file", "S64"), ("sha256", "S64")]
         )
         parents = [-1 if BONES[name][0] is None else JOINTS.index(BONES[name][0]) for name in JOINTS]
-        attributes = {"format_version": FORMAT_VERSION, "fps": 30, "joint_names": JOINTS, "parents": parents, "arkit_names": list(arkit.NAMES),
-                      "feature_names": "{}", "units": "{}", "source_sha256": str(seed), "package_version": "0", "text_model": "package"}  # fmt: skip
+        attributes = {
+            "format_version": FORMAT_VERSION,
+            "fps": 30,
+            "joint_names": JOINTS,
+            "parents": parents,
+            "arkit_names": list(arkit.NAMES),
+            "feature_names": "{}",
+            "units": "{}",
+            "source_sha256": str(seed),
+            "package_version": "0",
+            "text_model": "package",
+        }
         for key, value in attributes.items():
             f.attrs[key] = value
 

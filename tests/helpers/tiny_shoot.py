@@ -28,13 +28,14 @@ NUM_VERTICES = 120
 START = 36_000.0
 """About when a take starts, seconds since midnight."""
 BONES = {
-    "Hips": (None, (0, 0, 0)), "Spine": ("Hips", (0, 12, 0)), "Neck": ("Spine", (0, 40, 0)), "Head": ("Neck", (0, 10, 0)),
+    "Hips": (None, (0, 0, 0)), "Spine": ("Hips", (0, 12, 0)),
+    "Neck": ("Spine", (0, 40, 0)), "Head": ("Neck", (0, 10, 0)),
     "LeftArm": ("Spine", (18, 36, 0)), "LeftForeArm": ("LeftArm", (28, 0, 0)),
     "RightArm": ("Spine", (-18, 36, 0)), "RightForeArm": ("RightArm", (-28, 0, 0)),
-    "LeftUpLeg": ("Hips", (9, 0, 0)), "LeftLeg": ("LeftUpLeg", (0, -42, 0)), "LeftFoot": ("LeftLeg", (0, -41, 0)),
-    "LeftToeBase": ("LeftFoot", (0, -7, 13)),
-    "RightUpLeg": ("Hips", (-9, 0, 0)), "RightLeg": ("RightUpLeg", (0, -42, 0)), "RightFoot": ("RightLeg", (0, -41, 0)),
-    "RightToeBase": ("RightFoot", (0, -7, 13)),
+    "LeftUpLeg": ("Hips", (9, 0, 0)), "LeftLeg": ("LeftUpLeg", (0, -42, 0)),
+    "LeftFoot": ("LeftLeg", (0, -41, 0)), "LeftToeBase": ("LeftFoot", (0, -7, 13)),
+    "RightUpLeg": ("Hips", (-9, 0, 0)), "RightLeg": ("RightUpLeg", (0, -42, 0)),
+    "RightFoot": ("RightLeg", (0, -41, 0)), "RightToeBase": ("RightFoot", (0, -7, 13)),
 }  # fmt: skip
 ORDERS = ("zxy", "zyx", "xyz", "yxz", "xzy", "yzx")
 

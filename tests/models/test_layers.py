@@ -101,8 +101,13 @@ def test_face_network_hears_what_it_is_told():
     facing = torch.ones(1, 12, 2)
     with torch.no_grad():
         base = network(x, step, audio, one, other, facing)
-        for changed in ((x, step + 1, audio, one, other, facing), (x, step, audio + 1, one, other, facing), (x, step, audio, other, other, facing),
-                        (x, step, audio, one, one, facing), (x, step, audio, one, other, 1 - facing)):  # fmt: skip
+        for changed in (
+            (x, step + 1, audio, one, other, facing),
+            (x, step, audio + 1, one, other, facing),
+            (x, step, audio, other, other, facing),
+            (x, step, audio, one, one, facing),
+            (x, step, audio, one, other, 1 - facing),
+        ):
             assert not torch.allclose(network(*changed), base, atol=1e-4)
 
 

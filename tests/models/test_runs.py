@@ -18,7 +18,9 @@ from models.data import actors_of, shards_of
 from pipeline.planning.code import code
 
 STEPS = 3
-FLAGS = f"--steps {STEPS} --batch-size 2 --window-frames 24 --channels 16 --blocks 1 --heads 2 --device cpu".split()
+FLAGS = (
+    f"--steps {STEPS} --batch-size 2 --window-frames 24 --channels 16 --blocks 1 --heads 2 --device cpu"
+).split()
 NOT_IN_THE_HASH = {
     "models/description.py",
     "pipeline/formats/array_files.py",

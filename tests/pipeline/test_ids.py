@@ -12,8 +12,8 @@ from pipeline.motion.clock import sample_of
 from pipeline.shards.plan import read_plan
 
 NO_IDS = [
-    "", "-rf",
-    "../x", "x/../../ESCAPED", "/etc", "a b", "a_b", "a\nb", "001\n", "$(id)", "{1}", "é", "x" * 65, "..", "a.b", "\u0661", 1, None, ["001"],
+    "", "-rf", "../x", "x/../../ESCAPED", "/etc", "a b", "a_b", "a\nb", "001\n", "$(id)", "{1}", "é",
+    "x" * 65, "..", "a.b", "\u0661", 1, None, ["001"],
 ]  # fmt: skip
 """What must be no id wherever ids come from: paths, options, templates, names too long, what is no text."""
 IDS = ["001", "0", "A", "a-1", "a-", "Z" * 64]

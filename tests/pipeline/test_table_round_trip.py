@@ -13,9 +13,9 @@ from pipeline.files import MOST_CELL, one_line, read_tsv, write_tsv
 from pipeline.formats.takes import TAKE_COLUMNS, read_takes
 
 PIECES = [
-    '"', '""', "'", ",", ";", "|", "\\", "=1+1", "-", "+", "@", "#", " ", "  ", "\t", "\n", "\r", "\r\n", "\x00", "\x0b", "\x0c", "\x1c", "\x85",
-    "\u2028", "\u2029", "\ufeff", "\u00a0", "\u3000", "\u00e9", "e\u0301", "\U0001f600", "\ud800", "\x7f",
-    "\x1b", "word", "0", "NA", "null", "x" * 50, "",
+    '"', '""', "'", ",", ";", "|", "\\", "=1+1", "-", "+", "@", "#", " ", "  ", "\t", "\n", "\r", "\r\n",
+    "\x00", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029", "\ufeff", "\u00a0", "\u3000", "\u00e9",
+    "e\u0301", "\U0001f600", "\ud800", "\x7f", "\x1b", "word", "0", "NA", "null", "x" * 50, "",
 ]  # fmt: skip
 
 
@@ -71,8 +71,16 @@ def three_takes(texts):
     )
 
 
-@pytest.mark.parametrize("save", [lambda t: t.encode(), lambda t: t.encode("utf-8-sig"), lambda t: t.encode("utf-16"),
-                                  lambda t: t.replace("\n", "\r\n").encode(), lambda t: t.replace("\n", "\r").encode()])  # fmt: skip
+@pytest.mark.parametrize(
+    "save",
+    [
+        lambda t: t.encode(),
+        lambda t: t.encode("utf-8-sig"),
+        lambda t: t.encode("utf-16"),
+        lambda t: t.replace("\n", "\r\n").encode(),
+        lambda t: t.replace("\n", "\r").encode(),
+    ],
+)
 def test_a_quotation_mark_swallows_no_row(tmp_path, save):
     texts = ['"No!" she says', '"', 'the last "word"']
     (tmp_path / "takes.tsv").write_bytes(save(three_takes(texts)))

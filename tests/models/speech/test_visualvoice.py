@@ -50,8 +50,9 @@ def test_networks_have_the_published_sizes_and_keys(networks):
         networks.unet.state_dict(),
     )
     for key in (
-        "frontend3D.2.weight", "trunk.0.15.banch2.6.running_var", "trunk.0.0.banch1.3.weight", "trunk.1.1.bias", "tcn.tcn_output.weight",
-        "tcn.tcn_trunk.network.3.relu2.weight", "tcn.tcn_trunk.network.3.net.8.weight", "tcn.tcn_trunk.network.0.downsample.weight",
+        "frontend3D.2.weight", "trunk.0.15.banch2.6.running_var", "trunk.0.0.banch1.3.weight",
+        "trunk.1.1.bias", "tcn.tcn_output.weight", "tcn.tcn_trunk.network.3.relu2.weight",
+        "tcn.tcn_trunk.network.3.net.8.weight", "tcn.tcn_trunk.network.0.downsample.weight",
     ):  # fmt: skip
         assert key in lips
     assert {

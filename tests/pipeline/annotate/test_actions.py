@@ -27,7 +27,7 @@ from pipeline.motion.motion import Motion
 
 
 def seated(motion: Motion, share: np.ndarray) -> Motion:
-    """The body going down onto a chair: share (T,) 0 standing, 1 seated with thighs level and shins upright."""
+    """The body going down onto a chair: share (T,) 0 stands, 1 sits with thighs level and shins upright."""
     index = motion.aliases()
     for side in ("Left", "Right"):
         motion.rotations[:, index[f"{side}UpLeg"]] = rotations.about("x", -share * np.pi / 2)
@@ -146,9 +146,15 @@ def test_a_skeleton_of_legs_alone_can_sit_and_stand():
     legs = [j for j, name in enumerate(motion.names) if name not in ("Spine", "Neck", "Head")]
     parents = np.array([-1 if motion.parents[j] < 0 else legs.index(motion.parents[j]) for j in legs])
     bare = Motion(
-        [motion.names[j] for j in legs], parents, motion.offsets_cm[legs], motion.fps, motion.positions_cm[:, legs], motion.rotations[:, legs], {},
+        [motion.names[j] for j in legs],
+        parents,
+        motion.offsets_cm[legs],
+        motion.fps,
+        motion.positions_cm[:, legs],
+        motion.rotations[:, legs],
+        {},
         ["zxy"] * len(legs),
-    )  # fmt: skip
+    )
     np.testing.assert_array_equal(label_actions(bare), label_actions(motion))
 
 

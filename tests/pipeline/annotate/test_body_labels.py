@@ -183,9 +183,16 @@ def test_old_files_without_toes_get_them_at_the_end_sites(tmp_path, recording):
     parents = np.array([kept.index(motion.parents[j]) if motion.parents[j] >= 0 else -1 for j in kept])
     ends = {kept.index(j): end for j, end in (motion.ends_cm | toes).items() if j in kept}
     bare = replace(
-        motion, names=[motion.names[j] for j in kept], parents=parents, offsets_cm=motion.offsets_cm[kept], fps=30.0, ends_cm=ends,
-        positions_cm=motion.positions_cm[:, kept], rotations=motion.rotations[:, kept], orders=[motion.orders[j] for j in kept],
-    )  # fmt: skip
+        motion,
+        names=[motion.names[j] for j in kept],
+        parents=parents,
+        offsets_cm=motion.offsets_cm[kept],
+        fps=30.0,
+        ends_cm=ends,
+        positions_cm=motion.positions_cm[:, kept],
+        rotations=motion.rotations[:, kept],
+        orders=[motion.orders[j] for j in kept],
+    )
     save_bvh(tmp_path / "a.bvh", bare)
     body_labels.main([str(tmp_path / "a.bvh"), "--out", str(tmp_path / "out")])
     assert np.mean(np.load(tmp_path / "out" / "a.actions.npy") == labels) > 0.95

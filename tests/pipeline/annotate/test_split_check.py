@@ -127,8 +127,14 @@ def test_takes_that_are_gone_keep_their_side(study, capsys):
 
 
 def test_a_split_that_is_missing_is_one_line(tmp_path, capsys):
-    write_tsv(tmp_path / "takes.tsv", TAKE_COLUMNS, [dict.fromkeys(TAKE_COLUMNS, "") | {"take": "20260101_1", "date": "20260101", "scenario": "1",
-                                                     "actor_a": "1", "actor_b": "2"}])  # fmt: skip
+    write_tsv(
+        tmp_path / "takes.tsv",
+        TAKE_COLUMNS,
+        [
+            dict.fromkeys(TAKE_COLUMNS, "")
+            | {"take": "20260101_1", "date": "20260101", "scenario": "1", "actor_a": "1", "actor_b": "2"}
+        ],
+    )
     refused(
         split_check.main,
         ["--dataset", tmp_path, "--split", tmp_path / "split.tsv"],

@@ -381,7 +381,7 @@ def test_bad_files(tmp_path, capsys):
 
 
 def test_openai_whisper_reads_a_checkpoint(tmp_path):
-    """A tiny random network: what it says is nonsense, but the path from checkpoint to words is the real one."""
+    """A tiny random network talks nonsense, but the path from checkpoint to words is the real one."""
     whisper = pytest.importorskip("whisper", reason="openai-whisper is an extra")
     torch = pytest.importorskip("torch")
     from dataclasses import asdict

@@ -10,7 +10,7 @@ RATE = 16_000
 
 
 def room(seconds=8.0, *, leak_db=-10.0, seed=3):
-    """Two microphones and the voices in them, the leaks through different echoes, float32 (2, S) at 16 kHz."""
+    """Two microphones and the voices in them, leaks through different echoes, float32 (2, S) at 16 kHz."""
     import soxr
 
     voices = np.stack([soxr.resample(x, 48_000, RATE) for x in talk(seed, 30.0)[1]])[:, : int(seconds * RATE)]

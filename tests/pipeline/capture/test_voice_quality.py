@@ -111,8 +111,12 @@ def test_a_conversation_is_summed_up():
         and found["longest_silence_seconds"] == 2.0
     )
     assert conversation([[], []], 4.0) == {
-        "overlap_share": 0.0, "silence_share": 1.0, "turns": 0, "gap_seconds_median": None, "longest_silence_seconds": 4.0,
-    }  # fmt: skip
+        "overlap_share": 0.0,
+        "silence_share": 1.0,
+        "turns": 0,
+        "gap_seconds_median": None,
+        "longest_silence_seconds": 4.0,
+    }
 
 
 @pytest.mark.parametrize("leak_db", [-6, -20, -30])

@@ -225,10 +225,17 @@ def test_values_that_lie_behind_the_end(tmp_path):
 
 def test_plain_values_of_attributes(tmp_path):
     given = {
-        "fixed": np.bytes_(b"cm\0\0"), "padded": np.bytes_(b"cm  "), "one": np.array([b"cm"]), "text": "cm", "deep": np.array([[60.0]]),
+        "fixed": np.bytes_(b"cm\0\0"),
+        "padded": np.bytes_(b"cm  "),
+        "one": np.array([b"cm"]),
+        "text": "cm",
+        "deep": np.array([[60.0]]),
         "number": np.int16(3),
-        "names": np.array([b"a", b"bc"]), "vlen": ["a", "bc"], "parents": np.arange(3), "empty": h5py.Empty("f4"),
-    }  # fmt: skip
+        "names": np.array([b"a", b"bc"]),
+        "vlen": ["a", "bc"],
+        "parents": np.arange(3),
+        "empty": h5py.Empty("f4"),
+    }
     with h5py.File(tmp_path / "x.h5", "w") as f:
         f.attrs.update(given)
         assert attributes(f) == {

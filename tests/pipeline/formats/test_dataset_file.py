@@ -8,10 +8,17 @@ from pipeline.formats.dataset_file import read_about
 from pipeline.formats.split_file import read_split
 
 ABOUT = {
-    "format_version": 1, "fps": 30, "joint_names": ["Hips"], "arkit_names": ["jawOpen"], "ict_names": None,
-    "units": {"length": "cm", "bvh_rotation": "degrees", "audio_rate": 48000}, "licence": "CC BY 4.0", "rig_sha256": {"001": "a"},
-    "source_sha256": {}, "takes": {"20231101_001": {"start_seconds": 1.5, "frames": 30}},
-}  # fmt: skip
+    "format_version": 1,
+    "fps": 30,
+    "joint_names": ["Hips"],
+    "arkit_names": ["jawOpen"],
+    "ict_names": None,
+    "units": {"length": "cm", "bvh_rotation": "degrees", "audio_rate": 48000},
+    "licence": "CC BY 4.0",
+    "rig_sha256": {"001": "a"},
+    "source_sha256": {},
+    "takes": {"20231101_001": {"start_seconds": 1.5, "frames": 30}},
+}
 DEEP = "[" * 200_000 + "]" * 200_000
 BAD_JSON = [
     "",
@@ -71,8 +78,14 @@ def test_every_key_that_is_another_kind_of_thing_is_one_line(tmp_path, key, valu
     one_line(read_about, write(tmp_path / "dataset.json", json.dumps(about)))
 
 
-FINE = [("licence", "x"), ("joint_names", []), ("arkit_names", []), ("ict_names", []), ("takes.20231101_001.start_seconds", 1e308),
-        ("takes.20231101_001.start_seconds", -1)]  # fmt: skip
+FINE = [
+    ("licence", "x"),
+    ("joint_names", []),
+    ("arkit_names", []),
+    ("ict_names", []),
+    ("takes.20231101_001.start_seconds", 1e308),
+    ("takes.20231101_001.start_seconds", -1),
+]
 
 
 @pytest.mark.parametrize("text", BAD_JSON, ids=[text[:12] for text in BAD_JSON])

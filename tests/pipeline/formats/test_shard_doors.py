@@ -1,4 +1,4 @@
-"""A shard from elsewhere: whatever it says of itself, it is read as the format has it or refused in one line."""
+"""A shard from elsewhere: whatever it says of itself, it is read by the format or refused in one line."""
 
 import os
 import shutil
@@ -377,13 +377,15 @@ from pipeline.shards import validate
 folder, first, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 path = folder / "shard-000.h5"
 good = path.read_bytes()
-table = [i for i in range(len(good)) if i < 8192 or i >= len(good) - 60000]  # headers stand at the ends; in between are values
+# headers stand at the ends; in between are values
+table = [i for i in range(len(good)) if i < 8192 or i >= len(good) - 60000]
 passed = 0
 for number in range(first, first + count):
     rng = random.Random(number)
     content = bytearray(good)
     for _ in range(rng.choice((1, 1, 2, 8))):
-        content[rng.choice(table) if rng.random() < 0.9 else rng.randrange(len(good))] ^= rng.choice((1, 2, 4, 8, 16, 32, 64, 128, 255))
+        place = rng.choice(table) if rng.random() < 0.9 else rng.randrange(len(good))
+        content[place] ^= rng.choice((1, 2, 4, 8, 16, 32, 64, 128, 255))
     path.write_bytes(content[: rng.randrange(len(content))] if rng.random() < 0.05 else content)
     print(number, flush=True)
     try:

@@ -262,7 +262,8 @@ def release(folder, names: list[str]):
         (folder / "bvhs" / f"{name}.bvh").write_text("")
     connection = sqlite3.connect(folder / "scenarios.db")
     connection.executescript(
-        """CREATE TABLE scenarios(id INTEGER, relationship_id INTEGER, primary_emotion_id INTEGER, character_setup TEXT, scenario TEXT);
+        """CREATE TABLE scenarios(id INTEGER, relationship_id INTEGER, primary_emotion_id INTEGER,
+            character_setup TEXT, scenario TEXT);
         CREATE TABLE relationships(id INTEGER, name TEXT); CREATE TABLE emotions(id INTEGER, name TEXT);
         INSERT INTO scenarios VALUES (51, 1, 2, 'setup', 'text');
         INSERT INTO relationships VALUES (1, 'Friends'); INSERT INTO emotions VALUES (2, 'Joy');"""

@@ -24,8 +24,9 @@ def tone(num_channels: int = 1, *, seconds: float = 1.5) -> np.ndarray:
 @pytest.mark.parametrize(
     ("name", "subtype", "error"),
     [
-        ("x.wav", "PCM_16", 1e-4), ("x.wav", "PCM_24", 1e-6), ("x.wav", "FLOAT", 1e-7), ("x.wav", "PCM_U8", 0.01), ("x.wav", "ALAW", 0.02),
-        ("x.flac", "PCM_16", 1e-4), ("x.flac", "PCM_24", 1e-6), ("x.mp3", "MPEG_LAYER_III", None), ("x.ogg", "VORBIS", None),
+        ("x.wav", "PCM_16", 1e-4), ("x.wav", "PCM_24", 1e-6), ("x.wav", "FLOAT", 1e-7),
+        ("x.wav", "PCM_U8", 0.01), ("x.wav", "ALAW", 0.02), ("x.flac", "PCM_16", 1e-4),
+        ("x.flac", "PCM_24", 1e-6), ("x.mp3", "MPEG_LAYER_III", None), ("x.ogg", "VORBIS", None),
     ],
 )  # fmt: skip
 def test_every_kind_gives_the_mean_of_its_channels(tmp_path, caplog, name, subtype, error, num_channels):

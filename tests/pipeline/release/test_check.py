@@ -266,8 +266,9 @@ def test_many_kinds_in_a_folder_of_the_releases_size_are_told_line_by_line(tmp_p
         and len(list(folder.glob("bvhs/*.bvh"))) == 482
     )
     kinds = [
-        "missing voice", "face of another width", "NaN in a body", "unreadable face", "no table", "unknown scenario", "genders the wrong way",
-        "a name that is none", "no head", "no sentence", "a lip performance without voice", "unknown relationship",
+        "missing voice", "face of another width", "NaN in a body", "unreadable face", "no table",
+        "unknown scenario", "genders the wrong way", "a name that is none", "no head", "no sentence",
+        "a lip performance without voice", "unknown relationship",
     ]  # fmt: skip
     for kind in kinds:
         KINDS[kind][0](folder)

@@ -72,9 +72,13 @@ def test_what_is_right_is_linked_and_the_download_stays_as_it_is(folder, tmp_pat
         ).resolve()
     assert sums(folder) == before
     assert report == {
-        "performance": NAMES[0], "frames": 30, "decimated_by": 1, "trimmed_frames": {"body": 0, "face": 0, "wav": 0}, "face_from_ict": False,
+        "performance": NAMES[0],
+        "frames": 30,
+        "decimated_by": 1,
+        "trimmed_frames": {"body": 0, "face": 0, "wav": 0},
+        "face_from_ict": False,
         "warnings": [],
-    }  # fmt: skip
+    }
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "body.bvh",
         "face.npy",

@@ -164,9 +164,10 @@ def test_the_split_of_a_release_is_the_frozen_one(root):
 def test_the_card_says_who_what_and_under_which_terms(root):
     card = (root / "release/README.md").read_text()
     for text_ in (
-        "2 takes, 4 performances", "| subjects | 2: 1 female, 1 male |", "2: 1 train, 1 test; by take, actors are in both by design",
-        "bodies and faces 30 fps, voices 48000 Hz", "| joints | 16, cm, degrees |", "51 ARKit weights", "Both signed for publication.",
-        "## Licence\n\nunspecified", "## Limits",
+        "2 takes, 4 performances", "| subjects | 2: 1 female, 1 male |",
+        "2: 1 train, 1 test; by take, actors are in both by design",
+        "bodies and faces 30 fps, voices 48000 Hz", "| joints | 16, cm, degrees |", "51 ARKit weights",
+        "Both signed for publication.", "## Licence\n\nunspecified", "## Limits",
     ):  # fmt: skip
         assert text_ in card
     assert "face_ict" not in card and "lip_acc" not in card

@@ -70,7 +70,7 @@ def stretches(mask: np.ndarray) -> np.ndarray:
 
 
 def hysteresis(on: np.ndarray, stay: np.ndarray) -> np.ndarray:
-    """Bool (T,): True in each stretch of `stay`, both ways from a frame of `on` that lies in it."""
+    """Bool (T,): True from a frame of `on` to both ends of the stretch of `stay` that it lies in."""
     stay = stay | on
     result = np.zeros(len(on), bool)
     for start, stop in stretches(stay):

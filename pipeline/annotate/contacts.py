@@ -153,7 +153,7 @@ def pairs(own: bool) -> Iterator[tuple[str, str, str]]:
 
 
 def touches(distance: np.ndarray, fps: float, forearm: float, options: Contacts) -> np.ndarray:
-    """Intervals (K, 2), first frame and frame after the last, of touch by `distance` (T,) of surfaces in cm."""
+    """Intervals (K, 2) of touch, first frame and frame after the last, by `distance` (T,) in cm."""
     touch = hysteresis(distance < options.gap * forearm, distance < options.release_gap * forearm)
     return stretches(join_short(touch.astype(np.uint8), round(options.min_seconds * fps)) > 0)
 

@@ -167,9 +167,8 @@ class _Signals:
     same: np.ndarray  # (T, J) bool, identical to the frame before
     bends: np.ndarray
     twists: np.ndarray
-    swaps: dict[tuple[str, str], np.ndarray] = field(
-        default_factory=dict
-    )  # (T,) step where two fingers change places, else 0
+    # (T,) step where two fingers change places, else 0
+    swaps: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
     ends: np.ndarray = field(default_factory=lambda: np.empty(0))  # (T, E, 3) hands, feet and toes
 
 
@@ -539,17 +538,16 @@ def _signals(
     ends = _feet_joints(found)
     grid, kept = (num, joints), np.float32
     result = _Signals(
-        np.zeros(grid, np.int8),
-        np.zeros(grid, kept),
-        np.zeros(grid, kept),
-        np.zeros(grid, bool),
-        np.zeros(grid, kept),
-        np.zeros(grid, kept),
-        np.zeros(grid, bool),
-        np.zeros((num, len(hinges)), kept),
-        np.zeros((num, len(twists)), kept),
-        {},
-        np.full((num, len(ends), 3), np.nan, kept),
+        flicker=np.zeros(grid, np.int8),
+        flicker_value=np.zeros(grid, kept),
+        flicker_limit=np.zeros(grid, kept),
+        jump=np.zeros(grid, bool),
+        jump_value=np.zeros(grid, kept),
+        step=np.zeros(grid, kept),
+        same=np.zeros(grid, bool),
+        bends=np.zeros((num, len(hinges)), kept),
+        twists=np.zeros((num, len(twists)), kept),
+        ends=np.full((num, len(ends), 3), np.nan, kept),
     )
     for read, keep, to in _blocks(num):
         q, p = motion.rotations[read], motion.positions_cm[read]

@@ -63,11 +63,11 @@ def write_scenarios(path: Path, takes: list[Take]) -> None:
             row["scenario_design"],
         )
         scenarios.setdefault(number, (number, *labels))
-    scenarios = (
+    columns = (
         "id PRIMARY KEY, relationship_id INTEGER, primary_emotion_id INTEGER,"
         " character_setup TEXT, scenario TEXT"
     )
-    schema = f"""CREATE TABLE scenarios({scenarios});
+    schema = f"""CREATE TABLE scenarios({columns});
         CREATE TABLE relationships(id INTEGER PRIMARY KEY, name TEXT);
         CREATE TABLE emotions(id INTEGER PRIMARY KEY, name TEXT);"""
     tables = {

@@ -231,9 +231,17 @@ def _targets(
 
 
 def run_alone(
-    *, wav: list[Path], out: list[Path], out_report: list[Path], options: config.Separation, channel: Sequence[int], together: bool,
-    face: Sequence[Path], mouth: Sequence[Path], picture: Sequence[Path],
-) -> None:  # fmt: skip
+    *,
+    wav: list[Path],
+    out: list[Path],
+    out_report: list[Path],
+    options: config.Separation,
+    channel: Sequence[int],
+    together: bool,
+    face: Sequence[Path],
+    mouth: Sequence[Path],
+    picture: Sequence[Path],
+) -> None:
     """Separate two microphones by themselves and write both voices and their reports."""
     mics = microphones.read_microphones(wav, out_rate=OUT_RATE, channels=channel, together=together)
     voices_out, reports_out = _targets(wav, mics.names, out, out_report)
@@ -281,10 +289,19 @@ def _tell(name: str, found: dict) -> None:
 
 
 def run(
-    *, wav: list[Path], sync: Path | None = None, performance: Sequence[str] = (), out: list[Path], out_report: Sequence[Path] = (),
-    options: config.Separation, face: Sequence[Path] = (), mouth: Sequence[Path] = (), picture: Sequence[Path] = (),
-    channel: Sequence[int] = (), together: bool = False,
-) -> None:  # fmt: skip
+    *,
+    wav: list[Path],
+    sync: Path | None = None,
+    performance: Sequence[str] = (),
+    out: list[Path],
+    out_report: Sequence[Path] = (),
+    options: config.Separation,
+    face: Sequence[Path] = (),
+    mouth: Sequence[Path] = (),
+    picture: Sequence[Path] = (),
+    channel: Sequence[int] = (),
+    together: bool = False,
+) -> None:
     """Separate one take and write the voices and reports of the performances that are asked for, or two
     microphones by themselves.
     """

@@ -13,8 +13,10 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGES = ("pipeline", "models")
 TABLE_SUFFIXES = (".txt", ".tsv", ".json")
 CANNOT_CHANGE_RESULTS = ("pipeline.errors", "pipeline.stage", "pipeline.config", "pipeline.planning")
-"""Modules that are no input of any rule, and a room of such: errors, the command line, the config, whose values
-reach rules as flags, and what is known before any job runs.
+"""Modules, and a room, that are no input of any rule.
+
+Errors, the command line, the config, whose values reach rules as flags, and what is known before any job
+runs.
 """
 
 
@@ -36,7 +38,7 @@ def imports(path: Path) -> frozenset[str]:
 
 
 def module_file(module: str) -> Path | None:
-    """The file of a module of the repository; None where there is none, as of a package or a name in a module."""
+    """The file of a module of the repository; None where it has none, as a package or a name in a module."""
     path = REPOSITORY.joinpath(*module.split(".")).with_suffix(".py")
     return path if path.exists() else None
 

@@ -1,5 +1,4 @@
-"""What a config says of a study together with the tables and files that it names: takes, actors, rigs, split and
-shards.
+"""Facts of a study: what a config says with its tables and files of takes, actors, rigs, split and shards.
 
 Light: nothing heavier than pydantic is imported here.
 """
@@ -150,7 +149,7 @@ class Facts:
 
     @property
     def takes_table(self) -> str:
-        """The takes.tsv that says which takes there are: that of the shoot, or the one that a download gets."""
+        """The takes.tsv that says which takes there are: the shoot's, or the one that a download gets."""
         return f"{self.dataset if self.config.dataset else self.shoot}/takes.tsv"
 
     @cached_property
@@ -308,7 +307,8 @@ class Facts:
                 known["version"] = version(PACKAGES["speech"])
             except PackageNotFoundError:  # the stage will say so
                 known["version"] = ""
-        return f"{self.root}/shards/speech-{hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:8]}"
+        digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
+        return f"{self.root}/shards/speech-{digest[:8]}"
 
     @cached_property
     def speech_weights(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""What rules ask of a study while the Snakefile is read: input files, params, flags and labels of every stage.
+"""What rules ask of a study while the Snakefile is read: every stage's inputs, params, flags and labels.
 
 Light: nothing heavier than pydantic is imported here.
 """

@@ -5,7 +5,8 @@ import html
 import numpy as np
 
 STYLE = """body { font: 15px/1.5 system-ui, sans-serif; margin: 1.5rem; color: #222; }
-table { border-collapse: collapse; } th, td { padding: .25rem .6rem; border-bottom: 1px solid #ccc; text-align: right; }
+table { border-collapse: collapse; } \
+th, td { padding: .25rem .6rem; border-bottom: 1px solid #ccc; text-align: right; }
 thead th { position: sticky; top: 0; background: #fff; } tr > :first-child { text-align: left; }
 td { white-space: nowrap; font-variant-numeric: tabular-nums; }"""
 

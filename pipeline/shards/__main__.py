@@ -1,4 +1,4 @@
-"""Shards that are there: what is in one, whether a folder of them is whole, and a piece of one as plain files.
+"""Shards that are there: what is in one, whether a folder of them is whole, a piece of one as plain files.
 
     python -m pipeline.shards inspect shard-000.h5 [--take T] [--plot a.png]  what is in one
     python -m pipeline.shards validate DIR [--dataset D ...]                  exit 1 and a line per fault

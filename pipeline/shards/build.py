@@ -2,8 +2,8 @@
 
     python -m pipeline.shards.build --dataset D --annotations A --features F --takes T... --out shard-000.h5
 
-In: the folders dataset, annotations and features, and which takes, in order. Out: the shard. What stands in it:
-pipeline/formats/shard_file.py and docs/shards.md.
+In: the folders dataset, annotations and features, and which takes, in order. Out: the shard. What stands in
+it: pipeline/formats/shard_file.py and docs/shards.md.
 """
 
 import hashlib

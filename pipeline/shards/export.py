@@ -35,7 +35,7 @@ def frame_range(text: str, num_frames: int, where: str) -> tuple[int, int]:
 
 
 def run(*, file: Path, take: str, frames: str, out: Path) -> None:
-    """Write frames of a take as bvhs/, face_arkit/ and wav/ (16 kHz, float) files, in the dataset's layout."""
+    """Write frames of a take in the dataset's layout: bvhs/, face_arkit/ and wav/ (16 kHz, float)."""
     import soundfile
 
     shard = Shard(file)

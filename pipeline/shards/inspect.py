@@ -2,7 +2,7 @@
 
     python -m pipeline.shards inspect shard-000.h5 [--take T] [--plot a.png]
 
-In: a shard; sidecars and the index are told where they lie beside it. Out: lines of text, and a PNG if asked for.
+In: a shard; sidecars and the index are told where they lie beside it. Out: lines of text, a PNG if asked for.
 """
 
 import argparse
@@ -70,9 +70,12 @@ def _plot(shard: Shard, span: TakeSpan, path: Path) -> None:
         mel = shard["mel"][part, actor]
         axes[0, actor].imshow(mel.T, origin="lower", aspect="auto", extent=(0, seconds[-1], 0, mel.shape[1]))
         lines = {
-            "jawOpen": shard["face"][part, actor, jaw], "hips y, cm": shard["root"][part, actor, 1], "action": shard["action"][part, actor],
-            "facing": shard["facing"][part, actor], "word": shard["text_index"][part, actor] >= 0,
-        }  # fmt: skip
+            "jawOpen": shard["face"][part, actor, jaw],
+            "hips y, cm": shard["root"][part, actor, 1],
+            "action": shard["action"][part, actor],
+            "facing": shard["facing"][part, actor],
+            "word": shard["text_index"][part, actor] >= 0,
+        }
         for axis, (label, values) in zip(axes[1:, actor], lines.items(), strict=True):
             axis.plot(
                 seconds,

@@ -3,8 +3,8 @@
     python -m pipeline.shards.plan --table takes.tsv --out plan.json
     python -m pipeline.shards.plan --takes T1 T2 ... --out plan.json
 
-In: names of takes, or the takes.tsv that lists them, and the plan that is already there. Out: plan.json, a list
-with the takes of each shard.
+In: names of takes, or the takes.tsv that lists them, and the plan that is already there. Out: plan.json, a
+list with the takes of each shard.
 
 Light: the Snakefile imports it while it is parsed.
 """

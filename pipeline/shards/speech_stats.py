@@ -1,11 +1,12 @@
 """Statistics of a folder of sidecars: the moments by which models standardise a frozen encoder's features.
 
-    python -m pipeline.shards.speech_stats --shards shards/shard-*.h5 --sidecars shards/speech-HASH/shard-*.h5 \\
-        --out shards/speech-HASH/stats.json
+    python -m pipeline.shards.speech_stats --shards shards/shard-*.h5 \\
+        --sidecars shards/speech-HASH/shard-*.h5 --out shards/speech-HASH/stats.json
 
-In: all shards, and the sidecar of each (pipeline.shards.speech writes them): one dataset of the stream's name,
-(N, 2, E) float16 on the shard's own frames, and attributes that name the encoder. Out: stats.json, the moments
-of the train takes and the same names. Another encoder makes another folder, and the shards stay as they are.
+In: all shards, and the sidecar of each (pipeline.shards.speech writes them): one dataset of the stream's
+name, (N, 2, E) float16 on the shard's own frames, and attributes that name the encoder. Out: stats.json, the
+moments of the train takes and the same names. Another encoder makes another folder, and the shards stay as
+they are.
 """
 
 from pathlib import Path

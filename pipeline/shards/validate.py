@@ -1,5 +1,4 @@
-"""Whether a folder of shards is whole and consistent, with its index and statistics and with what it was built
-from.
+"""Whether a folder of shards is whole and agrees with its index, its statistics and what it was built from.
 
     python -m pipeline.shards validate DIR [--dataset D ...]
 
@@ -214,9 +213,12 @@ def _split_faults(path: Path, shards: list[Shard]) -> list[str]:
     except InputError as error:
         return [str(error)]
     return [
-        f"{shard.path}: take {span.take}: split is {span.split}, {path} says {sides.get(span.take, 'nothing')}; build the shard again"
-        for shard in shards for span in shard.takes if sides.get(span.take) != span.split
-    ]  # fmt: skip
+        f"{shard.path}: take {span.take}: split is {span.split},"
+        f" {path} says {sides.get(span.take, 'nothing')}; build the shard again"
+        for shard in shards
+        for span in shard.takes
+        if sides.get(span.take) != span.split
+    ]
 
 
 def _plan_faults(path: Path, shards: list[Shard]) -> list[str]:
@@ -228,9 +230,12 @@ def _plan_faults(path: Path, shards: list[Shard]) -> list[str]:
     except InputError as error:
         return [str(error)]
     return [
-        f"{shard.path}: take {span.take} is of {planned.get(span.take, 'no shard')} in {path}; build the shards by their plan"
-        for shard in shards for span in shard.takes if planned and planned.get(span.take) != shard.path.name
-    ]  # fmt: skip
+        f"{shard.path}: take {span.take} is of {planned.get(span.take, 'no shard')} in {path};"
+        " build the shards by their plan"
+        for shard in shards
+        for span in shard.takes
+        if planned and planned.get(span.take) != shard.path.name
+    ]
 
 
 def _text_faults(shard: Shard, features: Path) -> list[str]:

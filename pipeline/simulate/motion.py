@@ -1,8 +1,8 @@
 """From scripts to bodies: every joint's rotation at 120 frames per second.
 
 In: an actor's script, skeleton, speech times and the partner's script. Out: pipeline.motion.motion.Motion.
-Feet come from pipeline.simulate.steps, hips follow the script as high as the legs allow, legs are solved in closed
-form (two bones in a plane), the upper body is a sum of smooth curves.
+Feet come from pipeline.simulate.steps, hips follow the script as high as the legs allow, legs are solved in
+closed form (two bones in a plane), the upper body is a sum of smooth curves.
 """
 
 from dataclasses import dataclass

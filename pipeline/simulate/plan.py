@@ -36,8 +36,9 @@ _SETUPS = [
     "one is moving away soon", "they share a small flat", "one has kept a secret",
 ]  # fmt: skip
 _DESIGNS = [
-    "they wait for a train and talk about the day", "they plan a dinner that has gone wrong before", "one brings news and the other answers",
-    "they look for something that was lost", "they decide how to spend the evening", "they talk over an old letter",
+    "they wait for a train and talk about the day", "they plan a dinner that has gone wrong before",
+    "one brings news and the other answers", "they look for something that was lost",
+    "they decide how to spend the evening", "they talk over an old letter",
 ]  # fmt: skip
 
 

@@ -142,8 +142,6 @@ def test_voices_are_heard_by_the_encoder_of_the_training(made, tmp_path):
 
 def test_training_without_sidecars_says_how_to_write_them(tmp_path):
     (tmp_path / "shards").mkdir()
-    with pytest.raises(
-        InputError,
-        match="got none for speech sidecars; .*python -m pipeline.shards.speech, pipeline.shards.speech_stats",
-    ):
+    need = "got none for speech sidecars; .*python -m pipeline.shards.speech, pipeline.shards.speech_stats"
+    with pytest.raises(InputError, match=need):
         speech_folder(tmp_path / "shards", None)

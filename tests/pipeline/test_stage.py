@@ -291,9 +291,16 @@ def write(*argv: str) -> None:
 
 @pytest.mark.parametrize(
     "argv",
-    ["--wav a b --out b c", "--wav a --out sub/../a", "--wav a --rig link --out link", "--wav link --out a", "--wav a --rig b --out c --out-report b",
-     "--wav a --out c --out-report c", "--wav a --out c c"],
-)  # fmt: skip
+    [
+        "--wav a b --out b c",
+        "--wav a --out sub/../a",
+        "--wav a --rig link --out link",
+        "--wav link --out a",
+        "--wav a --rig b --out c --out-report b",
+        "--wav a --out c --out-report c",
+        "--wav a --out c c",
+    ],
+)
 def test_no_command_writes_over_what_it_reads_or_twice(argv, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for name in "ab":

@@ -9,8 +9,10 @@ from pipeline.shards import index
 def test_index_rows(folder):
     rows = index.read_index(folder / "index.parquet")
     assert [(row["take"], row["shard"], row["split"]) for row in rows] == [
-        ("20260101_001", "shard-000.h5", "train"), ("20260101_002", "shard-000.h5", "test"), ("20260102_001", "shard-001.h5", "train"),
-    ]  # fmt: skip
+        ("20260101_001", "shard-000.h5", "train"),
+        ("20260101_002", "shard-000.h5", "test"),
+        ("20260102_001", "shard-001.h5", "train"),
+    ]
     assert rows[1]["start_frame"] == 61 and rows[1]["start_sample"] == 32533
 
 

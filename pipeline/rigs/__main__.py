@@ -1,11 +1,10 @@
-"""Rigs: ARKit's 51 shapes on an actor's head, brought in from other programs, looked at, checked, and carried
-to other heads.
+"""Rigs: ARKit's 51 shapes on an actor's head, imported, listed, checked, drawn and carried to other heads.
 
     python -m pipeline.rigs import SOURCE --out actor.npz [--unit cm|m|mm] [--neutral FILE] [--mesh NAME] \\
         [--missing zero]
-    python -m pipeline.rigs list actor.npz                    a row per shape, and the sizes of mesh and regions
-    python -m pipeline.rigs check actor.npz ...               exit 1 and a line per fault
-    python -m pipeline.rigs draw actor.npz --out rig.png      neutral, regions and every shape
+    python -m pipeline.rigs list actor.npz                  a row per shape, and the sizes of mesh and regions
+    python -m pipeline.rigs check actor.npz ...             exit 1 and a line per fault
+    python -m pipeline.rigs draw actor.npz --out rig.png    neutral, regions and every shape
     python -m pipeline.rigs transfer GENERIC.npz --neutral actor.obj --out actor.npz --method copy|transfer
 
 SOURCE is a folder of OBJ files (ICT FaceKit as it is downloaded is one), a .glb or .gltf, or an .npz with

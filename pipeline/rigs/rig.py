@@ -1,7 +1,6 @@
-"""What is done to a rig, by the commands of `python -m pipeline.rigs`: imported, listed, checked, drawn, and
-carried to another head.
+"""What the commands of `python -m pipeline.rigs` do: import, list, check, draw, carry to another head.
 
-Rigs are the .npz of pipeline/formats/rig_file.py, in cm; docs/rigs.md has the formats and the names of shapes.
+Rigs are the .npz of pipeline/formats/rig_file.py, in cm; docs/rigs.md has the formats and names of shapes.
 """
 
 import logging

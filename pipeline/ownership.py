@@ -58,8 +58,9 @@ RULE_LOGS = (
     "body",
     "simulate_take",
 )
-"""Logs of rules that run early in every study, by the names that they have and had: where one is, the pipeline
-has run in this root.
+"""Logs of rules that run early in every study, by the names that they have and had.
+
+Where one is, the pipeline has run in this root.
 """
 
 

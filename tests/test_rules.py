@@ -1,4 +1,4 @@
-"""A rule, its module, its log and its timings have one name, and stand in the rules file of the module's room."""
+"""A rule, its module, its log and its timings have one name; the rule stands in its module's room."""
 
 import re
 from dataclasses import dataclass

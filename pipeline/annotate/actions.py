@@ -35,8 +35,9 @@ NAMES = ("sit", "walk", "stand")
 MASSES = {"upper": 0.678, "thighs": 0.200, "shins": 0.093, "feet": 0.029}
 """Shares of the body's mass: head, arms and trunk; both thighs, shins and feet (Winter 2009, table 4.1)."""
 UPPER_CENTRE = 0.626
-"""Centre of mass of head, arms and trunk, as a share of the way from hips to shoulders (Winter 2009, table
-4.1).
+"""Centre of mass of head, arms and trunk, as a share of the way from hips to shoulders.
+
+Winter 2009, table 4.1.
 """
 LEG_CENTRES = 0.433
 """Centre of mass of thighs and shins as a share of their length from above (Winter 2009, table 4.1)."""
@@ -54,9 +55,7 @@ def smooth(values: np.ndarray, width: int) -> np.ndarray:
 
 
 def ground_speed(positions: np.ndarray, fps: float, seconds: float) -> np.ndarray:
-    """Speed over the ground (T,) of positions (T, 3), y up: the way between both ends of a window of
-    `seconds`.
-    """
+    """Speed over the ground (T,) of positions (T, 3), y up, between both ends of a window of `seconds`."""
     num_frames, half = len(positions), max(1, round(seconds * fps / 2))
     first = np.maximum(np.arange(num_frames) - half, 0)
     last = np.minimum(np.arange(num_frames) + half, num_frames - 1)
@@ -99,8 +98,9 @@ def near(mask: np.ndarray, width: int) -> np.ndarray:
 
 
 def join_short(labels: np.ndarray, min_frames: int) -> np.ndarray:
-    """Labels (T,) in which each stretch under `min_frames` has taken the label of its longer neighbour,
-    shortest first.
+    """Labels (T,) in which stretches under `min_frames` take the label of their longer neighbour.
+
+    The shortest stretch comes first.
     """
     labels = labels.copy()
     while True:
@@ -115,9 +115,11 @@ def join_short(labels: np.ndarray, min_frames: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Posture:
-    """What the rule looks at, lengths in legs: hips (T, 3), feet (T, 2, 2, 3) as side and ankle or toe,
-    height (T,) of the hips above the lower foot, knee and hip bend (T,) in degrees, beside (T,): how far the
-    centre of mass is from above the feet, heading (T,) of the hips in radians, continuous.
+    """What the rule looks at, lengths in legs.
+
+    hips (T, 3), feet (T, 2, 2, 3) as side and ankle or toe, height (T,) of the hips above the lower foot,
+    knee and hip bend (T,) in degrees, beside (T,): how far the centre of mass is from above the feet, heading
+    (T,) of the hips in radians, continuous.
     """
 
     hips: np.ndarray
@@ -205,8 +207,9 @@ def sitting(body: Posture, fps: float, options: Actions) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Step:
-    """A swing of one foot beside the other at rest, frames start to before stop: way and rise of the foot and
-    way of the hips, in legs.
+    """A swing of one foot beside the other at rest, frames start to before stop.
+
+    Way and rise are the foot's, and `hips` is the way of the hips, in legs.
     """
 
     side: int
@@ -218,8 +221,9 @@ class Step:
 
 
 def swings(body: Posture, hips: np.ndarray, steady: np.ndarray, fps: float, options: Actions) -> list[Step]:
-    """Swings of both feet, by time: the foot overtakes the hips (T, 3), whose speed is `steady` (T,), while
-    the other rests.
+    """Swings of both feet, by time: the foot overtakes the hips (T, 3) while the other rests.
+
+    `steady` (T,) is the speed of the hips.
     """
     middles = body.feet.mean(2)
     speeds = [ground_speed(middles[:, side], fps, options.foot_seconds) for side in (0, 1)]

@@ -36,23 +36,28 @@ from pipeline.motion.skeleton import forward_kinematics, require
 log = logging.getLogger("interact")
 NEEDED_JOINTS = ["Head", *(f"{side}{part}" for side in SIDES for part in ("Arm", "ForeArm", "Hand"))]
 FOREARM = 0.44
-"""Length of a forearm as a share of the arm from shoulder to wrist (0.146 and 0.186 of stature for forearm
-and upper arm; Winter 2009, figure 4.1): skeletons place elbows and wrists differently, and the whole arm says
-more of a body's size than one bone.
+"""Length of a forearm as a share of the arm from shoulder to wrist.
+
+0.146 and 0.186 of stature for forearm and upper arm (Winter 2009, figure 4.1): skeletons place elbows and
+wrists differently, and the whole arm says more of a body's size than one bone.
 """
 TYPES = ("hand-head", "hand-shoulder", "hand-elbow", "hand-hand")
 RADII = {"Head": 0.35, "Shoulder": 0.22, "Elbow": 0.17, "Hand": 0.10}
-"""Radius of each part in forearms: of an adult with a forearm of 25 cm, half the mean of a head's breadth and
-length (15.5 and 19.5 cm), half a deltoid's depth (11 cm), half an elbow's breadth with its flesh (8.5 cm),
-and between a palm's half breadth and half thickness (4.2 and 1.4 cm).
+"""Radius of each part in forearms, of an adult with a forearm of 25 cm.
+
+Half the mean of a head's breadth and length (15.5 and 19.5 cm), half a deltoid's depth (11 cm), half an
+elbow's breadth with its flesh (8.5 cm), and between a palm's half breadth and half thickness (4.2 and 1.4
+cm).
 """
 HEAD_AXIS = 0.40
-"""Length of the head's axis above its joint, in forearms: with the radius, the crown is 0.75 forearms (19 cm)
-above the joint.
+"""Length of the head's axis above its joint, in forearms.
+
+With the radius, the crown is 0.75 forearms (19 cm) above the joint.
 """
 HAND_LENGTH = 0.74
-"""Length of a hand whose skeleton has no fingers, in forearms: hand 0.108 and forearm 0.146 of stature
-(Winter 2009, figure 4.1).
+"""Length of a hand whose skeleton has no fingers, in forearms.
+
+Hand 0.108 and forearm 0.146 of stature (Winter 2009, figure 4.1).
 """
 ARM_SHARE = 0.25
 """The shoulder ends at this share of the upper arm; an elbow reaches as far as 0.15 of both bones."""

@@ -45,8 +45,9 @@ def turns_of(words: list[dict], actor: str, *, max_pause_seconds: float) -> list
 
 
 def overlaps(turn: dict, others: list[dict]) -> list[list[float]]:
-    """The parts of a turn in which any of the other actor's words is spoken, [start, end] in seconds, joined
-    where they touch.
+    """The parts of a turn, [start, end] in seconds, in which the other actor says any word.
+
+    Parts that touch are joined.
     """
     result: list[list[float]] = []
     for word in others:

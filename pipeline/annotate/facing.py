@@ -50,8 +50,9 @@ def ground_angle_deg(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def label_facing(motions: list[Motion], options: Facing | None = None) -> list[np.ndarray]:
-    """For each of two actors, uint8 (T,): 1 where the actor's head and hips are turned to the partner's head
-    (see the module's rule).
+    """For each of two actors, uint8 (T,): 1 where head and hips are turned to the partner's head.
+
+    See the module's rule.
 
     Both motions stand in one room and on one clock. Raises InputError where they differ in frames or rate,
     lack a head, or have frames with NaN.

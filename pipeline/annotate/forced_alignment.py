@@ -59,8 +59,9 @@ _LETTERS = {
 
 @dataclass(frozen=True)
 class Aligned:
-    """One word's place: seconds from the start of the audio, phonemes as (name, start, end), mean log score
-    of a frame.
+    """One word's place: seconds from the start of the audio.
+
+    Phonemes are (name, start, end); the score is the mean log score of a frame.
     """
 
     start: float

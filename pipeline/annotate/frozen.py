@@ -1,5 +1,6 @@
-"""Frozen stretches: where a body, a face or a voice does not change at all, as a recorder that hangs or a
-tracker that holds leaves it.
+"""Frozen stretches: where a body, a face or a voice does not change at all.
+
+A recorder that hangs or a tracker that holds leaves them.
 
 In: a stream's values. Out: stretches of at least FROZEN_SECONDS in which no value differs from that before,
 but for the rounding of the files that streams come through. No sensor does so by itself: what stands still
@@ -29,8 +30,9 @@ def still(values: np.ndarray, same: float) -> np.ndarray:
 def stretches(
     unchanged: np.ndarray, rate: float, *, least: float = FROZEN_SECONDS
 ) -> list[tuple[float, float]]:
-    """Start and length in seconds of each run of True in unchanged (T,), from the frame that is repeated on,
-    of `least` seconds or more.
+    """Start and length in seconds of each run of True in unchanged (T,) of `least` seconds or more.
+
+    A run begins at the frame that is repeated.
     """
     edges = np.flatnonzero(np.diff(np.concatenate([[False], unchanged, [False]]).astype(np.int8))).reshape(
         -1, 2

@@ -1,5 +1,6 @@
-"""Quality: whether a take's files belong together, and what its stages had to mend, in one JSON with a
-verdict.
+"""Quality: whether a take's files belong together, and what its stages had to mend.
+
+One JSON with a verdict.
 
 In: the dataset's BVH, ARKit weights and WAV of the take's two performances, and the JSON reports of the
 capture stages (sync, body, fit, separation; none for a downloaded release) and of sync_check. Out: {"take",
@@ -36,8 +37,9 @@ MAX_JUMP_CM = 15.0
 """Way of the hips in one frame, 4.5 m/s: faster than anybody moves in a scene."""
 MAX_CLIPPED_SHARE = 1e-4
 MAX_LEAK_DB = -15.0
-"""Level of the other voice that may be left in a voice, against that of its owner: what the mask leaves of -8
-dB of crosstalk is below.
+"""Level of the other voice that may be left in a voice, against that of its owner.
+
+What the mask leaves of -8 dB of crosstalk is below.
 """
 SILENT_DB = -60.0
 RATE_TOLERANCE = 1e-3

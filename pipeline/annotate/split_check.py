@@ -20,8 +20,9 @@ SIDES = ("train", "test")
 
 
 def faults(takes: list[Take], rows: list[tuple[str, str]]) -> Iterator[str]:
-    """Takes on both sides, twice, on none or on a side that is neither train nor test, and sides without a
-    take.
+    """Takes on both sides, twice, on none or on a side that is no side, and sides without a take.
+
+    Sides are train and test.
     """
     sides = defaultdict(list)
     for name, side in rows:
@@ -51,8 +52,9 @@ def _spread(takes: list[Take], side: dict[str, str], values: list[list[str]]) ->
 
 
 def report(takes: list[Take], side: dict[str, str]) -> Iterator[str]:
-    """Lines on how takes, labels, actors and scenes are spread over the sides of `side`, train or test by
-    take.
+    """Lines on how takes, labels, actors and scenes are spread over train and test.
+
+    `side` is train or test by take.
     """
     total = Counter(side[take.name] for take in takes)
     share = total["test"] / max(total.total(), 1)

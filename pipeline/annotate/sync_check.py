@@ -65,8 +65,9 @@ def numbers(match: evidence.Match) -> dict:
 def check(
     faces: list[np.ndarray], voices: list[tuple[np.ndarray, int]], *, max_lag_seconds: float
 ) -> list[list[evidence.Match]]:
-    """matches[mouth][voice] of two faces (N, 51) at 30 fps and two voices, (S,) with their rate, that begin
-    together.
+    """matches[mouth][voice] of two faces and two voices that begin together.
+
+    Faces are (N, 51) at 30 fps, voices (S,) with their rate.
     """
     mouths = [evidence.mouth_movements(weights) for weights in faces]
     heard = [evidence.voice_movements(samples, rate) for samples, rate in voices]

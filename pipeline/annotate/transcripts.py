@@ -69,8 +69,7 @@ def level_db(audio: np.ndarray, start: float, end: float) -> float:
 def own_words(
     words: list[dict], own: np.ndarray, other: np.ndarray | None, *, min_level_db: float
 ) -> list[dict]:
-    """The words that the owner of a file says: above QUIET_DB, and louder in `own` than in `other` by
-    `min_level_db`.
+    """The words of a file's owner: above QUIET_DB, and by `min_level_db` louder in `own` than in `other`.
 
     own, other: audio (S,) at 16 kHz of the two actors; `other` None keeps every word that is not silent.
     """
@@ -84,8 +83,9 @@ def own_words(
 
 
 def trim(words: list[dict], audio: np.ndarray) -> list[dict]:
-    """Words without the silence at their ends: the recogniser lets the first word of a sentence begin in the
-    pause before.
+    """Words without the silence at their ends.
+
+    The recogniser lets the first word of a sentence begin in the pause before.
 
     In `audio` (S,) at 16 kHz a word lasts from the first to the last 10 ms that are within TRIM_DB of its
     loudest and above QUIET_DB.
@@ -108,8 +108,9 @@ def trim(words: list[dict], audio: np.ndarray) -> list[dict]:
 
 
 def speech_activity(own: np.ndarray, other: np.ndarray | None, *, min_level_db: float) -> np.ndarray:
-    """Whether the owner of a file speaks in each 10 ms, (F,) bool: a detector hears speech, and `own` is
-    louder than `other` by `min_level_db`.
+    """Whether the owner of a file speaks in each 10 ms, (F,) bool.
+
+    A detector hears speech, and `own` is louder than `other` by `min_level_db`.
 
     own, other: audio (S,) at 16 kHz. The detector is Silero's, which faster-whisper carries. Levels are means
     of 50 ms.
@@ -168,8 +169,9 @@ def believed(segments: list[dict]) -> list[dict]:
 
 
 def seems_foreign(segments: list[dict], activity: np.ndarray) -> bool:
-    """Whether a recogniser of English seems to have heard another language, at which it writes in circles or
-    believes itself little.
+    """Whether a recogniser of English seems to have heard another language.
+
+    It then writes in circles or believes itself little.
 
     True where more than half of what it wrote while the owner speaks (`activity` (F,), 10 ms each), by time
     and of at least FOREIGN_SECONDS, lies in segments with a mean log probability below FOREIGN_LOGPROB or a
@@ -200,8 +202,9 @@ def utterances(words: list[dict]) -> list[range]:
 
 
 def align_words(words: list[dict], audio: np.ndarray) -> tuple[list[dict], int]:
-    """Words with the times of forced alignment and "phonemes" [(name, start, end)], and the number of
-    utterances that could not be aligned.
+    """Words with the times and phonemes of forced alignment, and the number of utterances without.
+
+    Phonemes are "phonemes" [(name, start, end)]; an utterance that could not be aligned is counted.
 
     Each utterance is looked for in its own stretch of `audio` (S,) at 16 kHz, half-way to its neighbours at
     most. One that cannot be aligned keeps its times and gets no phonemes.
@@ -234,8 +237,9 @@ def align_words(words: list[dict], audio: np.ndarray) -> tuple[list[dict], int]:
 
 
 def squeezed(word: dict) -> bool:
-    """Whether an aligned word has no more time than the model needs for its phonemes (LOST_PHONEME_SECONDS
-    each): then it is not there.
+    """Whether an aligned word has too little time for its phonemes: then it is not there.
+
+    The model needs LOST_PHONEME_SECONDS for each.
 
     Words of one or two phonemes ("the", "I") can be that short: they must be unlike the sound as well
     (LOST_SCORE).
@@ -249,8 +253,9 @@ def squeezed(word: dict) -> bool:
 
 
 def clip_ends(words: list[dict], activity: np.ndarray) -> list[dict]:
-    """Words whose end before a pause of 0.1 s is where their owner stops speaking (`activity` (F,), 10 ms
-    each), not later.
+    """Words whose end before a pause of 0.1 s is where their owner stops speaking, not later.
+
+    `activity` (F,) has one value for each 10 ms.
 
     Alignment lets the last word of an utterance reach into what follows.
     """
@@ -305,8 +310,9 @@ def snap_starts(words: list[dict], audio: np.ndarray) -> list[dict]:
 
 
 def given_words(text: str, audio: np.ndarray, activity: np.ndarray) -> tuple[list[dict], list[str]]:
-    """Words of a known text at their places in `audio` (S,) at 16 kHz, with phonemes, and those words that
-    were not found in it.
+    """Words of a known text at their places in `audio`, with phonemes, and those that were not found.
+
+    `audio` is (S,) at 16 kHz.
 
     Only stretches in which the owner speaks (`activity` (F,), 10 ms each, 0.2 s more on both sides) are
     searched, joined end to end: the partner's words and long pauses cannot mislead, and the search stays
@@ -371,8 +377,9 @@ def read_text(path: Path) -> str:
 
 
 def as_record(words: list[dict], seconds: float) -> dict:
-    """The transcript of a file that lasts `seconds`: words and phonemes by start, in milliseconds, each
-    phoneme with the index of its word.
+    """The transcript of a file that lasts `seconds`: words and phonemes by start, in milliseconds.
+
+    Each phoneme has the index of its word.
     """
     result: list[dict] = []
     phonemes: list[dict] = []
@@ -388,8 +395,9 @@ def as_record(words: list[dict], seconds: float) -> dict:
 
 
 def tidy(words: Iterable[dict], seconds: float, *, late_seconds: float) -> list[dict]:
-    """Words without blanks around them, moved `late_seconds` earlier, clipped to [0, seconds] and sorted by
-    start.
+    """Words without blanks around them, by start.
+
+    They are moved `late_seconds` earlier and clipped to [0, seconds].
 
     Words without a letter or digit and words outside are dropped. The recogniser gives some words no length:
     they get SHORTEST_SECONDS. Times are rounded to milliseconds.
@@ -600,8 +608,9 @@ def _heard_words(
     activity: np.ndarray,
     options: Transcripts,
 ) -> list[dict]:
-    """Words that the recogniser hears and that are the owner's, at their places, with phonemes where the
-    language is English.
+    """Words that the recogniser hears and that are the owner's, at their places.
+
+    They have phonemes where the language is English.
 
     Alignment comes before ownership: the recogniser's own times let first words reach into the partner's
     speech.
@@ -638,8 +647,9 @@ def _heard_words(
 def records(
     wavs: list[Path], options: Transcripts, *, count: int | None = None, texts: list[Path] | None = None
 ) -> list[dict]:
-    """Transcript {"words", "phonemes"} of each of one or two WAVs (see the module's docstring), times in
-    seconds.
+    """Transcript {"words", "phonemes"} of each of one or two WAVs, times in seconds.
+
+    See the module's docstring.
 
     Two WAVs are the two actors of a take on one clock; each keeps its owner's words. `count` 1 gives that of
     the first only, the second being heard for its level. With `texts`, a file for each, nothing is

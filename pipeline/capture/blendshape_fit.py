@@ -23,8 +23,9 @@ METHODS = ("normal", "lsqr", "bounded")
 RANK_TOLERANCE = 1e-10
 """Eigenvalues of the normal matrix below this share of the largest count as zero."""
 SINGLE_CONDITION = 1e3
-"""Up to this ratio of singular values, `fast` multiplies float32 vertices as float32, in pieces that are
-summed in float64.
+"""Up to this ratio of singular values, `fast` multiplies float32 vertices as float32.
+
+It does so in pieces that are summed in float64.
 """
 PIECE = 3072
 """Coordinates multiplied at a time: few enough for the cache, and for float32 to sum without loss."""
@@ -37,8 +38,9 @@ BOUNDED_ITERATIONS = 100
 
 @dataclass(frozen=True)
 class Fitted:
-    """weights (B, K), residual (B,), the root mean square over a frame's coordinates, and the same by region,
-    (B,) each.
+    """weights (B, K), residual (B,), and the same by region, (B,) each.
+
+    A residual is the root mean square over a frame's coordinates.
 
     masked: vertices of each frame (B,) that were NaN and left out. A frame without solution has NaN in all of
     them.
@@ -132,15 +134,14 @@ class BlendshapeFit:
         return Fitted(weights, *self._residuals(x, weights, self._squares(x, weights)), masked)
 
     def movement(self, weights: np.ndarray) -> np.ndarray:
-        """How far weights (B, K) move the vertices from the neutral (B,): the root mean square over
-        coordinates.
-        """
+        """How far (B,) weights (B, K) move the vertices from the neutral: root mean square of coordinates."""
         gram = self.basis @ self.basis.T if self.roots is not None else self.normal
         return np.sqrt(np.maximum(np.einsum("bi,ij,bj->b", weights, gram, weights), 0) / len(self.neutral))
 
     def bounded(self, weights: np.ndarray, *, ridge: np.ndarray | float = 0.0) -> np.ndarray:
-        """The weights (B, K) in [0, 1] whose squared error exceeds that of the unbounded `weights` (B, K)
-        least.
+        """The weights (B, K) in [0, 1] whose squared error exceeds that of `weights` (B, K) least.
+
+        `weights` are unbounded.
         """
         normal = self.normal + ridge * np.eye(len(self.normal))
         return box_least_squares(normal, weights)
@@ -214,8 +215,9 @@ class BlendshapeFit:
     def _residuals(
         self, x: np.ndarray, weights: np.ndarray, squares: np.ndarray
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Root mean square errors (B,) of weights (B, K), over all coordinates (B, 3V) that are there, and by
-        region.
+        """Root mean square errors (B,) of weights (B, K), over all coordinates that are there, and by region.
+
+        Coordinates are (B, 3V).
 
         `squares` is what `_squares` says; frames in which that is NaN are summed anew without their NaN
         vertices.
@@ -251,8 +253,9 @@ class BlendshapeFit:
         return squares
 
     def faults(self, names: list[str]) -> list[str]:
-        """What is wrong with the shapes, a line each: those that move nothing, those that are one, those that
-        others make up.
+        """What is wrong with the shapes, a line each.
+
+        Those that move nothing, those that are one, those that others make up.
         """
         lengths = np.sqrt(np.diag(self.normal))
         still = lengths <= np.sqrt(RANK_TOLERANCE) * lengths.max(initial=0.0)
@@ -280,8 +283,9 @@ class BlendshapeFit:
 
 
 def box_least_squares(normal: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """For each row w* of `weights` (B, K) the w in [0, 1] with the smallest (w - w*)^T G (w - w*), G =
-    `normal` (K, K).
+    """For each row w* of `weights` (B, K) the nearest w in [0, 1], by the measure G = `normal` (K, K).
+
+    It has the smallest (w - w*)^T G (w - w*).
 
     All rows at once by an active set (Kunisch and Hintermueller 2003): weights whose multiplier holds them at
     a bound are fixed, the free ones solved for, until the sets stay. A row whose sets go in circles is solved
@@ -334,8 +338,9 @@ def box_least_squares(normal: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def smooth(normal: np.ndarray, weights: np.ndarray, strength: float) -> np.ndarray:
-    """Weights (T, K) that minimise sum_t (w_t - w*_t)^T G (w_t - w*_t) + strength |w_t - w_(t-1)|^2 for
-    unbounded ones w* (T, K).
+    """Smooth weights (T, K) near unbounded ones w* (T, K).
+
+    They minimise sum_t (w_t - w*_t)^T G (w_t - w*_t) + strength |w_t - w_(t-1)|^2.
 
     Exact over the whole sequence: in the eigenvectors of G = `normal` each direction is a tridiagonal system
     of its own. A direction that G does not know, eigenvalue 0, becomes constant.

@@ -98,8 +98,9 @@ def vertex_weights(rig: Rig, by_region: dict[str, float]) -> np.ndarray | None:
 
 @dataclass
 class StreamFit:
-    """What a stream's frames gave: weights (M, 51), residual (M,) in cm, by_region the same, masked vertices
-    (M,), head pose.
+    """What a stream's frames gave: weights, residuals, masked vertices and head pose.
+
+    weights (M, 51), residual (M,) in cm, by_region the same, masked vertices (M,).
 
     `neutral` (V, 3) are the vertices of the rig that its faces use. `moved` (M,) is how far the weights move
     the head's vertices, cm, root mean square over coordinates; `stabilised` is none, rigid or similarity.
@@ -188,8 +189,9 @@ class _StreamFitter:
 
 
 def _in_order(pool: ThreadPoolExecutor, function: Callable, items: Iterator, *, ahead: int) -> Iterator:
-    """Results of `function` on the items in their order, computed by the pool while the next ones are read,
-    `ahead` at most.
+    """Results of `function` on the items in their order, computed by the pool ahead of their use.
+
+    The next ones are read meanwhile, `ahead` at most.
     """
     waiting: deque[Future] = deque()
     for item in items:
@@ -284,8 +286,9 @@ def _write(path: Path, array: np.ndarray) -> None:
 
 @dataclass(frozen=True)
 class _Placed:
-    """A face stream and where it lies: its record in the sync JSON, and the dataset's times (N,), None where
-    it has only its own clock.
+    """A face stream and where it lies.
+
+    Its record in the sync JSON, and the dataset's times (N,), None where it has only its own clock.
     """
 
     name: str

@@ -77,8 +77,9 @@ def resample(
 
 
 def dataset_joints(motion: Motion, wanted: list[str] | None) -> list[str]:
-    """The dataset's joints: those wanted, else the release's 60 where the body has them all, else all from
-    the hips down.
+    """The dataset's joints: those wanted, else the release's 60 where the body has them all.
+
+    Else all from the hips down.
     """
     if wanted:
         return wanted
@@ -101,8 +102,9 @@ def dataset_joints(motion: Motion, wanted: list[str] | None) -> list[str]:
 def lacking(
     motion: Motion, wanted: list[str] | None, kept: Motion, *, unmapped: bool = False
 ) -> tuple[list[str], list[str]]:
-    """The dataset's joints (those wanted, else the release's 60) that a body lacks, and lines that say what
-    follows from it.
+    """The dataset's joints that a body lacks, and lines that say what follows from it.
+
+    The dataset's joints are those wanted, else the release's 60.
 
     `kept` is the motion on the joints that are written, which later stages get to see. Where it is
     `unmapped`, a map that helps is named.
@@ -139,8 +141,9 @@ def without_reference(motion: Motion) -> tuple[Motion, bool]:
 def inspected(
     motion: Motion, seconds: np.ndarray, times: np.ndarray, options: config.Body
 ) -> tuple[Motion, dict]:
-    """The motion with lone spikes mended, and the quality of the frames at `seconds` (T,) that lie in the
-    take's window `times` (N,).
+    """The motion with lone spikes mended, and the quality of its frames in the take's window.
+
+    Frames are at `seconds` (T,), the window is `times` (N,).
     """
     first, last = (int(i) for i in np.searchsorted(seconds, times[[0, -1]]))
     part = slice(max(first - 1, 0), min(last + 2, motion.num_frames))

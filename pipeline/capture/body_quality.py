@@ -37,8 +37,9 @@ JUMP_DEG_S = 1500.0
 JUMP_CM_S = 1200.0
 """A sprinter's top speed."""
 ALONE = 4.0
-"""A jump is this many times larger than the steps beside it: fast movement gathers speed, a jump has none
-before and after.
+"""A jump is this many times larger than the steps beside it.
+
+Fast movement gathers speed, a jump has none before and after.
 """
 FREEZE_EDGE_DEG = 0.02
 """A movement that comes to rest gets slower first.
@@ -55,8 +56,9 @@ Below it the fingers are so alike that it cannot be seen.
 SWAP_CM = 0.05
 SWAP_RATIO = 0.4
 FAINT = 10.0
-"""A swap below this many times the least must be twice as clear, against the steps around it and in where it
-leads.
+"""A swap below this many times the least must be twice as clear.
+
+It is measured against the steps around it and by where it leads.
 """
 SIDE_SWAP_CM = 8.0
 PLAIN_SIDE_SWAP_CM = 20.0
@@ -140,8 +142,9 @@ class Inspection:
 
 @dataclass(frozen=True)
 class _Hinge:
-    """A joint with one axis: names, indices of the bones' ends, and the axis in the frame of joint `base`
-    that positive bends turn about.
+    """A joint with one axis: names, indices of the bones' ends, and the axis.
+
+    Positive bends turn about the axis, in the frame of joint `base`.
     """
 
     name: str
@@ -224,8 +227,9 @@ def fingers_of(motion: Motion) -> dict[str, list[int]]:
 def spikes(
     q: np.ndarray, *, fps: float, least: float, acceleration: float, angles: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Spikes of q (T, J, 4) rotations, or (T, J, 3) positions: width in frames (T, J), 0 where none, size and
-    the limit that it breaks.
+    """Spikes of rotations q (T, J, 4) or positions (T, J, 3): width, size and the limit that it breaks.
+
+    The width is in frames (T, J), 0 where there is none.
 
     k frames are a spike where all of them lie further from the interpolation of the frames before and after
     than `least` and than a movement with `acceleration` (per s^2) could bulge in that time, a ((k + 1) dt)^2
@@ -258,8 +262,9 @@ def spikes(
 
 
 def jumps(q: np.ndarray, *, fps: float, least: float, angles: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Frames (T, J) at which q (T, J, 4 or 3) has left the frame before for good in one step, and the steps
-    (T, J).
+    """Frames (T, J) at which q has left the frame before for good in one step, and the steps (T, J).
+
+    q is (T, J, 4) or (T, J, 3).
 
     A jump is a step of at least `least` (a speed times dt), ALONE times the steps beside it, of which half is
     left after the longest spike.
@@ -280,8 +285,9 @@ def jumps(q: np.ndarray, *, fps: float, least: float, angles: bool) -> tuple[np.
 
 
 def bend_deg(proximal: np.ndarray, distal: np.ndarray, axis: np.ndarray) -> np.ndarray:
-    """Bend (...,) in degrees from bone `proximal` to bone `distal` (..., 3) about `axis` (..., 3), a unit
-    vector; 0 is straight.
+    """Bend (...,) in degrees from bone `proximal` to bone `distal` (..., 3); 0 is straight.
+
+    It is about `axis` (..., 3), a unit vector.
 
     Measured between the bones' projections on the plane across the axis; NaN where a bone lies more than 70
     degrees out of it.
@@ -297,16 +303,18 @@ def bend_deg(proximal: np.ndarray, distal: np.ndarray, axis: np.ndarray) -> np.n
 
 
 def twist_deg(q: np.ndarray, axis: np.ndarray) -> np.ndarray:
-    """The part of rotations (..., 4) that turns about `axis` (3,), degrees in -180..180 (swing-twist
-    decomposition).
+    """The part of rotations (..., 4) that turns about `axis` (3,), degrees in -180..180.
+
+    Swing-twist decomposition.
     """
     half = np.arctan2(np.sum(q[..., :3] * axis, -1), q[..., 3])
     return np.rad2deg((2 * half + np.pi) % (2 * np.pi) - np.pi)
 
 
 def _world(motion: Motion, frames) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """World positions, rotations and tips (joint's own place where it has none), each (B, J, ...), of some
-    frames.
+    """World positions, rotations and tips, each (B, J, ...), of some frames.
+
+    Where a joint has no tip, it is the joint's own place.
     """
     places, world = chain(motion.parents, motion.positions_cm[frames], motion.rotations[frames])
     tips = places.copy()
@@ -417,8 +425,9 @@ def _hinges(
 def _twists(
     motion: Motion, found: dict[str, int], sample: np.ndarray
 ) -> list[tuple[str, int, int, np.ndarray, np.ndarray]]:
-    """Neck and spine: kind, joint above, joint below, axis (3,) in the frame of the joint below, neutral
-    rotation (4,).
+    """Neck and spine: kind, joint above, joint below, axis (3,), neutral rotation (4,).
+
+    The axis is in the frame of the joint below.
 
     Neutral is the rest pose, where the rotations are 0; where the motion's median is more than 60 degrees
     from it, the rest pose is not upright and the frame nearest to the sampled frames' mean is taken.
@@ -518,8 +527,9 @@ def _feet_joints(found: dict[str, int]) -> list[int]:
 
 
 def _blocks(num_frames: int) -> Iterator[tuple[slice, slice, slice]]:
-    """Frames to read, of them those to keep, and where the kept ones go: blocks with a margin, so that spikes
-    are not cut.
+    """Frames to read, of them those to keep, and where the kept ones go.
+
+    Blocks have a margin, so that spikes are not cut.
     """
     for start in range(0, num_frames, BLOCK_FRAMES):
         stop = min(start + BLOCK_FRAMES, num_frames)
@@ -844,8 +854,9 @@ def _touched(motion: Motion, fault: Fault, fingers: dict[str, list[int]]) -> np.
 
 
 def _unrest(track: np.ndarray, t: int) -> float:
-    """Largest distance of a frame near frame t from the middle of its neighbours, in rotations (T, 4),
-    degrees, or positions (T, 3).
+    """Largest distance of a frame near frame t from the middle of its neighbours.
+
+    Of rotations (T, 4) in degrees, or of positions (T, 3).
 
     The frames beside t are left out, whose middles a spike at t moves.
     """
@@ -863,8 +874,9 @@ def _unrest(track: np.ndarray, t: int) -> float:
 
 
 def mend_flicker(motion: Motion, faults: list[Fault]) -> tuple[Motion, list[Fault]]:
-    """The motion with lone single-frame spikes replaced by the middle of the frames before and after, and the
-    faults, those marked.
+    """The motion with lone single-frame spikes mended, and the faults, those marked.
+
+    A spike becomes the middle of the frames before and after.
 
     Lone: no other spike of that joint within four frames, and no frame within CALM_FRAMES that lies more than
     half of the spike's size from the middle of its own neighbours; in a row of spikes, or in noise, it cannot
@@ -903,8 +915,9 @@ def mend_flicker(motion: Motion, faults: list[Fault]) -> tuple[Motion, list[Faul
 def summary(
     found: Inspection, *, fps: float, num_frames: int, first_frame: int = 0, start_seconds: float = 0.0
 ) -> dict:
-    """What goes into a body report: counts, verdict, reasons, faults with times, feet, and what was not
-    judged.
+    """What goes into a body report.
+
+    Counts, verdict, reasons, faults with times, feet, and what was not judged.
 
     `first_frame`: frame of the recording that is the motion's first; `start_seconds`: its time, from the
     take's first frame.

@@ -45,8 +45,9 @@ def _database(path: Path, schema: str, tables: dict[str, list[tuple]]) -> None:
 
 
 def write_scenarios(path: Path, takes: list[Take]) -> None:
-    """scenarios.db: scenarios(id, relationship_id, primary_emotion_id, character_setup, scenario),
-    relationships, emotions.
+    """scenarios.db: the tables scenarios, relationships and emotions.
+
+    scenarios(id, relationship_id, primary_emotion_id, character_setup, scenario).
 
     Ids count names in alphabetical order; a scenario's id is its number, or its name where it is none.
     """
@@ -81,8 +82,9 @@ def write_scenarios(path: Path, takes: list[Take]) -> None:
 
 
 def write_actors(path: Path, takes: list[Take], genders: dict[str, str], readers: Iterable[str] = ()) -> None:
-    """actors.db: actors(actor_id, gender), of the takes and `readers` of the lip-accurate set, and
-    sessions(date, male_id, female_id).
+    """actors.db: actors(actor_id, gender) and sessions(date, male_id, female_id).
+
+    Of the takes and of `readers` of the lip-accurate set.
 
     The release's sessions table knows pairs of one man and one woman. Any other pair is written in id order,
     the first actor under male_id: the actors table says who is what.
@@ -116,17 +118,16 @@ def common_joints(paths: list[Path]) -> list[str]:
 
 
 def write_face_ict(folder: Path, performances: Iterable[str]) -> None:
-    """face_ict/<performance>.npy (N, 55) beside face_arkit, of performances whose rig has the ICT kit's
-    topology.
-    """
+    """face_ict/<performance>.npy (N, 55) beside face_arkit, where the rig has the ICT kit's topology."""
     for name in performances:
         with whole(folder / "face_ict" / f"{name}.npy") as temporary:
             np.save(temporary, ict.to_ict(read_npy(folder / "face_arkit" / f"{name}.npy")))
 
 
 def check_made_of(reports: Path, name: str, record: dict) -> None:
-    """InputError where a stream of a performance was made of another file than the sync JSON speaks of, by
-    the report of its stage.
+    """InputError where a stream of a performance was made of another file than the sync JSON speaks of.
+
+    The report of its stage says of which.
     """
     for folder, kind in (("body", "body"), ("fit", "face"), ("separation", "audio")):
         path = reports / folder / f"{name}.json"

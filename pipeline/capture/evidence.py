@@ -38,9 +38,10 @@ PEAK_SECONDS = 0.3
 CONFIDENT = 0.45
 """Confidence from which a lag is believed."""
 LEAD_SECONDS = -0.0105
-"""Lag that movements show in takes that are in sync, measured on simulated takes (benchmarks/sync_evidence.py
---learn): a vowel is loudest soon after it sets in, while its mouth shape is at its fullest in the middle, so
-the voice seems early.
+"""Lag that movements show in takes that are in sync, measured on simulated takes.
+
+By benchmarks/sync_evidence.py --learn: a vowel is loudest soon after it sets in, while its mouth shape is at
+its fullest in the middle, so the voice seems early.
 """
 
 MOVEMENTS = ("opening", "rounding", "lips apart", "spread")
@@ -58,8 +59,9 @@ MOVEMENT_OF_BANDS = np.array(
 )
 """Standard deviations of a movement per standard deviation of a band's level (rows: bands, low to high)."""
 MOVEMENT_WEIGHTS = np.array([0.72, 0.34, 0.41, 0.73])
-"""How much a movement says, r / (1 - r^2) of its correlation r with its prediction: the least-variance weight
-of a small r.
+"""How much a movement says, r / (1 - r^2) of its correlation r with its prediction.
+
+The least-variance weight of a small r.
 """
 
 CLAP_BANDS_HZ = (700.0, 1400.0, 2800.0, 5600.0)
@@ -99,8 +101,9 @@ def _mean(weights: np.ndarray, *names: str) -> np.ndarray:
 
 
 def mouth_opening(weights: np.ndarray) -> np.ndarray:
-    """How far the mouth is open (N,), of ARKit weights (N, 51): jawOpen less mouthClose, which shuts the lips
-    on an open jaw.
+    """How far the mouth is open (N,), of ARKit weights (N, 51): jawOpen less mouthClose.
+
+    mouthClose shuts the lips on an open jaw.
     """
     return _mean(weights, "jawOpen") - _mean(weights, "mouthClose")
 
@@ -172,8 +175,9 @@ def movements_of(levels: np.ndarray, fps: float) -> np.ndarray:
 def learn_movements(
     pairs: list[tuple[np.ndarray, np.ndarray]], *, mouth_fps: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """MOVEMENT_OF_BANDS (8, 4) and MOVEMENT_WEIGHTS (4,) out of pairs in sync: mouth movements (N, 4) and
-    band levels (E, 8).
+    """MOVEMENT_OF_BANDS (8, 4) and MOVEMENT_WEIGHTS (4,) out of pairs in sync.
+
+    A pair is mouth movements (N, 4) and band levels (E, 8).
 
     Least squares on standardised values, with a ridge of 1 % of the bands' variance, since neighbouring bands
     are much alike.
@@ -279,9 +283,7 @@ def match(
 
 
 def _vertex(height: np.ndarray, best: int) -> float:
-    """Where between its neighbours, in [-0.5, 0.5], the parabola through a peak and its two neighbours is
-    highest.
-    """
+    """Where, in [-0.5, 0.5], the parabola through a peak and its two neighbours is highest."""
     if not 0 < best < len(height) - 1:
         return 0.0
     before, here, after = height[best - 1 : best + 2]
@@ -309,8 +311,9 @@ def agreement(
 def offset_without_timecode(
     mouth: np.ndarray, voice: np.ndarray, *, mouth_fps: float, voice_fps: float, max_lag_seconds: float = 30.0
 ) -> Match:
-    """Where a face stream without timecode belongs: `agreement` over a wide range, of streams of unequal
-    length.
+    """Where a face stream without timecode belongs.
+
+    `agreement` over a wide range, of streams of unequal length.
 
     The face's frame 0 happened `lag_seconds` after the voice's first sample: lag_seconds is what the voice is
     late if both are taken to begin at once.

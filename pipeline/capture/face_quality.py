@@ -1,5 +1,6 @@
-"""Face quality: whether a face's weights and the mesh they stand for are those of the actor, in the words
-that `quality` uses.
+"""Face quality: whether a face's weights and the mesh they stand for are those of the actor.
+
+It speaks in the words that `quality` uses.
 
 A mesh in another unit, in another order of vertices, mirrored, empty or of another person has weights too,
 for least squares always gives some: they are far from 0 to 1, and what they leave is large.
@@ -13,8 +14,9 @@ import numpy as np
 from pipeline.errors import InputError
 
 MAX_RESIDUAL_CM = 0.1
-"""RMS distance between face mesh and fitted shapes: sensor noise is a tenth of this, a wrong rig ten times
-it.
+"""RMS distance between face mesh and fitted shapes.
+
+Sensor noise is a tenth of this, a wrong rig ten times it.
 """
 WEIGHT_RANGE = (-0.5, 1.5)
 """Weights are fitted without bounds; noise carries them a little beyond 0 and 1, a bad fit far."""
@@ -61,8 +63,9 @@ def warnings(weights: np.ndarray, report: dict[str, Any]) -> Iterator[str]:
 
 
 def refuse_no_face(residual_cm: float | None, neutral: np.ndarray, *, where: str) -> None:
-    """InputError where the residual (root mean square, cm) is of the order of the rig's neutral (V, 3)
-    itself.
+    """InputError where the residual (root mean square, cm) is of the order of the rig's neutral.
+
+    The neutral is (V, 3).
     """
     size = float(np.sqrt(np.mean((neutral - neutral.mean(0)) ** 2)))
     if residual_cm is not None and residual_cm > MAX_RESIDUAL_SHARE * size:

@@ -34,8 +34,9 @@ def run(
     reports: Path,
     out: Path,
 ) -> None:
-    """Write the sentences of a lip-accurate set whose streams are in place, and remove streams that are not
-    of it any more.
+    """Write the sentences of a lip-accurate set whose streams are in place.
+
+    Streams that are not of it any more are removed.
     """
     source = shoot or download
     if source is None or (shoot and download):

@@ -29,8 +29,9 @@ TOLD_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Microphones:
-    """Two microphones on one clock: what each is called, samples (2, S) float32, and the seconds into each
-    file at which they begin.
+    """Two microphones on one clock.
+
+    What each is called, samples (2, S) float32, and the seconds into each file at which they begin.
     """
 
     names: list[str]

@@ -24,8 +24,9 @@ from pipeline.reading import open_plain, reading
 OUT_FPS, SIZE, SMOOTH_FRAMES = 25, 96, 12
 STABLE = (33, 36, 39, 42, 45)
 PLACES = np.array([[128.0, 160.0], [72.0, 100.0], [106.0, 102.0], [150.0, 102.0], [184.0, 100.0]])
-"""Where the STABLE landmarks come to lie: base of the nose, then the corners of the eyes from the picture's
-left to its right.
+"""Where the STABLE landmarks come to lie.
+
+Base of the nose, then the corners of the eyes from the picture's left to its right.
 """
 MOUTH = slice(48, 68)
 VIDEO_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mxf,asf,flv,ogg,h264,hevc,yuv4mpegpipe"

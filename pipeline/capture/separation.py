@@ -50,8 +50,9 @@ The noise of any microphone is above.
 """
 
 Method = Callable[[np.ndarray, int], np.ndarray]
-"""Microphones float32 (2, S) and their rate in Hz -> voices float32 (2, S), each at its own microphone's
-level and time.
+"""Microphones float32 (2, S) and their rate in Hz -> voices float32 (2, S).
+
+Each voice is at its own microphone's level and time.
 """
 
 
@@ -67,8 +68,9 @@ SEEING = ("lips", "visualvoice")
 
 
 def separate(mics: np.ndarray, rate: int, *, method: str = "mask") -> np.ndarray:
-    """Each actor's own voice, float32 (2, S), at its own microphone's level, from two microphones (2, S) at
-    `rate` Hz.
+    """Each actor's own voice, float32 (2, S), from two microphones (2, S) at `rate` Hz.
+
+    Each is at its own microphone's level.
     """
     mics = np.asarray(mics, np.float32)
     if mics.ndim != 2 or mics.shape[0] != 2 or not np.isfinite(mics).all():
@@ -88,8 +90,9 @@ def separate(mics: np.ndarray, rate: int, *, method: str = "mask") -> np.ndarray
 
 
 def read_window(path: Path, record: dict, start_seconds: float, num_samples: int) -> np.ndarray:
-    """A microphone's samples (num_samples,) float32 at OUT_RATE from `start_seconds` on the take's clock, by
-    its record in the sync JSON.
+    """A microphone's samples (num_samples,) float32 at OUT_RATE from `start_seconds` on.
+
+    On the take's clock, by the microphone's record in the sync JSON.
     """
     same_file(record, path, where=str(path))
     stream = audio.open_audio(path, channel=record.get("channel"))
@@ -101,8 +104,9 @@ def read_window(path: Path, record: dict, start_seconds: float, num_samples: int
 def check_microphone(
     samples: np.ndarray, where: str, *, max_clipped_share: float, alone: bool = False
 ) -> None:
-    """InputError where a microphone (S,) at OUT_RATE, of a take or `alone`, is silent throughout, or clipped
-    beyond use.
+    """InputError where a microphone (S,) is silent throughout, or clipped beyond use.
+
+    At OUT_RATE, of a take or `alone`.
     """
     peak = 2 * voice_quality.decibels(float(np.abs(samples).max(initial=0.0)))
     if peak < SILENT_DB:
@@ -131,8 +135,9 @@ def check_microphone(
 
 
 def measure(mics: np.ndarray, voices: np.ndarray) -> list[dict]:
-    """Measures of each of one or two microphones (K, S) at OUT_RATE and the voices out of them, for the
-    reports.
+    """Measures for the reports, of each of one or two microphones (K, S) and the voices out of them.
+
+    All at OUT_RATE.
     """
     import soxr
 
@@ -209,8 +214,9 @@ def _write_voice(path: Path, voice: np.ndarray) -> None:
 def _targets(
     wav: list[Path], names: list[str], out: list[Path], out_report: list[Path]
 ) -> tuple[list[Path], list[Path]]:
-    """Files of both voices and reports of microphones alone: in one folder under their names, or as they are
-    named; InputError over an input.
+    """Files of both voices and reports of microphones alone; InputError over an input.
+
+    They are in one folder under the microphones' names, or as they are named.
     """
     if len(out) == 1 and out[0].suffix.lower() != ".wav":
         voices = [out[0] / f"{name}.wav" for name in names]
@@ -302,8 +308,9 @@ def run(
     channel: Sequence[int] = (),
     together: bool = False,
 ) -> None:
-    """Separate one take and write the voices and reports of the performances that are asked for, or two
-    microphones by themselves.
+    """Separate one take, or two microphones by themselves.
+
+    Of a take, the voices and reports of the performances that are asked for are written.
     """
     if sync is None:
         if performance:

@@ -1,5 +1,6 @@
-"""Separation by independent low-rank matrix analysis (ILRMA; Kitamura et al. 2016), as pyroomacoustics has
-it.
+"""Separation by independent low-rank matrix analysis, as pyroomacoustics has it.
+
+ILRMA; Kitamura et al. 2016.
 
 One linear filter per frequency turns two microphones into two signals that are independent and whose
 spectrograms are of low rank. Filters are found for parts of bounded length, so that memory does not grow with
@@ -28,8 +29,9 @@ PART_SECONDS = 30.0
 FADE_SECONDS = 3.0
 SEED = 0
 NOISE = 1e-6
-"""Noise that is added while filters are found (-120 dB of full scale): digital silence has no independent
-parts.
+"""Noise that is added while filters are found (-120 dB of full scale).
+
+Digital silence has no independent parts.
 """
 
 
@@ -68,8 +70,9 @@ def _separate_part(mics: np.ndarray, size: int) -> np.ndarray:
 
 
 def _filters(heard: np.ndarray, size: int) -> np.ndarray:
-    """Demixing filters (C, 2, 2) complex64 of short-time spectra (F, C, 2): the image of component k in
-    microphone k.
+    """Demixing filters (C, 2, 2) complex64 of short-time spectra (F, C, 2).
+
+    They give the image of component k in microphone k.
     """
     from pyroomacoustics.bss import ilrma
 
@@ -95,8 +98,9 @@ def _filters(heard: np.ndarray, size: int) -> np.ndarray:
 
 
 def _in_order(filters: np.ndarray) -> np.ndarray:
-    """Filters (C, 2, 2) with components in the microphones' order: each is louder in its own, over all
-    frequencies together.
+    """Filters (C, 2, 2) with components in the microphones' order.
+
+    Each is louder in its own, over all frequencies together.
     """
     mixing = np.abs(
         np.linalg.inv(filters)

@@ -1,5 +1,6 @@
-"""Separation by networks: `lips` and `visualvoice` (models.speech.separation_net, models.speech.visualvoice),
-which see faces beside the microphones.
+"""Separation by networks that see faces beside the microphones: `lips` and `visualvoice`.
+
+They are models.speech.separation_net and models.speech.visualvoice.
 
 Imported by pipeline.capture.separation when one of them is asked for, so that all other methods run without
 torch.

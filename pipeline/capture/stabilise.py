@@ -19,19 +19,22 @@ MAX_STILL = 1000
 """Still vertices that are used: more would make no difference to be seen."""
 ITERATIONS = 10
 NOISE_CM = 0.003
-"""Distances are never thought to be more exact than this, so that a perfect stream does not make everything
-an outlier.
+"""Distances are never thought to be more exact than this.
+
+Else a perfect stream would make everything an outlier.
 """
 MOVED_CM = 0.02
-"""A head that moves less than this, at its still vertices, is held by its recorder: nothing is done to the
-stream.
+"""A head that moves less than this, at its still vertices, is held by its recorder.
+
+Nothing is then done to the stream.
 """
 
 
 @dataclass(frozen=True)
 class Pose:
-    """Where heads are: x_stream = scale * rotation @ x_rig + translation. rotation (B, 3, 3), translation (B,
-    3) cm, scale (B,).
+    """Where heads are: x_stream = scale * rotation @ x_rig + translation.
+
+    rotation (B, 3, 3), translation (B, 3) cm, scale (B,).
     """
 
     rotation: np.ndarray
@@ -114,8 +117,9 @@ def _procrustes(points: np.ndarray, reference: np.ndarray, weights: np.ndarray, 
 
 
 def moves(pose: Pose, reference: np.ndarray) -> float:
-    """How far, cm, the poses move a still vertex of reference (n, 3) at most: the root mean square over
-    vertices, largest of the frames.
+    """How far, cm, the poses move a still vertex of reference (n, 3) at most.
+
+    The root mean square over vertices, largest of the frames.
     """
     fitted = (
         pose.scale[:, None, None] * (reference @ pose.rotation.transpose(0, 2, 1)) + pose.translation[:, None]

@@ -5,6 +5,7 @@ and make targets.
 import importlib
 import re
 import shlex
+from pathlib import Path
 
 import pytest
 from helpers.pages import PAGES, README, REPOSITORY, commands
@@ -17,6 +18,7 @@ RULES = {
     for path in (REPOSITORY / "rules").glob("*.smk")
     for name in re.findall(r"^\s*rule (\w+):", path.read_text(), re.MULTILINE)
 }
+ROOMS = sorted(path.parent.name for path in (REPOSITORY / "pipeline").glob("*/__init__.py"))
 
 
 class Parsed(Exception):
@@ -93,13 +95,71 @@ def test_snakemake_targets_and_overlays_exist(page, command):
     assert set(targets) <= RULES | {"all"}, command
 
 
-def test_stages_of_the_table_are_modules():
-    rows = [
-        line
-        for line in README.read_text().splitlines()
-        if line.startswith("| `") and "](docs/" in line and "/" not in line.split("|")[1]
+def tables(page: Path) -> dict[str, list[list[str]]]:
+    """Cells of the rows of a page's tables, by the table's first cell."""
+    found = {}
+    for table in re.findall(r"(?:^\|.*\n)+", page.read_text(), re.MULTILINE):
+        rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in table.splitlines()]
+        found.setdefault(rows[0][0], []).extend(rows[2:])
+    return found
+
+
+def opening(room: str) -> str:
+    """What a room's page says before its first heading."""
+    return (REPOSITORY / "docs" / f"{room}.md").read_text().split("\n## ")[0]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_is_found_by_its_name(room):
+    (row,) = [row for row in tables(README)["floor"] if row[1] == room]
+    rules = REPOSITORY / "rules" / f"{room}.smk"
+    assert row[2] == (f"`rules/{room}.smk`" if rules.exists() else "")
+    assert row[3] == f"`pipeline/{room}/`" and f"(docs/{room}.md)" in row[4] and row[5]
+
+
+def test_every_row_of_the_rooms_leads_somewhere():
+    rows = tables(README)["floor"]
+    assert {row[1] for row in rows} == {*ROOMS, "frame", "models"}
+    for row in rows:
+        for path in re.findall(r"`([^`]+)`", row[2] + row[3]):
+            assert list(REPOSITORY.glob(path)), path
+    named = {path for row in rows for path in re.findall(r"`rules/(\w+)\.smk`", row[2])}
+    assert named == {path.stem for path in (REPOSITORY / "rules").glob("*.smk")}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_page_of_a_room_begins_with_what_goes_in_what_comes_out_and_a_command(room):
+    text = opening(room)
+    assert "**In:**" in text and "**Out:**" in text
+    assert re.search(r"^```\n(python -[mc] |snakemake )", text, re.MULTILINE)
+    assert text.index("```") < text.index("\n| ")
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_page_of_a_room_names_its_modules(room):
+    """Every command of a room, and of a room without commands every module, is in the page's first table."""
+    modules = {
+        path.stem: "\ndef main(" in path.read_text()
+        for path in (REPOSITORY / "pipeline" / room).glob("*.py")
+        if path.stem != "__init__"
+    }
+    wanted = [name for name, is_command in modules.items() if is_command or not any(modules.values())]
+    assert wanted and not [name for name in wanted if f"`{room}.{name}`" not in opening(room)]
+
+
+def test_names_for_scripts_can_be_imported():
+    names = [
+        name.partition("(")[0] for row in tables(README)["name"] for name in re.findall(r"`([^`]+)`", row[0])
     ]
-    stages = [name for line in rows for name in re.findall(r"`([a-z_.]+)`", line.split("|")[1])]
+    assert len(names) >= 10
+    module = ""
+    for name in names:
+        module = name.rpartition(".")[0] or module
+        assert callable(getattr(importlib.import_module(module), name.rpartition(".")[2])), name
+
+
+def test_stages_of_the_table_are_modules():
+    stages = [name for row in tables(README)["stages"] for name in re.findall(r"`([a-z_.]+)`", row[0])]
     assert len(stages) > 15
     for name in stages:
         path = name if name.startswith("models.") else f"pipeline.{name}"

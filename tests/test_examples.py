@@ -19,11 +19,14 @@ from helpers.tiny_shoot import AUDIO_RATE, make_rig, write_mesh
 from pipeline.formats.timecode import format_timecode
 
 HERE = Path(__file__).parent
-ALONE = ("blendshapes", "separation", "body_labels", "actions", "facing", "contacts", "body")
+ALONE = {
+    *("capture.blendshapes", "capture.separation", "capture.body"),
+    *("annotate.body_labels", "annotate.actions", "annotate.facing", "annotate.contacts"),
+}
 """Stages that work on files without a take."""
 EXAMPLES = [
     (page, line) for page, line in commands("python -m pipeline.", PAGES)
-    if line.split()[2].removeprefix("pipeline.") in ALONE and "--sync" not in line and "--help" not in line
+    if line.split()[2].removeprefix("pipeline.") in ALONE and not re.search("--sync|--help|data/", line)
 ]  # fmt: skip
 
 
@@ -69,16 +72,18 @@ def test_the_command_runs_as_written(folder, tmp_path, monkeypatch, command):
 
 def test_the_readme_has_an_example_of_each_kind():
     named = [line.split()[2].removeprefix("pipeline.") for page, line in EXAMPLES if page == "README.md"]
-    assert {"blendshapes", "separation", "body_labels"} <= set(named) and len(named) >= 6
-    assert {line.split()[2].removeprefix("pipeline.") for _, line in EXAMPLES} == set(ALONE)
+    assert {"capture.blendshapes", "capture.separation", "annotate.body_labels"} <= set(named) and len(
+        named
+    ) >= 6
+    assert {line.split()[2].removeprefix("pipeline.") for _, line in EXAMPLES} == ALONE
 
 
 def test_the_script_of_the_readme_reads_what_its_commands_write(folder, tmp_path, monkeypatch, capsys):
     shutil.copytree(folder, tmp_path / "work")
     monkeypatch.chdir(tmp_path / "work")
     for command in (
-        "blendshapes take.csv --out face.npy",
-        "body_labels walk.bvh --joint-map mixamo --out labels",
+        "capture.blendshapes take.csv --out face.npy",
+        "annotate.body_labels walk.bvh --joint-map mixamo --out labels",
     ):
         line = next(
             line

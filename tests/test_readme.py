@@ -25,18 +25,24 @@ class Parsed(Exception):
     """Thrown in place of running a stage, once its flags are parsed."""
 
 
-def is_stage(module: str) -> bool:
+def module_of(command: str) -> str:
+    """The module that a command runs: of a package its `__main__`."""
+    name = shlex.split(command)[2]
+    return f"{name}.__main__" if (REPOSITORY / name.replace(".", "/") / "__main__.py").exists() else name
+
+
+def is_stage(command: str) -> bool:
     """Whether a module's command line goes through `stage.execute`, which the test can stop before it does
     anything.
     """
-    path = REPOSITORY / (module.replace(".", "/") + ".py")
-    return not path.exists() or "stage.execute(" in path.read_text()
+    path = REPOSITORY / (module_of(command).replace(".", "/") + ".py")
+    return not path.exists() or "stage.execute" in path.read_text()
 
 
 STAGES = [
     (page, line)
     for page, line in commands("python -m ", PAGES)
-    if line.split()[2] != "pytest" and is_stage(line.split()[2])
+    if line.split()[2] != "pytest" and is_stage(line)
 ]
 
 
@@ -47,9 +53,8 @@ def test_command_parses(page, command, monkeypatch, capsys):
         raise Parsed
 
     monkeypatch.setattr(stage, "execute", parse)
-    module, *argv = shlex.split(command)[2:]
     try:
-        importlib.import_module(module).main(argv)
+        importlib.import_module(module_of(command)).main(shlex.split(command)[3:])
     except Parsed:
         return
     except SystemExit as error:
@@ -113,7 +118,7 @@ def opening(room: str) -> str:
 def test_a_room_is_found_by_its_name(room):
     (row,) = [row for row in tables(README)["floor"] if row[1] == room]
     rules = REPOSITORY / "rules" / f"{room}.smk"
-    assert row[2] == (f"`rules/{room}.smk`" if rules.exists() else "")
+    assert row[2].startswith(f"`rules/{room}.smk`") if rules.exists() else not row[2]
     assert row[3] == f"`pipeline/{room}/`" and f"(docs/{room}.md)" in row[4] and row[5]
 
 
@@ -141,7 +146,7 @@ def test_the_page_of_a_room_names_its_modules(room):
     modules = {
         path.stem: "\ndef main(" in path.read_text()
         for path in (REPOSITORY / "pipeline" / room).glob("*.py")
-        if path.stem != "__init__"
+        if not path.stem.startswith("__")
     }
     wanted = [name for name, is_command in modules.items() if is_command or not any(modules.values())]
     assert wanted and not [name for name in wanted if f"`{room}.{name}`" not in opening(room)]

@@ -18,9 +18,7 @@ from pipeline.reading import open_plain, read_bytes
 
 
 def need_file(path: Path) -> None:
-    """InputError where a file that is to be written has a folder's name, or a file's name in place of a
-    folder on its way.
-    """
+    """InputError where a file to write has a folder's name, or a file stands in place of its folder."""
     if path.is_dir():
         raise InputError(f"{path}: is a folder, need the name of a file to write; correct the command")
     blocked = next((parent for parent in path.parents if parent.exists() and not parent.is_dir()), None)
@@ -139,8 +137,9 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def one_line(text: str) -> str:
-    """A text of elsewhere as a cell can hold it: every run of white space and control characters is one
-    space, none at the ends.
+    """A text of elsewhere as a cell can hold it.
+
+    Every run of white space and control characters is one space, none at the ends.
     """
     return " ".join(_CONTROL.sub(" ", text).split())
 
@@ -159,8 +158,9 @@ def fault_of_cell(text: str) -> str | None:
 
 
 def write_tsv(path: Path, columns: list[str], rows: list[dict[str, str]]) -> None:
-    """Write a table of texts with a header row by the one rule for tables: tab separated, UTF-8, no quoting
-    (docs/shoot.md).
+    """Write a table of texts with a header row by the one rule for tables (docs/shoot.md).
+
+    Tab separated, UTF-8, no quoting.
 
     InputError names row and column of a text that such a table cannot hold.
     """
@@ -184,8 +184,9 @@ def write_tsv(path: Path, columns: list[str], rows: list[dict[str, str]]) -> Non
 
 
 def _plain_cell(value: object) -> object:
-    """A value of a CSV; a text that a spreadsheet would run as a formula gets an apostrophe before it, as
-    spreadsheets do.
+    """A value of a CSV.
+
+    A text that a spreadsheet would run as a formula gets an apostrophe before it, as spreadsheets do.
     """
     return (
         f"'{value}"
@@ -245,8 +246,9 @@ def _header(path: Path, line: str) -> list[str]:
 
 
 def read_tsv(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Header and rows of a table by the one rule for tables: tab separated, UTF-8, no quoting, a row a line
-    (docs/shoot.md).
+    """Header and rows of a table by the one rule for tables (docs/shoot.md).
+
+    Tab separated, UTF-8, no quoting, a row a line.
 
     Every line is a row and every character of a cell is text, quotation marks too. Lines end with LF or CR
     LF, or all with CR. Cells that are missing at the end of a row are empty. InputError names line and column
@@ -297,8 +299,9 @@ SAMPLED_BYTES, BLOCKS, BLOCK_BYTES = 1 << 20, 16, 64 << 10
 
 
 def fingerprint(path: Path) -> str:
-    """SHA-256 over a file's size and its content, of which a file larger than 1 MiB gives 16 evenly spaced
-    blocks, first and last too.
+    """SHA-256 over a file's size and its content.
+
+    A file larger than 1 MiB gives 16 evenly spaced blocks, first and last too.
 
     It tells one recording from another without reading gigabytes; a change of some bytes in a large file may
     pass unseen.

@@ -1,5 +1,6 @@
-"""What a stage reports of its run as JSON: its own measures, and the warnings of that run, which `quality`
-names.
+"""What a stage reports of its run as JSON: its own measures, and the warnings of that run.
+
+`quality` names the warnings.
 """
 
 import contextlib
@@ -37,8 +38,9 @@ def warnings_kept() -> Iterator[list[str]]:
 
 
 def write_report(path: Path, report: dict[str, Any]) -> None:
-    """Write a stage's report and, as `warnings`, what the innermost `warnings_kept` has kept so far: none
-    outside of one.
+    """Write a stage's report and, as `warnings`, what the innermost `warnings_kept` has kept so far.
+
+    None outside of one.
     """
     kept = next((handler.kept for handler in reversed(log.handlers) if isinstance(handler, _Kept)), [])
     write_json(path, report | {"warnings": list(kept)})

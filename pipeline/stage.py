@@ -75,8 +75,9 @@ class _Help(argparse.RawDescriptionHelpFormatter):
     """
 
     def add_usage(self, usage, actions, groups, prefix=None):
-        """The usage with files before flags, since a flag of many values takes what follows it, and without
-        options of the config.
+        """The usage with files before flags and without options of the config.
+
+        A flag of many values takes what follows it.
         """
         known = [action for action in actions if action.help is not argparse.SUPPRESS]
         shown = [action for action in known if not action.dest.startswith(("_option_", "_shared_", "_file_"))]
@@ -139,8 +140,9 @@ def parser(
 def add_files(
     arguments: argparse.ArgumentParser, name: str, *, help: str, nargs: str | int | None = None
 ) -> None:
-    """The files that a stage works on, which `run` gets as `name`: written by themselves, or after `--name`
-    as rules have it.
+    """The files that a stage works on, which `run` gets as `name`.
+
+    Written by themselves, or after `--name` as rules have it.
 
     One file where `nargs` is None, else a list. `execute` refuses a command without them.
     """
@@ -341,8 +343,9 @@ def _need_apart(values: dict[str, object], arguments: argparse.ArgumentParser) -
 
 
 def _fault(command: str, error: Exception, *, hint: str = "report it with that traceback") -> int:
-    """Print a fault of the program in one line, and its traceback into the log, or where there is none into a
-    file of its own.
+    """Print a fault of the program in one line, and its traceback into the log.
+
+    Where there is no log, into a file of its own.
     """
     text = traceback.format_exc()
     place = "above"

@@ -43,8 +43,9 @@ WARN_STEP_FRAMES = 0.1
 Recordings of two iPhones show less than 0.001.
 """
 MAX_LOST_SHARE = 0.2
-"""Share of lost frames that no recorder that still works reaches, but a timecode that is counted at twice its
-base does.
+"""Share of lost frames that no recorder that still works reaches.
+
+A timecode that is counted at twice its base does.
 """
 KEYS = {
     "body": ("start", "rate", "end", "timecode_rate", "drop_frame"),
@@ -71,8 +72,9 @@ def _rate(entry: dict, key: str, where: str) -> float | None:
 
 
 def _time(entry: dict, key: str, rate: float, where: str) -> tuple[float, float] | tuple[None, None]:
-    """Seconds since midnight of a timecode in an entry of timecode.json, counted at its timecode_rate
-    (default: the stream's).
+    """Seconds since midnight of a timecode in an entry of timecode.json.
+
+    It is counted at its timecode_rate (default: the stream's).
 
     The second value is the length of the day that it counts in.
     """
@@ -268,8 +270,9 @@ def audio_stream(
     *,
     max_step_frames: float = config.Sync().max_step_frames,
 ) -> dict:
-    """Start and rate of a WAV: LTC in a channel or file that its entry names, else bext or iXML, else the
-    entry's start.
+    """Start and rate of a WAV: by LTC, else by bext or iXML, else by its entry's start.
+
+    LTC is in a channel or file that the entry names.
 
     A TimeReference of 0, as editors write that know no time, gives way to the entry's start as it does to
     iXML's. LTC shows the recorder's true rate on the timecode's clock; a start alone does not. start is None

@@ -1,5 +1,6 @@
-"""Rates that the recordings of a take contradict: a header or a timecode.json that says another one than was
-recorded at.
+"""Rates that the recordings of a take contradict.
+
+A header or a timecode.json says another rate than was recorded at.
 
 Streams of a take differ in length as a rule: a phone is left rolling, a face stops early. A length alone is
 therefore no witness. A rate is doubted only where
@@ -28,12 +29,14 @@ from pipeline.motion.clock_model import STANDARD_RATES
 log = logging.getLogger("interact")
 USUAL_SAMPLE_RATES = (16_000, 22_050, 32_000, 44_100, 48_000, 88_200, 96_000, 176_400, 192_000)
 LYING_RATE = 1.5
-"""A stream that lasts this many times longer or shorter than two witnesses is refused where a standard rate
-fits; else it is told.
+"""A stream this many times longer or shorter than two witnesses is refused or told.
+
+It is refused where a standard rate fits.
 """
 ODD_SHARE, SLACK_SECONDS = 0.05, 3.0
-"""Share and seconds by which a length must differ from the witnesses' to be looked at: recorders are not
-started and stopped at once.
+"""Share and seconds by which a length must differ from the witnesses' to be looked at.
+
+Recorders are not started and stopped at once.
 """
 CLOSE_SECONDS = 0.5
 """How well beginnings and ends agree at least, however short the take."""
@@ -106,8 +109,9 @@ def _witnesses(spans: Sequence[_Span]) -> list[_Span]:
 def _fitting_rate(
     span: _Span, rate: float, rates: Sequence[float], witness: _Span, *, tolerance: float
 ) -> float | None:
-    """The rate at which a stream that lasts `span` at `rate` begins and ends with a witness, to `tolerance`
-    seconds; None where none does.
+    """The rate at which a stream begins and ends with a witness; None where none does.
+
+    The stream lasts `span` at `rate`; ends meet to `tolerance` seconds.
 
     A whole rate goes before its NTSC neighbour, from which no length tells it.
     """
@@ -202,8 +206,9 @@ def _says(kind: str, stream: dict) -> str:
 
 
 def check_sample_rate(performance: dict[str, Any], where: str, name: str) -> None:
-    """InputError where a Broadcast Wave's TimeReference and length fit the actor's other streams at another
-    usual rate only.
+    """InputError where a Broadcast Wave fits the actor's other streams at another usual rate only.
+
+    By its TimeReference and length.
 
     TimeReference counts samples, so a wrong rate moves the start by hours; at the header's rate it has then
     nothing in common with the others.
@@ -252,8 +257,9 @@ def check_sample_rate(performance: dict[str, Any], where: str, name: str) -> Non
 
 
 def forget_empty_reference(performance: dict[str, Any], where: str, name: str) -> None:
-    """Take a TimeReference of 0 for no time where the recording would share nothing with the actor's other
-    streams at midnight.
+    """Take a TimeReference of 0 for no time where the actor's other streams are not at midnight.
+
+    The recording would then share nothing with them.
     """
     sound = performance["audio"]
     others = [

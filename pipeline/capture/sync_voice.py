@@ -20,8 +20,9 @@ VOICE_RATE = 16_000
 
 
 def weights_at_30(path: Path, rig: Path | None, record: dict, where: str) -> tuple[np.ndarray, float]:
-    """ARKit weights (N, 51) of a face stream at 30 fps from its first usable frame on, and the seconds of
-    that after its frame 0.
+    """ARKit weights (N, 51) of a face stream at 30 fps from its first usable frame on.
+
+    And the seconds of that after its frame 0.
     """
     stream = faces.open_face(path, rate=record["rate"], timecode_rate=record["timecode_rate"])
     found = fit_clock(stream.seconds, where=f"{where}: {path.name}")
@@ -45,8 +46,9 @@ def weights_at_30(path: Path, rig: Path | None, record: dict, where: str) -> tup
 
 
 def voice_lag(performance: dict, paths: dict[str, Path], rig: Path | None, where: str) -> evidence.Match:
-    """The match of an actor's mouth and voice over all lags that their lengths allow, from the face's frame 0
-    and the first sample.
+    """The match of an actor's mouth and voice over all lags that their lengths allow.
+
+    Lags count from the face's frame 0 and the first sample.
     """
     face, sound = performance["face"], performance["audio"]
     weights, before = weights_at_30(paths["face"], rig, face, where)

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("interact")
 STEP = AUDIO_RATE // 100
 LOUD, SILENT = 1e-3, 1e-4
-"""Shares of a microphone's loud power: above the first somebody speaks, below the second nobody does (-30 and
--40 dB).
+"""Shares of a microphone's loud power (-30 and -40 dB).
+
+Above the first somebody speaks, below the second nobody does.
 """
 MARGIN = 4.0
 """A microphone that is as much above the foretold leak holds its owner's voice (6 dB)."""
@@ -78,8 +79,9 @@ def alone(power: np.ndarray) -> np.ndarray:
 
 
 def voices_of(take: str, mics: np.ndarray, faces: list[np.ndarray]) -> "list[Voice]":
-    """The stretches of both actors in which they speak alone, of microphones (2, S) at 16 kHz and face
-    weights (T, 51).
+    """The stretches of both actors in which they speak alone.
+
+    Of microphones (2, S) at 16 kHz and face weights (T, 51).
     """
     from models.speech.separation_net import SIZE
     from models.speech.separation_train import Voice

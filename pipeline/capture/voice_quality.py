@@ -1,5 +1,4 @@
-"""Measures of voices: noise floor, clipping, who speaks when, and how much of the other is heard in a
-microphone.
+"""Measures of voices: noise floor, clipping, who speaks when, and the other voice in a microphone.
 
 Pure functions on samples, and on segments: sorted, disjoint stretches of speech as (start, end) in seconds.
 
@@ -19,8 +18,9 @@ Segments = list[tuple[float, float]]
 
 FULL_SCALE = 0.999
 CLIPPED_RUN = 3
-"""Samples in succession at full scale, of one sign, that make a clip: a peak that just reaches it has one or
-two.
+"""Samples in succession at full scale, of one sign, that make a clip.
+
+A peak that just reaches it has one or two.
 """
 FLOOR_FRAME_SECONDS, FLOOR_SHARE = 0.05, 0.1
 LOWEST_DB = -120.0
@@ -47,8 +47,9 @@ def noise_floor_db(audio: np.ndarray, rate: int) -> float:
 
 
 def clipped(audio: np.ndarray) -> np.ndarray:
-    """Which samples of audio (S,) are clipped, bool (S,): in runs of CLIPPED_RUN or more at full scale, or
-    beyond it.
+    """Which samples of audio (S,) are clipped, bool (S,).
+
+    Those in runs of CLIPPED_RUN or more at full scale, or beyond it.
     """
     result = np.zeros(len(audio), bool)
     for full in (audio >= FULL_SCALE, audio <= -FULL_SCALE):
@@ -83,8 +84,9 @@ def detect_speech(
 
 
 def own_speech(heard: Segments, own: np.ndarray, other: np.ndarray) -> Segments:
-    """What of the speech heard in a voice is its owner's: without the moments in which the other voice is
-    more than LEAK_DB louder.
+    """What of the speech heard in a voice is its owner's.
+
+    Left out are the moments in which the other voice is more than LEAK_DB louder.
 
     own, other: the voices (S,) at 16 kHz. Levels are those of LEVEL_SECONDS round each moment, so that a
     pause between two words is not the other's; what stays in pieces is joined over short pauses.
@@ -103,8 +105,9 @@ def own_speech(heard: Segments, own: np.ndarray, other: np.ndarray) -> Segments:
 
 
 def _levels(audio: np.ndarray) -> np.ndarray:
-    """Mean power of audio (S,) at 16 kHz over LEVEL_SECONDS round the middle of every LEVEL_STEP, (S /
-    step,).
+    """Mean power (S / step,) of audio (S,) at 16 kHz.
+
+    Over LEVEL_SECONDS round the middle of every LEVEL_STEP.
     """
     size = round(LEVEL_STEP * AUDIO_RATE)
     power = (np.pad(audio, (0, -len(audio) % size)).astype(np.float64) ** 2).reshape(-1, size).mean(1)
@@ -146,8 +149,9 @@ def without(a: Segments, b: Segments) -> Segments:
 
 
 def turns(segments: Sequence[Segments]) -> list[tuple[int, float, float | None]]:
-    """Turns of two actors in order, as (actor, start, gap): `gap` is seconds from the end of the other's
-    speech, negative where they overlap.
+    """Turns of two actors in order, as (actor, start, gap).
+
+    `gap` is seconds from the end of the other's speech, negative where they overlap.
 
     An actor takes the floor by speaking alone for TURN_SECONDS, and keeps it until the other does so: what is
     said in between, under the other's speech or in shorter sounds, is no turn. `start` is the start of the
@@ -170,8 +174,9 @@ def turns(segments: Sequence[Segments]) -> list[tuple[int, float, float | None]]
 
 
 def conversation(segments: Sequence[Segments], length: float) -> dict:
-    """Measures of a talk of `length` seconds: shares of time in which both or none speak, turns, median gap,
-    longest silence.
+    """Measures of a talk of `length` seconds.
+
+    Shares of time in which both or none speak, turns, median gap, longest silence.
     """
     overlap = seconds(both(*segments))
     found = turns(segments)

@@ -9,8 +9,9 @@ DPI = 100
 
 
 def pyplot():
-    """matplotlib.pyplot that draws into files, needs no screen, and shows text as it is: a dollar sign starts
-    no formula.
+    """matplotlib.pyplot that draws into files, needs no screen, and shows text as it is.
+
+    A dollar sign starts no formula.
     """
     import matplotlib
 

@@ -1,5 +1,6 @@
-"""Film strips: a take's bodies and faces at evenly spaced moments, captured and, where there is one,
-generated.
+"""Film strips: a take's bodies and faces at evenly spaced moments.
+
+Captured and, where there is one, generated.
 
 In: BVH, face weights, rigs, action and facing labels and transcripts of both performances; optionally the
 folder of a generated take. Out: one PNG. Bodies are drawn as bones and heads, whole, at one scale in all
@@ -40,8 +41,9 @@ HEAD_CM, MIN_HEAD_CM = 18.0, 5.0
 
 
 def view_axis(bodies: list[np.ndarray]) -> np.ndarray:
-    """Ground directions (right, depth), (2, 2) over (x, z), that spread the actors' hips most from left to
-    right.
+    """Ground directions (right, depth), (2, 2) over (x, z), that spread the actors' hips most.
+
+    They spread them from left to right.
     """
     ground = np.concatenate([body[:, 0][:, [0, 2]] for body in bodies])
     values, vectors = np.linalg.eigh(np.cov(ground.T) + 1e-9 * np.eye(2))
@@ -82,9 +84,10 @@ def heads(motions: list[Motion], worlds: list[np.ndarray], turned: list[np.ndarr
 
 @dataclass(frozen=True)
 class Scene:
-    """Two bodies at the drawn moments, seen from one side: bones (pairs of joints), joints (T, J, 2) and
-    their shadows on the ground, and heads (T, 3) as centre and radius, all cm on the screen about the middle
-    between the two at each moment.
+    """Two bodies at the drawn moments, seen from one side.
+
+    Bones (pairs of joints), joints (T, J, 2) and their shadows on the ground, and heads (T, 3) as centre and
+    radius, all cm on the screen about the middle between the two at each moment.
     """
 
     bones: list[np.ndarray]
@@ -122,8 +125,9 @@ def scene_of(motions: list[Motion]) -> Scene:
 
 
 def draw_bodies(ax, scene: Scene, moment: int, limits: np.ndarray) -> None:
-    """Bones and heads of both actors at a moment, with their shadows on the ground, within `limits` (2, 2):
-    lower and upper corner in cm.
+    """Bones and heads of both actors at a moment, with their shadows on the ground.
+
+    `limits` (2, 2) are the lower and upper corner in cm.
     """
     from matplotlib.collections import LineCollection
     from matplotlib.patches import Circle
@@ -143,8 +147,9 @@ def draw_bodies(ax, scene: Scene, moment: int, limits: np.ndarray) -> None:
 
 
 def common_limits(scenes: list[Scene]) -> np.ndarray:
-    """Lower and upper corner (2, 2) in cm of a window that holds every body of all scenes whole, wider than
-    MIN_WIDTH_CM.
+    """Lower and upper corner (2, 2) in cm of a window that holds every body of all scenes whole.
+
+    It is wider than MIN_WIDTH_CM.
     """
     found = np.array([scene.limits() for scene in scenes])
     limits = np.stack([found[:, 0].min(0), found[:, 1].max(0)]) + np.array([[-MARGIN_CM], [MARGIN_CM]])
@@ -219,8 +224,9 @@ def label_colours(labels: list[np.ndarray], facing: list[np.ndarray]) -> np.ndar
 
 
 def draw_labels(ax, labels: list[np.ndarray], facing: list[np.ndarray], moments: np.ndarray) -> None:
-    """A bar of action and one of facing for each actor, over the take's seconds, with lines at the drawn
-    frames.
+    """A bar of action and one of facing for each actor, over the take's seconds.
+
+    Lines stand at the drawn frames.
     """
     from matplotlib.patches import Patch
 

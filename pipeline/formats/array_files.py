@@ -17,8 +17,9 @@ MOST_BYTES = 16 << 30
 MOST_ROWS = 10_000_000_000
 """Values along one axis: a week of audio at 16 kHz."""
 MOST_PACKED = 1100
-"""How many times larger than its bytes in the file a dataset of HDF5 may be: deflate packs 1032 times at
-most.
+"""How many times larger than its bytes in the file a dataset of HDF5 may be.
+
+Deflate packs 1032 times at most.
 """
 MOST_OBJECTS = 100_000
 """Groups and datasets of an HDF5 file: a shard has some hundred."""
@@ -205,8 +206,9 @@ def plain_value(value: Any) -> Any:
 
 
 def is_plain_type(stored: Any) -> bool:
-    """Whether a dataset's or attribute's id in HDF5 is of numbers or texts, not of lists that vary in length
-    or of references.
+    """Whether a dataset's or attribute's id in HDF5 is of numbers or texts.
+
+    It is not where lists vary in length or are of references.
 
     Damaged types of variable length crash the library when they are read.
     """

@@ -38,8 +38,9 @@ AGREE_SECONDS = 1e-3
 LOUDEST = 1000.0
 """Largest float sample, 60 dB over full scale: more is a file in the scale of integers, or damaged."""
 WHOLE = 1e-5
-"""Samples from a whole one that count as none: at 20 kHz an error of -92 dB at a rate of 48 kHz, and far
-above rounding.
+"""Samples from a whole one that count as none.
+
+At 20 kHz an error of -92 dB at a rate of 48 kHz, and far above rounding.
 """
 DELAY_TAPS = 128
 LEAD = 2048
@@ -79,8 +80,9 @@ class AudioStream:
 
     @property
     def tells_no_time(self) -> bool:
-        """Whether the start is a TimeReference of 0, as editors write that know no time: what else tells one
-        goes before it.
+        """Whether the start is a TimeReference of 0, as editors write that know no time.
+
+        What else tells one goes before it.
         """
         return self.source == "bext" and self.start_seconds == 0
 
@@ -217,8 +219,9 @@ def _resampled(stream: AudioStream, begin: float, num_samples: int, step: float)
 
 
 def _delayed(stream: AudioStream, begin: float, num_samples: int) -> np.ndarray:
-    """The recording at begin, begin + 1, ... (num_samples values), in samples of the file: a fractional
-    delay.
+    """The recording at begin, begin + 1, ... (num_samples values), in samples of the file.
+
+    A fractional delay.
     """
     first = int(np.floor(begin + WHOLE))
     delay, stop = begin - first, first + num_samples

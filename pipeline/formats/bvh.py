@@ -28,8 +28,9 @@ log = logging.getLogger("interact")
 UNITS_CM = {"cm": 1.0, "m": 100.0, "in/0.45": 2.54 / 0.45, "mm": 0.1, "in": 2.54, "ft": 30.48}
 """Centimetres per unit of length. `in/0.45` is the unit of the CMU database."""
 RARE_UNITS = ("in", "ft")
-"""Taken only where the body is an adult's in them and nobody's in the others: a child in cm is not to become
-an adult in inches.
+"""Taken only where the body is an adult's in them and nobody's in the others.
+
+A child in cm is not to become an adult in inches.
 """
 TYPICAL_LEG_CM = 82.0
 TYPICAL_EXTENT_CM = 170.0
@@ -303,8 +304,9 @@ def _slow_table(file: _File, path: Path) -> tuple[np.ndarray, bool]:
 
 
 def _table(file: _File, path: Path) -> np.ndarray:
-    """The motion block as float64 (num_channels, rows), checked against the number of frames that the header
-    claims.
+    """The motion block as float64 (num_channels, rows).
+
+    It is checked against the number of frames that the header claims.
     """
     if file.num_channels == 0:
         raise InputError(f"{path}: no joint has channels; export the file with its motion")
@@ -344,8 +346,9 @@ def read_names(path: Path) -> list[str]:
 
 
 def count_frames(path: Path) -> int:
-    """Number of frames that `load_bvh` finds in the file, which may be a few more or less than its header
-    claims.
+    """Number of frames that `load_bvh` finds in the file.
+
+    They may be a few more or less than its header claims.
     """
     path = Path(path)
     return _table(_split(_bytes(path), path), path).shape[1]
@@ -424,8 +427,9 @@ def _split(data: bytes, path: Path) -> _File:
 
 
 def _exact_fps(frame_time: float, text: str) -> float:
-    """Frames per second; a frame time that was rounded (0.008333, .0083333) gives the whole or NTSC rate that
-    was meant (120).
+    """Frames per second.
+
+    A frame time that was rounded (0.008333, .0083333) gives the whole or NTSC rate that was meant (120).
 
     Meant is a rate whose frame time, rounded to the digits of `text`, is the one given; from six digits on,
     so that short numbers are not taken for any rate that is near.
@@ -441,8 +445,9 @@ def _exact_fps(frame_time: float, text: str) -> float:
 
 
 def judge_unit(names: list[str], parents: np.ndarray, offsets: np.ndarray) -> tuple[str, str]:
-    """The unit of length that makes the skeleton a human's, and what speaks against it ("" where nothing
-    does).
+    """The unit of length that makes the skeleton a human's, and what speaks against it.
+
+    The latter is "" where nothing does.
 
     Judged by the legs where they have names, else by the extent of the joints.
     """
@@ -498,8 +503,9 @@ def _quaternions(order: str, degrees: np.ndarray) -> np.ndarray:
 
 
 def _rotations(table: np.ndarray, orders: list[str], columns: np.ndarray) -> np.ndarray:
-    """Quaternions (T, J, 4) of J joints whose angles about the axes in `orders` are the rows `columns` (J, 3)
-    of the table, 0 where -1.
+    """Quaternions (T, J, 4) of J joints by their angles about the axes in `orders`.
+
+    Angles are the rows `columns` (J, 3) of the table, 0 where -1.
     """
     num_frames, num_joints = table.shape[1], len(orders)
     if (columns < 0).any():
@@ -619,8 +625,9 @@ def first_frame_is_reference(motion: Motion) -> bool:
 
 
 def save_bvh(path: Path, motion: Motion) -> None:
-    """Write a BVH file in cm, with the motion's own rotation orders (zyx where it has none) and frame time to
-    10 digits.
+    """Write a BVH file in cm, with the motion's own rotation orders and frame time to 10 digits.
+
+    Orders are zyx where it has none.
     """
     orders = motion.orders or ["zyx"] * len(motion.names)
     children: dict[int, list[int]] = {}

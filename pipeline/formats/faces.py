@@ -1,5 +1,6 @@
-"""Face streams of a shoot: meshes in HDF5, in one NumPy array or in numbered OBJ files, or Live Link Face
-recordings as CSV.
+"""Face streams of a shoot: meshes, or Live Link Face recordings as CSV.
+
+Meshes are in HDF5, in one NumPy array or in numbered OBJ files.
 
 In: `<performance>.mesh.h5`, `.csv`, `.npy` or the folder `<performance>.obj` (`_obj`), with the files beside
 it that say rate, units and timecode. Out: seconds of each frame, vertices in cm, or ARKit weights. Only times
@@ -43,14 +44,16 @@ MOST_FRAMES = 10_000_000
 MOST_VERTICES = 5_000_000
 """Vertices of a frame: a scan of a head has some hundred thousand."""
 MOST_CM = 100_000.0
-"""A coordinate of a face: 1 km from the origin, beyond any stage, and beyond any face whose unit is taken for
-another.
+"""A coordinate of a face: 1 km from the origin.
+
+Beyond any stage, and beyond any face whose unit is taken for another.
 """
 MOST_CSV_BYTES = 4096 * MEBIBYTE
 """Bytes of a recording of Live Link Face: an hour has 100 MB."""
 REPEATED_SHARE = 0.01
-"""Share of a recording's rows that may equal the row before to the last cell, timecode too: an app that
-stumbles repeats a few.
+"""Share of a recording's rows that may equal the row before to the last cell, timecode too.
+
+An app that stumbles repeats a few.
 """
 COPY = "copy or export it again"
 FORMS = ".mesh.h5, Live Link .csv, .npy or a folder of .obj"
@@ -58,8 +61,9 @@ FORMS = ".mesh.h5, Live Link .csv, .npy or a folder of .obj"
 
 @dataclass(frozen=True)
 class FaceStream:
-    """One actor's face in a take: its file or folder, seconds of each frame (N,), and vertices per frame (0
-    for a CSV).
+    """One actor's face in a take.
+
+    Its file or folder, seconds of each frame (N,), and vertices per frame (0 for a CSV).
 
     `seconds` count from midnight and never decrease: they run on where the recording goes over midnight, and
     two frames may share one timecode. Without timecode (`has_timecode` False) they count from the first
@@ -223,8 +227,9 @@ def _unit(name: Any, path: Path) -> float:
 
 
 def _seconds(codes: list[str], rate: float, path: Path) -> tuple[np.ndarray, float]:
-    """Seconds since midnight (N,) of the frames' timecodes, not decreasing, and the length of the day that
-    they count in.
+    """Seconds since midnight (N,) of the frames' timecodes, not decreasing.
+
+    And the length of the day that they count in.
     """
     try:
         seconds = np.array([parse_timecode(code, rate) for code in codes])
@@ -370,8 +375,9 @@ def _read_timecodes(path: Path) -> list[tuple[int | None, str]]:
 def _times(
     path: Path, about: Path, timecode: Path | None, numbers: np.ndarray, value: dict, rate: float | None
 ) -> tuple[np.ndarray, float | None]:
-    """Seconds (N,) of frames that have these numbers, from the timecode file where there is one, else from 0
-    at the rate; length of the day.
+    """Seconds (N,) of frames that have these numbers, and the length of the day.
+
+    By the timecode file where there is one, else from 0 at the rate.
     """
     _check_count(len(numbers), path)
     if timecode is None:
@@ -460,8 +466,9 @@ def _open_obj(folder: Path, rate: float | None, stand_in: dict | None) -> tuple[
 
 
 def _same_topology(path: Path, need: np.ndarray, need_faces: int) -> np.ndarray:
-    """Vertices (V, 3) of an OBJ file, which must be as many as `need` has, and in the same order by the
-    file's faces.
+    """Vertices (V, 3) of an OBJ file, which must be as many as `need` has.
+
+    They must be in the same order by the file's faces.
     """
     vertices, faces = read_vertices(path)
     if len(vertices) != len(need):

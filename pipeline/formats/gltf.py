@@ -44,8 +44,9 @@ MOST_JOINT_SETS = 16
 
 @dataclass(frozen=True)
 class Morphs:
-    """One mesh of a scene: vertices (V, 3), K target names, deltas (K, V, 3), triangles (F, 3), all float64
-    and int32.
+    """One mesh of a scene, all float64 and int32.
+
+    vertices (V, 3), K target names, deltas (K, V, 3), triangles (F, 3).
 
     `mesh` and `node` are the names by which it can be chosen; either may be empty.
     """
@@ -140,8 +141,9 @@ class _File:
         return result
 
     def _worlds(self) -> dict[int, np.ndarray]:
-        """World matrix (4, 4) by node, of the nodes in the default scene, or of all nodes where there is no
-        scene.
+        """World matrix (4, 4) by node, of the nodes in the default scene.
+
+        Of all nodes where there is no scene.
         """
         nodes = self.json.get("nodes", [])
         if len(nodes) > MOST_NODES:
@@ -243,8 +245,9 @@ class _File:
         )
 
     def _target_names(self, mesh: dict, primitive: dict, label: str) -> list[str]:
-        """Names of a primitive's targets: extras of the mesh or of the primitive, else names of the targets'
-        accessors.
+        """Names of a primitive's targets.
+
+        Extras of the mesh or of the primitive, else names of the targets' accessors.
         """
         targets = primitive.get("targets", [])
         for owner in (mesh, primitive):

@@ -1,5 +1,6 @@
-"""Texts of variable length in HDF5, looked at before the library follows them: in a damaged heap it goes on
-without end.
+"""Texts of variable length in HDF5, looked at before the library follows them.
+
+In a damaged heap it goes on without end.
 
 A dataset of such texts has an element of 16 bytes for each: length, address of a collection of objects,
 number of the object there. A collection is `GCOL`, version, size, then objects of number, uses, size and

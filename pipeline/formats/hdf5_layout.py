@@ -1,5 +1,6 @@
-"""What of an HDF5 file may be mapped or read: datasets whose type, shape, layout and place are those that a
-format asks for.
+"""What of an HDF5 file may be mapped or read.
+
+Datasets whose type, shape, layout and place are those that a format asks for.
 
 HDF5 lets a file say of its own bytes what they are: pointers to objects, values of another file, or a place
 behind the end. A format knows better. Its reader asks here for each dataset, by name, before a byte of it is
@@ -30,8 +31,9 @@ FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32"}
 
 @dataclass(frozen=True)
 class Stored:
-    """Type and shape of a dataset, and where in the file its values begin if they lie there in one piece, as
-    they are in memory.
+    """Type and shape of a dataset, and where in the file its values begin.
+
+    They begin there if they lie in one piece, as they are in memory.
     """
 
     dtype: np.dtype
@@ -136,8 +138,9 @@ def stored(group: Any, name: str, dtype: str, row: tuple[int | None, ...], *, fi
 
 
 def table(group: Any, name: str, columns: dict[str, type]) -> list[tuple]:
-    """Rows of a table of texts of fixed length and whole numbers: `columns` says str or int of each, in
-    order.
+    """Rows of a table of texts of fixed length and whole numbers.
+
+    `columns` says str or int of each, in order.
     """
     dataset = _dataset(group, name)
     dtype, shape = dataset.dtype, dataset.shape

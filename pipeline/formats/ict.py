@@ -72,8 +72,9 @@ def to_ict(arkit: "np.ndarray") -> "np.ndarray":
 
 
 def to_arkit(ict: "np.ndarray") -> "np.ndarray":
-    """ARKit weights (..., 51) of ICT weights (..., 55), of the same type: the mean of the sides where ARKit
-    has one shape.
+    """ARKit weights (..., 51) of ICT weights (..., 55), of the same type.
+
+    The mean of the sides where ARKit has one shape.
     """
     import numpy as np
 
@@ -83,8 +84,9 @@ def to_arkit(ict: "np.ndarray") -> "np.ndarray":
 
 
 def lost(ict: "np.ndarray") -> "np.ndarray":
-    """What of ICT weights (..., 55) ARKit cannot say (..., 55): half the difference of joined sides, and all
-    of cheekRaiser.
+    """What of ICT weights (..., 55) ARKit cannot say (..., 55).
+
+    Half the difference of joined sides, and all of cheekRaiser.
     """
     return ict - to_ict(to_arkit(ict))
 

@@ -1,5 +1,6 @@
-"""Linear timecode (LTC, SMPTE ST 12-1) in an audio channel: which frame begins at which sample, and the
-recorder's clock by it.
+"""Linear timecode (LTC, SMPTE ST 12-1) in an audio channel.
+
+Which frame begins at which sample, and the recorder's clock by it.
 
 In: samples of one channel, whole or in blocks. Out: frame numbers since midnight with the fractional sample
 at which each frame begins, and a straight line through them: the time of day of sample 0 and the recorder's
@@ -108,8 +109,9 @@ def decode_ltc(
 
 
 def ltc_clock(frames: LtcFrames, rate: float) -> tuple[float, float, float]:
-    """The recorder's clock by LTC: time of day of sample 0 in seconds, its true samples per second, and the
-    residual.
+    """The recorder's clock by LTC.
+
+    Time of day of sample 0 in seconds, its true samples per second, and the residual.
 
     A straight line through positions over numbers, by least squares on the frames within five median
     deviations of a first robust one. The residual is the root mean square in seconds of those frames. Raises
@@ -194,8 +196,9 @@ def _windows(samples: np.ndarray | Iterable[np.ndarray], segment: int) -> Iterat
 
 
 def _levelled(x: np.ndarray, segment: int) -> tuple[np.ndarray, np.ndarray]:
-    """Samples without their offset, and the level around each sample: mean and root mean square of segments,
-    interpolated.
+    """Samples without their offset, and the level around each sample.
+
+    Mean and root mean square of segments, interpolated.
 
     Half a segment is lost at both ends.
     """
@@ -211,8 +214,9 @@ def _levelled(x: np.ndarray, segment: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _edges(x: np.ndarray, segment: int) -> np.ndarray:
-    """Fractional samples (E,) at which the signal crosses its offset on the way from one side of the
-    threshold to the other.
+    """Fractional samples (E,) at which the signal crosses its offset.
+
+    It does so on the way from one side of the threshold to the other.
     """
     centred, level = _levelled(x, segment)
     level *= np.float32(THRESHOLD)
@@ -231,8 +235,9 @@ def _edges(x: np.ndarray, segment: int) -> np.ndarray:
 
 
 def _fitted(grid: np.ndarray, edges: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Straight lines edges = offset + half * grid over the masked columns of rows (N, K): offset (N,) and
-    half (N,).
+    """Straight lines edges = offset + half * grid over the masked columns of rows (N, K).
+
+    offset (N,) and half (N,).
     """
     weight = mask.astype(float)
     count = weight.sum(1)
@@ -243,8 +248,9 @@ def _fitted(grid: np.ndarray, edges: np.ndarray, mask: np.ndarray) -> tuple[np.n
 
 
 def _decode_window(x: np.ndarray, segment: int, rate: float) -> tuple[np.ndarray, np.ndarray]:
-    """Starts (N,) in samples after the first margin, and bits (N, 64), of the frames that begin within the
-    window's step.
+    """Starts (N,) in samples and bits (N, 64) of the frames that begin within the window's step.
+
+    Starts are counted after the first margin.
     """
     edges = _edges(x, segment)
     none = np.zeros(0), np.zeros((0, 64), bool)
@@ -295,8 +301,9 @@ def _field(bits: np.ndarray, name: str) -> np.ndarray:
 
 
 def _consistent(positions: np.ndarray, bits: np.ndarray, rate: float, known: Fraction | None) -> LtcFrames:
-    """Frames (N) with a valid time of day that agree with their neighbours, and the rate among FPS that they
-    run at.
+    """Frames (N) with a valid time of day that agree with their neighbours, and their rate.
+
+    The rate is the one among FPS that they run at.
     """
     none = LtcFrames(np.zeros(0, np.int64), np.zeros(0), 0.0, False)
     units = np.stack([_field(bits, name) for name in ("hours", "minutes", "seconds", "frames")])

@@ -1,5 +1,6 @@
-"""Groups of takes: by emotion and relationship, and by the meta-emotions and meta-relationships that the
-paper sums them up in.
+"""Groups of takes: by emotion, relationship, meta-emotion and meta-relationship.
+
+The latter two are what the paper sums the former up in.
 
 In: the emotion and the relationship of a take, as in takes.tsv. Out: the names of its groups. Which label
 belongs to which meta-group is the paper's tables 6 (emotions) and 7 (relationships), in meta_groups.tsv:
@@ -28,8 +29,9 @@ OTHER = "other"
 
 
 def spelling(label: str) -> str:
-    """A label as it is compared: letters only, in lower case, without a plural's s, so that Coworker is
-    Co-workers.
+    """A label as it is compared: letters only, in lower case, without a plural's s.
+
+    So Coworker is Co-workers.
     """
     return "".join(filter(str.isalpha, label.casefold())).removesuffix("s")
 
@@ -54,8 +56,9 @@ def meta_groups(kind: str) -> list[str]:
 
 
 def take_groups(take: Take) -> dict[str, str]:
-    """A take's group in each of TAKE_GROUPINGS, without those in which it has no label: the one place that
-    names groups of takes.
+    """A take's group in each of TAKE_GROUPINGS, without those in which it has no label.
+
+    The one place that names groups of takes.
     """
     labels = {kind: take.row[kind] for kind in KINDS if take.row[kind]}
     return labels | {
@@ -64,8 +67,9 @@ def take_groups(take: Take) -> dict[str, str]:
 
 
 def tell_unlisted(takes: Sequence[Take]) -> None:
-    """Log which labels of takes are in no meta-group of the paper's, and how many takes have none in a
-    grouping.
+    """Log which labels of takes are in no meta-group of the paper's.
+
+    And how many takes have none in a grouping.
     """
     for grouping, kind in META.items():
         if bare := [take.name for take in takes if not take.row[kind]]:

@@ -100,8 +100,9 @@ class _Lines:
 
 
 def read_vertices(path: Path) -> tuple[np.ndarray, int]:
-    """Vertices (V, 3) float64 of an OBJ file in its own unit, and a checksum of its faces' text (0 where it
-    has none).
+    """Vertices (V, 3) float64 of an OBJ file in its own unit, and a checksum of its faces' text.
+
+    The checksum is 0 where it has none.
 
     Vertices are the first three numbers of the lines `v x y z`, whatever follows them (w, colours) and comes
     between.
@@ -111,16 +112,18 @@ def read_vertices(path: Path) -> tuple[np.ndarray, int]:
 
 
 def read_obj(path: Path) -> tuple[np.ndarray, np.ndarray, int]:
-    """Vertices (V, 3) float64 in the file's own unit, faces as in `faces_of`, and the checksum of
-    `read_vertices`.
+    """Vertices (V, 3) float64 in the file's own unit, faces, and a checksum.
+
+    Faces are as in `faces_of`, the checksum is that of `read_vertices`.
     """
     lines = _read(path)
     return lines.vertices, faces_of(lines.polygons()), lines.checksum
 
 
 def faces_of(polygons: Sequence[Sequence[int]]) -> np.ndarray:
-    """Faces (F, 3 or 4) int32 of polygons: quads where all are, else triangles, larger ones cut from their
-    first corner.
+    """Faces (F, 3 or 4) int32 of polygons: quads where all are, else triangles.
+
+    Larger ones are cut from their first corner.
     """
     if polygons and all(len(polygon) == 4 for polygon in polygons):
         return np.array(polygons, np.int32)
@@ -168,8 +171,9 @@ def _runs(lines: np.ndarray) -> list[tuple[int, int]]:
 
 
 def _numbers(letters: np.ndarray, lengths: np.ndarray) -> np.ndarray | bytes:
-    """Numbers (n,) float64 of words of these lengths that stand end to end, or the first word that is no
-    number.
+    """Numbers (n,) float64 of words of these lengths that stand end to end.
+
+    Or the first word that is no number.
     """
     import pyarrow as pa
     import pyarrow.compute as pc

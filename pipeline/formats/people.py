@@ -46,8 +46,9 @@ def load_body(path: Path, options: Body | None = None, *, where: str | None = No
 
 
 def with_toes(motion: Motion) -> Motion:
-    """The motion with a toe joint at the End Site of each foot that has no joint below it: old BVH files name
-    none.
+    """The motion with a toe joint at the End Site of each foot that has no joint below it.
+
+    Old BVH files name none.
     """
     found = motion.aliases()
     for side in SIDES:

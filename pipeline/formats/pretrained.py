@@ -82,8 +82,9 @@ def package_folder(kind: str) -> Path | None:
 
 
 def model_folder(kind: str, model: str) -> Path:
-    """The local folder of a text or speech model: `package`, a folder, or a name in the local Hugging Face
-    cache.
+    """The local folder of a text or speech model.
+
+    `package`, a folder, or a name in the local Hugging Face cache.
 
     A model that is not there is an InputError that says what belongs where.
     """
@@ -174,8 +175,9 @@ def read_description(kind: str, folder: Path) -> dict[str, Any]:
 
 
 def _check_index(kind: str, folder: Path) -> None:
-    """InputError where the table of weights that lie in several files names others than safetensors of the
-    folder.
+    """InputError where a table of weights names others than safetensors of the folder.
+
+    A table is there where weights lie in several files.
     """
     path = folder / INDEX
     if not path.exists():
@@ -195,8 +197,9 @@ def _check_index(kind: str, folder: Path) -> None:
 
 @contextmanager
 def _checked(kind: str, folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """A folder that holds only what has been checked of a model's, so that nothing else of it is ever looked
-    at; and its description.
+    """A folder that holds only what has been checked of a model's, and its description.
+
+    So nothing else of the model is ever looked at.
     """
     described = read_description(kind, folder)
     weights = safetensors_of(kind, folder)

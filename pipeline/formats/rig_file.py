@@ -33,8 +33,9 @@ REGIONS = {
     "eyes": (0.25, ("eye",)),
     "brows": (0.25, ("brow",)),
 }
-"""By region: the share of the largest travel that makes a vertex a part of it, and how the names of its
-shapes begin.
+"""By region: the share of travel that makes a vertex a part of it, and its shapes.
+
+The share is of the largest travel; shapes are told by how their names begin.
 """
 
 
@@ -125,8 +126,9 @@ def used_vertices(rig: Rig) -> np.ndarray:
 
 
 def regions(rig: Rig) -> dict[str, np.ndarray]:
-    """Vertex indices of each of REGIONS: those that the rig's file names, else by what its shapes move, in
-    any topology.
+    """Vertex indices of each of REGIONS, in any topology.
+
+    Those that the rig's file names, else by what its shapes move.
 
     A vertex belongs to a region when the region's shapes, taken together, move it at least so far as the
     region's share of what they move the vertex that they move most. Lips are what the lip shapes proper move

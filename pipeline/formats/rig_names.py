@@ -31,8 +31,9 @@ ALTERNATES = {
     "mouthShrugLower": ("mouthRaiserLower",),
     "mouthShrugUpper": ("mouthRaiserUpper",),
 }
-"""By ARKit's name without its side: other names of the same shape, those of the Unified Expressions of face
-tracking in VR.
+"""By ARKit's name without its side: other names of the same shape.
+
+Those of the Unified Expressions of face tracking in VR.
 """
 
 
@@ -57,8 +58,9 @@ def without_side(name: str) -> tuple[str, str]:
 
 @cache
 def spellings() -> dict[str, tuple[str, str]]:
-    """By spelling, in lower case without separators: the ARKit name, and which half of it (Left, Right, or
-    the whole, empty).
+    """By spelling, in lower case without separators: the ARKit name, and which half of it.
+
+    Left, Right, or the whole, empty.
     """
     result: dict[str, tuple[str, str]] = {}
     for name in arkit.NAMES:

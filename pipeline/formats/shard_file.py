@@ -1,5 +1,6 @@
-"""The shard format, in the one module that owns it: HDF5 files of whole takes end to end on one time line,
-their reader, and sidecars.
+"""The shard format, in the one module that owns it.
+
+HDF5 files of whole takes end to end on one time line, their reader, and sidecars.
 
 In: shard-*.h5. Out: Shard, whose datasets are arrays on disk until they are sliced.
 
@@ -87,8 +88,9 @@ TAKE_FIELDS = [field.name for field in fields(TakeSpan)]
 
 
 def spans_json(spans: Sequence[tuple[str, int, int]]) -> str:
-    """Takes with their first frame and the frame after their last, as a sidecar keeps them to know its shard
-    by.
+    """Takes with their first frame and the frame after their last.
+
+    A sidecar keeps them to know its shard by.
     """
     return json.dumps([list(span) for span in spans])
 
@@ -98,8 +100,9 @@ _FEATURES = ("body", "root", "mel", "audio")
 
 
 def files_of(span: TakeSpan, stream: str) -> list[str]:
-    """Files of a take that its rows of a stream are made of, by the names of `sources`: one of each actor,
-    one of both, or none of the take's own.
+    """Files of a take that its rows of a stream are made of, by the names of `sources`.
+
+    One of each actor, one of both, or none of the take's own.
     """
     if stream in _FEATURES:
         return [f"features/{span.take}.h5"]
@@ -160,8 +163,9 @@ def _check_attributes(given: dict[str, Any], path: Path) -> None:
 
 
 def span_faults(takes: Sequence[TakeSpan], rows: dict[str, int]) -> list[str]:
-    """Faults of a table of takes: names, gaps, overlaps, wrong sample counts, unknown splits, streams of
-    another length.
+    """Faults of a table of takes.
+
+    Names, gaps, overlaps, wrong sample counts, unknown splits, streams of another length.
 
     rows: the rows that each of STREAMS and audio has.
     """
@@ -333,8 +337,9 @@ class Shard:
 
     @property
     def sources(self) -> dict[str, str]:
-        """SHA-256 of every file that the shard was built from, by name: `<half>/<path within it>`, half
-        dataset, annotations or features.
+        """SHA-256 of every file that the shard was built from, by name.
+
+        A name is `<half>/<path within it>`, half dataset, annotations or features.
 
         InputError where it lists none or something else.
         """

@@ -1,5 +1,6 @@
-"""What of a shoot is checked before any job, beside the rows of its tables: what is published as it stands,
-and one text per scene.
+"""What of a shoot is checked before any job, beside the rows of its tables.
+
+What is published as it stands, and one text per scene.
 
 Light: this module is imported while the Snakefile is read.
 """
@@ -44,8 +45,9 @@ def scenario_number(scenario: str) -> int | str:
 
 
 def check_scenarios(takes: Iterable[Take]) -> None:
-    """InputError where takes of one scene have different labels or texts, or are of one day: 002 and 0002 are
-    one scene.
+    """InputError where takes of one scene have different labels or texts, or are of one day.
+
+    002 and 0002 are one scene.
     """
     first: dict[int | str, Take] = {}
     of_day: dict[tuple[str, int | str], Take] = {}
@@ -67,8 +69,9 @@ def check_scenarios(takes: Iterable[Take]) -> None:
 
 
 def check_rig(path: Path, before: str = "") -> None:
-    """InputError, which begins with `before`, where a file is no .npz with the arrays of a rig, by the
-    archive's list; no array is read.
+    """InputError, which begins with `before`, where a file is no .npz with the arrays of a rig.
+
+    By the archive's list; no array is read.
     """
     fix = "set or copy an .npz as docs/rigs.md has it, which python -m pipeline.rigs import makes"
     try:

@@ -14,8 +14,9 @@ OBJ_TIMECODES = ("timecode.txt", "timecode.csv")
 
 
 def find_face(stem: Path) -> Path | None:
-    """The face of `<take>/<performance>`, the first there is of `.mesh.h5`, `.csv`, `.npy` and a folder of
-    OBJ files.
+    """The face of `<take>/<performance>`: the first there is of its forms.
+
+    `.mesh.h5`, `.csv`, `.npy` and a folder of OBJ files.
 
     A folder of OBJ files, `<performance>.obj` or `<performance>_obj`, is named by its `stream.json`, which
     must be there: a rule's input is a file. None where the performance has no face.
@@ -31,8 +32,9 @@ def find_face(stem: Path) -> Path | None:
 
 
 def raw_file(stem: str, kind: str) -> str:
-    """Path of a raw stream of `<take>/<performance>`: kind bvh, wav, or face (the form that is there, else
-    .mesh.h5).
+    """Path of a raw stream of `<take>/<performance>`.
+
+    Kind bvh, wav, or face (the form that is there, else .mesh.h5).
     """
     if kind == "face":
         return str(find_face(Path(stem)) or f"{stem}.mesh.h5")

@@ -81,8 +81,9 @@ def stream_of(take: dict, performance: str, kind: str, *, where: str) -> dict:
 
 
 def marks(path: Path) -> dict[str, str]:
-    """What tells a raw stream's file from another: its `fingerprint`, and one of the files `beside` it where
-    a face has such.
+    """What tells a raw stream's file from another.
+
+    Its `fingerprint`, and one of the files `beside` it where a face has such.
 
     Of a folder of OBJ files, `beside` also counts their names and sizes.
     """

@@ -183,8 +183,9 @@ def performance_actor(name: str) -> str | None:
 
 
 def is_performance(name: str) -> bool:
-    """Whether a file of a dataset is named as a performance: `<date>_<actor>_<scenario>` with a day of the
-    calendar and plain ids.
+    """Whether a file of a dataset is named as a performance.
+
+    `<date>_<actor>_<scenario>` with a day of the calendar and plain ids.
     """
     return is_id(name, "performance")
 
@@ -198,16 +199,18 @@ def actor_of(performance: str) -> str:
 
 
 def file_names(paths: Sequence[Path]) -> list[str]:
-    """What each of two people's files is called in names of files: as it is, with 1 and 2 behind it where
-    both files have one name.
+    """What each of two people's files is called in names of files.
+
+    As it is, with 1 and 2 behind it where both files have one name.
     """
     stems = [path.stem for path in paths]
     return stems if len(set(stems)) == len(stems) else [f"{stem}-{k}" for k, stem in enumerate(stems, 1)]
 
 
 def actor_names(paths: Sequence[Path]) -> list[str]:
-    """What each of two people is called by their files: the actor where the file's name is a performance's,
-    else the file's name.
+    """What each of two people is called by their files.
+
+    The actor where the file's name is a performance's, else the file's name.
     """
     actors = [performance_actor(path.stem) for path in paths]
     named = [actor for actor in actors if actor]
@@ -389,8 +392,9 @@ def shoot_lip_acc(folder: Path) -> dict[str, LipRow]:
 
 
 def download_lip_acc(folder: Path, *, exclude: Sequence[str] = ()) -> dict[str, LipRow]:
-    """The lip-accurate set of a download by performance, in name order, from its files and
-    lip_acc_sentences.txt; empty without a folder.
+    """The lip-accurate set of a download by performance, in name order; empty without a folder.
+
+    From its files and lip_acc_sentences.txt.
 
     InputError names a performance that lacks its face, its voice or its sentence.
     """
@@ -431,8 +435,9 @@ def download_lip_acc(folder: Path, *, exclude: Sequence[str] = ()) -> dict[str, 
 
 
 def dataset_takes(folder: Path, *, exclude: Sequence[str] = ()) -> list[Take]:
-    """Takes of a dataset folder: its takes.tsv where it has one, else its BVH files and SQLite tables (the
-    public release).
+    """Takes of a dataset folder: of its takes.tsv where it has one.
+
+    Else of its BVH files and SQLite tables (the public release).
 
     `exclude` names takes to leave out, and files of streams (without their ending) that are of no take: a
     download is not changed.
@@ -499,8 +504,9 @@ def lip_names(folder: Path) -> set[str]:
 
 
 def as_named(folder: Path, exclude: Sequence[str]) -> list[str]:
-    """`exclude` with the names that YAML has read as numbers as the download has them: 20231119_051 without
-    quotation marks is 20231119051.
+    """`exclude` with the names that YAML has read as numbers as the download has them.
+
+    20231119_051 without quotation marks is 20231119051.
 
     A number of which none or several are there stays, and is refused as any name that is no take.
     """

@@ -85,8 +85,9 @@ def day_frames(rate: float | Fraction, *, drop_frame: bool = False) -> int:
 
 
 def day_seconds(rate: float | Fraction, *, drop_frame: bool = False) -> float:
-    """True seconds that a day of labels lasts: 86,400 at whole rates, 86,486.4 at 29.97 non-drop, 86,399.9136
-    at 29.97 drop-frame.
+    """True seconds that a day of labels lasts.
+
+    86,400 at whole rates, 86,486.4 at 29.97 non-drop, 86,399.9136 at 29.97 drop-frame.
     """
     return float(day_frames(rate, drop_frame=drop_frame) / exact_rate(rate))
 
@@ -97,8 +98,9 @@ def label_day(text: str, rate: float, drop_frame: bool | None = None) -> float:
 
 
 def parse_timecode(text: str, rate: float, drop_frame: bool | None = None) -> float:
-    """Seconds since midnight of `HH:MM:SS:FF`, frames counted at `rate` and possibly fractional
-    (`13:13:04:31.652`).
+    """Seconds since midnight of `HH:MM:SS:FF`, frames counted at `rate`.
+
+    Frames may be fractional (`13:13:04:31.652`).
 
     `rate` is the base that the timecode counts at, which may differ from the frames per second of the stream
     (a base of 30 on a stream of 120 fps). `drop_frame` None takes a `;` before the frames for drop-frame
@@ -154,8 +156,9 @@ def unwrap_days(seconds: np.ndarray, *, day: float = DAY) -> np.ndarray:
 
 
 def near(seconds: float, reference: float, *, day: float = DAY) -> float:
-    """A time of day moved by whole days to within half a day of `reference`, so that streams on both sides of
-    midnight agree.
+    """A time of day moved by whole days to within half a day of `reference`.
+
+    So streams on both sides of midnight agree.
     """
     return seconds + day * math.floor((reference - seconds) / day + 0.5)
 

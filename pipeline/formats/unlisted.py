@@ -1,5 +1,6 @@
-"""Recordings that are there and that no row of a table names, which would be left out in silence, and those
-that a row needs and are not there.
+"""Recordings that no row of a table names, and those that a row needs and are not there.
+
+The former would be left out in silence.
 
 A download whose takes.tsv lacks a row is refused; a shoot, which may hold takes that are not ready, is warned
 of. A folder is listed once and no file is opened. Light: this module is imported while the Snakefile is read.
@@ -48,9 +49,7 @@ def unlisted(folder: Path, listed: Mapping[str, Collection[str]]) -> dict[str, l
 
 
 def check_listed(folder: Path, listed: Mapping[str, Collection[str]], exclude: Sequence[str]) -> None:
-    """InputError where a download has streams that no row of its takes.tsv names and that `exclude` does not
-    either.
-    """
+    """InputError where a download has streams that neither takes.tsv nor `exclude` names."""
     odd = {name: paths for name, paths in unlisted(folder, listed).items() if name not in exclude}
     if not odd:
         return
@@ -106,8 +105,9 @@ def unlisted_raw(shoot: Path, listed: Mapping[str, Collection[str]], lips: Colle
 
 
 def missing_raw(shoot: Path, takes: Mapping[str, Sequence[str]]) -> list[str]:
-    """A line per raw stream of a shoot that a row needs and that is not there, with files beside it that may
-    be meant.
+    """A line per raw stream of a shoot that a row needs and that is not there.
+
+    It tells files beside it that may be meant.
 
     `takes`: performances by take, of the rows that are not excluded. From MISSING_SHOWN on they are counted.
     A folder is listed only where it lacks a stream.
@@ -139,8 +139,9 @@ def missing_raw(shoot: Path, takes: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def _meant(folder: Path, name: str, performances: Sequence[str], endings: tuple[str, ...]) -> list[str]:
-    """Files that may be meant by a missing one: of no performance of the row, or of this one with an ending
-    in another case.
+    """Files that may be meant by a missing one.
+
+    Of no performance of the row, or of this one with an ending in another case.
     """
     found = [path.name for path in files_in(folder) if path.name.lower().endswith(endings)]
     return [other for other in found if (stem := other.partition(".")[0]) == name or stem not in performances]

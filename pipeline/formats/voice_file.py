@@ -1,5 +1,6 @@
-"""One person's voice out of an audio file of any common kind: WAV as recorders leave them, FLAC, MP3, Ogg, of
-one or more channels.
+"""One person's voice out of an audio file of any common kind, of one or more channels.
+
+WAV as recorders leave them, FLAC, MP3, Ogg.
 
 In: a file. Out: samples (S,) float32, full scale at 1, and their rate. Where nothing hangs on which channel
 it is (a voice to generate from or to write down), several channels are mixed down and that is told; a

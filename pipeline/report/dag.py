@@ -15,14 +15,20 @@ FOLDED = re.compile(r"^(simulate_take)_.+$")
 """Rules that are one rule written once for each pair of actors."""
 INTRODUCTION = """# The rules and what feeds what
 
-Made by `snakemake all --rulegraph dot | python -m pipeline.report.dag --out docs/dag.md` from the default
-configuration. An arrow leads from a rule to one that reads what it writes; where a longer way leads there
-too, the arrow is left out. `simulate_take` is one rule for each pair of actors. With a shoot of your own
-there is neither `simulate_...` nor `accuracy`; with a download also no `sync`, `body`, `blendshapes`,
-`separation` and `dataset`; and with each of these its report falls away. A shoot with a
-[lip-accurate set](lip_acc.md) has `lip_sync`, `lip_blendshapes` and `lip_separation` besides, which `lip_acc`
-joins. A download begins with `ingest`, `release_takes`, `release_rig` and, for its lip-accurate set,
-`release_lip`; `release`, which `all` does not ask for, joins `dataset` and `split` ([release](release.md)).
+A topic of the room [planning](planning.md). The command
+`snakemake all --rulegraph dot | python -m pipeline.report.dag --out docs/dag.md` makes this page from the
+default configuration. An arrow leads from a rule to one that reads what it writes. Where a longer way leads
+there too, the arrow is left out. `simulate_take` is one rule for each pair of actors.
+
+Other inputs have other rules:
+
+- A shoot of your own has neither `simulate_...` nor `accuracy`.
+- A download also has no `sync`, `body`, `blendshapes`, `separation` and `dataset`, nor the reports of
+  these. It begins with `ingest`, `release_takes`, `release_rig` and, for its lip-accurate set,
+  `release_lip`.
+- A shoot with a [lip-accurate set](lip_acc.md) has `lip_sync`, `lip_blendshapes` and `lip_separation`
+  besides, which `lip_acc` joins.
+- `release`, which `all` does not ask for, joins `dataset` and `split` ([release](release.md)).
 """
 
 

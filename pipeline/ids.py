@@ -1,5 +1,6 @@
-"""Ids of actors and scenes, and the names of takes and performances that are made of them: one pattern, asked
-at every door.
+"""Ids of actors and scenes, and the names of takes and performances that are made of them.
+
+One pattern, asked at every door.
 
 An id becomes part of paths, of commands and of Snakemake's wildcards. Whoever takes ids from a file, be it a
 table, a shard's own, a plan, a model.json or a database, asks here before anything is done with them: a path
@@ -16,8 +17,9 @@ from collections.abc import Iterable
 from pipeline.errors import InputError
 
 ID = "[A-Za-z0-9][A-Za-z0-9-]{0,63}"
-"""An actor's or a scene's id: up to 64 letters, digits and hyphens, not a hyphen first, since a command would
-take it for an option.
+"""An actor's or a scene's id: up to 64 letters, digits and hyphens, not a hyphen first.
+
+A command would take a hyphen for an option.
 """
 DATE = "[0-9]{4}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
 TAKE = f"{DATE}_{ID}"

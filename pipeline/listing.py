@@ -1,5 +1,6 @@
-"""Files of a folder that others filled: one rule for all readers of what is a file of theirs and what a
-system left there.
+"""Files of a folder that others filled.
+
+One rule for all readers of what is a file of theirs and what a system left there.
 
 A Mac leaves `._<name>` beside every file that it copies to a disk of another system, `.DS_Store` and
 `__MACOSX`; Windows leaves Thumbs.db and desktop.ini. They end like the files beside them (`._x.bvh`) and are

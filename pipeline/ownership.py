@@ -66,8 +66,9 @@ Where one is, the pipeline has run in this root.
 
 @dataclass(frozen=True)
 class Claim:
-    """What a study is about to write: its root, the folders below it, what it reads from, and the takes that
-    it knows.
+    """What a study is about to write.
+
+    Its root, the folders below it, what it reads from, and the takes that it knows.
 
     inputs: folders and files of the user by the key of the config that names them; source: where the dataset
     comes from, the shoot, the download, or `simulated`; performances: those of all takes and of the
@@ -115,8 +116,9 @@ def write_mark(folder: Path, *, beside: bool = False, **fields: Any) -> None:
 
 
 def read_record(root: Path) -> dict[str, Any]:
-    """What a root remembers of itself: `source` of its dataset, and `simulated`, the takes that were
-    simulated in it.
+    """What a root remembers of itself.
+
+    `source` of its dataset, and `simulated`, the takes that were simulated in it.
 
     Empty where it remembers nothing, or was copied here.
     """
@@ -155,16 +157,18 @@ def streams_of(dataset: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
 
 
 def strangers(dataset: Path, annotations: Path, known: Iterable[str]) -> list[Path]:
-    """Streams in a dataset of performances that are not `known` and that no report says to have been written
-    here.
+    """Streams in a dataset of performances that are not `known` and that no report speaks of.
+
+    A report would say that they were written here.
     """
     names = {kinds: set(known) | recorded(annotations, kinds) for kinds in STREAMS.values()}
     return [path for path, kinds in streams_of(dataset) if path.stem not in names[kinds]]
 
 
 def remove_recorded(dataset: Path, annotations: Path, keep: Iterable[str], *, table: str) -> None:
-    """Remove streams of performances that are not to be kept, of takes that were excluded after a part of
-    them was captured.
+    """Remove streams of performances that are not to be kept.
+
+    Of takes that were excluded after a part of them was captured.
 
     Each must be named by a report of the stage that wrote it; InputError where one is not, and then none is
     removed.
@@ -182,8 +186,9 @@ def remove_recorded(dataset: Path, annotations: Path, keep: Iterable[str], *, ta
 
 
 def need_own(folder: Path, tables: Iterable[str]) -> None:
-    """InputError where a folder that is to be written has such tables already and no mark says that they are
-    the pipeline's.
+    """InputError where a folder to be written has such tables already and no mark.
+
+    A mark would say that they are the pipeline's.
     """
     if read_mark(folder) is None and (found := [name for name in tables if Path(folder, name).exists()]):
         raise InputError(
@@ -193,8 +198,9 @@ def need_own(folder: Path, tables: Iterable[str]) -> None:
 
 
 def need_proof(folder: Path, targets: Iterable[Path], proofs: Iterable[str]) -> None:
-    """InputError where one of the `targets` is there that a command is to write, and none of the files that
-    prove its hand is in the folder.
+    """InputError where one of the `targets` of a command is there without the files that prove its hand.
+
+    Those lie in the folder.
     """
     if any(os.path.lexists(folder / name) for name in proofs):
         return
@@ -315,8 +321,9 @@ def _check_link(claim: Claim, link: Path, *, adopts: bool) -> None:
 
 
 def _check_dataset(claim: Claim, folder: Path) -> None:
-    """InputError where the dataset was made from something else, or holds streams that the pipeline did not
-    write.
+    """InputError where the dataset was made from something else.
+
+    Or where it holds streams that the pipeline did not write.
     """
     source = str(read_record(claim.root).get("source", claim.source))
     moved = "simulated" not in (source, claim.source) and not Path(source).exists()

@@ -1,5 +1,6 @@
-"""Doors for files that others wrote: opened only where they are plain files of a sane size, and every fault
-of one is one line.
+"""Doors for files that others wrote.
+
+Opened only where they are plain files of a sane size, and every fault of one is one line.
 
 Whoever reads a file of an input, a download or a model goes through a function of this module, or through a
 reader that does (tests/test_doors.py lists them all and finds what goes round them); arrays have theirs in
@@ -48,8 +49,9 @@ def line_of(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def reading(path: Path, need: str, *, fix: str = "copy or export it again") -> Iterator[None]:
-    """Whatever goes wrong while `path` is parsed becomes an InputError: `<path>: not a readable <need>
-    (<why>); <fix>`.
+    """Whatever goes wrong while `path` is parsed becomes an InputError.
+
+    `<path>: not a readable <need> (<why>); <fix>`.
 
     Only the parsing itself belongs inside: a mistake of our own would be called one of the file.
     """

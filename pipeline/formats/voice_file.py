@@ -26,8 +26,9 @@ MOST_SAMPLES = 1 << 30
 """Samples of a voice that are read at once: six hours at 48 kHz."""
 BLOCK_SAMPLES = 1 << 20
 CANCELS = 0.25
-"""A mix whose power is below this share of its channels' mean power has channels that cancel each other, as
-of opposed polarity.
+"""A mix whose power is below this share of its channels' mean power cancels itself.
+
+Its channels are of opposed polarity, say.
 """
 
 

@@ -1,5 +1,6 @@
-"""Chunks of a WAV: where its samples lie, and the bytes of `fmt `, `bext` and `iXML`, in files as recorders
-leave them.
+"""Chunks of a WAV as recorders leave it: where its samples lie, and `fmt `, `bext` and `iXML`.
+
+The latter are given as bytes.
 
 A RIFF, RF64 or BW64 file is a row of chunks, each a name, a length of 32 bits and as many bytes, with a pad
 byte after an odd length. What recorders and editors do otherwise is mended where the file itself shows what
@@ -41,14 +42,16 @@ KNOWN = (
 Others are believed where the chunks after them reach to the end of the file.
 """
 MOST_CHUNKS, MOST_LOST, MOST_TRIED = 1000, 16, 1000
-"""Bounds of the work on a file that is made to lead astray: chunks walked, chunks looked for, and places at
-which one is looked for.
+"""Bounds of the work on a file that is made to lead astray.
+
+Chunks walked, chunks looked for, and places at which one is looked for.
 """
 TAGS = (b"TAG", b"APETAGEX", b"ID3", b"LYRICSBEGIN")
 """What players write behind a file: no samples."""
 LEAST_MORE, MOST_BLANK = 4096, 1 << 16
-"""Bytes behind the samples from which on they are samples too, and zeros, to which recorders fill up, that
-are not worth a warning.
+"""Bytes behind the samples from which on they are samples too, and zeros that earn no warning.
+
+Recorders fill up with zeros.
 """
 _ANY_KNOWN = re.compile(b"|".join(re.escape(name) for name in KNOWN))
 
@@ -89,8 +92,9 @@ class _File:
         return self.size - 1 <= position <= self.size + 1
 
     def reaches_end(self, position: int) -> bool:
-        """Whether chunks follow one another from a position to the end of the file, or to one with a known
-        name.
+        """Whether chunks follow one another from a position to the end of the file.
+
+        Or to one with a known name.
         """
         for _ in range(64):
             if self.is_end(position) or self.is_known(position):
@@ -102,8 +106,9 @@ class _File:
         return False
 
     def after(self, begin: int, length: int) -> int:
-        """Where the chunk after one of `length` bytes from `begin` starts: behind its pad byte, unless that
-        is missing.
+        """Where the chunk after one of `length` bytes from `begin` starts.
+
+        Behind its pad byte, unless that is missing.
         """
         stop = begin + length
         if length % 2 == 0:
@@ -118,8 +123,9 @@ class _File:
 
 
 def walk(f: BinaryIO, size: int, path: Path) -> dict[str, Any]:
-    """Chunks that matter of an open WAV of `size` bytes: `fmt `, `bext`, `iXML` as bytes, `data` as (offset,
-    length), of which all are there.
+    """Chunks that matter of an open WAV of `size` bytes, of which all are there.
+
+    `fmt `, `bext`, `iXML` as bytes, `data` as (offset, length).
     """
     file = _File(f, size, path)
     head = file.at(0, 12)
@@ -208,8 +214,9 @@ def _found_again(file: _File, last: int) -> int | None:
 
 
 def _samples(file: _File, at: int, length: int, long: int | None, *, first_is_long: bool) -> int:
-    """How many bytes of samples there are from `at` on, by the lengths that the file claims and by what it
-    holds.
+    """How many bytes of samples there are from `at` on.
+
+    By the lengths that the file claims and by what it holds.
     """
     claims = [
         claim
@@ -246,8 +253,9 @@ def _samples(file: _File, at: int, length: int, long: int | None, *, first_is_lo
 
 
 def _start_of_last_chunks(file: _File, at: int) -> int:
-    """Where the samples from `at` on end: at known chunks that reach to the end of the file exactly, else at
-    that end.
+    """Where the samples from `at` on end.
+
+    At known chunks that reach to the end of the file exactly, else at that end.
     """
     first = max(at, file.size - LARGEST_CHUNK)
     content = file.at(first, LARGEST_CHUNK)

@@ -11,8 +11,9 @@ FPS = 30
 AUDIO_RATE = 16_000
 """Samples per second of the audio in features and shards."""
 LOW_PASS_LOBES = 4
-"""Zero crossings of the low-pass's sinc to each side, in frames of the slower rate: a reach of 0.13 s at 30
-fps.
+"""Zero crossings of the low-pass's sinc to each side, in frames of the slower rate.
+
+A reach of 0.13 s at 30 fps.
 """
 MIN_FALL = 1.2
 """A rate that falls by less than this factor loses nothing that the slower rate could not carry."""
@@ -24,8 +25,9 @@ MEND = "mend the stream or exclude the take"
 
 
 def sample_of(frame, rate: int = AUDIO_RATE):
-    """The sample at which a frame (int or array) of a take begins: round(frame * rate / 30), exact in
-    integers.
+    """The sample at which a frame (int or array) of a take begins.
+
+    round(frame * rate / 30), exact in integers.
     """
     return (2 * rate * np.asarray(frame, np.int64) + FPS) // (2 * FPS)
 
@@ -38,8 +40,9 @@ def frame_times(start_seconds: float, num_frames: int, fps: float = 30.0) -> np.
 def positions_in(
     times: np.ndarray, seconds: np.ndarray, *, max_gap_seconds: float, where: str, fix: str = MEND
 ) -> np.ndarray:
-    """Fractional index of each of `times` (N,) in a stream whose usable frames are at `seconds` (M,),
-    increasing.
+    """Fractional index of each of `times` (N,) in a stream of usable frames.
+
+    They are at `seconds` (M,), increasing.
 
     Raises InputError, which ends with `fix`, where two usable frames that enclose a wanted time lie further
     apart than one usual step plus `max_gap_seconds`, or where the stream does not reach.
@@ -109,8 +112,9 @@ def low_pass(values: np.ndarray, ratio: float) -> np.ndarray:
 
 
 def cubic(values: np.ndarray, index: np.ndarray) -> np.ndarray:
-    """Cubic interpolation (Catmull and Rom 1974) along axis 0 of `values` (M, ...) at fractional indices
-    (N,); linear at the ends.
+    """Cubic interpolation along axis 0 of `values` (M, ...) at fractional indices (N,).
+
+    Catmull and Rom 1974; linear at the ends.
     """
     last = len(values) - 1
     low = np.clip(np.floor(index).astype(int), 0, max(last - 1, 0))
@@ -133,8 +137,9 @@ def at_times(
     where: str,
     fix: str = MEND,
 ) -> np.ndarray:
-    """`values` (M, ...) of usable frames at `seconds` (M,), increasing, brought to `times` (N,), evenly
-    spaced.
+    """`values` (M, ...) of usable frames, brought to evenly spaced `times` (N,).
+
+    Usable frames are at `seconds` (M,), increasing.
 
     Where the stream is faster than `times`, it is low-passed first: on its own uniform grid, gaps bridged by
     straight lines. Else it is interpolated linearly, which cannot overshoot. Raises InputError as

@@ -1,5 +1,6 @@
-"""The clock of a stream: which frames were lost or written twice, when it began, how fast it ran, how much
-its stamps jitter.
+"""The clock of a stream: when it began, how fast it ran, what it lost, how much its stamps jitter.
+
+Frames may be lost or written twice.
 
 In: the times that a recorder stamped on its frames, seconds, in order. Out: a `Clock`: the true index of
 every frame, lost ones counted in, and the straight line `start + index / rate` on which the frames lie.
@@ -31,14 +32,16 @@ MAX_OFF_NOMINAL = 5e-4
 SAME_FRAME = 0.25
 """Two stamps closer than this share of a period are one frame, written twice."""
 COARSE_SHARE = 0.3
-"""Above this share of repeated stamps, the timecode counts slower than the frames (120 fps stamped at a base
-of 30).
+"""Above this share of repeated stamps, the timecode counts slower than the frames.
+
+120 fps stamped at a base of 30, say.
 """
 BEND_FRAMES = 31
 """Frames whose median residual tells a bent clock from jitter."""
 JITTER_STEPS = 2.0
-"""Change of a median of BEND_FRAMES, in standard deviations of the jitter, that chance does not reach in an
-hour (six of its own).
+"""Change of a median of BEND_FRAMES, in standard deviations of the jitter, that shows a bend.
+
+Chance does not reach it in an hour (six of its own).
 """
 HUBER = 1.345
 """Residual, in standard deviations, from which on a stamp counts less; 95 % efficient on normal noise."""
@@ -131,8 +134,9 @@ def _bend(residual: np.ndarray) -> float:
 
 
 def largest_step(index: np.ndarray, stamps: np.ndarray, period: float) -> tuple[float, int]:
-    """Largest jump of the stamps (N,) by other than whole frames, in frames, 0 where jitter hides it, and the
-    frame before which it is.
+    """Largest jump of the stamps (N,) by other than whole frames, in frames, and where it is.
+
+    0 where jitter hides it, and the frame before which it is.
     """
     width = min(BEND_FRAMES, len(stamps) // 2)
     if width < BEND_FRAMES // 4:
@@ -157,8 +161,9 @@ def largest_step(index: np.ndarray, stamps: np.ndarray, period: float) -> tuple[
 
 
 def _spread_repeats(seconds: np.ndarray) -> np.ndarray:
-    """Times (N,) of frames whose timecode counts slower than they come: the k-th of r equal stamps is k / r
-    of a count later.
+    """Times (N,) of frames whose timecode counts slower than they come.
+
+    The k-th of r equal stamps is k / r of a count later.
     """
     first = np.concatenate([[True], np.diff(seconds) > 0])
     group = np.cumsum(first) - 1

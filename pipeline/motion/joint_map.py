@@ -81,8 +81,9 @@ def load_joint_map(path: Path, *, known: Sequence[str] = RELEASE_JOINTS) -> dict
 
 
 def _index_of(names: Sequence[str]) -> dict[str, int]:
-    """Index of each joint by the names that a map may call it: its own, without the file's prefix, and that
-    without case and separators.
+    """Index of each joint by the names that a map may call it.
+
+    Its own, without the file's prefix, and that without case and separators.
     """
     own = bare(list(names))
     plain = [plain_name(name) for name in own]
@@ -132,8 +133,9 @@ def rename_joints(motion: Motion, mapping: dict[str, str], *, partly: bool = Fal
 
 
 def fitting_maps(names: Sequence[str]) -> list[str]:
-    """Names of the shipped maps whose rows for hips, spine, legs and feet a body with these joints has, the
-    one with most of its rows first.
+    """Names of the shipped maps whose rows for hips, spine, legs and feet a body with these joints has.
+
+    The one with most of its rows comes first.
     """
     index, found = _index_of(names), []
     for name in shipped_joint_maps():
@@ -149,8 +151,9 @@ def fitting_maps(names: Sequence[str]) -> list[str]:
 
 
 def fitting_hint(names: Sequence[str]) -> str:
-    """What to say to whoever has a body with these joints that lacks some of ours: the shipped map that would
-    do, "" where none would.
+    """What to say to whoever has a body with these joints that lacks some of ours.
+
+    The shipped map that would do, "" where none would.
     """
     fitting = fitting_maps(names)
     return f"set body.joint_map to {fitting[0]}, whose names these are" if fitting else ""

@@ -112,8 +112,9 @@ _USUAL = _usual_spellings()
 
 
 def bare(names: list[str]) -> list[str]:
-    """The names without the prefix that an exporter put before them: up to the last colon, or what stands
-    before the hips' name.
+    """The names without the prefix that an exporter put before them.
+
+    Up to the last colon, or what stands before the hips' name.
 
     A prefix counts only where taking it away brings more names to the release's.
     """

@@ -16,8 +16,9 @@ from pipeline.motion.skeleton import heading, hips_frame
 
 @dataclass(frozen=True)
 class Skeleton:
-    """What turns poses into a body: J names (hips first), parents (J,), offsets_cm (J, 3), ends_cm {joint:
-    (3,)}, orders.
+    """What turns poses into a body.
+
+    J names (hips first), parents (J,), offsets_cm (J, 3), ends_cm {joint: (3,)}, orders.
     """
 
     names: list[str]
@@ -67,8 +68,9 @@ def decode(poses: np.ndarray, root: np.ndarray, skeleton: Skeleton, *, fps: floa
 
 
 def relative_root(root: np.ndarray) -> np.ndarray:
-    """Roots (..., T, 4) as what models predict: dx, dz in the heading of the current frame (cm a frame), turn
-    (radians a frame), y (cm).
+    """Roots (..., T, 4) as what models predict.
+
+    dx, dz in the heading of the current frame (cm a frame), turn (radians a frame), y (cm).
 
     The representation of Listen, Denoise, Action! (Alexanderson et al. 2023): with the heading h and Ry(h)
     the turn about y, (dx, dz)_t = Ry(h_t)^-1 (p_t - p_{t-1}), dh_t = h_t - h_{t-1} wrapped to [-pi, pi).
@@ -94,8 +96,9 @@ def relative_root(root: np.ndarray) -> np.ndarray:
 
 
 def integrate_root(relative: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """Roots (T, 4), x, y, z in cm and heading in radians, of relative roots (T, 4): the inverse of
-    `relative_root`.
+    """Roots (T, 4) of relative roots (T, 4): the inverse of `relative_root`.
+
+    x, y, z in cm and heading in radians.
 
     `start` (4,) is the root of frame 0: its x, z and heading are taken as they are, so frame 0's deltas are
     not applied. Heights are those of `relative`. Headings add up, so they are continuous over time.

@@ -44,8 +44,9 @@ def about(axis: str, radians: np.ndarray) -> np.ndarray:
 
 
 def from_euler(order: str, radians: np.ndarray) -> np.ndarray:
-    """Intrinsic Euler angles (..., 3), the first axis applied outermost: R = R_1 R_2 R_3, as BVH channels are
-    read.
+    """Intrinsic Euler angles (..., 3), the first axis applied outermost.
+
+    R = R_1 R_2 R_3, as BVH channels are read.
     """
     q = about(order[0], radians[..., 0])
     for i in (1, 2):
@@ -101,8 +102,9 @@ def continuous(q: np.ndarray) -> np.ndarray:
 
 
 def slerp(q: np.ndarray, position: np.ndarray) -> np.ndarray:
-    """Spherical interpolation along axis 0 of q (T, ..., 4) at fractional frame indices `position` (N): (N,
-    ..., 4).
+    """Spherical interpolation (N, ..., 4) along axis 0 of q (T, ..., 4).
+
+    At fractional frame indices `position` (N).
     """
     low = np.clip(np.floor(position).astype(int), 0, max(len(q) - 2, 0))
     high = np.minimum(low + 1, len(q) - 1)

@@ -33,24 +33,29 @@ NEEDED_JOINTS = ["Hips", "Head", "LeftFoot", "RightFoot", "LeftLeg", "RightLeg"]
 MAX_FRAMES = 2000
 """Frames that are looked at, evenly spaced: enough for shares and ranges."""
 TRUNK = 0.7
-"""Mean cosine between trunk and up, from which on it is a witness: a trunk that leans by 45 degrees all the
-time.
+"""Mean cosine between trunk and up, from which on it is a witness.
+
+A trunk that leans by 45 degrees all the time.
 """
 FEET_ABOVE = 0.1
 """How far feet may be above the hips, in heights: who sits on the floor has them beside."""
 FLOOR_RANGE, FLOOR_SHARE, STILL = 0.06, 0.4, 0.005
-"""The lowest joint's height varies by less than this share of the body's height, by less than this share of
-what it does along the other axes, which must be more than a body at rest shows.
+"""The lowest joint's height varies by less than this share of the body's height.
+
+And by less than this share of what it does along the other axes, which must be more than a body at rest
+shows.
 """
 ZERO = 0.12
-"""The floor is within this share of the body's height of 0: a joint is some cm above the sole, and lying or
-kneeling more.
+"""The floor is within this share of the body's height of 0.
+
+A joint is some cm above the sole, and lying or kneeling more.
 """
 REST = 0.8
 """Cosine between an axis and head above feet in the rest pose."""
 MIRRORED = -0.3
-"""Mean cosine between toes and the direction that is ahead by left, right and up, below which they point
-backwards.
+"""Mean cosine between toes and ahead below which they point backwards.
+
+Ahead is the direction by left, right and up.
 """
 
 

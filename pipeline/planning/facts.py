@@ -159,8 +159,9 @@ class Facts:
 
     @cached_property
     def cautions(self) -> list[str]:
-        """What a run and status warn of beside the logs: recordings of a shoot that no row names, actors
-        without a gender.
+        """What a run and status warn of beside the logs.
+
+        Recordings of a shoot that no row names, actors without a gender.
         """
         if not self.config.shoot:
             return []
@@ -211,9 +212,7 @@ class Facts:
         return sorted({actor for take in self.takes.values() for actor in take.actors})
 
     def with_ict(self, performances: Iterable[str]) -> list[str]:
-        """Those performances of a shoot whose actor's rig has the topology of the ICT kit: they get face_ict
-        as well.
-        """
+        """Performances of a shoot whose actor's rig has the ICT kit's topology: they get face_ict as well."""
         return [name for name in performances if self.config.shoot and self._is_ict(actor_of(name))]
 
     @cached_property
@@ -231,8 +230,9 @@ class Facts:
         return second if performance == first else first
 
     def raw_file(self, performance: str, kind: str) -> str:
-        """Path of a raw stream of a performance: kind bvh, wav, or face (the form that is there, else
-        .mesh.h5).
+        """Path of a raw stream of a performance.
+
+        Kind bvh, wav, or face (the form that is there, else .mesh.h5).
         """
         return streams.raw_file(f"{self.shoot}/{self.take_of[performance].name}/{performance}", kind)
 
@@ -250,8 +250,9 @@ class Facts:
 
     @property
     def separation_files(self) -> list[str]:
-        """What the separation method reads beside the take: the weights of its network, and the networks'
-        code.
+        """What the separation method reads beside the take.
+
+        The weights of its network, and the networks' code.
         """
         options = self.config.separation
         if options.method not in SEEING:
@@ -271,8 +272,9 @@ class Facts:
 
     @cached_property
     def templates(self) -> bool:
-        """Whether actors get rigs of their own: those of the ICT kit, which `rig` names, on the download's
-        neutral heads.
+        """Whether actors get rigs of their own.
+
+        Those of the ICT kit, which `rig` names, on the download's neutral heads.
         """
         if not (self.config.dataset and self.config.rig and is_ict_rig(Path(self.config.rig))):
             return False
@@ -281,8 +283,9 @@ class Facts:
         )
 
     def rig(self, actor: str) -> str:
-        """The rig of an actor that the annotations half reads: made on the actor's template, the config's
-        `rig`, or the dataset's own.
+        """The rig of an actor that the annotations half reads.
+
+        Made on the actor's template, the config's `rig`, or the dataset's own.
         """
         if self.templates:
             return f"{self.dataset}/rigs/{actor}.npz"
@@ -312,8 +315,9 @@ class Facts:
 
     @cached_property
     def speech_weights(self) -> list[str]:
-        """Files of the speech encoder in a folder of the user's: what they say changes without a change of
-        name.
+        """Files of the speech encoder in a folder of the user's.
+
+        What they say changes without a change of name.
         """
         folder = Path(self.config.speech.model)
         return sorted(

@@ -18,8 +18,9 @@ WRITTEN = ("annotations", "features", "shards", "runs", "results", "logs", "timi
 
 
 def spelled(path: str) -> str:
-    """One spelling of a path that Snakemake is to know again: no slashes or dots to spare, and from here
-    where it lies below here.
+    """One spelling of a path that Snakemake is to know again.
+
+    No slashes or dots to spare, and from here where it lies below here.
     """
     parts = [part for part in path.split("/") if part not in ("", ".")]
     path = ("/" if path.startswith("/") else "") + "/".join(parts) or "."
@@ -28,8 +29,9 @@ def spelled(path: str) -> str:
 
 
 def check_paths(parsed: config.Config) -> None:
-    """InputError for a path in the config, or of the repository, that Snakemake would not take as it is
-    written.
+    """InputError for a path that Snakemake would not take as it is written.
+
+    It is in the config, or of the repository.
     """
     if "{" in str(REPOSITORY) or "}" in str(REPOSITORY):
         raise InputError(

@@ -32,8 +32,9 @@ RECORDS = Path(".snakemake", "interact.name")
 
 
 def place(root: str) -> str:
-    """What Snakemake's records of a root hang on: themselves, by a name that lies among them, and the
-    spelling of the root.
+    """What Snakemake's records of a root hang on.
+
+    Themselves, by a name that lies among them, and the spelling of the root.
 
     For a root beyond the folder that Snakemake is started in, that folder too: records that were copied with
     it may be older than the root.
@@ -56,8 +57,9 @@ def different(before: Any, now: Any, name: str = "") -> list[str]:
 
 
 class Provenance:
-    """The record of a root, and what the files there would be made of now: `options` of the config and a
-    digest of the `code`.
+    """The record of a root, and what the files there would be made of now.
+
+    `options` of the config and a digest of the `code`.
     """
 
     def __init__(self, root: str, options: dict[str, Any], code: str):
@@ -73,8 +75,9 @@ class Provenance:
         """Whether the root was last run elsewhere, so that Snakemake knows nothing of its files here."""
 
     def check(self, changed_inputs: Sequence[str], arguments: Sequence[str]) -> None:
-        """InputError where the root's files were made elsewhere and of something else, and the command's
-        `arguments` do not settle that.
+        """InputError where the root's files were made elsewhere and of something else.
+
+        Unless the command's `arguments` settle that.
         """
         if not self.elsewhere or SETTLES & set(arguments):
             return

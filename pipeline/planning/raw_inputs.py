@@ -1,5 +1,6 @@
-"""What is known of the files that come from outside: whether one has changed since it was last seen, whatever
-its time says.
+"""What is known of the files that come from outside.
+
+Whether one has changed since it was last seen, whatever its time says.
 
 Snakemake compares times, so a recording that is replaced by an older one passes for unchanged. Every raw
 input therefore has a stamp, which is a parameter of the rules that read it: its size and time when it was

@@ -1,5 +1,6 @@
-"""What happens as a run of the whole workflow begins and ends: the Snakefile's onstart, onsuccess and onerror
-call it.
+"""What happens as a run of the whole workflow begins and ends.
+
+The Snakefile's onstart, onsuccess and onerror call it.
 
 Nothing here runs for a dry run, a report or a job on a node of a cluster. Light: imported while the Snakefile
 is read.
@@ -23,8 +24,9 @@ SHOWN = 20
 
 
 class Run:
-    """One run of the workflow in a root: nobody else runs there meanwhile, and its warnings are shown at its
-    end.
+    """One run of the workflow in a root.
+
+    Nobody else runs there meanwhile, and its warnings are shown at its end.
     """
 
     def __init__(self, study: "Study"):

@@ -36,8 +36,9 @@ LIP = {
     "lip_blendshapes": "dataset/lip_acc/face_arkit/{}.npy",
     "lip_separation": "dataset/lip_acc/wav/{}.wav",
 }
-"""Stages of one performance of a shoot's lip-accurate set, which `lip_acc` joins, as it does the one of a
-download's.
+"""Stages of one performance of a shoot's lip-accurate set.
+
+`lip_acc` joins them, as it does the one of a download's.
 """
 LIP_DOWNLOAD = {"release_lip": "dataset/lip_acc/face_arkit/{}.npy"}
 JOINT = {
@@ -144,8 +145,9 @@ def joint_steps(study: Study) -> list[Step]:
 
 
 def all_steps(study: Study) -> dict[str, list[Step]]:
-    """Every job that status knows by the take or performance that it is of, those that join takes by their
-    stage.
+    """Every job that status knows by the take or performance that it is of.
+
+    Those that join takes are known by their stage.
     """
     steps = {take: steps_of(study, take) for take in study.takes} | {
         name: lip_steps(study, name) for name in study.lip_acc
@@ -156,8 +158,9 @@ def all_steps(study: Study) -> dict[str, list[Step]]:
 
 
 def warnings_since(study: Study, started: float) -> list[str]:
-    """`<take or stage>, <stage>: <warning>` of every warning in logs that were written at `started`, seconds
-    since 1970, or later.
+    """`<take or stage>, <stage>: <warning>` of every warning in logs since `started`.
+
+    They were written at `started`, seconds since 1970, or later.
     """
     found = []
     every = all_steps(study)
@@ -185,8 +188,9 @@ def _counted(words: str, steps: list[Step]) -> str:
 
 
 def report(study: Study, *, warnings: bool = False) -> tuple[list[str], bool]:
-    """Lines to print, with the texts of `warnings` where asked, and whether a take, a lip performance or a
-    stage that joins them failed.
+    """Lines to print, and whether a take, a lip performance or a stage that joins them failed.
+
+    With the texts of `warnings` where asked.
     """
     steps = {take: steps_of(study, take) for take in study.takes}
     takes = {take: state_of(jobs) for take, jobs in steps.items()}
@@ -297,8 +301,9 @@ def _exclude(study: Study, failed: list[str]) -> str:
 
 
 def run(*, configfile: Path, config: list[str], warnings: bool = False) -> None:
-    """Print the report; exit with 1 when a take, a performance of the lip-accurate set or a stage that joins
-    them has failed.
+    """Print the report; exit with 1 when something has failed.
+
+    A take, a performance of the lip-accurate set or a stage that joins them.
     """
     try:
         values = yaml.safe_load(read_text(configfile)) or {}

@@ -57,8 +57,9 @@ class Study(Facts):
     """What rules ask of a study: their input, params and label functions."""
 
     def reads(self, wildcards, **given) -> str:
-        """Params function of every rule: what tells its code and its raw inputs from others, whatever their
-        times say.
+        """Params function of every rule: what tells its code and its raw inputs from others.
+
+        Whatever their times say.
 
         Snakemake looks for changes only of params whose functions do not name `input`: hence `given`.
         """
@@ -73,8 +74,9 @@ class Study(Facts):
         return not any(path.startswith(f"{self.root}/{name}/") for name in self.claim.folders)
 
     def beside_face(self, wildcards) -> list[str]:
-        """Input function: what is read along with the raw faces of {take}, or with that of {performance}:
-        timecodes and descriptions.
+        """Input function: what is read along with the raw faces of {take}, or of {performance}.
+
+        Timecodes and descriptions.
         """
         names = (
             [wildcards.performance]
@@ -90,8 +92,9 @@ class Study(Facts):
         return [str(path) for path in streams.named_ltc(Path(self.shoot, wildcards.take, "timecode.json"))]
 
     def raw(self, kind: str) -> InputFunction:
-        """Input function: the raw files of both performances of the take ({take}, or the take of
-        {performance}).
+        """Input function: the raw files of both performances of the take.
+
+        It is {take}, or the take of {performance}.
         """
         return lambda wildcards: [self.raw_file(name, kind) for name in self._take(wildcards).performances]
 
@@ -119,8 +122,9 @@ class Study(Facts):
         return files
 
     def seen(self, method: str, *patterns: str) -> InputFunction:
-        """Input function: `patterns` for both performances of {performance}'s take, where the separation
-        method is `method`, else nothing.
+        """Input function: `patterns` for both performances of {performance}'s take, or nothing.
+
+        Nothing where the separation method is another than `method`.
 
         {take} and {performance} are filled in.
         """
@@ -187,9 +191,7 @@ class Study(Facts):
         ]
 
     def own_and_partner(self, pattern: str) -> InputFunction:
-        """Input function: `pattern` for {performance} and for the other performance of its take, in that
-        order.
-        """
+        """Input function: `pattern` for {performance} and for the other one of its take, in that order."""
         return lambda wildcards: [
             pattern.format(performance=name)
             for name in (wildcards.performance, self.partner(wildcards.performance))
@@ -207,14 +209,16 @@ class Study(Facts):
         ]
 
     def lip_download(self, kind: str) -> InputFunction:
-        """Input function: the file of {performance} of the download's lip-accurate set, kind wav or face as
-        for `download`.
+        """Input function: the file of {performance} of the download's lip-accurate set.
+
+        Kind wav or face as for `download`.
         """
         return lambda wildcards: _downloaded(f"{self.config.dataset}/lip_acc", wildcards.performance, kind)
 
     def rig_source(self, wildcards, input) -> str:
-        """Params function: what models.evaluate takes as --rigs, one file for all actors or the folder of
-        their rigs.
+        """Params function: what models.evaluate takes as --rigs.
+
+        One file for all actors or the folder of their rigs.
         """
         return input.rigs[0] if self.config.rig and not self.templates else str(Path(input.rigs[0]).parent)
 
@@ -232,8 +236,9 @@ class Study(Facts):
         return [f"{self.shoot}/rigs/{actor}.npz" for actor in actors]
 
     def capture_reports(self, wildcards) -> list[str]:
-        """Input function: what the capture half has reported of {take}, for a download what was done to its
-        streams.
+        """Input function: what the capture half has reported of {take}.
+
+        For a download what was done to its streams.
         """
         names = self._take(wildcards).performances
         if self.config.dataset:
@@ -300,8 +305,9 @@ class Study(Facts):
         )
 
     def take_label(self, wildcards) -> dict[str, str]:
-        """Label function: how the report lists pictures of {take}. One label: two of two rows become switches
-        that break the page.
+        """Label function: how the report lists pictures of {take}.
+
+        One label: two of two rows become switches that break the page.
         """
         return {"take": f"{wildcards.take} ({self.split[wildcards.take]})"}
 
@@ -322,8 +328,9 @@ class Study(Facts):
 
 
 def _downloaded(folder: str, name: str, kind: str) -> str:
-    """A performance's file in a folder of the public release's layout: kind bvh, wav, or face, whichever
-    weights are there.
+    """A performance's file in a folder of the public release's layout.
+
+    Kind bvh, wav, or face, whichever weights are there.
     """
     if kind != "face":
         return f"{folder}/{'bvhs' if kind == 'bvh' else kind}/{name}.{kind}"
@@ -337,8 +344,9 @@ def _end(line: str) -> NoReturn:
 
 
 opened: Study | None = None
-"""The study that was opened last, for the first page of its report, which Snakemake renders without
-arguments.
+"""The study that was opened last, for the first page of its report.
+
+Snakemake renders it without arguments.
 """
 
 

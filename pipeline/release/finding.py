@@ -1,5 +1,6 @@
-"""A finding about a file of a folder in the public release's layout, and what a check of the whole folder
-remembers.
+"""Findings about files of a folder in the public release's layout.
+
+And what a check of the whole folder remembers.
 """
 
 import contextlib
@@ -26,8 +27,9 @@ class Finding:
 
 @dataclass
 class Check:
-    """A folder under check, and what the whole of it is needed for: rates and joints that must be those of
-    the others.
+    """A folder under check, and what the whole of it is needed for.
+
+    Rates and joints that must be those of the others.
     """
 
     folder: Path

@@ -60,8 +60,9 @@ def voice_frames(path: Path) -> int:
 
 
 def from_the_hips(motion: Motion) -> Motion:
-    """The motion without joints above the hips, such as a root that stands for the stage: their movement goes
-    into the hips.
+    """The motion without joints above the hips, such as a root that stands for the stage.
+
+    Their movement goes into the hips.
     """
     found = motion.aliases()
     if found.get("Hips", 0) == 0:

@@ -1,5 +1,6 @@
-"""Release rig: an actor's rig for a download on the ICT kit's head, which carries neutral heads but no
-shapes.
+"""Release rig: an actor's rig for a download on the ICT kit's head.
+
+Such a download carries neutral heads but no shapes.
 
 In: a rig (.npz) in the kit's topology and the actor's neutral head (OBJ). Out: the rig with that neutral:
 shapes move the actor's head as they move the kit's. A head in metres or millimetres is brought to the rig's

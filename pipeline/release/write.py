@@ -67,8 +67,9 @@ def with_split(takes: list[Take], split: Path) -> list[dict[str, str]]:
 
 
 def clear(out: Path, names: list[Path]) -> None:
-    """Make a folder ready for a release of the files `names`: what an earlier release put there besides is
-    removed.
+    """Make a folder ready for a release of the files `names`.
+
+    What an earlier release put there besides is removed.
 
     The mark beside the folder lists what is put there, before it is, so that a killed writer's files are
     known. InputError for a folder that holds anything else, and then nothing is removed.

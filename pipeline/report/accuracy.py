@@ -70,8 +70,9 @@ def normalise_words(text: str) -> list[str]:
 
 
 def word_scores(found: list[dict], true: list[dict]) -> tuple[float, float, int]:
-    """Word error rate, median absolute start error in seconds of the words found (NaN if none), number of
-    true words.
+    """Word error rate, median start error of the words found, number of true words.
+
+    The error is absolute, in seconds, NaN if no word is found.
     """
     import jiwer
 
@@ -119,8 +120,9 @@ def phoneme_kind(name: str) -> str:
 
 
 def phoneme_pairs(found: dict, words: list[dict], phonemes: list[dict]) -> list[tuple[dict, dict]]:
-    """Pairs (true, found) of phonemes of the same kind in words that are found: `phonemes` are true ones with
-    indices of the true `words`.
+    """Pairs (true, found) of phonemes of the same kind in words that are found.
+
+    `phonemes` are true ones with indices of the true `words`.
 
     In each found word the kinds (see `phoneme_kind`) of true and found phonemes are matched in order.
     """
@@ -159,8 +161,9 @@ def phoneme_scores(found: dict, words: list[dict], phonemes: list[dict]) -> dict
 def sync_errors(
     found: dict, start: dict[str, float], rate: dict[str, float], face_seconds: np.ndarray
 ) -> dict[str, float]:
-    """Errors of an actor's streams on the clock, from the take's sync JSON, true starts (seconds of day),
-    true rates and face times (N,).
+    """Errors of an actor's streams on the clock.
+
+    From the take's sync JSON, true starts (seconds of day), true rates and face times (N,).
     """
     first, last = [], []
     for kind in ("body", "face", "audio"):

@@ -16,8 +16,9 @@ from pipeline.report.page import page, shown
 
 
 def by_performance(rows: list[dict[str, str]]) -> tuple[list[str], list[dict[str, str]]]:
-    """Columns and rows of a table with a row for each take and actor, from rows of take, actor, measure,
-    value.
+    """Columns and rows of a table with a row for each take and actor.
+
+    From rows of take, actor, measure, value.
 
     Measures keep the order in which they first appear; one that a row lacks is an empty cell.
     """

@@ -1,5 +1,6 @@
-"""The report's page of one take's bodies: the worst moments of every kind of fault, drawn as bones before, at
-and after.
+"""The report's page of one take's bodies: the worst moments of every kind of fault.
+
+They are drawn as bones before, at and after.
 
     python -m pipeline.report.body --bvh A.bvh B.bvh --reports A.json B.json --out TAKE.png
 
@@ -34,8 +35,9 @@ MIN_PLAN_CM = 100.0
 
 
 def worst(faults: list[dict]) -> list[dict]:
-    """The WORST of each kind but nan, in KINDS' order: furthest beyond their limit, swaps and freezes the
-    longest; ties by frame.
+    """The WORST of each kind but nan, in KINDS' order.
+
+    Furthest beyond their limit, swaps and freezes the longest; ties by frame.
     """
 
     def badness(fault: dict) -> float:
@@ -70,8 +72,9 @@ def hand_of(motion: Motion, joint: int) -> tuple[int, list[int]] | None:
 
 
 def views(motion: Motion, frames: list[int], joint: int) -> tuple[list[np.ndarray], list[int]]:
-    """Points (J + tips, 3) in cm of the frames, seen by the viewer (x right, y up, z towards), and the joints
-    whose bones are drawn.
+    """Points (J + tips, 3) in cm of the frames, seen by the viewer, and the joints whose bones are drawn.
+
+    x right, y up, z towards the viewer.
 
     A body, or a foot below its ankle, is turned so that the body faces the viewer in the middle frame; of a
     hand the widest side is seen: a finger's fault in the hand's frame, the hand's own in the forearm's, which

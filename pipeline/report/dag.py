@@ -1,5 +1,6 @@
-"""The page with the workflow's rules and what feeds what: `snakemake all --rulegraph dot | python -m
-pipeline.report.dag --out docs/dag.md`.
+"""The page with the workflow's rules and what feeds what.
+
+It is made by `snakemake all --rulegraph dot | python -m pipeline.report.dag --out docs/dag.md`.
 
 In: Snakemake's rule graph (DOT) on standard input. Out: a Markdown page with a Mermaid diagram.
 """
@@ -33,8 +34,9 @@ Other inputs have other rules:
 
 
 def edges_of(dot: str) -> set[tuple[str, str]]:
-    """Pairs (rule, rule that reads from it) of a rule graph in DOT, with folded rules under their common
-    name.
+    """Pairs (rule, rule that reads from it) of a rule graph in DOT.
+
+    Folded rules stand under their common name.
     """
     names = {number: FOLDED.sub(r"\1", name) for number, name in re.findall(r'(\d+)\[label = "([^"]+)"', dot)}
     pairs = {(names[a], names[b]) for a, b in re.findall(r"(\d+) -> (\d+)", dot)}

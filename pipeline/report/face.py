@@ -1,5 +1,6 @@
-"""The report's picture of a take's face fits: mesh, reconstruction and error at the frames that fit worst and
-that move most.
+"""The report's picture of a take's face fits: mesh, reconstruction and error.
+
+At the frames that fit worst and that move most.
 
     python -m pipeline.report.face --face A.mesh.h5 B.mesh.h5 --rig A.npz B.npz --reports A.json B.json \\
         --out TAKE.png
@@ -31,8 +32,9 @@ PER_LIST = 4
 
 
 def fitted_frames(path: Path, rig: Rig, report: dict) -> list[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
-    """Of each frame that the report names: title, vertices (V, 3) without head movement, weights (51,),
-    errors (V,) in cm.
+    """Each frame that the report names: what is drawn of it.
+
+    Title, vertices (V, 3) without head movement, weights (51,), errors (V,) in cm.
     """
     stream = faces.open_face(path, rate=report["rate"])
     fit = BlendshapeFit(rig.neutral, rig.deltas, method=report["method"])

@@ -26,8 +26,9 @@ def page(title: str, columns: list[str], rows: list[dict[str, str]]) -> str:
 
 
 def shown(value: str) -> str:
-    """A number of a table as a person reads it: four digits, no powers of ten, and what is below 0.0001 as
-    such; other text as it is.
+    """A number of a table as a person reads it; other text as it is.
+
+    Four digits, no powers of ten, and what is below 0.0001 as such.
     """
     try:
         number = float(value)

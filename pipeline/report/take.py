@@ -1,5 +1,6 @@
-"""The report's picture of one take: its streams on a time line, voices before and after separation, labels
-under each other.
+"""The report's picture of one take.
+
+Its streams on a time line, voices before and after separation, labels under each other.
 
     python -m pipeline.report.take --sync S.json --microphones A.wav B.wav --voices A.wav B.wav \\
         --actions A.npy B.npy --facing A.npy B.npy --transcripts A.json B.json --out TAKE.png
@@ -70,8 +71,9 @@ def signed_square(x: np.ndarray) -> np.ndarray:
 
 
 def draw_voices(axes, take: dict, microphones: list[Path], voices: list[Path]) -> None:
-    """What a microphone heard and what is left after separation, for both actors, where separation took away
-    most.
+    """What a microphone heard and what is left after separation, for both actors.
+
+    At the place where separation took away most.
     """
     import soundfile
 

@@ -1,5 +1,6 @@
-"""Deformation transfer: an actor's shapes from the actor's neutral head and a generic rig in the same
-topology.
+"""Deformation transfer: an actor's shapes from a neutral head and a generic rig.
+
+Both are in the same topology.
 
 In: the generic rig's neutral, faces and deltas, and the actor's neutral. Out: the actor's deltas, in the
 actor's unit.
@@ -29,24 +30,28 @@ from scipy.sparse.linalg import splu
 from pipeline.errors import InputError
 
 SMOOTH_RADIUS = 0.15
-"""Standard deviation of the smooth map's neighbourhoods, in sizes of the head (RMS distance from its centre;
-7.2 cm on ICT's).
+"""Standard deviation of the smooth map's neighbourhoods, in sizes of the head.
+
+A size is the RMS distance from the head's centre; 7.2 cm on ICT's.
 """
 SMOOTH_STEPS = 50
-"""The neighbourhoods are at least 1 / SMOOTH_STEPS of the head's extent, which bounds the lattice when a
-vertex lies far off.
+"""The neighbourhoods are at least 1 / SMOOTH_STEPS of the head's extent.
+
+This bounds the lattice when a vertex lies far off.
 """
 SMOOTH_RIDGE = 0.01
-"""Pull of the smooth map's local slopes to the overall one, in squared radii: it decides where all neighbours
-lie in a plane.
+"""Pull of the smooth map's local slopes to the overall one, in squared radii.
+
+It decides where all neighbours lie in a plane.
 """
 CORRECTION_REACH = 0.2
 """Distance over which a triangle's correction dies away, in sizes of the head."""
 THINNEST = 1e-3
 """A triangle whose height is a smaller share of its longer side than this is degenerate."""
 LARGEST_REST = 0.5
-"""Frobenius norm of a triangle's M - I above which it is scaled down: so far from the smooth map is noise of
-small triangles.
+"""Frobenius norm of a triangle's M - I above which it is scaled down.
+
+So far from the smooth map is noise of small triangles.
 """
 UNMOVED = 1e-4
 """A vertex that no shape moves by more than this share of the largest travel takes no correction."""
@@ -55,8 +60,9 @@ UNMOVED = 1e-4
 def transfer_deltas(
     neutral: np.ndarray, faces: np.ndarray, deltas: np.ndarray, target_neutral: np.ndarray
 ) -> np.ndarray:
-    """Deltas (K, V, 3) float32 of the actor `target_neutral` (V, 3) from a rig: neutral (V, 3), faces (F, 3
-    or 4), deltas (K, V, 3).
+    """Deltas (K, V, 3) float32 of the actor `target_neutral` (V, 3) from a rig.
+
+    The rig is neutral (V, 3), faces (F, 3 or 4), deltas (K, V, 3).
 
     A quad is split along its first and third corner; a fourth corner of -1 makes a triangle. If the target is
     an affine image A of the neutral, the result is A delta: itself for the same head or one moved, turned
@@ -117,8 +123,9 @@ def edges(vertices: np.ndarray, corners: np.ndarray) -> np.ndarray:
 
 
 def with_normal(edges: np.ndarray) -> np.ndarray:
-    """Edges (F, 3, 2) and a normal whose length is the square root of the parallelogram's area, as columns
-    (F, 3, 3).
+    """Edges (F, 3, 2) and a normal as columns (F, 3, 3).
+
+    The normal's length is the square root of the parallelogram's area.
 
     A triangle without area has a normal of zeros.
     """
@@ -134,8 +141,9 @@ def well_shaped(edges: np.ndarray) -> np.ndarray:
 
 
 def smooth_jacobian(neutral: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Jacobian (V, 3, 3) at each vertex of a smooth map of space that takes neutral (V, 3) to target (V, 3)
-    but for detail.
+    """Jacobian (V, 3, 3) at each vertex of a smooth map of space.
+
+    The map takes neutral (V, 3) to target (V, 3) but for detail.
 
     Around each node of a lattice an affine map is fitted to all vertices near by, with Gaussian weights; the
     Jacobian is interpolated between nodes. Every occupied cell weighs the same, so that finely meshed lashes
@@ -176,8 +184,9 @@ def smooth_jacobian(neutral: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 class EdgeFit:
-    """The factorised problem of one mesh: displacements u (V, 3) whose edges are as wanted, zero but for the
-    vertices `moved` (V,).
+    """The factorised problem of one mesh: displacements u (V, 3) whose edges are as wanted.
+
+    They are zero but for the vertices `moved` (V,).
 
     Sumner and Popovic give each triangle a fourth vertex along its normal, so that the map of its edges V =
     [e1 e2 n] to V' = [e1' e2' n'] is a matrix V' V^-1, and minimise |S - V' V^-1|^2 over all vertices. Since

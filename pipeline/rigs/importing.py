@@ -1,5 +1,6 @@
-"""Rigs out of other programs: a folder of OBJ files, glTF, or arrays in an .npz, as neutral, names, deltas
-and faces.
+"""Rigs out of other programs, as neutral, names, deltas and faces.
+
+From a folder of OBJ files, glTF, or arrays in an .npz.
 
     a folder of OBJ files   one mesh a shape, named by its file, and a neutral (a download of ICT FaceKit)
     .glb, .gltf             the morph targets of its meshes
@@ -256,8 +257,9 @@ def plain_faces(faces: np.ndarray, neutral: np.ndarray, path: Path | str) -> np.
 
 
 def unit_cm(neutral: np.ndarray, unit: str | None, source: Path) -> float:
-    """Length in cm of the unit that is named, or of the one that makes a head of vertices (V, 3), which is
-    logged.
+    """Length in cm of the unit that is named, or of the one that makes a head of vertices (V, 3).
+
+    The latter is logged.
     """
     size = float(np.ptp(neutral, axis=0).max()) if len(neutral) else 0.0
     if unit is not None:

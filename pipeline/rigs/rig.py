@@ -102,8 +102,9 @@ def run_draw(*, file: Path, out: Path) -> None:
 
 
 def read_neutral(path: Path, unit: str | None, generic: Rig, faces: np.ndarray) -> np.ndarray:
-    """Vertices (V, 3) float32 in cm of an actor's neutral, an .obj or an .npz in the topology of the generic
-    rig.
+    """Vertices (V, 3) float32 in cm of an actor's neutral, an .obj or an .npz.
+
+    It is in the topology of the generic rig.
     """
     path = Path(path)
     if path.suffix.lower() == ".obj":

@@ -51,8 +51,9 @@ class Sources:
 
     @property
     def named(self) -> dict[str, Path]:
-        """All of them by the name under which a shard lists them, `<half>/<folder of the file in it>`, in a
-        fixed order.
+        """All of them by the name under which a shard lists them, in a fixed order.
+
+        A name is `<half>/<folder of the file in it>`.
         """
         result = {f"features/{path.name}": path for path in (self.features, self.text)}
         result |= {f"dataset/face_arkit/{path.name}": path for path in self.faces}

@@ -70,8 +70,9 @@ def read_index(path: Path) -> list[dict]:
 
 
 def run(*, shards: list[Path], index: Path, stats: Path | None = None, dataset: Path | None = None) -> None:
-    """Write the index of the shards, with the labels of the dataset's takes where one is given, and the
-    statistics where they are asked for.
+    """Write the index of the shards, and the statistics where they are asked for.
+
+    With the labels of the dataset's takes where one is given.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -22,8 +22,9 @@ from pipeline.motion.pose import relative_root
 
 @dataclass
 class Moments:
-    """Count, mean and sum of squared deviations of rows, merged block by block in float64 (Chan, Golub &
-    LeVeque 1983).
+    """Count, mean and sum of squared deviations of rows, merged block by block in float64.
+
+    Chan, Golub & LeVeque 1983.
     """
 
     count: int = 0

@@ -44,8 +44,9 @@ def utterances(words: list[dict], *, max_pause_seconds: float) -> list[range]:
 
 
 def windows(lengths: list[int], limit: int) -> list[tuple[range, range]]:
-    """Windows over an utterance within a limit of tokens: the words that each embeds together, and those that
-    it gives the rows of.
+    """Windows over an utterance within a limit of tokens.
+
+    The words that each embeds together, and those that it gives the rows of.
 
     lengths: sub-words of each word, none above `limit`. An utterance that fits is one window. Of a longer one
     each window begins at least a quarter of the limit (in whole words, as far as there are any) before the
@@ -83,8 +84,9 @@ def token_limit(tokenizer, network) -> int:
 
 
 def embed_words(words: list[dict], *, model: str = "package", max_pause_seconds: float = 1.0) -> np.ndarray:
-    """Embeddings (W, D) float32 of words in order of time: last hidden states, averaged over a word's
-    sub-words.
+    """Embeddings (W, D) float32 of words in order of time.
+
+    Last hidden states, averaged over a word's sub-words.
 
     The context of a word is its utterance (see `utterances`), so that a word's row depends on what the same
     actor said around it, as in the paper's BERT features; an utterance beyond the network's limit of tokens

@@ -41,8 +41,9 @@ Those of a run lie beside its shards.
 
 
 def _value_faults(shard: Shard) -> list[str]:
-    """Faults of the arrays: values that are not finite or out of range, read in blocks, and skeletons that
-    lack or do not fit.
+    """Faults of the arrays, read in blocks, and of skeletons.
+
+    Values that are not finite or out of range, and skeletons that lack or do not fit.
     """
     faults = []
     ranges = {"action": (0, 2), "facing": (0, 1), "text_index": (-1, shard.stream("text").shape[0] - 1)}
@@ -88,8 +89,9 @@ def _sidecar_faults(shard: Shard) -> list[str]:
 
 
 def _source_faults(shard: Shard, halves: dict[str, Path]) -> list[str]:
-    """Sources of a shard that have changed or gone since, and takes whose rows are not those of unchanged
-    sources.
+    """Sources of a shard that have changed or gone since, and takes of other rows.
+
+    Such rows are not those of unchanged sources.
 
     halves: the folders that are there to compare with. Labels, faces and features are compared row by row, so
     that two actors that changed places show.
@@ -131,8 +133,9 @@ def _take_sources(span: TakeSpan, halves: dict[str, Path]) -> dict[str, dict[str
 
 
 def _row_faults(shard: Shard, span: TakeSpan, stream: str, pair: dict[str, Path]) -> list[str]:
-    """A line where a take's rows of a stream are not those of its source: other values, or the two actors
-    changed.
+    """A line where a take's rows of a stream are not those of its source.
+
+    Other values, or the two actors changed.
     """
     start, stop = (
         (span.start_sample, span.stop_sample) if stream == "audio" else (span.start_frame, span.stop_frame)
@@ -164,8 +167,9 @@ def _row_faults(shard: Shard, span: TakeSpan, stream: str, pair: dict[str, Path]
 
 
 def _dataset_faults(dataset: Path, folder: Path, shards: list[Shard]) -> list[str]:
-    """Takes of the dataset that no shard holds, and what its table says of one otherwise than the shard or
-    the index.
+    """Takes of the dataset that no shard holds, and what its table says of one otherwise.
+
+    Otherwise than the shard or the index.
     """
     held = {span.take: (shard, span) for shard in shards for span in shard.takes}
     try:

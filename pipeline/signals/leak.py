@@ -1,5 +1,6 @@
-"""How one voice reaches the other actor's microphone: a short filter in each frequency, found while both
-talk.
+"""How one voice reaches the other actor's microphone.
+
+A short filter in each frequency, found while both talk.
 
 What the other microphone hears, through the filter, is the leak in the own microphone, in phase, so that it
 can be subtracted. The filter is the least-squares one over the cells in which the other microphone is the
@@ -13,8 +14,9 @@ import numpy as np
 from pipeline.signals import stft
 
 NUM_TAPS = 4
-"""Frames of the other microphone that a frame of the leak is made of: with 64 ms windows every 16 ms, 112 ms
-of a room.
+"""Frames of the other microphone that a frame of the leak is made of.
+
+With 64 ms windows every 16 ms, 112 ms of a room.
 """
 NUM_PASSES = 3
 QUIET = 1e-4
@@ -29,8 +31,9 @@ def _delayed(spectra: np.ndarray) -> np.ndarray:
 
 
 def leak_of(response: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """The leak (F, T) in the own microphone, by the response (F, NUM_TAPS) and the other microphone's spectra
-    (F, T).
+    """The leak (F, T) in the own microphone.
+
+    By the response (F, NUM_TAPS) and the other microphone's spectra (F, T).
     """
     return np.einsum("fk,kft->ft", response, _delayed(other)).astype(np.complex64)
 
@@ -42,8 +45,9 @@ def _smooth(power: np.ndarray) -> np.ndarray:
 
 
 def estimate_response(mics: np.ndarray, rate: int, *, size: int) -> np.ndarray:
-    """Response (F, NUM_TAPS) complex64 from the second of two microphones (2, S) into the first, for spectra
-    of windows of `size`.
+    """Response (F, NUM_TAPS) complex64 from the second of two microphones (2, S) into the first.
+
+    For spectra of windows of `size`.
 
     Read in blocks, once a pass, so that memory does not grow with S.
     """

@@ -35,8 +35,9 @@ def frequency_bands(num_frequencies: int, rate: int) -> np.ndarray:
 
 
 def estimate_coupling(mics: np.ndarray, rate: int) -> np.ndarray:
-    """Power coupling (2, bands): how strongly the other voice leaks into each microphone, relative to its own
-    microphone.
+    """Power coupling (2, bands): how strongly the other voice leaks into each microphone.
+
+    It is relative to the other voice's own microphone.
 
     Of the cells that are loud in the other microphone and louder there than here, most hold the other voice's
     leak and little else: the coupling is the median of their power ratios, per band where a band has enough
@@ -66,8 +67,9 @@ def estimate_coupling(mics: np.ndarray, rate: int) -> np.ndarray:
 
 
 def _tilt(num_frequencies: int) -> np.ndarray:
-    """Speech falls off towards high frequencies: the level that counts as loud does too, by 30 dB over the
-    range.
+    """Speech falls off towards high frequencies, and so does the level that counts as loud.
+
+    By 30 dB over the range.
     """
     return 10 ** (-3 * np.linspace(0, 1, num_frequencies))
 

@@ -9,8 +9,9 @@ def window_samples(seconds: float, rate: int) -> int:
 
 
 def spectra(x: np.ndarray, size: int) -> np.ndarray:
-    """Short-time spectra (F, size / 2 + 1) complex64 of x (S,), which is zero-padded by one window on both
-    sides; hop size / 4.
+    """Short-time spectra (F, size / 2 + 1) complex64 of x (S,); hop size / 4.
+
+    x is zero-padded by one window on both sides.
     """
     hop = size // 4
     frames = np.lib.stride_tricks.sliding_window_view(np.pad(x, size), size)[::hop]

@@ -111,8 +111,9 @@ def plan_face(
 
 
 def _mouth(plan: FacePlan, times: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Viseme weights (N, 51), how shut the lips are (N,) and how much the mouth speaks (N,), the latter two
-    in [0, 1].
+    """Viseme weights (N, 51), how shut the lips are (N,) and how much the mouth speaks (N,).
+
+    The latter two are in [0, 1].
     """
     pulled, force, shut = np.zeros((len(times), len(NAMES))), np.full(len(times), REST), np.zeros(len(times))
     for name, start, end, stressed in plan.phones:

@@ -35,8 +35,9 @@ ANKLE_CM = 8.0  # height of the ankle above the floor at stature 1
 
 
 class Figure:
-    """A skeleton: names, parents (60,), offsets_cm (60, 3), ends_cm {joint: (3,)}, index {name: joint},
-    ankle_cm.
+    """A skeleton of 60 joints.
+
+    names, parents (60,), offsets_cm (60, 3), ends_cm {joint: (3,)}, index {name: joint}, ankle_cm.
     """
 
     def __init__(self, actor: str):

@@ -1,5 +1,6 @@
-"""A procedural head with the 51 ARKit shapes, cm: x to the actor's left, y up, z forward, origin in the
-head's middle.
+"""A procedural head with the 51 ARKit shapes, cm.
+
+x to the actor's left, y up, z forward, origin in the head's middle.
 
 In: an actor id and a number of vertices. Out: a neutral surface of quads, open at the neck and slit between
 the lips, and one displacement field per shape. Shapes are local, overlap as a face's muscles do, and no shape
@@ -23,8 +24,9 @@ SIDES = (("Left", 1.0), ("Right", -1.0))
 
 @dataclass(frozen=True)
 class Head:
-    """neutral (V, 3) float32 cm, deltas (51, V, 3) float32 in pipeline.formats.arkit.NAMES order, faces (F,
-    4) int32.
+    """neutral (V, 3) float32 cm, deltas (51, V, 3) float32, faces (F, 4) int32.
+
+    Deltas are in pipeline.formats.arkit.NAMES order.
     """
 
     neutral: np.ndarray
@@ -34,8 +36,10 @@ class Head:
 
 @dataclass(frozen=True)
 class _Sheet:
-    """Where shapes are defined: x, y (V,) of the standard head, front (V,) in [0, 1], lower (V,) 1 below the
-    slit of the lips and 0 above it, points (V, 3) of the standard head.
+    """Where shapes are defined, on the standard head.
+
+    x, y (V,), front (V,) in [0, 1], lower (V,) 1 below the slit of the lips and 0 above it, points (V, 3) of
+    the standard head.
     """
 
     x: np.ndarray
@@ -52,8 +56,9 @@ def _bell(x: np.ndarray, y: np.ndarray, cx: float, cy: float, rx: float, ry: flo
 
 
 def _grid(num_vertices: int) -> tuple[np.ndarray, np.ndarray, int, int]:
-    """Angles about the vertical axis (C,) and heights as angles (R,) of a grid with about `num_vertices`
-    crossings.
+    """Angles about the vertical axis (C,) and heights as angles (R,) of a grid.
+
+    It has about `num_vertices` crossings.
     """
     columns = 2 * max(7, round(math.sqrt(1.7 * num_vertices) / 2))
     rows = max(12, round(num_vertices / columns))
@@ -130,8 +135,9 @@ def _build(num_vertices: int) -> tuple[_Sheet, np.ndarray]:
 
 
 def _jaw(sheet: _Sheet) -> np.ndarray:
-    """How far each vertex follows the jaw (V,): 1 at the chin, 0 above the mouth, cut at the slit of the
-    lips.
+    """How far each vertex follows the jaw (V,).
+
+    1 at the chin, 0 above the mouth, cut at the slit of the lips.
     """
     x, y = sheet.x, sheet.y
     soft = ease((-1.5 - y) / 6.5) * (1 - 0.5 * ease((np.abs(x) - 4.0) / 4.0))

@@ -41,8 +41,9 @@ def ltc_bits(numbers: np.ndarray, fps: float, *, drop_frame: bool = False, user_
 
 
 def _edge_table(rate: float) -> np.ndarray:
-    """What a band-limited step of height 1 at 0 differs from an ideal one, at -REACH to REACH samples, STEPS
-    entries each.
+    """What a band-limited step of height 1 at 0 differs from an ideal one.
+
+    At -REACH to REACH samples, STEPS entries each.
 
     A Gaussian edge of RISE_SECONDS, cut off smoothly below half the sample rate so that its times stay exact
     in samples.

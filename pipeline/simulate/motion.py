@@ -112,8 +112,9 @@ def _ankles(feet: Feet, figure: Figure) -> tuple[np.ndarray, np.ndarray]:
 def solve_limb(
     hip: np.ndarray, ankle: np.ndarray, ahead: np.ndarray, thigh: float, shin: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """World rotations (N, 4) of thigh and shin that reach from hip (N, 3) to ankle (N, 3), the knee towards
-    `ahead` (N, 3).
+    """World rotations (N, 4) of thigh and shin that reach from hip (N, 3) to ankle (N, 3).
+
+    The knee points towards `ahead` (N, 3).
 
     Law of cosines in the plane of hip, ankle and `ahead`; both bones point along -y of their own axes, which
     have the knee ahead of them (+z). An ankle beyond reach is pointed at with a straight leg. Arms are solved
@@ -150,8 +151,9 @@ class _Pose:
 def _hips(
     script: Script, figure: Figure, manner: Manner, feet: Feet, times: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Positions (N, 3) and rotations (N, 4) of the hips: over the feet, on the chair, as high as both legs
-    reach.
+    """Positions (N, 3) and rotations (N, 4) of the hips.
+
+    Over the feet, on the chair, as high as both legs reach.
     """
     place, heading, seat = script.place_at(times), script.heading_at(times), script.seat_at(times)
     ahead = np.stack([np.sin(heading), np.cos(heading)], -1)

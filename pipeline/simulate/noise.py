@@ -6,8 +6,9 @@ import numpy as np
 
 
 def ease(x: np.ndarray) -> np.ndarray:
-    """Smooth step from 0 at x <= 0 to 1 at x >= 1 with zero speed and acceleration at both ends (6x^5 - 15x^4
-    + 10x^3).
+    """Smooth step from 0 at x <= 0 to 1 at x >= 1, 6x^5 - 15x^4 + 10x^3.
+
+    Its speed and acceleration are zero at both ends.
     """
     x = np.clip(x, 0.0, 1.0)
     return x * x * x * (x * (6 * x - 15) + 10)

@@ -44,8 +44,9 @@ def kept_frames(num_frames: int, drop_rate: float, rng: np.random.Generator) -> 
 def face_times(
     start: float, frames: np.ndarray, *, drift_ppm: float = 0.0, jitter_seconds: np.ndarray | None = None
 ) -> tuple[list[str], np.ndarray]:
-    """Timecode of each face frame (N), and the seconds (N,) of day at which it was taken (past midnight:
-    86,400 and more).
+    """Timecode of each face frame (N), and the seconds (N,) of day at which it was taken.
+
+    Past midnight: 86,400 and more.
 
     A recorder that drifts takes its frames faster than FACE_RATE; its stamps are the time, to a thousandth of
     a frame, with jitter (N,).
@@ -90,8 +91,9 @@ def write_mesh(
 
 
 def write_bwf(path: Path, samples: np.ndarray, start_seconds: float, *, date: str) -> None:
-    """Write samples (S,) or (S, channels) in [-1, 1] as 24-bit Broadcast Wave at 48 kHz, recorded on `date`
-    (YYYYMMDD).
+    """Write samples (S,) or (S, channels) in [-1, 1] as 24-bit Broadcast Wave at 48 kHz.
+
+    Recorded on `date` (YYYYMMDD).
 
     bext TimeReference is the start in samples since midnight (EBU Tech 3285).
     """
@@ -132,8 +134,9 @@ def room(distance_cm: float, rng: np.random.Generator) -> np.ndarray:
 
 
 def convolve(samples: np.ndarray, response: np.ndarray, *, size: int = 1 << 16) -> np.ndarray:
-    """Samples (S,) through a response (K,), cut to S samples, float32: overlap-add with transforms of `size`
-    > K samples.
+    """Samples (S,) through a response (K,), cut to S samples, float32.
+
+    Overlap-add with transforms of `size` > K samples.
     """
     block = size - len(response) + 1
     spectrum, result = np.fft.rfft(response, size), np.zeros(len(samples) + size, np.float32)
@@ -145,8 +148,9 @@ def convolve(samples: np.ndarray, response: np.ndarray, *, size: int = 1 << 16) 
 
 
 def drifted(samples: np.ndarray, drift_ppm: float) -> np.ndarray:
-    """Samples (S,) float32 of a recorder that runs `drift_ppm` fast: as many, each 1 / (RATE (1 + drift))
-    after the one before.
+    """Samples (S,) float32 of a recorder that runs `drift_ppm` fast.
+
+    As many, each 1 / (RATE (1 + drift)) after the one before.
     """
     if not drift_ppm:
         return samples

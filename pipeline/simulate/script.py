@@ -86,8 +86,9 @@ class Script:
 
 
 def _progress(times: np.ndarray, start: float, stop: float) -> np.ndarray:
-    """Share of a walk's way (N,): speed eases in and out over RAMP_S, constant between (the integral of
-    `ease`).
+    """Share of a walk's way (N,), the integral of `ease`.
+
+    Speed eases in and out over RAMP_S and is constant between.
     """
     span = stop - start
     ramp = min(RAMP_S, span / 2)

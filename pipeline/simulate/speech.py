@@ -30,8 +30,9 @@ VOICES = {
 
 @dataclass(frozen=True)
 class Phoneme:
-    """One phoneme: IPA without stress marks, seconds from the sentence's start, index of its word, stressed
-    or not.
+    """One phoneme.
+
+    IPA without stress marks, seconds from the sentence's start, index of its word, stressed or not.
     """
 
     ipa: str
@@ -43,8 +44,9 @@ class Phoneme:
 
 @dataclass(frozen=True)
 class Utterance:
-    """One sentence: text, words as written without punctuation, samples (S,) float64 at 48 kHz, phonemes in
-    order.
+    """One sentence.
+
+    Text, words as written without punctuation, samples (S,) float64 at 48 kHz, phonemes in order.
     """
 
     text: str

@@ -19,8 +19,9 @@ TOE_OUT = 0.10  # radians
 
 @dataclass(frozen=True)
 class Step:
-    """One foot (0 left, 1 right) from one place to another: ball of the foot (2,) in cm, heading, lift-off
-    and landing.
+    """One foot (0 left, 1 right) from one place to another.
+
+    Ball of the foot (2,) in cm, heading, lift-off and landing.
     """
 
     foot: int
@@ -35,8 +36,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Feet:
-    """Ball of each foot (N, 2, 3) in cm, heading (N, 2) and raise of the heel (N, 2) in radians, left foot
-    first.
+    """Ball of each foot (N, 2, 3) in cm, heading and raise of the heel (N, 2) in radians.
+
+    The left foot comes first.
     """
 
     ball: np.ndarray

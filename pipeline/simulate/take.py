@@ -45,8 +45,9 @@ RATES = {"body": BODY_RATE, "face": FACE_RATE, "audio": RATE}
 
 @dataclass(frozen=True)
 class Streams:
-    """When the recorders run: start {stream: seconds}, size {stream: frames or samples} and drift {stream:
-    ppm} of each actor.
+    """When the recorders run.
+
+    start {stream: seconds}, size {stream: frames or samples} and drift {stream: ppm} of each actor.
 
     Starts are seconds of day, past midnight 86,400 and more.
     """
@@ -73,8 +74,9 @@ class Streams:
 def plan_streams(
     begin: float, seconds: float, rng: np.random.Generator, drift_ppm: list[dict[str, float]]
 ) -> Streams:
-    """Draw when each recorder starts and stops round a scene of about `seconds` that begins at `begin`
-    seconds of day.
+    """Draw when each recorder starts and stops round a scene of about `seconds`.
+
+    The scene begins at `begin` seconds of day.
     """
     end = begin + seconds - SHARED_MARGIN_S
     start, size = [], []
@@ -112,8 +114,9 @@ def _voice(turns: list[Turn], start: float, size: int, level: float) -> np.ndarr
 
 
 def head_paths(motion: Motion, start: float, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Places (N, 2) and ground directions (N, 2) of the head at `times`, x and z, from a motion that begins
-    at `start`.
+    """Places (N, 2) and ground directions (N, 2) of the head at `times`, x and z.
+
+    From a motion that begins at `start`.
     """
     trunk = [
         motion.names.index(name)
@@ -132,8 +135,9 @@ def head_paths(motion: Motion, start: float, times: np.ndarray) -> tuple[np.ndar
 
 
 def facing(motions: list[Motion], starts: list[float], times: np.ndarray) -> list[np.ndarray]:
-    """For each actor (N,) uint8: 1 where the head points within 45 degrees of the partner's head on the
-    ground.
+    """For each actor (N,) uint8: 1 where the head points within 45 degrees of the partner's head.
+
+    Angles are on the ground.
     """
     paths = [head_paths(motion, start, times) for motion, start in zip(motions, starts, strict=True)]
     result = []
@@ -162,8 +166,9 @@ def _bodies(
 
 
 def _closed_from(utterance: Utterance, start: float) -> float:
-    """When the silence before a sound at `start` begins, at most 0.1 s earlier: a voiceless stop's closure,
-    which espeak-ng gives no phoneme.
+    """When the silence before a sound at `start` begins, at most 0.1 s earlier.
+
+    A voiceless stop's closure, which espeak-ng gives no phoneme.
     """
     first = round(start * RATE)
     before = np.abs(utterance.samples[max(first - RATE // 10, 0) : first])
@@ -172,8 +177,9 @@ def _closed_from(utterance: Utterance, start: float) -> float:
 
 
 def _said(turns: list[Turn]) -> tuple[list[dict], list[dict], list[dict]]:
-    """Words, sentences and phonemes (IPA, with the index of their word) of an actor with their times, seconds
-    of day.
+    """Words, sentences and phonemes of an actor with their times, seconds of day.
+
+    Phonemes are IPA, with the index of their word.
 
     p, t and k after another sound start with their closure.
     """
@@ -223,8 +229,9 @@ def _row(take: str, seed: int) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Scene:
-    """What happens in a take: streams, each actor's own turns, scripts and motions, touches, and the
-    generators still to be used.
+    """What happens in a take.
+
+    Streams, each actor's own turns, scripts and motions, touches, and the generators still to be used.
     """
 
     streams: Streams

@@ -26,8 +26,9 @@ PAUSE_S = (3.0, 7.0)
 KINDS = ("Head", "Shoulder", "Elbow", "Hand")
 PALM_CM = 1.4  # half a palm's thickness
 SURFACE_CM = {"Head": 7.75, "Shoulder": 5.5, "Elbow": 4.25, "Hand": PALM_CM}
-"""From the joint to the skin of an adult: half a head's breadth, a deltoid's depth and an elbow's breadth
-with its flesh, a palm's half.
+"""From the joint to the skin of an adult.
+
+Half a head's breadth, a deltoid's depth and an elbow's breadth with its flesh, a palm's half.
 """
 ELBOW_WAY = {
     "Head": (0.8, -0.6, 0.2),
@@ -39,8 +40,9 @@ ELBOW_WAY = {
 LEANS = {"Head": 0.30, "Shoulder": 0.26, "Elbow": 0.36, "Hand": 0.08}
 """How far the trunk leans towards the partner, radians; who is touched leans only to shake hands."""
 FORWARD = 0.7
-"""How far an arm comes forward whose elbow the other hand takes, radians: else that hand would pass through
-the trunk.
+"""How far an arm comes forward whose elbow the other hand takes, radians.
+
+Else that hand would pass through the trunk.
 """
 WRIST_SHARE = 0.9  # how straight the wrist is while the hand lies still: never without any movement
 NEAR_CM = 1.0
@@ -49,8 +51,9 @@ MISS_CM = 0.5  # what is further away is out of reach
 
 @dataclass(frozen=True)
 class Touch:
-    """actor's hand, such as LeftHand, lies on the part, such as RightElbow or Head, of actor `of` from start
-    to stop, seconds of day.
+    """An actor's hand lies on a part of actor `of` from start to stop, seconds of day.
+
+    The hand is such as LeftHand, the part such as RightElbow or Head.
     """
 
     actor: int
@@ -73,8 +76,9 @@ class Touch:
 
 
 def plan_touches(scripts: list[Script], start: float, stop: float, rng: np.random.Generator) -> list[Touch]:
-    """Draw when both actors touch themselves, while they neither walk nor sit down nor get up, and one touch
-    of each meeting.
+    """Draw when both actors touch themselves, and one touch of each meeting.
+
+    They touch themselves while they neither walk nor sit down nor get up.
     """
     touches = []
     for k, script in enumerate(scripts):
@@ -138,8 +142,9 @@ class _Room:
         return self.starts[k] + np.arange(frames.start, frames.stop) / self.motions[k].fps
 
     def pose(self, k: int, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """World positions (N, J, 3) and rotations (N, J, 4) of actor k at the frames next to `times`, held at
-        the ends.
+        """World positions (N, J, 3) and rotations (N, J, 4) of actor k at the frames next to `times`.
+
+        They are held at the ends.
         """
         motion = self.motions[k]
         index = np.clip(np.round((times - self.starts[k]) * motion.fps).astype(int), 0, motion.num_frames - 1)
@@ -154,8 +159,9 @@ class _Room:
 
 
 def blend(start: np.ndarray, stop: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Rotations (N, 4) that lie by `weight` (N,) on the way from start to stop, the same way round in all
-    frames.
+    """Rotations (N, 4) that lie by `weight` (N,) on the way from start to stop.
+
+    The way is the same way round in all frames.
     """
     way = rotations.continuous(rotations.multiply(rotations.inverse(start), stop))
     way = way if way[np.argmax(weight), 3] >= 0 else -way

@@ -1,5 +1,6 @@
-"""Body entropy: how varied bodies move, by actor, gender, emotion and relationship, and by the paper's
-meta-groups of these.
+"""Body entropy: how varied bodies move, by actor, gender, emotion and relationship.
+
+And by the paper's meta-groups of these.
 
 In: the BVHs of a dataset's performances, its takes and its actors' genders. Out: a table with a row per
 group, a table of the joints' mean speeds, and a picture.
@@ -37,9 +38,11 @@ NUM_JOINTS = 20
 NUM_BINS = 100
 """Both as in the paper."""
 TOP_DEG_S = 1000.0
-"""Last edge of the bins: at 30 fps, at most 1 velocity in 2200 of real walks and jumps is beyond it, while a
-glitch may have 180 degrees a frame, 5400 a second. Edges that followed the fastest step would hang on it, and
-no two datasets would have the same.
+"""Last edge of the bins.
+
+At 30 fps, at most 1 velocity in 2200 of real walks and jumps is beyond it, while a glitch may have 180
+degrees a frame, 5400 a second. Edges that followed the fastest step would hang on it, and no two datasets
+would have the same.
 """
 COLUMNS = [
     "grouping",
@@ -58,9 +61,7 @@ Key = tuple[str, str]
 
 
 def angular_speed(motion: Motion) -> np.ndarray:
-    """Angle (T - 1, J) in degrees per second that each joint turns against its parent from a frame to the
-    next.
-    """
+    """Angle (T - 1, J) in degrees per second that each joint turns against its parent, frame by frame."""
     turn = rotations.multiply(rotations.inverse(motion.rotations[:-1]), motion.rotations[1:])
     return (
         np.degrees(2 * np.arctan2(np.linalg.norm(turn[..., :3], axis=-1), np.abs(turn[..., 3]))) * motion.fps
@@ -84,8 +85,9 @@ def entropy(counts: np.ndarray) -> float:
 
 @dataclass
 class Group:
-    """What the performances of a group add up to: by joint the sum of speeds (J,), counts (J, NUM_BINS), and
-    how many are beyond the bins (J,).
+    """What the performances of a group add up to.
+
+    By joint the sum of speeds (J,), counts (J, NUM_BINS), and how many are beyond the bins (J,).
     """
 
     performances: int

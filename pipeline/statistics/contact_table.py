@@ -1,5 +1,6 @@
-"""Contact tables: how long and how often hands touch, by gender, meta-relationship and meta-emotion (the
-paper's tables 8 and 9).
+"""Contact tables: how long and how often hands touch (the paper's tables 8 and 9).
+
+By gender, meta-relationship and meta-emotion.
 
 In: the contacts of a dataset's takes, its takes and its actors' genders. Out: a CSV with a row per table and
 group: seconds of contact of each type, and minutes of contact per hour.

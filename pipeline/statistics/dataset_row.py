@@ -54,8 +54,9 @@ COLUMNS = [
 
 @dataclass(frozen=True)
 class Performance:
-    """What a performance's files tell: frames, frames per second, joints, finger joints, words, and whether
-    it has each of MODALITIES.
+    """What a performance's files tell.
+
+    Frames, frames per second, joints, finger joints, words, and whether it has each of MODALITIES.
     """
 
     frames: int

@@ -1,5 +1,6 @@
-"""Face variance: how much each vertex of the face moves, by facing, emotion and relationship, and by the
-paper's meta-groups of these.
+"""Face variance: how much each vertex of the face moves, by facing, emotion and relationship.
+
+And by the paper's meta-groups of these.
 
 In: face weights (N, 51) and facing labels (N,) of a dataset's performances, its takes, the actors' rigs. Out:
 a table with a row per group, and a picture with a face per group, coloured by vertex.
@@ -40,8 +41,9 @@ FPS = 30
 BLOCK_FRAMES = 4096
 """Frames that are read at a time."""
 MOVED_SHARE = 0.01
-"""A vertex is one of the face where some shape of some rig moves it by this share of the largest travel of
-all.
+"""A vertex is one of the face where some shape of some rig moves it by this share.
+
+It is a share of the largest travel of all.
 """
 FACING = ("not facing", "facing")
 """Groups of a frame by its facing label."""
@@ -61,8 +63,9 @@ COLUMNS = [
 
 @dataclass(frozen=True)
 class Moments:
-    """What frames add up to: their count, their mean, and the sum of a square of frame - mean (`outer` or
-    `squared_length`).
+    """What frames add up to: their count, their mean, and the sum of a square of frame - mean.
+
+    The square is `outer` or `squared_length`.
     """
 
     count: int
@@ -81,8 +84,9 @@ def squared_length(x: np.ndarray) -> np.ndarray:
 
 
 def merge(one: Moments | None, other: Moments, square: Callable[[np.ndarray], np.ndarray]) -> Moments:
-    """Moments of the frames of both (Chan, Golub and LeVeque 1979): nothing large is subtracted, so no digits
-    are lost.
+    """Moments of the frames of both (Chan, Golub and LeVeque 1979).
+
+    Nothing large is subtracted, so no digits are lost.
     """
     if one is None:
         return other
@@ -99,8 +103,9 @@ def weight_moments(weights: np.ndarray) -> Moments:
 
 
 def vertex_moments(weights: Moments, deltas: np.ndarray) -> Moments:
-    """Moments of what frames of weights do to vertices whose shapes are deltas (K, V, 3): mean (V, 3) cm,
-    scatter (V,) cm^2.
+    """Moments of what frames of weights do to vertices: mean (V, 3) cm, scatter (V,) cm^2.
+
+    The vertices' shapes are deltas (K, V, 3).
     """
     shapes = np.asarray(deltas, float).reshape(len(deltas), -1)
     # with scatter = F F^T, a vertex has |F^T d|^2, which rounding cannot make negative

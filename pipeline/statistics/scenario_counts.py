@@ -1,5 +1,6 @@
-"""Scenario counts: how takes spread over relationships, emotions and the genders of their actors (the paper's
-figure 2).
+"""Scenario counts: how takes spread over relationships, emotions and genders (the paper's figure 2).
+
+Genders are those of their actors.
 
 In: a dataset's takes, its actors' genders, the headers of its BVHs. Out: a table with a row per group, and a
 picture.

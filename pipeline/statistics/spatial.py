@@ -72,8 +72,9 @@ MEASURES = {
 
 
 def root_path(motion: Motion) -> tuple[np.ndarray, np.ndarray]:
-    """Places of the hips on the ground (T, 2), x and z, in cm, and their headings (T,) in degrees, NaN where
-    there is none.
+    """Places of the hips on the ground (T, 2), x and z, in cm, and their headings (T,) in degrees.
+
+    NaN where there is none.
 
     Raises InputError where hips or hip joints are missing, or a frame has NaN.
     """

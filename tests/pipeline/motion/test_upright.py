@@ -22,7 +22,7 @@ from pipeline.motion.motion import Motion
 from pipeline.motion.pose import encode
 from pipeline.motion.skeleton import forward_kinematics
 from pipeline.reading import read_json
-from pipeline.release import ingest as release_in
+from pipeline.release import ingest
 from pipeline.release.check import inspect
 from pipeline.run_report import warnings_kept
 
@@ -199,7 +199,7 @@ def test_a_download_with_another_axis_up_is_found_turned_and_named(pair, tmp_pat
     }
     (tmp_path / "out").mkdir()
     with warnings_kept():
-        release_in.run(bvh=paths, **streams, **outs, options=ReleaseIn())
+        ingest.run(bvh=paths, **streams, **outs, options=ReleaseIn())
     taken = load_bvh(tmp_path / "out" / "b.bvh")
     assert np.abs(forward_kinematics(taken)[0] - forward_kinematics(good[0])[0]).max() < 1e-3
     report = read_json(tmp_path / "out" / "r.json")

@@ -13,7 +13,7 @@ from pipeline.motion import rotations
 from pipeline.motion.pose import encode
 from pipeline.motion.skeleton import forward_kinematics
 from pipeline.reading import read_json
-from pipeline.release import ingest as release_in
+from pipeline.release import ingest
 
 NAMES = ("20231101_003_001", "20231101_005_001")
 
@@ -40,7 +40,7 @@ def arguments(folder, out, *, own=0, face="face_arkit", **options):
 
 
 def take_in(folder, out, **options):
-    release_in.main(arguments(folder, out, **options))
+    ingest.main(arguments(folder, out, **options))
     return (
         load_bvh(out / "body.bvh"),
         np.load(out / "face.npy"),
@@ -186,7 +186,7 @@ def test_lengths_that_differ_too_much_stop_the_take(folder, tmp_path, capsys):
         "need lengths that differ by at most 6",
     ]
     outputs = [tmp_path / "out" / name for name in ("body.bvh", "face.npy", "voice.wav", "report.json")]
-    refused(release_in.main, arguments(folder, tmp_path / "out"), capsys, *needles, outputs=outputs)
+    refused(ingest.main, arguments(folder, tmp_path / "out"), capsys, *needles, outputs=outputs)
     assert take_in(folder, tmp_path / "out", max_trim_seconds=0.24)[0].num_frames == 23
 
 
@@ -201,7 +201,7 @@ def test_lengths_that_differ_too_much_stop_the_take(folder, tmp_path, capsys):
 def test_an_unreadable_stream_stops_the_take(folder, tmp_path, capsys, file, content, needle):
     (folder / file).write_bytes(content)
     refused(
-        release_in.main,
+        ingest.main,
         arguments(folder, tmp_path / "out"),
         capsys,
         str(folder / file),
@@ -214,7 +214,7 @@ def test_a_face_of_another_width_stops_the_take(folder, tmp_path, capsys):
     path = folder / "face_arkit" / f"{NAMES[0]}.npy"
     np.save(path, np.load(path)[:, :50])
     refused(
-        release_in.main,
+        ingest.main,
         arguments(folder, tmp_path / "out"),
         capsys,
         f"{path}: got float32 of shape (30, 50)",

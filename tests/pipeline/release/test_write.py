@@ -13,7 +13,7 @@ from pipeline.capture import dataset, lip_acc
 from pipeline.files import read_tsv, sha256, write_json
 from pipeline.formats import database
 from pipeline.formats.takes import dataset_takes
-from pipeline.release import ingest as release_in
+from pipeline.release import ingest
 from pipeline.release import takes as release_takes
 from pipeline.release import write as release
 from pipeline.release.check import inspect
@@ -96,7 +96,7 @@ def take_in(download: Path, root: Path) -> Path:
                 f"out_{kind}": root / "dataset" / paths[0].relative_to(download)
                 for kind, paths in files.items()
             }
-            release_in.run(
+            ingest.run(
                 **files,
                 **outs,
                 out_report=root / "annotations/release_in" / f"{name[0]}.json",

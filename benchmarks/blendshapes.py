@@ -1,5 +1,6 @@
-"""How fast and how exactly face meshes become ARKit weights, side by side with reading the stream and with
-scipy's lsqr.
+"""How fast and how exactly face meshes become ARKit weights.
+
+Side by side with reading the stream and with scipy's lsqr.
 
     python benchmarks/blendshapes.py --frames 2000 --repeats 5
 
@@ -225,8 +226,9 @@ def compare_bounded(rig: Rig, rng: np.random.Generator) -> None:
 def measure_movement(
     folder: Path, rig: Rig, rig_path: Path, weights: np.ndarray, rng: np.random.Generator
 ) -> None:
-    """Print errors of weights and residuals of a head that moves, stabilised and not, and of one that does
-    not.
+    """Print errors of weights and residuals of a head that moves, stabilised and not.
+
+    And of one that does not move.
     """
     for moved, mode in ((False, "auto"), (True, "auto"), (True, "similarity"), (True, "none")):
         path = folder / "moved.mesh.h5"

@@ -136,8 +136,9 @@ def nan(motion: Motion, rng: np.random.Generator) -> Injected:
 
 
 def slide(motion: Motion, rng: np.random.Generator) -> Injected:
-    """The body is pushed aside by 6 to 20 cm at 30 to 80 cm/s while both feet stand on the ground, somewhere
-    in the motion.
+    """The body is pushed aside while both feet stand on the ground, somewhere in the motion.
+
+    By 6 to 20 cm at 30 to 80 cm/s.
     """
     feet = [motion.names.index(name) for name in ("LeftFoot", "RightFoot", "LeftToeBase", "RightToeBase")]
     places = chain(motion.parents, motion.positions_cm, motion.rotations)[0][:, feet]
@@ -168,8 +169,9 @@ INJECTORS: dict[str, tuple[str, Callable[[Motion, np.random.Generator], Injected
     "freeze": ("freeze", freeze),
     "slide": ("slide", slide),
 }
-"""What is injected, by the table's name: the kind that it is to be found as, and the function that injects
-it.
+"""What is injected, by the table's name.
+
+The kind that it is to be found as, and the function that injects it.
 """
 
 

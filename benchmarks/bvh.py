@@ -1,5 +1,6 @@
-"""How fast BVH files load, side by side with pybvh and bvhio, and whether the joints are where pybvh has
-them.
+"""How fast BVH files load, side by side with pybvh and bvhio.
+
+And whether the joints are where pybvh has them.
 
     pip install pybvh bvhio
     python benchmarks/bvh.py --repeats 7

@@ -1,5 +1,6 @@
-"""How many scripted touches of simulated takes `pipeline.annotate.contacts` finds, and how close to their
-times.
+"""How many scripted touches of simulated takes `pipeline.annotate.contacts` finds.
+
+And how close to their times.
 
     python benchmarks/contacts.py --seeds 10 11 12 --takes 16
 

@@ -56,8 +56,9 @@ def measure(model: str, seconds: float, threads: int) -> dict[str, float]:
 
 
 def against_ctranslate2() -> float:
-    """Largest difference of the package's encoder in torch from the same weights in CTranslate2, float32,
-    over 30 s.
+    """Largest difference of the package's encoder in torch from the same weights in CTranslate2.
+
+    float32, over 30 s.
     """
     import ctranslate2
     from transformers import WhisperFeatureExtractor

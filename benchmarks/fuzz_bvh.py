@@ -1,5 +1,6 @@
-"""Whether the BVH reader either reads broken files rightly or refuses them with one line, on seeded
-mutations.
+"""Whether the BVH reader either reads broken files rightly or refuses them with one line.
+
+On seeded mutations.
 
     python benchmarks/fuzz_bvh.py --mutations 20000 --seed 0
 
@@ -246,8 +247,9 @@ def _product(a: list[list[float]], b: list[list[float]]) -> list[list[float]]:
 
 
 def difference(motion: Motion, data: bytes) -> str:
-    """How the motion differs from the second reader's, "" where it does not. 1e-6, of lengths beyond 1000 a
-    billionth.
+    """How the motion differs from the second reader's, "" where it does not.
+
+    By 1e-6, of lengths beyond 1000 by a billionth.
     """
     try:
         reference = Reference(data)

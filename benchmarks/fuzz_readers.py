@@ -1,5 +1,6 @@
-"""Whether every reader of files from elsewhere reads a broken file as it promises or refuses it with one
-line, on seeded mutations.
+"""Whether every reader of files from elsewhere reads a broken file as promised or refuses it.
+
+It refuses with one line; mutations are seeded.
 
     python benchmarks/fuzz_readers.py --count 20000 --seed 0
     python benchmarks/fuzz_readers.py --formats mesh gltf --count 500 --keep broken
@@ -116,8 +117,9 @@ CODES = [f"10:00:00:{2 * i:02d}" for i in range(8)]
 
 @dataclass(frozen=True)
 class Format:
-    """A format: the file's name, what makes the good file (and others beside it), our reader with what it
-    promises, and how it breaks.
+    """A format: what is read, by what, and how it breaks.
+
+    The file's name, what makes the good file (and others beside it), our reader with what it promises.
     """
 
     name: str

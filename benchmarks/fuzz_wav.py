@@ -1,5 +1,6 @@
-"""Whether the audio readers read a broken file as they promise or refuse it with one line, on seeded
-mutations.
+"""Whether the audio readers read a broken file as they promise or refuse it with one line.
+
+On seeded mutations.
 
     python benchmarks/fuzz_wav.py --count 20000 --seed 0
     python benchmarks/fuzz_wav.py --formats lengths --count 500 --keep broken

@@ -1,5 +1,6 @@
-"""A made-up download through the whole workflow: its check, annotations, features, shards, tiny models and
-tables.
+"""A made-up download through the whole workflow.
+
+Its check, annotations, features, shards, tiny models and tables.
 
     python benchmarks/release.py --takes 241 --cores 2 [--rig rig.npz] [--fps 120] [--keep DIR]
 
@@ -46,8 +47,9 @@ def sums(folder: Path) -> dict[str, str]:
 
 
 def run_commands(commands: list[str], project: Path) -> None:
-    """Run `python -m module arguments > log` commands one after the other in this process, in a project's
-    folder.
+    """Run `python -m module arguments > log` commands one after the other in this process.
+
+    In a project's folder.
     """
     os.chdir(project)
     for command in commands:
@@ -64,8 +66,9 @@ def run_commands(commands: list[str], project: Path) -> None:
 
 
 def in_process(project: Path, command: list[str], cores: int) -> None:
-    """Run what a dry run of `command` prints: what names one take only in `cores` processes, the rest after
-    it in order.
+    """Run what a dry run of `command` prints.
+
+    What names one take only runs in `cores` processes, the rest after it in order.
     """
     printed = subprocess.run([*command, "-n", "-p"], cwd=project, capture_output=True, text=True, check=True)
     commands = re.findall(r"python -m [^\n]*? > \S+ 2>&1", printed.stdout + printed.stderr)

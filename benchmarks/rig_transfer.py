@@ -1,5 +1,6 @@
-"""How well an actor's rig made by deformation transfer fits the actor's frames, beside the true rig and
-copied deltas.
+"""How well an actor's rig made by deformation transfer fits the actor's frames.
+
+Beside the true rig and copied deltas.
 
     python benchmarks/rig_transfer.py
 
@@ -58,8 +59,9 @@ def jaw(x: np.ndarray) -> np.ndarray:
 
 
 def features(x: np.ndarray) -> np.ndarray:
-    """A mouth and eyes that are 20 to 25 % larger than a head with other proportions asks for, within 2 cm of
-    their centres.
+    """A mouth and eyes that are 20 to 25 % larger than a head with other proportions asks for.
+
+    Within 2 cm of their centres.
     """
     result = x * [0.95, 1.06, 1.02]
     for centre, scale in (
@@ -73,8 +75,9 @@ def features(x: np.ndarray) -> np.ndarray:
 
 
 def sumner_popovic(rig: Rig, target: np.ndarray, *, own_jacobian: bool = False) -> np.ndarray:
-    """Deltas (51, V, 3) by the triangles alone: gradients copied as they are, or motion of edges turned by
-    each triangle's J.
+    """Deltas (51, V, 3) by the triangles alone.
+
+    Gradients copied as they are, or motion of edges turned by each triangle's J.
 
     Vertices that no shape moves are held. Elsewhere the result is pulled to the copied deltas, or to those of
     the heads' overall affine map, so weakly that only the mean motion of components that hold no vertex is
@@ -162,8 +165,9 @@ def score(
 
 
 def meeting(rig: Rig, closing: tuple[str, ...], opened: tuple[str, ...]) -> np.ndarray:
-    """Pairs (n, 2) of vertices of the skin, the largest component, that `closing` shapes bring together and
-    `opened` ones leave apart.
+    """Pairs (n, 2) of vertices of the skin that `closing` shapes bring together.
+
+    `opened` ones leave them apart; the skin is the largest component.
     """
     closed, apart = (pose(rig.neutral, rig.deltas, names) for names in (closing, opened))
     corners = transfer.split_faces(rig.faces, len(rig.neutral))

@@ -119,8 +119,9 @@ def mix(
 
 
 def conversation(folder: Path) -> np.ndarray:
-    """Dry voices (2, S) at OUT_RATE: the real sentences of two speakers in turns, every third of which begins
-    before the last has ended.
+    """Dry voices (2, S) at OUT_RATE: the real sentences of two speakers in turns.
+
+    Every third of them begins before the last has ended.
     """
     voices = [[read_wav(path) for path in sorted(folder.glob(f"{name}_*.wav"))] for name in ("aew", "axb")]
     turns = [
@@ -167,8 +168,9 @@ def rooms(folder: Path):
 
 
 def simulated(num_takes: int, seconds: float, crosstalk_db: float, seed: int):
-    """(name, None, microphones (2, S), voices (2, S)) of takes of the simulated shoot, cut to their common
-    window.
+    """(name, None, microphones (2, S), voices (2, S)) of takes of the simulated shoot.
+
+    They are cut to their common window.
     """
     options = config.Simulate(seconds=seconds, crosstalk_db=crosstalk_db, num_vertices=200)
     for row in plan.plan_takes(num_takes, seed):

@@ -1,5 +1,6 @@
-"""What the network of separation method `lips` adds to the mask where both actors talk, and how much memory
-it takes.
+"""What the network of separation method `lips` adds to the mask where both actors talk.
+
+And how much memory it takes.
 
     python benchmarks/separation_networks.py --weights data/runs/separation/model.safetensors
     python benchmarks/separation_networks.py --weights ... --memory 20   # one separation of 20 s, its peak
@@ -32,8 +33,9 @@ from pipeline.simulate.speech import speak
 
 
 def scene(seed: int, seconds: float = 20.0) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
-    """Microphones and voices (2, S) at OUT_RATE, and faces (T, 51) at 30 fps, of two actors who talk at the
-    same time.
+    """Microphones, voices and faces of two actors who talk at the same time.
+
+    Microphones and voices (2, S) are at OUT_RATE, faces (T, 51) at 30 fps.
     """
     rng, size = np.random.default_rng([seed, 77]), int(seconds * OUT_RATE)
     actors = plan.PAIRS[seed % len(plan.PAIRS)]

@@ -306,8 +306,9 @@ def loader_of(kind: str, folder: Path, num_batches: int, workers: int):
 
 
 def child(kind: str, folder: Path, workers: int, num_batches: int) -> None:
-    """Read batches; print windows a second after the first tenth of them, and the memory of this process and
-    its workers in MB.
+    """Read batches; print windows a second, and the memory of this process and its workers in MB.
+
+    The first tenth of the batches is not counted.
     """
     import torch
 

@@ -1,5 +1,6 @@
-"""How exactly sync finds the clocks of simulated takes whose recorders drift, jitter and lose frames, with
-midnight inside.
+"""How exactly sync finds the clocks of simulated takes whose recorders drift, jitter and lose frames.
+
+Midnight lies inside.
 
     python benchmarks/sync.py --takes 4 --seconds 60
 

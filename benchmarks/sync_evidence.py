@@ -29,8 +29,9 @@ CROSSTALK_DB, NOISE_DB, DISTANCE_CM = -14.0, -60.0, 200.0
 
 
 def simulated(seed: int, number: int, seconds: float) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Mouth movements (N, 4) at 30 fps and band levels (E, 8) at VOICE_FPS of both performances, which begin
-    together.
+    """Mouth movements (N, 4) and band levels (E, 8) of both performances, which begin together.
+
+    At 30 fps and at VOICE_FPS.
     """
     row = plan.plan_takes(number + 1, seed)[number]
     scene = take.play(row, seed=seed, options=config.Simulate(seconds=seconds))

@@ -1,5 +1,6 @@
-"""How exactly sync places a stream without timecode by mouth and voice, through the stage itself, on
-simulated takes.
+"""How exactly sync places a stream without timecode by mouth and voice.
+
+Through the stage itself, on simulated takes.
 
     python benchmarks/sync_voice.py --takes 12 --seconds 60
     python benchmarks/sync_voice.py --takes 12 --seconds 60 --drop-rate 0.002

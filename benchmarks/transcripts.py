@@ -1,5 +1,6 @@
-"""How good transcripts are: words, their starts, words in silence, phonemes, and the time they take, on
-simulated and real takes.
+"""How good transcripts are, on simulated and real takes.
+
+Words, their starts, words in silence, phonemes, and the time they take.
 
     python benchmarks/transcripts.py --seeds 0 1 2 --takes 4
     python benchmarks/transcripts.py --seeds --real make_shoot.py
@@ -75,8 +76,9 @@ class Scores:
     def add(
         self, found: dict, words: list[dict], said: list[dict], phonemes: list[dict], *, known_starts: bool
     ) -> None:
-        """Score one transcript against true words (`first` marks those that begin a sentence), sentences and
-        phonemes, in its own clock.
+        """Score one transcript against true words, sentences and phonemes, in its own clock.
+
+        `first` marks the words that begin a sentence.
         """
         import jiwer
 

@@ -1,5 +1,6 @@
-"""How often the up axis of a body's file is judged rightly, over recorded and simulated bodies written in
-every convention.
+"""How often the up axis of a body's file is judged rightly.
+
+Over recorded and simulated bodies written in every convention.
 
     python benchmarks/up_axis.py --recordings FOLDER --seeds 0 1 --seconds 20
 
@@ -69,8 +70,9 @@ def moved(motion: Motion, by_cm: list[float]) -> Motion:
 
 
 def lying(motion: Motion, *, roll: float = 0.0) -> Motion:
-    """What the body does, done on its back: some joint lies on the floor, and the body rolls by up to `roll`
-    radians to both sides.
+    """What the body does, done on its back.
+
+    Some joint lies on the floor, and the body rolls by up to `roll` radians to both sides.
     """
     local, positions = motion.rotations.copy(), motion.positions_cm.copy()
     size = len(local)

@@ -1,5 +1,6 @@
-"""Every key of the config has an effect, each stage is given its own section only, and the overlays in
-config/ are valid.
+"""Every key of the config has an effect, and each stage is given its own section only.
+
+The overlays in config/ are valid.
 """
 
 import ast
@@ -41,8 +42,9 @@ def stages() -> dict[str, set[str]]:
 
 @cache
 def read_options(path: Path, owner: str) -> frozenset[str]:
-    """Names that a file reads from something called `owner`: `owner.name`, `x.owner.name` or getattr(owner,
-    "name").
+    """Names that a file reads from something called `owner`.
+
+    `owner.name`, `x.owner.name` or getattr(owner, "name").
     """
 
     def is_owner(node: ast.expr) -> bool:

@@ -1,5 +1,6 @@
-"""Commands of the README and the docs on one stage alone run as they are written, on tiny files of the names
-that they use.
+"""Commands of the README and the docs on one stage alone run as they are written.
+
+On tiny files of the names that they use.
 """
 
 import importlib

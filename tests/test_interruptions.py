@@ -1,5 +1,6 @@
-"""kill -9 of the driver, of a stage and of training, again and again on one run: at the end the bytes of an
-undisturbed one.
+"""kill -9 of the driver, of a stage and of training, again and again on one run.
+
+At the end there are the bytes of an undisturbed one.
 
 Three kills by default. INTERACT_INTERRUPTIONS=20 makes as many; INTERACT_INTERRUPTED=default interrupts the
 default configuration (about 30 minutes on two cores) instead of the tiny one.
@@ -91,8 +92,9 @@ def wait_until(condition: Callable[[], bool], what: str, log: Path) -> None:
 
 
 def kill_one(project: Path, victim: str, *, after: int, delay: float) -> None:
-    """Start the workflow, wait until `after` jobs have ended and the victim runs, and `delay` seconds more;
-    kill -9 it.
+    """Start the workflow and kill -9 the victim.
+
+    Wait until `after` jobs have ended and the victim runs, and `delay` seconds more.
     """
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "all"]
     log = project / "driver.log"

@@ -1,5 +1,6 @@
-"""Options that messages name exist: keys of the config are keys, and flags are flags of the command that says
-them.
+"""Options that messages name exist.
+
+Keys of the config are keys, and flags are flags of the command that says them.
 """
 
 import ast

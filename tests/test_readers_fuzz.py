@@ -1,5 +1,6 @@
-"""Files from elsewhere, broken in seeded ways: every reader keeps its promise or refuses with one line
-(benchmarks/fuzz_readers.py).
+"""Files from elsewhere, broken in seeded ways: every reader keeps its promise or refuses with one line.
+
+See benchmarks/fuzz_readers.py.
 """
 
 import os

@@ -1,5 +1,6 @@
-"""README and docs against the code: links lead somewhere, commands parse, names are those of rules, stages
-and make targets.
+"""README and docs against the code.
+
+Links lead somewhere, commands parse, names are those of rules, stages and make targets.
 """
 
 import importlib
@@ -32,8 +33,9 @@ def module_of(command: str) -> str:
 
 
 def is_stage(command: str) -> bool:
-    """Whether a module's command line goes through `stage.execute`, which the test can stop before it does
-    anything.
+    """Whether a module's command line goes through `stage.execute`.
+
+    The test can stop that before it does anything.
     """
     path = REPOSITORY / (module_of(command).replace(".", "/") + ".py")
     return not path.exists() or "stage.execute" in path.read_text()

@@ -1,5 +1,6 @@
-"""The rules of a download and of a release: which jobs there are, what is refused before any job, what status
-says.
+"""The rules of a download and of a release.
+
+Which jobs there are, what is refused before any job, what status says.
 """
 
 import json

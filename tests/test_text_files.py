@@ -1,5 +1,6 @@
-"""Text is UTF-8 whatever the locale: every call that opens text says so, and a run in another locale gives
-the same bytes.
+"""Text is UTF-8 whatever the locale.
+
+Every call that opens text says so, and a run in another locale gives the same bytes.
 """
 
 import ast

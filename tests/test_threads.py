@@ -1,5 +1,6 @@
-"""The same weights whatever the number of cores: threads that compute come from the config, and cores only
-schedule.
+"""The same weights whatever the number of cores.
+
+Threads that compute come from the config, and cores only schedule.
 """
 
 import os
@@ -13,8 +14,9 @@ import yaml
 from helpers.workflow_project import REPOSITORY, make_project, snakemake
 
 SAME_WITH_ANY_THREADS = {"blendshapes"}
-"""Rules that pass Snakemake's threads on: their threads share whole blocks, which do not depend on each
-other.
+"""Rules that pass Snakemake's threads on.
+
+Their threads share whole blocks, which do not depend on each other.
 """
 TRAIN = """
 import sys

@@ -1,5 +1,6 @@
-"""Recordings broken in seeded ways are read as promised or refused with one line, and lose no samples in
-silence (benchmarks/fuzz_wav.py).
+"""Recordings broken in seeded ways are read as promised or refused, and lose no samples in silence.
+
+See benchmarks/fuzz_wav.py.
 """
 
 import fuzz_readers

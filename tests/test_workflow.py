@@ -1,5 +1,6 @@
-"""The whole workflow on a two-take simulated shoot with tiny models: run, run again, edit a module, bad
-tables.
+"""The whole workflow on a two-take simulated shoot with tiny models.
+
+Run, run again, edit a module, bad tables.
 """
 
 import re
@@ -138,8 +139,9 @@ def test_a_mistake_in_the_tables_is_one_line_and_exit_code_2(project, tmp_path, 
 
 
 def test_no_command_grows_with_the_number_of_takes(tmp_path):
-    """A command is one argument of the shell, which holds 128 KiB: 1,500 takes once were too many for a list
-    of their files.
+    """A command is one argument of the shell, which holds 128 KiB.
+
+    1,500 takes once were too many for a list of their files.
     """
     longest = []
     for num_takes in (24, 72):

@@ -19,8 +19,9 @@ VERSIONS = (4, 5, 6)
 
 
 def read_variables(path: Path) -> tuple[str, dict[str, np.ndarray]]:
-    """Name of the specification ("WhisperSpec") and all variables by name, as read-only views of the mapped
-    file.
+    """Name of the specification ("WhisperSpec") and all variables by name.
+
+    They are read-only views of the mapped file.
 
     Raises InputError for a file that is none, is cut short, or holds a type that NumPy lacks.
     """

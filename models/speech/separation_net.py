@@ -35,8 +35,9 @@ NUM_FREQUENCIES = 512
 """Frequencies that the network sees; the one left, 8 kHz, has the leak subtracted and no mask."""
 WINDOW_FRAMES = 256
 WINDOW = (WINDOW_FRAMES - 5) * HOP
-"""Samples that the network sees at once, 4.016 s: with one window of silence on both sides they are
-WINDOW_FRAMES.
+"""Samples that the network sees at once, 4.016 s.
+
+With one window of silence on both sides they are WINDOW_FRAMES.
 """
 FPS = 30
 MOUTH = [i for i, name in enumerate(arkit.NAMES) if name.startswith(("mouth", "jaw"))]
@@ -50,8 +51,9 @@ MOST_WIDTH = 65_536
 
 
 def lip_cues(weights: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Mouth and jaw shapes about their medians, and their speeds a tenth of a second, (NUM_CUES, N) float32
-    at `times` (N,) seconds.
+    """Mouth and jaw shapes about their medians, and their speeds, (NUM_CUES, N) float32.
+
+    At `times` (N,) seconds; speeds are a tenth of a second's.
 
     `weights` (T, 51) at 30 fps from second 0; outside of them the first and last row go on.
     """
@@ -65,8 +67,9 @@ def lip_cues(weights: np.ndarray, times: np.ndarray) -> np.ndarray:
 
 
 def cue_times(start: int) -> np.ndarray:
-    """Seconds (WINDOW_FRAMES / 2,) at which the lips are asked in a window from sample `start`: the middle of
-    each two frames.
+    """Seconds (WINDOW_FRAMES / 2,) at which the lips are asked in a window from sample `start`.
+
+    The middle of each two frames.
     """
     return (start + (2 * np.arange(WINDOW_FRAMES // 2) + 0.5) * HOP - SIZE / 2) / RATE
 
@@ -178,8 +181,9 @@ def load(path: Path) -> LipSeparator:
 def separate_lips(
     mics: np.ndarray, rate: int, *, network: LipSeparator, weights: list[np.ndarray]
 ) -> np.ndarray:
-    """Voices float32 (2, S) of microphones (2, S) at `rate` Hz and both faces' weights (T, 51) at 30 fps from
-    the same moment.
+    """Voices float32 (2, S) of microphones (2, S) at `rate` Hz and both faces' weights (T, 51).
+
+    Weights are at 30 fps from the same moment.
 
     Below 8 kHz by the network, in windows of 4 s every 2 s; above by the power mask.
     """

@@ -1,5 +1,6 @@
-"""Training of the `lips` network by mix-and-separate, on stretches of a shoot in which one actor speaks
-alone.
+"""Training of the `lips` network by mix-and-separate.
+
+It uses stretches of a shoot in which one actor speaks alone.
 
 A stretch is heard by both microphones, so that two of them, added, are what the microphones would have
 recorded had both spoken at once; what the own microphone heard of its owner's stretch is the voice to be
@@ -62,8 +63,9 @@ QUIET = 1e-5
 
 @dataclass(frozen=True)
 class Voice:
-    """One actor's stretches in a take: what the own and the other microphone heard, silent where the other
-    actor may speak.
+    """One actor's stretches in a take: what the own and the other microphone heard.
+
+    It is silent where the other actor may speak.
 
     signals (2, S) float32 at 16 kHz, own microphone first; active (S / 160,) bool, hundredths of a second in
     which the actor speaks; coupling (bands,) and response (F, taps) of this voice into the other microphone,

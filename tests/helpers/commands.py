@@ -10,8 +10,9 @@ from pipeline.reading import read_json
 
 
 def refused(main: Callable, arguments: Sequence, capsys, *needles: str, outputs: Sequence[Path] = ()) -> str:
-    """Call `main`, which must stop with exit code 2 and one line that holds every needle, and must not leave
-    an output.
+    """Call `main`, which must stop with exit code 2 and one line that holds every needle.
+
+    It must not leave an output.
     """
     capsys.readouterr()
     with pytest.raises(SystemExit) as stop:
@@ -32,8 +33,9 @@ def refused(main: Callable, arguments: Sequence, capsys, *needles: str, outputs:
 
 
 def without_marks(source: Path, path: Path) -> Path:
-    """A copy of a sync JSON that does not know its files again, as of files that are spoilt before sync and
-    pass it.
+    """A copy of a sync JSON that does not know its files again.
+
+    As of files that are spoilt before sync and pass it.
     """
     take = read_json(source)
     for performance in take["performances"]:

@@ -6,8 +6,9 @@ from pipeline.formats import arkit
 
 
 def live_link_csv(path, codes, weights, *, header=None, end="\n", bom=False, last_end=True):
-    """A recording as Live Link Face writes it: timecode, number of shapes, 52 shapes, 9 turns of head and
-    eyes.
+    """A recording as Live Link Face writes it.
+
+    Timecode, number of shapes, 52 shapes, 9 turns of head and eyes.
     """
     names = [name[0].upper() + name[1:] for name in arkit.NAMES_52]
     turns = [f"{part}{axis}" for part in ("Head", "LeftEye", "RightEye") for axis in ("Yaw", "Pitch", "Roll")]

@@ -15,8 +15,9 @@ TRIANGLES = np.concatenate([QUADS[:, [0, 1, 2]], QUADS[:, [0, 2, 3]]])
 
 
 def head() -> tuple[np.ndarray, np.ndarray]:
-    """A sheet of 8 x 8 vertices as high as a head, (64, 3) cm with the actor's left at +x, and 51 shapes (51,
-    64, 3) that differ.
+    """A sheet of 8 x 8 vertices as high as a head, and 51 shapes (51, 64, 3) that differ.
+
+    (64, 3) cm with the actor's left at +x.
     """
     across, up = np.meshgrid(np.linspace(-8, 8, 8), np.linspace(-12, 12, 8))
     neutral = np.stack([across, up, -0.05 * across**2], -1).reshape(-1, 3)

@@ -1,5 +1,6 @@
-"""Two people who talk with each other: faces and dry voices of a simulated conversation, without files,
-bodies and heads.
+"""Two people who talk with each other, without files, bodies and heads.
+
+Faces and dry voices of a simulated conversation.
 """
 
 from functools import cache

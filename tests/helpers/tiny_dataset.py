@@ -79,8 +79,9 @@ def _performance(root: Path, name: str, num_frames: int, rng: np.random.Generato
 
 
 def make_tiny(root: Path, takes: dict[str, int], splits: dict[str, str] | None = None) -> Tiny:
-    """Write a dataset and annotations of takes `<date>_<scenario>` -> frames, with two actors each, and no
-    features.
+    """Write a dataset and annotations of takes `<date>_<scenario>` -> frames, and no features.
+
+    Each take has two actors.
     """
     rng = np.random.default_rng(0)
     rows = []

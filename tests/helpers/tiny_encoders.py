@@ -40,8 +40,9 @@ def tiny_bert(folder: Path, positions: int = 64) -> Path:
 
 
 def tiny_wav2vec(folder: Path, *, kind: str = "wav2vec2", normalise: bool = True, **settings) -> Path:
-    """A wav2vec 2.0 or HuBERT (`kind`) with the public ones' kernels and strides, and its
-    preprocessor_config.json.
+    """A wav2vec 2.0 or HuBERT (`kind`) with the public ones' kernels and strides.
+
+    And its preprocessor_config.json.
     """
     from transformers import HubertConfig, HubertModel, Wav2Vec2Config, Wav2Vec2Model
 

@@ -1,5 +1,6 @@
-"""A made-up download of the public release: its names, tables and shapes, with short streams and no recording
-of anybody.
+"""A made-up download of the public release, with short streams and no recording of anybody.
+
+It has the release's names, tables and shapes.
 
 Bodies have the release's 60 joints, faces come in both formats, voices are modulated noise. The first takes
 may be of the simulated shoot, with its movements, faces and voices. The tables are those of the release: no

@@ -1,5 +1,6 @@
-"""Tiny shards whose motion follows the voices, so that there is something to learn, and the options of tiny
-models.
+"""Tiny shards whose motion follows the voices, and the options of tiny models.
+
+So there is something to learn.
 """
 
 import hashlib

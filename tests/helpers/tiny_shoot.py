@@ -42,8 +42,9 @@ ORDERS = ("zxy", "zyx", "xyz", "yxz", "xzy", "yzx")
 
 @dataclass(frozen=True)
 class Truth:
-    """One performance: start of each stream (seconds since midnight), motion and weights as values at START
-    and speeds.
+    """One performance.
+
+    Start of each stream (seconds since midnight), motion and weights as values at START and speeds.
     """
 
     start: dict[str, float]
@@ -109,8 +110,9 @@ def make_rig(path: Path, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarr
 
 
 def modulated_noise(rng: np.random.Generator, num_samples: int, *, phase: float) -> np.ndarray:
-    """A voice-like signal (S,): noise that comes and goes about once a second, in turn with one of the
-    opposite phase.
+    """A voice-like signal (S,): noise that comes and goes about once a second.
+
+    In turn with one of the opposite phase.
     """
     t = np.arange(num_samples) / AUDIO_RATE
     loud = np.clip(np.sin(2 * np.pi * (0.8 * t + phase)), 0, 1) ** 0.5

@@ -1,5 +1,6 @@
-"""A small project for workflow tests: a copy of the repository with a two-take simulated shoot and tiny
-models.
+"""A small project for workflow tests.
+
+A copy of the repository with a two-take simulated shoot and tiny models.
 """
 
 import os

@@ -1,5 +1,6 @@
-"""Nobody's files are removed or overwritten but the pipeline's own: which roots are refused, and what is
-removed.
+"""Nobody's files are removed or overwritten but the pipeline's own.
+
+Which roots are refused, and what is removed.
 """
 
 import os

@@ -76,8 +76,9 @@ def test_input_error_is_one_line(capsys):
 
 
 def said(capsys, message: str, *argv: str) -> str:
-    """What a stage of the section `separation`, with the joint map of `body`, prints that warns of `message`
-    and then stops with it.
+    """What a stage of the section `separation` prints that warns of `message` and then stops with it.
+
+    It shares the joint map of `body`.
     """
     capsys.readouterr()
 

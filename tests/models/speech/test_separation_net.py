@@ -23,8 +23,9 @@ OPTIONS = config.SeparationModel(
 
 
 def recording(seconds, *, leak_db=-18.0, seed=0):
-    """Two people in turns of 2 s, the second of whom begins while the first still speaks: microphones and
-    voices (2, S) at 16 kHz, and faces.
+    """Two people in turns of 2 s: microphones and voices (2, S) at 16 kHz, and faces.
+
+    The second begins while the first still speaks.
     """
     rng, size = np.random.default_rng(seed), int(seconds * RATE)
     times = np.arange(size) / RATE

@@ -42,8 +42,9 @@ def test_a_ramp_is_read_at_the_time_of_every_frame_of_90_seconds(window, context
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory):
-    """The convolutions of a wav2vec 2.0 whose layers are normalised by frame: each feature sees 400 samples
-    and no others.
+    """The convolutions of a wav2vec 2.0 whose layers are normalised by frame.
+
+    Each feature sees 400 samples and no others.
     """
     folder = tiny_wav2vec(
         tmp_path_factory.mktemp("local"),

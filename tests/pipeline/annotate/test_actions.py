@@ -38,8 +38,9 @@ def seated(motion: Motion, share: np.ndarray) -> Motion:
 
 
 def stepping(motion: Motion, moves: np.ndarray, *, both_feet: bool = False) -> Motion:
-    """The body travelling along z at 1.2 m/s where `moves`, each leg swinging while the other rests, or
-    hopping.
+    """The body travelling along z at 1.2 m/s where `moves`.
+
+    Each leg swings while the other rests, or both hop.
     """
     fps, index = motion.fps, motion.aliases()
     way = 120.0 * np.cumsum(moves) / fps
@@ -66,8 +67,9 @@ def crouched(
     shin_deg: float = 25.0,
     lean_deg: float = 40.0,
 ) -> Motion:
-    """The body going down on its feet: share (T,) 0 standing, 1 with thighs, shins and trunk so far from
-    upright, soles on the floor.
+    """The body going down on its feet, soles on the floor.
+
+    share (T,) 0 standing, 1 with thighs, shins and trunk so far from upright.
     """
     index = motion.aliases()
     thigh, shin, lean = (share * np.radians(value) for value in (thigh_deg, shin_deg, lean_deg))
@@ -213,9 +215,10 @@ def test_hysteresis_and_short_stretches():
 
 
 WALKS = {"cmu_01_01": [], "cmu_02_05": [], "cmu_02_10": [], "cmu_03_03": [(0, 1141)]}
-"""Walking stretches of the real recordings, first frame and frame after the last at 30 fps, set by eye from
-drawings of the bodies and curves of hips and feet: from the first heel that leaves the floor for a step to
-the last foot that is planted.
+"""Walking stretches of the real recordings, first frame and frame after the last at 30 fps.
+
+They are set by eye from drawings of the bodies and curves of hips and feet: from the first heel that leaves
+the floor for a step to the last foot that is planted.
 
 cmu_03_03 walks from the recording's first frame (the right foot is in the air) to its last (it has left the
 floor again) and never stops. cmu_02_05 boxes and cmu_02_10 washes, both on resting feet. cmu_01_01 jumps with
@@ -236,8 +239,9 @@ def test_real_walks_begin_and_end_where_the_eye_saw_it(real_data, name, fps):
 
 
 CLIMBER_WALKS = [(0, 80), (371, 440), (560, 606), (829, 913), (1093, 1128)]
-"""Walking stretches of tests/recordings/cmu_01_03.bvh, set by eye as those above and before the labels were
-looked at.
+"""Walking stretches of tests/recordings/cmu_01_03.bvh.
+
+Set by eye as those above and before the labels were looked at.
 
 0: in the air, the first foot; the T-pose of frame 0 counts to it. 80: the right foot is on its way to the
 ladder's rung and the body stops. 371: the right foot leaves for the first step away from the ladder, 440: the

@@ -44,8 +44,9 @@ def on_rows(change):
 
 
 def positions_everywhere(text):
-    """Six channels on every joint, as MotionBuilder and Rokoko write them: each joint's offset before its
-    turns.
+    """Six channels on every joint, as MotionBuilder and Rokoko write them.
+
+    Each joint's offset comes before its turns.
     """
     head, _, rows = text.partition("MOTION")
     offsets = re.findall(r"(?:ROOT|JOINT)[^{]*\{\s*OFFSET (\S+ \S+ \S+)", head)
@@ -169,8 +170,9 @@ def test_a_body_with_foreign_names_is_told_its_map_and_has_the_same_labels_by_it
 
 
 def test_old_files_without_toes_get_them_at_the_end_sites(tmp_path, recording):
-    """Ankles whose End Site is where the toes were: the labels are those of a body with toes, however they
-    turn.
+    """Ankles whose End Site is where the toes were: the labels are those of a body with toes.
+
+    However they turn.
     """
     text, labels = recording
     motion = load_bvh(RECORDING).frames(slice(*PART))

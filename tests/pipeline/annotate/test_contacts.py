@@ -60,8 +60,9 @@ def moved(motion: Motion, hand: str, places: np.ndarray, *, up: bool = False) ->
 
 
 def beside(motion: Motion, part: str, forearm: float, gap: float) -> np.ndarray:
-    """Where a vertical hand is whose surface lies `gap` forearms beside that of a vertical part, on its left;
-    (3,).
+    """Where (3,) a vertical hand is whose surface lies `gap` forearms beside a vertical part's.
+
+    It is on the part's left.
     """
     chain = body_of(motion).parts[part]
     away = (chain.radius + RADII["Hand"] * forearm) + gap * forearm
@@ -83,8 +84,9 @@ PARTS = {
     ("scale", "fps", "fingers"), [(1.0, 30.0, True), (0.7, 120.0, True), (1.0, 30.0, False)]
 )
 def test_touches_are_found_to_the_frame(own, kind, scale, fps, fingers):
-    """The second actor's right hand comes from afar to just within reach of a part, and leaves: of its own
-    body, or of the first's.
+    """The second actor's right hand comes from afar to just within reach of a part, and leaves.
+
+    The part is of its own body, or of the first's.
     """
     both = [
         actor(scale=scale, fps=fps, fingers=fingers),

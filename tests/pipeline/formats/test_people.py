@@ -11,8 +11,9 @@ from pipeline.motion.motion import Motion
 
 
 def named(tmp_path, name, *, without=(), prefix="", change=str):
-    """A body whose joints have the names of a shipped map, under a root of its own where the map has no hips'
-    parent.
+    """A body whose joints have the names of a shipped map.
+
+    It has a root of its own where the map has no hips' parent.
     """
     mapping = {
         theirs: ours for theirs, ours in load_joint_map(joint_map_file(name)).items() if ours not in without

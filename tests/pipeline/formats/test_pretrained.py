@@ -1,6 +1,4 @@
-"""Models of other people: whatever their folder holds, nothing of it is run, asked about, downloaded or
-unpickled.
-"""
+"""Models of other people: nothing that their folder holds is run, asked about, downloaded or unpickled."""
 
 import ast
 import json

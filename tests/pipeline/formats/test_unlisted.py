@@ -1,5 +1,6 @@
-"""What a dry run says of a download or shoot: recordings that no row names, a dataset.json or rig that is
-none, no take held out.
+"""What a dry run says of a download or shoot.
+
+Recordings that no row names, a dataset.json or rig that is none, no take held out.
 """
 
 import os

@@ -24,8 +24,9 @@ def sound(num_samples: int, *, seed: int = 0) -> bytes:
 
 
 def chunk(name: bytes, content: bytes, *, claims: int | None = None, pad: bytes | None = None) -> bytes:
-    """A chunk that claims another length than it has, or with other bytes after an odd length than the pad
-    byte.
+    """A chunk that claims another length than it has, or one with another pad byte.
+
+    The pad byte follows an odd length.
     """
     behind = b"\0" * (len(content) % 2) if pad is None else pad
     return name + struct.pack("<I", len(content) if claims is None else claims) + content + behind

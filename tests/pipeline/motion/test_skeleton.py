@@ -49,8 +49,9 @@ def test_bones_keep_their_length(motion):
     "turn", [(0, 0, 0), (np.pi, 0, 0), (0, np.pi / 2, 0), (-np.pi / 2, 0, 0), (0, 0, np.pi / 2)]
 )
 def test_heading_does_not_depend_on_the_bones_axes(motion, turn):
-    """The same person with the hips' own axes turned: same heading, same frame for somebody who stands
-    upright.
+    """The same person with the hips' own axes turned: same heading.
+
+    The same frame for somebody who stands upright, too.
     """
     axes = rotations.from_expmap(np.array(turn, float))
     offsets = rotations.rotate(rotations.inverse(axes), motion.offsets_cm)

@@ -15,8 +15,9 @@ NAMES = ["20260101_001_001", "20260101_002_001"]
 
 @pytest.fixture
 def take(tmp_path):
-    """Arguments for a take whose first actor's motion has faults of hand, foot and spine, and whose second
-    one's has none.
+    """Arguments for a take whose first actor's motion has faults of hand, foot and spine.
+
+    The second one's has none.
     """
     bad = turned(
         turned(turned(standing(2), "LeftHandIndex2", slice(60, 61), 30), "RightFoot", slice(90, 92), 30),

@@ -42,8 +42,9 @@ def sphere(radius: float, centre=(0, 0, 0), rings=12, around=16) -> tuple[np.nda
 
 @pytest.fixture(scope="module")
 def head() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A skin, a jaw inside it that moves as a whole, and an eyeball that no shape moves: neutral, faces, two
-    shapes.
+    """A skin, a jaw inside it that moves as a whole, and an eyeball that no shape moves.
+
+    As neutral, faces and two shapes.
     """
     parts = [sphere(10), sphere(3, (0, -4, 4)), sphere(1.5, (3, 3, 7))]
     starts = np.cumsum([0] + [len(vertices) for vertices, _ in parts])

@@ -89,8 +89,9 @@ def rig_paths(study) -> dict:
 
 
 def brute_force(study) -> dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]:
-    """Variance (V,) by group, pooled and within actors, of meshes built frame by frame less the neutral of
-    their actor.
+    """Variance (V,) by group, pooled and within actors.
+
+    Of meshes built frame by frame less the neutral of their actor.
     """
     moved: dict[tuple[str, str], dict[str, list[np.ndarray]]] = {}
     for take, (*pair, emotion, relationship, num_frames) in TAKES.items():

@@ -1,6 +1,7 @@
 """The floors of the house: a room imports itself and rooms below it; no module imports itself by a detour."""
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -166,3 +167,8 @@ def test_imports_name_their_module_in_full(path):
     assert not [node.lineno for node in found if node.level]
     if path.name == "__init__.py":
         assert not imported(iter(found)), "what a package imports is imported with each of its modules"
+
+
+def test_the_readme_has_the_floors():
+    rows = re.findall(r"^\| (\d+) \| (\w+) \|", (REPOSITORY / "README.md").read_text(), re.MULTILINE)
+    assert rows == [(f"{floor}", room) for floor, rooms in enumerate(FLOORS, 1) for room in rooms]

@@ -15,12 +15,13 @@ import numpy as np
 
 from pipeline import config
 from pipeline.capture import body_quality
+from pipeline.capture.body_faults import KINDS
 from pipeline.motion import rotations
+from pipeline.motion.fingers import FINGERS
 from pipeline.motion.motion import Motion
 from pipeline.motion.skeleton import chain
 from pipeline.simulate import plan, take
 
-FINGERS = body_quality.FINGERS
 Injected = tuple[Motion, list[int], int, int]
 
 
@@ -210,7 +211,7 @@ def main() -> None:
     options = parser.parse_args()
     rng = np.random.default_rng(0)
     injected, hits = (dict.fromkeys(INJECTORS, 0) for _ in range(2))
-    alarms = dict.fromkeys(body_quality.KINDS, 0)
+    alarms = dict.fromkeys(KINDS, 0)
     minutes = 0.0
     for motion in motions(options.seeds, options.takes, options.seconds):
         minutes += motion.num_frames / motion.fps / 60

@@ -28,6 +28,7 @@ from pipeline.files import whole
 from pipeline.formats.people import READ_BY, load_people
 from pipeline.motion.motion import Motion
 from pipeline.motion.skeleton import forward_kinematics, require
+from pipeline.motion.stretches import stretches
 
 log = logging.getLogger("interact")
 SIT, WALK, STAND = 0, 1, 2
@@ -61,11 +62,6 @@ def ground_speed(positions: np.ndarray, fps: float, seconds: float) -> np.ndarra
     last = np.minimum(np.arange(num_frames) + half, num_frames - 1)
     way = np.linalg.norm((positions[last] - positions[first])[:, [0, 2]], axis=1)
     return way * fps / np.maximum(last - first, 1)
-
-
-def stretches(mask: np.ndarray) -> np.ndarray:
-    """First frame and frame after the last (K, 2) of each run of True in mask (T,)."""
-    return np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8))).reshape(-1, 2)
 
 
 def hysteresis(on: np.ndarray, stay: np.ndarray) -> np.ndarray:

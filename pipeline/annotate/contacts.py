@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import stage
-from pipeline.annotate.actions import hysteresis, join_short, stretches
+from pipeline.annotate.actions import hysteresis, join_short
 from pipeline.config import Body, Contacts
 from pipeline.errors import InputError
 from pipeline.files import write_json
@@ -32,6 +32,7 @@ from pipeline.motion.joint_map import missing_joints
 from pipeline.motion.joints import SIDES
 from pipeline.motion.motion import Motion
 from pipeline.motion.skeleton import forward_kinematics, require
+from pipeline.motion.stretches import stretches
 
 log = logging.getLogger("interact")
 NEEDED_JOINTS = ["Head", *(f"{side}{part}" for side in SIDES for part in ("Arm", "ForeArm", "Hand"))]

@@ -10,6 +10,7 @@ still trembles, and silence still hums.
 import numpy as np
 
 from pipeline.motion.motion import Motion
+from pipeline.motion.stretches import stretches
 
 FROZEN_SECONDS = 0.25
 """Shortest stretch that counts, as in `body.freeze_seconds`."""
@@ -27,19 +28,16 @@ def still(values: np.ndarray, same: float) -> np.ndarray:
     return result
 
 
-def stretches(
+def in_seconds(
     unchanged: np.ndarray, rate: float, *, least: float = FROZEN_SECONDS
 ) -> list[tuple[float, float]]:
     """Start and length in seconds of each run of True in unchanged (T,) of `least` seconds or more.
 
     A run begins at the frame that is repeated.
     """
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], unchanged, [False]]).astype(np.int8))).reshape(
-        -1, 2
-    )
     return [
         (round((first - 1) / rate, 4), round((stop - first + 1) / rate, 4))
-        for first, stop in edges
+        for first, stop in stretches(unchanged)
         if stop - first + 1 >= least * rate
     ]
 
@@ -50,14 +48,14 @@ def of_body(motion: Motion) -> list[tuple[float, float]]:
     turned = 1 - np.abs(np.sum(motion.rotations[1:] * motion.rotations[:-1], -1))
     unchanged = still(motion.positions_cm, SAME["position"])
     unchanged[1:] &= (turned <= SAME["rotation"] ** 2).all(1)
-    return stretches(unchanged, motion.fps)
+    return in_seconds(unchanged, motion.fps)
 
 
 def of_face(weights: np.ndarray, fps: float) -> list[tuple[float, float]]:
     """Where no weight (T, 51) of a face changes."""
-    return stretches(still(weights.astype(float), SAME["weight"]), fps)
+    return in_seconds(still(weights.astype(float), SAME["weight"]), fps)
 
 
 def of_voice(audio: np.ndarray, rate: int) -> list[tuple[float, float]]:
     """Where the samples (S,) of a voice stay the same: digital silence, or a constant."""
-    return stretches(still(audio.astype(float), SAME["sample"]), rate)
+    return in_seconds(still(audio.astype(float), SAME["sample"]), rate)

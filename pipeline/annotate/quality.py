@@ -19,7 +19,7 @@ import numpy as np
 
 from pipeline import stage
 from pipeline.annotate import frozen
-from pipeline.capture import body_quality, face_quality, voice_quality
+from pipeline.capture import body_faults, face_quality, voice_quality
 from pipeline.errors import InputError
 from pipeline.files import write_json
 from pipeline.formats import arkit
@@ -146,7 +146,7 @@ def part_reasons(parts: dict[str, dict[str, dict]], num_frames: int) -> Iterator
                 yield f"{name}: {report[key]} {kind} frames with NaN were interpolated"
     for name, report in parts.get("body", {}).items():
         if "quality" in report:
-            yield from (f"{name}: {reason}" for reason in body_quality.reasons(report["quality"]))
+            yield from (f"{name}: {reason}" for reason in body_faults.reasons(report["quality"]))
     for name, report in parts.get("fit", {}).items():
         if reason := face_quality.residual_reason(report.get("residual_rms_cm")):
             yield f"{name}: {reason}"

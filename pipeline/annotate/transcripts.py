@@ -28,6 +28,7 @@ from pipeline.errors import InputError
 from pipeline.files import write_json
 from pipeline.formats.voice_file import read_voice
 from pipeline.motion.clock import AUDIO_RATE
+from pipeline.motion.stretches import stretches
 from pipeline.signals.resampling import resample
 
 log = logging.getLogger("interact")
@@ -321,8 +322,7 @@ def given_words(text: str, audio: np.ndarray, activity: np.ndarray) -> tuple[lis
     """
     texts = [word for word in text.split() if forced_alignment.spoken_words(word)]
     wide = np.convolve(activity, np.ones(41), "same") > 0.5
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], wide.astype(int), [0]])))
-    spans = edges.reshape(-1, 2)
+    spans = stretches(wide)
     if not len(spans) or not texts:
         return [], texts
     begins = np.concatenate([[0], np.cumsum(spans[:, 1] - spans[:, 0])]) * HOP / AUDIO_RATE

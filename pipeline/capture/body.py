@@ -16,6 +16,8 @@ import numpy as np
 
 from pipeline import config, stage
 from pipeline.capture import body_quality
+from pipeline.capture.body_faults import summary
+from pipeline.capture.body_spikes import mend_flicker
 from pipeline.errors import InputError
 from pipeline.formats.bvh import first_frame_is_reference, save_bvh
 from pipeline.formats.people import load_body, with_toes
@@ -155,7 +157,7 @@ def inspected(
         slide_cm_s=options.slide_cm_s,
     )
     if options.mend_flicker:
-        window, faults = body_quality.mend_flicker(window, found.faults)
+        window, faults = mend_flicker(window, found.faults)
         found = replace(found, faults=faults)
         local, positions = motion.rotations.copy(), motion.positions_cm.copy()
         local[part], positions[part] = window.rotations, window.positions_cm
@@ -166,7 +168,7 @@ def inspected(
         if window.num_frames > 1
         else motion.fps
     )
-    return motion, body_quality.summary(
+    return motion, summary(
         found, fps=fps, num_frames=window.num_frames, first_frame=part.start, start_seconds=start
     )
 

@@ -22,6 +22,7 @@ from pipeline.errors import InputError
 from pipeline.formats.array_files import read_npy
 from pipeline.formats.sync_file import read_sync
 from pipeline.motion.clock import AUDIO_RATE
+from pipeline.motion.stretches import runs
 from pipeline.signals.leak import estimate_response
 from pipeline.signals.mask import estimate_coupling
 
@@ -50,12 +51,6 @@ def levels(mics: np.ndarray) -> np.ndarray:
     return np.stack([np.convolve(p, np.ones(5) / 5, mode="same") for p in power])
 
 
-def runs_of(flags: np.ndarray) -> list[tuple[int, int]]:
-    """First and last-plus-one index of each run of True in flags (N,)."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(int), [0]])))
-    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
-
-
 def alone(power: np.ndarray) -> np.ndarray:
     """Where the other actor is surely silent, (2, N) bool, of the microphones' powers (2, N).
 
@@ -73,7 +68,7 @@ def alone(power: np.ndarray) -> np.ndarray:
         before = np.lib.stride_tricks.sliding_window_view(np.pad(own, (ROOM_STEPS, 1)), ROOM_STEPS + 2).max(1)
         speaks = (other > MARGIN * coupling * before) & (other > SILENT * loud[1 - k])
         near = np.convolve(speaks, np.ones(2 * GUARD_STEPS + 1), mode="same") > 0.5
-        for first, stop in runs_of(~near):
+        for first, stop in runs(~near):
             result[k, first:stop] = stop - first >= SHORTEST_STEPS
     return result
 

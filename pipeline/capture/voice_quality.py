@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.motion.clock import AUDIO_RATE
+from pipeline.motion.stretches import stretches
 
 Segments = list[tuple[float, float]]
 
@@ -53,8 +54,7 @@ def clipped(audio: np.ndarray) -> np.ndarray:
     """
     result = np.zeros(len(audio), bool)
     for full in (audio >= FULL_SCALE, audio <= -FULL_SCALE):
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], full, [False]])))
-        for first, stop in edges.reshape(-1, 2):
+        for first, stop in stretches(full):
             result[first:stop] |= stop - first >= CLIPPED_RUN
     return result
 
@@ -94,7 +94,7 @@ def own_speech(heard: Segments, own: np.ndarray, other: np.ndarray) -> Segments:
     shorter = min(len(own), len(other))
     levels = [_levels(x[:shorter]) for x in (own, other)]
     louder = levels[1] > 10 ** (LEAK_DB / 10) * levels[0]
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], louder, [False]]))).reshape(-1, 2) * LEVEL_STEP
+    edges = stretches(louder) * LEVEL_STEP
     kept: Segments = []
     for start, end in without(heard, [(float(a), float(b)) for a, b in edges]):
         if kept and start - kept[-1][1] < MIN_PAUSE_SECONDS:

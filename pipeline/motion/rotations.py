@@ -28,6 +28,11 @@ def inverse(q: np.ndarray) -> np.ndarray:
     return q * np.array([-1.0, -1.0, -1.0, 1.0])
 
 
+def angle_deg(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Angle (...,) in degrees between rotations (..., 4); NaN where one is NaN."""
+    return np.rad2deg(2 * np.arccos(np.clip(np.abs(np.sum(a * b, -1)), 0.0, 1.0)))
+
+
 def rotate(q: np.ndarray, v: np.ndarray) -> np.ndarray:
     """Rotate vectors (..., 3) by quaternions (..., 4)."""
     t = 2 * np.cross(q[..., :3], v)

@@ -51,6 +51,17 @@ def chain(parents: np.ndarray, positions: np.ndarray, local: np.ndarray) -> tupl
     return world_positions, world
 
 
+def bone_tips(ends_cm: dict[int, np.ndarray], places: np.ndarray, world: np.ndarray) -> np.ndarray:
+    """Tips (T, J, 3) of the joints at `places` with world rotations (T, J, 4).
+
+    Where a joint has no tip, it is the joint's own place.
+    """
+    tips = places.copy()
+    for j, end in ends_cm.items():
+        tips[:, j] += rotations.rotate(world[:, j], end)
+    return tips
+
+
 def hips_frame(names: list[str], offsets_cm: np.ndarray) -> np.ndarray:
     """The constant rotation (4,) from the body's axes (x left, y up, z forward) to the Hips joint's own axes.
 

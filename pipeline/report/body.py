@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 
 from pipeline import stage
-from pipeline.capture.body_quality import KINDS
+from pipeline.capture.body_faults import KINDS
 from pipeline.errors import InputError
 from pipeline.figures.figure import pyplot, save
 from pipeline.formats.bvh import load_bvh
 from pipeline.motion import rotations
 from pipeline.motion.joints import SIDES
 from pipeline.motion.motion import Motion
-from pipeline.motion.skeleton import forward_kinematics, heading
+from pipeline.motion.skeleton import bone_tips, forward_kinematics, heading
 from pipeline.reading import read_json
 
 WORST = 2
@@ -82,10 +82,7 @@ def views(motion: Motion, frames: list[int], joint: int) -> tuple[list[np.ndarra
     """
     part = motion.frames(frames)
     places, world = forward_kinematics(part)
-    tips = places.copy()
-    for j, end in motion.ends_cm.items():
-        tips[:, j] += rotations.rotate(world[:, j], end)
-    points = np.concatenate([places, tips], 1)
+    points = np.concatenate([places, bone_tips(motion.ends_cm, places, world)], 1)
     hand = hand_of(motion, joint)
     if hand:
         wrist, joints = hand

@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from helpers.tiny_shoot import Truth, make_motion
+from pipeline.capture.body_faults import Fault
+from pipeline.capture.body_quality import inspect
 from pipeline.motion import rotations
 from pipeline.motion.motion import Motion
 from pipeline.simulate.figure import ORDER, Figure
@@ -66,3 +68,8 @@ def example(num_frames=7, *, seed=0) -> Motion:
     )
     motion.positions_cm[:, 5] += rng.normal(0, 3, (num_frames, 3))
     return replace(motion, free=frozenset({0, 5}))
+
+
+def faults_of(motion: Motion, kind: str) -> list[Fault]:
+    """The faults of one kind that are found in a motion."""
+    return [fault for fault in inspect(motion).faults if fault.kind == kind]

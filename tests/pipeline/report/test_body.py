@@ -3,7 +3,8 @@ import pytest
 from helpers.bodies import FPS, standing, turned
 from helpers.commands import refused
 
-from pipeline.capture.body_quality import inspect, summary
+from pipeline.capture.body_faults import summary
+from pipeline.capture.body_quality import inspect
 from pipeline.figures.figure import pyplot
 from pipeline.files import write_json
 from pipeline.formats.bvh import save_bvh

@@ -152,7 +152,7 @@ def main() -> None:
         nargs="*",
         default=[],
         metavar="KEY=VALUE",
-        help="more of the config, such as 'face_model={audio: mel}'",
+        help="more of the config, such as 'recipes={face: {audio: mel}}'",
     )
     parser.add_argument("--keep", type=Path, help="folder to work in, kept (default: a temporary one)")
     arguments = parser.parse_args()

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.channels import MIN_STD, NUM_ACTIONS
 from models.data import takes_of
-from models.representation import MIN_STD, NUM_ACTIONS
 from pipeline.errors import InputError
 from pipeline.formats.shard_file import Shard, TakeSpan
 

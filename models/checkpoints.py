@@ -1,9 +1,10 @@
 """How the state of a training reaches a checkpoint folder and comes back: safetensors and JSON, no pickle.
 
-A checkpoint is step-<step>.safetensors (network and Adam) and a record of it: step, file, its SHA-256, and
-the log up to there. The record of the newest stands in state.json, that of the one before in previous.json,
-and no other checkpoint is kept. Files are on the disk before a record names them. Where the newest is
-damaged, training goes on from the one before, which gives the same weights in the end.
+A checkpoint is step-<step>.safetensors (model and optimiser) and a record of it: step, file, its SHA-256,
+what the optimiser keeps (names of tensors in the file, and numbers), and the log up to there. The record of
+the newest stands in state.json, that of the one before in previous.json, and no other checkpoint is kept.
+Files are on the disk before a record names them. Where the newest is damaged, training goes on from the one
+before, which gives the same weights in the end.
 """
 
 import json
@@ -25,7 +26,6 @@ from pipeline.reading import parse_json, plain, read_json
 
 log = logging.getLogger("interact")
 NEWEST, PREVIOUS = "state.json", "previous.json"
-MOMENTS = ("exp_avg", "exp_avg_sq")
 FIX = "remove it"
 
 
@@ -35,7 +35,8 @@ class Checkpoint:
 
     record: dict[str, Any]
     model: dict[str, Tensor]
-    adam: dict[str, dict[str, Tensor]]
+    optimiser: dict[str, dict[str, Any]]
+    """What the optimiser keeps of a parameter, by the parameter's name."""
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def read_record(path: Path) -> dict[str, Any]:
     InputError names what is wrong.
     """
     record = read_json(path, kind=dict, fix=FIX)
-    kinds = {"step": int, "file": str, "sha256": str, "log": list}
+    kinds = {"step": int, "file": str, "sha256": str, "optimiser": dict, "log": list}
     for key, kind in kinds.items():
         if type(record.get(key)) is not kind:
             raise InputError(f"{path}: {key} is {record.get(key)!r:.60}, need {kind.__name__}; {FIX}")
@@ -55,6 +56,13 @@ def read_record(path: Path) -> dict[str, Any]:
         )
     if not re.fullmatch("[0-9a-f]{64}", record["sha256"]):
         raise InputError(f"{path}: sha256 is {record['sha256']!r:.60}, need 64 hexadecimal digits; {FIX}")
+    kept = record["optimiser"]
+    if not (
+        isinstance(kept.get("tensors"), list)
+        and isinstance(kept.get("numbers"), dict)
+        and all(isinstance(value, int | float) and math.isfinite(value) for value in kept["numbers"].values())
+    ):
+        raise InputError(f"{path}: optimiser is {str(kept)!r:.60}, need names of tensors, and numbers; {FIX}")
     for line in record["log"]:
         if not isinstance(line, str) or not isinstance(loss_of(line, path), float):
             raise InputError(f"{path}: log has {line!r:.60}, need lines with a loss; {FIX}")
@@ -73,10 +81,10 @@ PROOFS = ("checkpoints", "log.jsonl")
 
 
 class State:
-    """Network and Adam at a step, and how they reach a checkpoint folder and come back."""
+    """Model and optimiser at a step, and how they reach a checkpoint folder and come back."""
 
     def __init__(
-        self, network: torch.nn.Module, optimiser: torch.optim.Adam, folder: Path, *, last_step: int
+        self, network: torch.nn.Module, optimiser: torch.optim.Optimizer, folder: Path, *, last_step: int
     ):
         self.network, self.optimiser, self.folder, self.last_step, self.step = (
             network,
@@ -91,14 +99,24 @@ class State:
     def save(self, live_log: Path) -> None:
         """Write the checkpoint of the current step, keep the one before, and drop older ones.
 
-        InputError where weights are not finite.
+        What the optimiser keeps of a parameter, and what it keeps nothing of, is written as it is: frozen
+        parameters have no state, and optimisers differ. InputError where weights are not finite.
         """
         tensors = {f"model.{name}": value for name, value in self.network.state_dict().items()}
+        kept_tensors: dict[str, Tensor] = {}
+        numbers: dict[str, float | int | bool] = {}
         for name, parameter in self.network.named_parameters():
-            for key in MOMENTS:
-                tensors[f"adam.{key}.{name}"] = self.optimiser.state[parameter][key]
+            for key, value in self.optimiser.state.get(parameter, {}).items():
+                if isinstance(value, Tensor):
+                    kept_tensors[f"{key}.{name}"] = value
+                elif isinstance(value, int | float):
+                    numbers[f"{key}.{name}"] = value
+                elif value is not None:
+                    raise TypeError(
+                        f"{type(self.optimiser).__name__} keeps a {type(value).__name__} as {key} of {name}"
+                    )
         path = self.folder / file_name(self.step)
-        write_tensors(path, tensors)
+        write_tensors(path, tensors | {f"optimiser.{key}": value for key, value in kept_tensors.items()})
         if self._record:
             write_json(self.folder / PREVIOUS, self._record, durable=True)
         kept = {path.name, self._record["file"] if self._record else None}
@@ -106,6 +124,7 @@ class State:
             "step": self.step,
             "file": path.name,
             "sha256": sha256(path),
+            "optimiser": {"tensors": sorted(kept_tensors), "numbers": numbers},
             "log": live_log.read_text(encoding="utf-8").splitlines(),
         }
         write_json(self.folder / NEWEST, self._record, durable=True)
@@ -126,12 +145,20 @@ class State:
             raise InputError(f"{path}: its SHA-256 is not the one in {name}, the file is damaged; {FIX}")
         tensors = read_tensors(path, fix=FIX)
         model = {key[6:]: value for key, value in tensors.items() if key.startswith("model.")}
-        adam = {}
-        for parameter, value in self.network.named_parameters():
-            adam[parameter] = {key: tensors.get(f"adam.{key}.{parameter}", torch.empty(0)) for key in MOMENTS}
-            if any(moment.shape != value.shape for moment in adam[parameter].values()):
-                raise InputError(f"{path}: has no moments of {parameter}, need those of Adam; {FIX}")
-        return Checkpoint(record, model, adam)
+        known = dict(self.network.named_parameters())
+        kept: dict[str, dict[str, Any]] = {}
+        entries = {key[10:]: value for key, value in tensors.items() if key.startswith("optimiser.")}
+        if sorted(entries) != record["optimiser"]["tensors"]:
+            raise InputError(f"{path}: has not what the optimiser keeps by {name}; {FIX}")
+        for entry, value in (entries | record["optimiser"]["numbers"]).items():
+            key, _, parameter = entry.partition(".")
+            fits = parameter in known and (
+                not isinstance(value, Tensor) or value.shape in (known[parameter].shape, ())
+            )
+            if not fits:
+                raise InputError(f"{path}: its {entry:.120} is of no parameter of the model; {FIX}")
+            kept.setdefault(parameter, {})[key] = value
+        return Checkpoint(record, model, kept)
 
     def _newest_whole(self) -> Checkpoint | None:
         """The newest checkpoint, or the one before where that is damaged, with a warning.
@@ -173,8 +200,14 @@ class State:
         if found := self._newest_whole():
             self._record, self.step, lines = found.record, found.record["step"], found.record["log"]
             for name, parameter in self.network.named_parameters():
-                moments = {key: value.to(parameter.device) for key, value in found.adam[name].items()}
-                self.optimiser.state[parameter] = {"step": torch.tensor(float(self.step))} | moments
+                kept = found.optimiser.get(name, {})
+                # counts of steps stay on the CPU, where the optimisers of torch keep them
+                self.optimiser.state[parameter] = {
+                    key: value.to(parameter.device) if isinstance(value, Tensor) and value.ndim else value
+                    for key, value in kept.items()
+                }
+                if not kept:
+                    del self.optimiser.state[parameter]
         with whole(live_log) as temporary:
             temporary.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
 

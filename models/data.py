@@ -1,6 +1,6 @@
 """Training windows out of shards, in an order that a step counter alone restores.
 
-In: a folder of shards. Out: batches of windows as tensors (see models.representation). Only what a model
+In: a folder of shards. Out: batches of windows as tensors (see models.channels). Only what a model
 needs is read, window by window, so memory does not grow with the dataset; the index holds one row per take.
 """
 

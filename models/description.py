@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from models.representation import MODELS
+from models import recipes
+from models.channels import statistics_of
 from pipeline.errors import InputError
 from pipeline.formats import arkit
 from pipeline.ids import check_ids
@@ -19,8 +20,11 @@ from pipeline.reading import read_json
 
 FIX = "get the model again from where it comes, or train it again"
 MOST_JOINTS, MOST_ACTORS, MOST_CHANNELS = 10_000, 100_000, 1_000_000
-MOST_SIZE, MOST_BLOCKS = 1_000_000, 1_000
+MOST_SIZE, MOST_BLOCKS, MOST_GIVEN = 1_000_000, 1_000, 8
 """Largest number among a model's options, and most blocks."""
+
+RUN_NAME = "[A-Za-z][A-Za-z0-9_]{0,63}"
+"""Names that a run can have."""
 
 Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e30, le=1e30)]
 Triple = Annotated[list[Number], Field(min_length=3, max_length=3)]
@@ -68,10 +72,11 @@ class Mel(Part):
 
 
 class Description(BaseModel):
-    """model.json of a face or a body."""
+    """model.json of a run."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
-    model: Literal[MODELS]  # type: ignore[valid-type]
+    run: Annotated[str, Field(pattern=f"^{RUN_NAME}$")]
+    recipe: Name
     hash: Annotated[str, Field(pattern="^[0-9a-f]{1,64}$")]
     fps: Literal[30]
     options: dict[str, Any]
@@ -81,6 +86,7 @@ class Description(BaseModel):
     actors: Annotated[list[str], Field(min_length=1, max_length=MOST_ACTORS)]
     stats: dict[str, Channels]
     skeletons: dict[str, Body]
+    given: dict[Name, dict[str, Any]] = {}
     text_model: Annotated[str, Field(min_length=1, max_length=4096)]
     speech_encoder: Encoder | None = None
     features: Mel
@@ -128,18 +134,19 @@ def _faults(found: Description) -> str | None:
         got = len(channels.mean), len(channels.std)
         if got[0] != got[1] or not got[0] or got[0] != widths.get(name, got[0]):
             return (
-                f"stats of {name:.60} have {got[0]} means and {got[1]} deviations, need"
-                f" {widths.get(name, 'as many')}"
+                f"stats of {name:.60} have {got[0]} means and {got[1]} deviations, need "
+                f"{widths.get(name, 'as many')}"
             )
-    heard = "speech" if found.model == "face" and found.options.get("audio") == "speech" else "mel"
-    need = {"face", heard} if found.model == "face" else {"body", "relative_root", "mel", "text"}
-    if missing := sorted(str(name) for name in need - found.stats.keys()):
+    return None
+
+
+def _stream_faults(found: Description, streams: tuple[str, ...]) -> str | None:
+    """What the streams that the model reads need and the description lacks, None where there is nothing."""
+    if missing := sorted(name for name in statistics_of(streams) if name not in found.stats):
         return f"stats lack {', '.join(missing):.60}"
-    return (
-        "it names no speech encoder, and the face hears one"
-        if heard == "speech" and not found.speech_encoder
-        else None
-    )
+    if "speech" in streams and not found.speech_encoder:
+        return "it names no speech encoder, and the model hears one"
+    return None
 
 
 def check_options(section: type[BaseModel], options: dict[str, Any], where: object) -> Any:
@@ -158,22 +165,42 @@ def check_options(section: type[BaseModel], options: dict[str, Any], where: obje
         raise InputError(f"{where}: options.{said}; {FIX}") from None
 
 
-def read_description(path: Path, *, version: int) -> dict[str, Any]:
-    """model.json of a face or a body, checked; InputError says what is wrong with it."""
+def read_description(path: Path, *, version: int) -> tuple[dict[str, Any], Any]:
+    """model.json of a run, checked, and its options; InputError says what is wrong with it."""
     read = read_json(path, kind=dict, fix=FIX)
     if read.get("format_version") != version or isinstance(read.get("format_version"), bool):
         raise InputError(
-            f"{path}: format version {_short(read.get('format_version'))}, this code reads {version}; train"
-            " the model again"
+            f"{path}: format version {_short(read.get('format_version'))}, this code reads {version}; "
+            "train the model again"
         )
+    return read, check_description(read, path)
+
+
+def check_description(read: dict[str, Any], where: object, *, depth: int = 0) -> Any:
+    """The options of a run out of what model.json says, and of the runs that it is given.
+
+    InputError for faults.
+    """
     try:
         found = Description.model_validate(read)
     except ValidationError as error:
-        raise InputError(f"{path}: {said_of(error)}; {FIX}") from None
-    check_ids(found.actors, "actor", path, fix=FIX)
+        raise InputError(f"{where}: {said_of(error)}; {FIX}") from None
+    if found.recipe not in recipes.names():
+        raise InputError(
+            f"{where}: recipe {found.recipe!r:.60} is none of {', '.join(recipes.names())}; get the code that"
+            " it was trained with"
+        )
+    check_ids(found.actors, "actor", where, fix=FIX)
     if fault := _faults(found):
-        raise InputError(f"{path}: {fault}; {FIX}")
-    return read
+        raise InputError(f"{where}: {fault}; {FIX}")
+    options = check_options(recipes.options_of(found.recipe), found.options, where)
+    if fault := _stream_faults(found, options.streams):
+        raise InputError(f"{where}: {fault}; {FIX}")
+    if depth > MOST_GIVEN:
+        raise InputError(f"{where}: runs are given runs {depth} deep, need at most {MOST_GIVEN}; {FIX}")
+    for name, inner in found.given.items():
+        check_description(inner, f"{where}: given.{name:.60}", depth=depth + 1)
+    return options
 
 
 def check_moments(stats: object, where: object, *, names: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -1,13 +1,14 @@
-r"""The table of metrics: real test data, trained models, mean pose and nearest training clip.
+r"""The table of metrics: real test data, a row for each set of trained models, mean pose, nearest training
+clip.
 
-    python -m models.evaluate --shards data/shards --generated data/results/generated --rigs data/dataset/rigs \
-        --out-table table.csv --out-page table.html
+    python -m models.evaluate --shards data/shards --generated data/results/generated/trained_models \
+        --rigs data/dataset/rigs --out-table table.csv --out-page table.html
 
-In: the test takes of the shards; what models.generate wrote for them (further samples in sample-01, ..); the
-actors' rigs (a folder of {actor}.npz, or one .npz for all). Out: a CSV, and a page that also says how each
-number is defined. Bodies are measured on the joints' exponential maps of both actors as one row (radians),
-faces on the rig's vertices (cm). A number that cannot be computed, because nothing of the kind was generated,
-is an empty cell.
+In: the test takes of the shards; for each row a folder that models.generate wrote (further samples in
+sample-01, ..), and the row's name after --rows; the actors' rigs (a folder of {actor}.npz, or one .npz for
+all). Out: a CSV, and a page that also says how each number is defined. Bodies are measured on the joints'
+exponential maps of both actors as one row (radians), faces on the rig's vertices (cm). A number that cannot
+be computed, because nothing of the kind was generated, is an empty cell.
 """
 
 import html
@@ -64,17 +65,18 @@ COLUMNS = {
         " generated. Best near 0."
     ),
 }
+REAL, MEAN, NEAREST = "real", "mean pose", "nearest training clip"
 ROWS = {
-    "real": (
+    REAL: (
         "the real test takes against themselves: the scale of the diversities; distances are 0 by definition"
     ),
-    "trained models": "samples of the trained models for the test takes",
-    "mean pose": "the train split's mean pose and mean face in every frame",
-    "nearest training clip": (
-        "for each window, the training window whose log-mel and actions (mean and deviation over the window)"
-        " are nearest"
+    MEAN: "the train split's mean pose and mean face in every frame",
+    NEAREST: (
+        "for each window, the training window whose log-mel and actions (mean and deviation over the window) "
+        "are nearest"
     ),
 }
+"""Rows that are always there; those of trained models stand after the first."""
 MOST_SAMPLES = 100_000
 BLOCK = 1 << 21
 """Most coordinates of a mesh in memory at a time."""
@@ -205,10 +207,23 @@ def num_samples(path: Path) -> int:
     return found
 
 
+def sample_folders(folder: Path) -> list[Path]:
+    """Folders of the samples that models.generate says it wrote; InputError where there are none."""
+    if not ((folder / "bvhs").is_dir() or (folder / "face_arkit").is_dir()):
+        raise InputError(
+            f"{folder}: no bvhs and no face_arkit; generate the test takes first (python -m"
+            " models.generate --shards ...)"
+        )
+    # not a listing of sample-*: an earlier run may have left more samples there
+    return [sample_folder(folder, number) for number in range(num_samples(folder / "generated.json"))]
+
+
 def table(
-    shards: Path, generated: Path, rigs: Rigs | None, options: config.Evaluate
+    shards: Path, generated: dict[str, Path], rigs: Rigs | None, options: config.Evaluate
 ) -> tuple[dict[str, dict], list[str]]:
     """The rows by name, and notes on what they were computed on.
+
+    `generated` are folders by the names of their rows.
 
     The window is `window_frames`, or the shortest test take (the longest train take) where that is shorter.
     """
@@ -219,15 +234,7 @@ def table(
     lengths = [span.stop_frame - span.start_frame for _, span in test]
     longest = max(span.stop_frame - span.start_frame for _, span in takes_of(opened, "train"))
     window = min(options.window_frames, min(lengths), longest)
-    if not ((generated / "bvhs").is_dir() or (generated / "face_arkit").is_dir()):
-        raise InputError(
-            f"{generated}: no bvhs and no face_arkit; generate the test takes first (python -m"
-            " models.generate --shards ...)"
-        )
-    # not a listing of sample-*: an earlier run may have left more samples there
-    folders = [
-        sample_folder(generated, number) for number in range(num_samples(generated / "generated.json"))
-    ]
+    folders = {name: sample_folders(folder) for name, folder in generated.items()}
 
     def real(shard, span):
         return {
@@ -238,23 +245,25 @@ def table(
         frames = span.stop_frame - span.start_frame
         return {"body": baselines.mean_pose(stats, frames), "face": baselines.mean_face(stats, frames)}
 
+    def nearest(shard, span):
+        return baselines.nearest_take(shard, span, opened, stats, window=window)
+
+    def written(folder: Path) -> Callable:
+        return lambda shard, span: read_generated(folder, shard, span)
+
     sources: dict[str, list[Callable]] = {
-        "real": [real],
-        "trained models": [
-            lambda shard, span, folder=folder: read_generated(folder, shard, span) for folder in folders
-        ],
-        "mean pose": [mean],
-        "nearest training clip": [
-            lambda shard, span: baselines.nearest_take(shard, span, opened, stats, window=window)
-        ],
+        REAL: [real],
+        **{name: [written(folder) for folder in samples] for name, samples in folders.items()},
+        MEAN: [mean],
+        NEAREST: [nearest],
     }
-    names = stage.progress(list(ROWS), label="evaluate")
+    names = stage.progress(list(sources), label="evaluate")
     rows = {name: measure(test, sources[name], rigs, window=window, options=options) for name in names}
-    real_row = rows["real"]
+    real_row = rows[REAL]
     notes = [
         (
             f"{len(test)} test takes, {sum(lengths)} frames at 30 fps; {real_row['windows']} windows of"
-            f" {window} frames; {len(folders)} samples a take."
+            f" {window} frames; {_counted(folders)} samples a take."
         ),
         (
             f"A row holds both actors' {2 * opened[0]['body'].shape[-1]} joint values; {real_row['num_rows']}"
@@ -277,6 +286,14 @@ def table(
     if rigs is None:
         notes.append("No rigs were given, so there are no face metrics.")
     return rows, notes
+
+
+def _counted(folders: dict[str, list[Path]]) -> str:
+    """How many samples a take has, by row where rows differ."""
+    counts = {name: len(samples) for name, samples in folders.items()}
+    if len(set(counts.values())) == 1:
+        return str(next(iter(counts.values())))
+    return ", ".join(f"{count} ({name})" for name, count in counts.items())
 
 
 def write_table(path: Path, rows: dict[str, dict]) -> None:
@@ -319,17 +336,22 @@ def write_page(path: Path, rows: dict[str, dict], notes: list[str]) -> None:
             f"<dt>{html.escape(key)}</dt><dd>{html.escape(text)}</dd>" for key, text in items.items()
         )
 
+    about = {name: ROWS.get(name, "samples of the trained models for the test takes") for name in rows}
     text = f"""<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Metrics</title>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Metrics</title>
 <style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222; }}
-table {{ border-collapse: collapse; width: 100%; }} th, td {{ padding: .35rem .6rem; border-bottom: 1px solid #ccc; text-align: right; }}
-tr > th:first-child {{ text-align: left; font-weight: 600; }} dt {{ font-weight: 600; }} dd {{ margin: 0 0 .5rem 1.5rem; }}
+body {{ font: 16px/1.5 system-ui, sans-serif; color: #222; }}
+body {{ max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }}
+table {{ border-collapse: collapse; width: 100%; }}
+th, td {{ padding: .35rem .6rem; border-bottom: 1px solid #ccc; text-align: right; }}
+tr > th:first-child {{ text-align: left; font-weight: 600; }}
+dt {{ font-weight: 600; }} dd {{ margin: 0 0 .5rem 1.5rem; }}
 </style>
 <h1>Metrics on the test takes</h1>
 <table><thead><tr><th>method</th>{head}</tr></thead><tbody>{body}</tbody></table>
 {"".join(f"<p>{html.escape(note)}</p>" for note in notes)}
-<h2>Rows</h2><dl>{listed(ROWS)}</dl>
+<h2>Rows</h2><dl>{listed(about)}</dl>
 <h2>Columns</h2><dl>{listed(COLUMNS)}</dl>
 </html>
 """
@@ -340,17 +362,26 @@ tr > th:first-child {{ text-align: left; font-weight: 600; }} dt {{ font-weight:
 def run(
     *,
     shards: Path,
-    generated: Path,
+    generated: list[Path],
+    rows: list[str] | None = None,
     rigs: Path | None,
     out_table: Path,
     out_page: Path,
     options: config.Evaluate,
 ) -> None:
     """Compute the table and write it as CSV and as a page."""
+    names = rows or (["trained models"] if len(generated) == 1 else [folder.name for folder in generated])
+    if len(names) != len(generated) or len({*names, *ROWS}) < len(names) + len(ROWS):
+        raise InputError(
+            f"evaluate: got rows {', '.join(names)} for {len(generated)} folders, need a name for each, all"
+            f" different, and none of {', '.join(ROWS)}; correct --rows"
+        )
     with fixed_threads(THREADS):
-        rows, notes = table(shards, generated, None if rigs is None else Rigs(rigs), options)
-    write_table(out_table, rows)
-    write_page(out_page, rows, notes)
+        found, notes = table(
+            shards, dict(zip(names, generated)), None if rigs is None else Rigs(rigs), options
+        )
+    write_table(out_table, found)
+    write_page(out_page, found, notes)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -358,8 +389,13 @@ def main(argv: list[str] | None = None) -> None:
     parser = stage.parser(__doc__, section=config.Evaluate)
     parser.add_argument("--shards", type=Path, required=True, help="folder of shards")
     parser.add_argument(
-        "--generated", type=Path, required=True, help="folder that models.generate wrote for the test takes"
+        "--generated",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="folders that models.generate wrote for the test takes, one for each row",
     )
+    parser.add_argument("--rows", nargs="+", help="names of their rows (default: those of the folders)")
     parser.add_argument(
         "--rigs",
         type=Path,

@@ -1,9 +1,11 @@
-"""Sample two moving people from trained models: for test takes out of shards, or for anybody's two voices.
+r"""Sample two moving people from trained models: for test takes out of shards, or for anybody's two voices.
 
     python -m models.generate --runs data/runs --shards data/shards --out data/generated [--takes T ...]
-    python -m models.generate --runs data/runs --audio A.wav B.wav --out DIR [--actions walk stand] [--placement "0,0,0 0,150,180"]
+    python -m models.generate --runs data/runs --audio A.wav B.wav --out DIR [--actions walk stand] \
+        [--placement "0,0,0 0,150,180"]
 
-In: run folders `face` and/or `body_lower` with `body_upper` below --runs; what is there is sampled. With
+In: run folders in the order in which they sample, each told what the ones before it made; or a folder of
+runs, of which the built-in row is taken, `face`, `body_lower`, `body_upper`, those that are there. With
 shards: voices, words, actions and facing of the test takes, and where the actors stand in frame 0. With
 --audio: two mono WAVs of one conversation, at any rate; the shorter one ends in silence. Out, in the
 dataset's formats: bvhs/{performance}.bvh (the joints of the models' dataset) and face_arkit/{performance}.npy
@@ -26,9 +28,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from models import runs
+from models import data, runs
+from models.channels import identities
 from models.data import attach_speech, read, speech_folder, takes_of
-from models.representation import MODELS
+from models.recipe import FINAL
 from models.runs import pick_device
 from models.threads import fixed_threads
 from pipeline import config, ownership, stage
@@ -44,6 +47,8 @@ from pipeline.shards import features
 from pipeline.signals.resampling import resample
 
 log = logging.getLogger("interact")
+(BUILT_IN,) = config.ROWS.values()
+"""Runs of the built-in row."""
 ACTIONS = ("sit", "walk", "stand")
 DISTANCE_CM = 150.0
 NO_DATE = "00000000"
@@ -52,6 +57,9 @@ RECORD = "generated.json"
 BEGUN = ".generated.json"
 """The record while motion is being written, so that a killed command may go on in its folder."""
 STREAMS: tuple[str, ...] = ("mel", "text", "action", "facing")
+"""What every scene has; more where a model hears more."""
+MADE = ("face", "body", "root")
+"""Streams that models are trained to make, and are not told."""
 
 
 @dataclass
@@ -71,40 +79,55 @@ class Scene:
     skeletons: list[pose.Skeleton]
 
 
-def load_runs(folder: Path, device: str) -> dict[str, runs.Run]:
-    """The models of a folder of runs.
+def run_folders(paths: list[Path]) -> list[Path]:
+    """Run folders as they are given; of one folder of runs those of the built-in row that are there."""
+    if len(paths) != 1 or (paths[0] / "model.json").exists():
+        return paths
+    return [paths[0] / name for name in BUILT_IN if (paths[0] / name / "model.json").exists()]
 
-    InputError where there is no face and not both body models, or they do not fit together.
-    """
-    found = {
-        model: runs.load(folder / model, device=device)
-        for model in MODELS
-        if (folder / model / "model.json").exists()
-    }
-    if ("body_lower" in found) != ("body_upper" in found):
-        raise InputError(
-            f"{folder}: one of body_lower and body_upper is missing, need both; train the other (python -m"
-            " models.train)"
-        )
+
+def load_runs(paths: list[Path], device: str) -> list[runs.Run]:
+    """The models of a row; InputError where they do not make a face or a body, or do not fit together."""
+    found = [runs.load(folder, device=device) for folder in run_folders(paths)]
     if not found:
         raise InputError(
-            f"{folder}: no trained model; need face, or body_lower and body_upper (python -m models.train)"
+            f"{paths[0]}: no trained model; need a run, or a folder of the runs {', '.join(BUILT_IN)} "
+            "(python -m models.train)"
         )
-    first, *others = found.values()
+    made: set[str] = set()
+    for run in found:
+        if missing := [part for part in run.options.needs if part not in made]:
+            raise InputError(
+                f"{paths[0]}: {run.name} needs a run before it that makes {missing[0]}; name one, or train it"
+                " (python -m models.train)"
+            )
+        made |= set(run.options.makes)
+    if not made & set(FINAL):
+        raise InputError(
+            f"{paths[0]}: the runs make {', '.join(sorted(made))}, need a face or a body; name another run as"
+            " well, or train it (python -m models.train)"
+        )
+    first, *others = found
     for other in others:
         for key in ("joint_names", "features", "text_model"):
             if other.description[key] != first.description[key]:
                 raise InputError(
-                    f"{folder}: {key} of {other.representation.model} and {first.representation.model}"
-                    " differ; train both on the same shards"
+                    f"{paths[0]}: {key} of {other.name} and {first.name} differ; train both on the same"
+                    " shards"
                 )
+    first_encoder, *more = [encoder for run in found if (encoder := _encoder_of(run))] or [{}]
+    for encoder in more:
+        check_encoder(encoder, first_encoder, str(paths[0]))
     return found
 
 
-def speech_encoder(found: dict[str, runs.Run]) -> dict | None:
-    """What describes the speech encoder that the face hears; None where it hears none."""
-    face = found.get("face")
-    return face.description["speech_encoder"] if face and face.representation.audio == "speech" else None
+def _encoder_of(run: runs.Run) -> dict | None:
+    return run.description["speech_encoder"] if "speech" in run.options.streams else None
+
+
+def speech_encoder(found: list[runs.Run]) -> dict | None:
+    """What describes the speech encoder that a run hears; None where none does."""
+    return next((encoder for run in found if (encoder := _encoder_of(run))), None)
 
 
 def check_encoder(own: dict, need: dict, where: str) -> None:
@@ -132,43 +155,25 @@ def scene_of(shard, span, streams: tuple[str, ...] = STREAMS) -> Scene:
 
 
 def sample(
-    found: dict[str, runs.Run], scene: Scene, *, number: int, options: config.Generate
+    found: list[runs.Run], scene: Scene, *, number: int, options: config.Generate
 ) -> dict[str, np.ndarray]:
-    """Sample `number` of a scene: face (N, 2, 51).
+    """Sample `number` of a scene: face (N, 2, 51); body (N, 2, 3 J) radians and relative root (N, 2, 4).
 
-    Body (N, 2, 3 J) radians and relative root (N, 2, 4), by which models there are.
-
-    The noise depends on seed, take name and number, not on which other takes are sampled.
+    By which runs there are. The noise depends on seed, take name, number and a run's place in the row, not on
+    which other takes are sampled.
     """
-    device = next(iter(next(iter(found.values())).network.parameters())).device
-    result = {}
     seeds = np.random.SeedSequence([options.seed, zlib.crc32(scene.name.encode()), number]).generate_state(
-        len(MODELS), np.uint64
+        len(found), np.uint64
     )
-    generators = {model: torch.Generator().manual_seed(int(seed >> 1)) for model, seed in zip(MODELS, seeds)}
-    batch = {name: torch.from_numpy(value)[None].to(device) for name, value in scene.batch.items()}
-
-    def draw(model: str, *lower) -> torch.Tensor:
-        run = found[model]
-        told = batch | {
-            "actors": torch.from_numpy(run.representation.identities(list(scene.actors)))[None].to(device)
-        }
-        condition = run.representation.condition(told, *lower)
-        report = (
-            partial(stage.progress, label=f"{scene.name} {model}")
-            if len(scene.batch["mel"]) > options.window_frames
-            else iter
-        )
-        return run.sample(condition, generators[model], options=options, report=report)
-
-    if "face" in found:
-        result["face"] = found["face"].representation.weights(draw("face")).transpose(0, 1).cpu().numpy()
-    if "body_lower" in found:
-        lower = draw("body_lower")
-        upper = draw("body_upper", lower)
-        body, relative = found["body_lower"].representation.bodies(lower, upper)
-        result["body"], result["relative"] = body[0].cpu().numpy(), relative[0].cpu().numpy()
-    return result
+    device = found[0].model.device
+    told = {name: torch.from_numpy(value)[None].to(device) for name, value in scene.batch.items()}
+    for run, seed in zip(found, seeds):
+        known = torch.from_numpy(identities(scene.actors, run.description["actors"]))[None].to(device)
+        long = len(scene.batch["mel"]) > options.window_frames
+        report = partial(stage.progress, label=f"{scene.name} {run.name}") if long else iter
+        rng = torch.Generator().manual_seed(int(seed >> 1))
+        told |= run.model.sample(told | {"actors": known}, rng, options, report)
+    return {name: told[name][0].cpu().numpy() for name in FINAL if name in told}
 
 
 def files_of(names: Iterable[str], out: Path) -> list[list[Path]]:
@@ -192,9 +197,9 @@ def need_own(out: Path, performances: Iterable[str]) -> None:
     ownership.need_proof(out, sum(files_of(performances, out), []), [RECORD, BEGUN])
 
 
-def record(found: dict[str, runs.Run], options: config.Generate, path: Path) -> None:
+def record(found: list[runs.Run], options: config.Generate, path: Path) -> None:
     """Say by which models and options the motion in the folder of `path` is generated."""
-    hashes = {model: one.description["hash"] for model, one in found.items()}
+    hashes = {run.name: run.description["hash"] for run in found}
     write_json(path, {"models": hashes} | options.model_dump(exclude={"device"}))
 
 
@@ -279,7 +284,7 @@ def _words(transcripts: list[Path] | None, audio: list[Path]) -> list[list[dict]
 def scene_of_voices(
     audio: list[Path],
     transcripts: list[Path] | None,
-    found: dict[str, runs.Run],
+    found: list[runs.Run],
     *,
     actions,
     facing,
@@ -293,7 +298,7 @@ def scene_of_voices(
     Actors stand in id order, as in training, whatever the order of the files; each keeps its file, action and
     place. Each actor has the skeleton of the train split.
     """
-    first = next(iter(found.values()))
+    first = found[0]
     known = first.description["actors"]
     date, _, number = name.partition("_")
     if not (len(date) == 8 and date.isdecimal() and date.isascii() and is_id(number, "scenario")):
@@ -321,11 +326,12 @@ def scene_of_voices(
         )
     voices = [np.pad(voice, (0, num_samples - len(voice))) for voice in voices]
     mels = [features.log_mel(voice, num_frames, **first.description["features"]) for voice in voices]
-    embedded = (
-        _embed(_words(transcripts, audio), num_frames, found["body_lower"]) if "body_lower" in found else {}
-    )
+    reader = next((run for run in found if "text" in run.options.streams), None)
+    embedded = _embed(_words(transcripts, audio), num_frames, reader) if reader else {}
     encoder = speech_encoder(found)
     heard = {"speech": _hear(voices, num_frames, encoder, speech_model)} if encoder else {}
+    if any("audio" in run.options.streams for run in found):
+        heard["audio"] = np.stack([voice[: data.num_samples(num_frames)] for voice in voices], 1)
     batch = (
         embedded
         | heard
@@ -383,7 +389,7 @@ def _embed(words: list[list[dict]], num_frames: int, run: runs.Run) -> dict[str,
 
 def run(
     *,
-    runs: Path,
+    runs: list[Path],
     shards: Path | None,
     speech: Path | None = None,
     speech_model: str | None = None,
@@ -424,7 +430,7 @@ def run(
 
 
 def sample_takes(
-    found: dict[str, runs.Run],
+    found: list[runs.Run],
     shards: Path,
     speech: Path | None,
     takes: list[str] | None,
@@ -432,11 +438,12 @@ def sample_takes(
     options: config.Generate,
 ) -> None:
     """Sample test takes of shards, and say in generated.json what was sampled."""
-    opened, streams, encoder = open_shards(shards), STREAMS, speech_encoder(found)
+    opened, encoder = open_shards(shards), speech_encoder(found)
     if encoder:
         folder = speech_folder(shards, speech)
         check_encoder(attach_speech(opened, folder)["encoder"], encoder, str(folder))
-        streams += ("speech",)
+    asked = {name for run in found for name in run.options.streams}
+    streams = (*STREAMS, *sorted(asked - {*STREAMS, *MADE}))
     test = {span.take: (shard, span) for shard, span in takes_of(opened, "test")}
     missing = [take for take in takes or [] if take not in test]
     if missing or not test:
@@ -446,7 +453,7 @@ def sample_takes(
         )
     chosen = takes or list(test)
     for shard in (test[take][0] for take in chosen):
-        if shard.joint_names != next(iter(found.values())).description["joint_names"]:
+        if shard.joint_names != found[0].description["joint_names"]:
             raise InputError(
                 f"{shard.path}: its joints are not those that the models were trained on; train them on these"
                 " shards"
@@ -455,7 +462,7 @@ def sample_takes(
     for take in stage.progress(chosen, label="generate"):
         shard, span = test[take]
         scene = scene_of(shard, span, streams)
-        for actor in sorted(set(scene.actors) - set(next(iter(found.values())).description["actors"])):
+        for actor in sorted(set(scene.actors) - set(found[0].description["actors"])):
             log.warning(
                 "take %s: actor %s is in no train take; the face has the mean of all speaking styles",
                 take,
@@ -472,7 +479,14 @@ def main(argv: list[str] | None = None) -> None:
     """Command line."""
     parser = stage.parser(__doc__, section=config.Generate)
     parser.add_argument(
-        "--runs", type=Path, required=True, help="folder with the runs face, body_lower, body_upper"
+        "--runs",
+        type=Path,
+        nargs="+",
+        required=True,
+        help=(
+            "run folders in the order in which they sample; or one folder of the runs face, body_lower,"
+            " body_upper"
+        ),
     )
     parser.add_argument("--out", type=Path, required=True, help="folder to write bvhs/ and face_arkit/ into")
     parser.add_argument("--shards", type=Path, help="folder of shards, whose test takes are sampled")
@@ -508,8 +522,13 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--actors", nargs="+", help="ids that lend style and body (default: the first two known)"
     )
-    parser.add_argument("--placement", help='"x,z,heading_deg x,z,heading_deg" of frame 0 in cm and degrees; heading 0 looks along +z, 90 along +x; '
-                        "write --placement=... (default: 1.5 m apart, facing each other)")  # fmt: skip
+    parser.add_argument(
+        "--placement",
+        help=(
+            '"x,z,heading_deg x,z,heading_deg" of frame 0 in cm and degrees; heading 0 looks along +z, 90'
+            " along +x; write --placement=... (default: 1.5 m apart, facing each other)"
+        ),
+    )
     parser.add_argument(
         "--name",
         default=f"{NO_DATE}_000",

@@ -1,64 +1,74 @@
-"""Train one of the models on shards: face, body_lower (legs and root of both actors) or body_upper (the rest,
-told the lower body).
+"""Train one run of a recipe on shards: the only training loop there is.
 
     python -m models.train face --shards data/shards --speech data/shards/speech-HASH --out data/runs/face
-    python -m models.train body_lower --shards data/shards --out data/runs/body_lower
+    python -m models.train body --joints lower --shards data/shards --out data/runs/body_lower
 
-In: a folder of shards with stats.json and, for a face that hears it, a folder of speech sidecars. Out: a run
-folder with config.yaml, log.jsonl (step, loss, learning rate), model.safetensors, model.json (models.runs),
-CARD.md, and checkpoints/<hash>/, where the hash is of options, train data and model code. Run again, training
-goes on where the newest checkpoint of the same hash ended, as if it had never stopped; a finished one is only
-written out again; with another hash it starts afresh beside what is there.
+The first word names a recipe, a file of models/recipes; its options are flags (--help after it). In: a folder
+of shards with stats.json; for a model that hears it, a folder of speech sidecars; runs that the model is
+given, and one whose weights it begins with. Out: a run folder with config.yaml, log.jsonl (step, loss,
+learning rate), model.safetensors, model.json (models.runs), CARD.md, and checkpoints/<hash>/, where the hash
+is of options, train data and what runs of the code. Run again, training goes on where the newest checkpoint
+of the same hash ended, as if it had never stopped; a finished one is only written out again; with another
+hash it starts afresh beside what is there. With keep_checkpoints it goes on from a checkpoint of other code,
+and says so in the log and the card.
 """
 
 import hashlib
-import inspect
 import json
 import logging
 import math
+import re
+import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
 
-import models
 import pipeline
-from models import runs
-from models.checkpoints import PROOFS, WRITTEN, State, losses, step_seed, summary
+from models import recipes, runs
+from models.checkpoints import (
+    NEWEST,
+    PREVIOUS,
+    PROOFS,
+    WRITTEN,
+    State,
+    losses,
+    read_record,
+    step_seed,
+    summary,
+)
 from models.data import Windows, actors_of, attach_speech, loader, shards_of, speech_folder, takes_of
-from models.representation import MODELS, Representation
+from models.description import RUN_NAME
+from models.recipe import Meta, Model
 from models.threads import fixed_threads
-from models.weights import write_tensors
-from pipeline import config, ownership, stage
+from models.weights import fit, write_tensors
+from pipeline import config, ownership, source, stage
 from pipeline.errors import InputError
 from pipeline.files import alone_in, whole, write_json
-from pipeline.formats import arkit, shard_file
-from pipeline.motion import joints, pose, rotations, skeleton
+from pipeline.reading import read_json
 
 log = logging.getLogger("interact")
-CODE = (
-    "checkpoints",
-    "data",
-    "diffusion",
-    "layers",
-    "body",
-    "face",
-    "representation",
-    "runs",
-    "threads",
-    "train",
-    "weights",
-)
-NO_EFFECT = ("checkpoint_steps", "sample_steps", "workers")
+NO_EFFECT = ("checkpoint_steps", "sample_steps", "workers", "keep_checkpoints")
 """Options that do not change the weights."""
 MAX_LOG_LINES = 10_000
+KEPT = "kept.json"
+"""In a checkpoint folder: hashes of the code that its first steps were trained with, where that was other
+code.
+"""
 
 
 def run_hash(
-    representation: Representation, options: runs.Options, shards: list, encoder: dict | None = None
+    recipe: str,
+    options: config.Training,
+    meta: Meta,
+    shards: list,
+    *,
+    encoder: dict | None = None,
+    start: str | None = None,
 ) -> str:
-    """What the weights depend on: options, train data, model code.
+    """What the weights depend on but for the code: recipe, options, train data, runs that it is given.
 
     Of the data that which this model reads: statistics, train takes and who acts in them, and the files that
     the rows of its streams come from. So a face stays as it is where only a word was corrected.
@@ -70,59 +80,60 @@ def run_hash(
         for shard, span in train
     ]
     origins = [
-        shard.origin(representation.streams, [span for other, span in train if other is shard])
-        for shard in shards
+        shard.origin(options.streams, [span for other, span in train if other is shard]) for shard in shards
     ]
-    read = [
-        representation.stats,
-        representation.joint_names,
-        representation.actors,
-        encoder if "speech" in representation.streams else None,
-    ]
-    told = [representation.model, chosen, spans, origins, read]
-    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
-    sources = [Path(models.__file__).with_name(f"{name}.py") for name in CODE]
-    sources += [
-        Path(inspect.getfile(module)) for module in (arkit, joints, pose, rotations, shard_file, skeleton)
-    ]
-    for path in sources:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
+    read = [meta.stats, meta.joint_names, meta.actors, encoder if "speech" in options.streams else None]
+    given = {name: description["hash"] for name, description in meta.given.items()}
+    told = [recipe, chosen, spans, origins, read, given, start]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _loss(
-    network,
-    engine,
-    representation: Representation,
-    batch: dict,
-    generator: torch.Generator,
-    options: runs.Options,
-) -> torch.Tensor:
-    """Loss of one batch; with condition_dropout, some items are told nothing, as classifier-free guidance
-    needs.
+def code_hash(recipe: str) -> str:
+    """What the weights depend on of the code: all that training this recipe runs, without comments and
+    docstrings.
     """
-    clean, condition = representation.target(batch), representation.condition(batch)
-    if options.condition_dropout:
-        drop = torch.rand(len(clean), generator=generator) < options.condition_dropout
-        condition = representation.unconditional(condition, drop.to(clean.device))
-    weight = getattr(options, "velocity_weight", 0.0)
-    return engine.loss(lambda x, step: network(x, step, *condition), clean, generator, velocity_weight=weight)
+    files = source.closure("models.train", f"models.recipes.{recipe}", sampling=False)
+    return source.digest(files, sampling=False)[:16]
+
+
+def keep_other_code(checkpoints: Path, made_of: str, code: str) -> None:
+    """Take up the furthest checkpoint of the same options and data that other code has written, if there is
+    one.
+    """
+    own = checkpoints / f"{made_of}-{code}"
+    if (own / NEWEST).exists():
+        return
+    others = [path for path in sorted(checkpoints.glob(f"{made_of}-*")) if (path / NEWEST).exists()]
+    if not others:
+        return
+    found = max(others, key=lambda path: read_record(path / NEWEST)["step"])
+    hashes = [*_kept(found), found.name.removeprefix(f"{made_of}-")]
+    own.mkdir(exist_ok=True)
+    for path in sorted(found.glob("step-*.safetensors")):
+        with whole(own / path.name, durable=True) as temporary:
+            shutil.copyfile(path, temporary)
+    write_json(own / KEPT, hashes, durable=True)
+    for name in (PREVIOUS, NEWEST):  # the newest last: only then is there something to go on from
+        if (found / name).exists():
+            write_json(own / name, read_record(found / name), durable=True)
 
 
 def optimise(
+    model: Model,
     state: State,
-    engine,
-    representation: Representation,
     windows: Windows,
     live_log: Path,
-    options: runs.Options,
+    options: config.Training,
+    *,
     device: str,
+    label: str,
 ) -> None:
-    """Run the steps that are left: Adam, linear warm-up, gradients clipped to a norm.
+    """Run the steps that are left: linear warm-up, gradients clipped to a norm.
 
     Checkpoints and log lines on the way.
     """
-    network = state.network.train()
+    model.train()
+    learning = [parameter for group in state.optimiser.param_groups for parameter in group["params"]]
     batches = loader(
         windows,
         batch_size=options.batch_size,
@@ -134,168 +145,271 @@ def optimise(
     log_every = max(1, options.steps // MAX_LOG_LINES)
     half = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=options.precision == "bfloat16")
     with open(live_log, "a", encoding="utf-8") as lines:
-        for batch in stage.progress(
-            batches, label=f"train {representation.model}", total=options.steps - state.step
-        ):
+        for batch in stage.progress(batches, label=f"train {label}", total=options.steps - state.step):
             seed = step_seed(options.seed, state.step)
             torch.manual_seed(seed)  # dropout
-            generator = torch.Generator().manual_seed(seed)
+            rng = torch.Generator().manual_seed(seed)
             rate = options.learning_rate * min(1.0, (state.step + 1) / max(options.warmup_steps, 1))
             for group in state.optimiser.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group.get("rate", 1.0)
             batch = {name: value.to(device, non_blocking=True) for name, value in batch.items()}
             with half:
-                loss = _loss(network, engine, representation, batch, generator, options)
+                told = model.loss(batch, rng)
             state.optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), options.clip_norm)
+            told["loss"].backward()
+            torch.nn.utils.clip_grad_norm_(learning, options.clip_norm)
             state.optimiser.step()
+            model.after_step()
             state.step += 1
             if state.step % log_every == 0 or state.step == options.steps:
-                value = loss.detach().item()
-                if not math.isfinite(value):
+                values = {name: value.detach().item() for name, value in told.items()}
+                if not math.isfinite(values["loss"]):
                     raise InputError(
-                        f"train {representation.model}: the loss is {value} at step {state.step}, need a"
-                        f" finite one; lower learning_rate ({options.learning_rate:g})"
+                        f"train {label}: the loss is {values['loss']} at step {state.step}, need a finite"
+                        f" one; lower learning_rate ({options.learning_rate:g})"
                     )
-                lines.write(json.dumps({"step": state.step, "loss": value, "learning_rate": rate}) + "\n")
+                line = {"step": state.step, "loss": values.pop("loss"), "learning_rate": rate} | values
+                lines.write(json.dumps(line) + "\n")
                 lines.flush()
             if state.step % options.checkpoint_steps == 0 or state.step == options.steps:
                 state.save(live_log)
 
 
 def _describe(
-    representation: Representation, options: runs.Options, shards: list, digest: str, encoder: dict | None
-) -> dict:
-    """model.json: all that is needed to rebuild the network and to turn its samples into motion
-    (models.runs).
-    """
+    name: str, recipe: str, options: config.Training, meta: Meta, shards: list, encoder: dict | None
+) -> dict[str, Any]:
+    """model.json but for hash and feature names: what rebuilds the model and decodes its samples."""
     skeletons = {}
     for shard, span in takes_of(shards, "train"):
         for actor, performance in zip((span.actor_a, span.actor_b), span.performances):
             if actor not in skeletons:
                 skeletons[actor] = runs.skeleton_json(shard.skeleton(performance))
     defaults, attributes = config.Features(), shards[0].attributes
-    mel = {"num_mels": shards[0]["mel"].shape[-1]} | {
-        key: float(attributes.get(key, getattr(defaults, key))) for key in ("mel_fft", "mel_fmax")
-    }
+    mel = {key: float(attributes.get(key, getattr(defaults, key))) for key in ("mel_fft", "mel_fmax")}
     return {
-        "format_version": runs.FORMAT_VERSION, "package_version": pipeline.__version__, "model": representation.model, "hash": digest, "fps": 30,
-        "options": options.model_dump(), "feature_names": representation.feature_names, "joint_names": representation.joint_names,
-        "parents": [int(p) for p in shards[0].parents], "actors": representation.actors, "stats": representation.stats, "skeletons": skeletons,
-        "speech_encoder": encoder, "text_model": str(attributes.get("text_model", config.Text().model)),
-        "features": mel | {"mel_fft": int(mel["mel_fft"])},
-    }  # fmt: skip
+        "format_version": runs.FORMAT_VERSION,
+        "package_version": pipeline.__version__,
+        "run": name,
+        "recipe": recipe,
+        "fps": 30,
+        "options": options.model_dump(),
+        "joint_names": meta.joint_names,
+        "parents": [int(p) for p in shards[0].parents],
+        "actors": meta.actors,
+        "stats": meta.stats,
+        "skeletons": skeletons,
+        "speech_encoder": encoder,
+        "text_model": str(attributes.get("text_model", config.Text().model)),
+        "features": {"num_mels": shards[0]["mel"].shape[-1]} | mel | {"mel_fft": int(mel["mel_fft"])},
+        "given": meta.given,
+    }
 
 
 def _card(
-    description: dict, num_parameters: int, takes: int, seconds: float, first: float, last: float
+    description: dict,
+    what: str,
+    num_parameters: int,
+    train: tuple[int, float],
+    ends: tuple[float, float],
+    kept: list,
 ) -> str:
     """CARD.md: what the model is, what it was trained on, and how to use it."""
-    options = description["options"]
-    what = {
-        "face": "ARKit weights of one actor from both actors' voices, identities and facing",
-        "body_lower": "hips, legs and relative root of both actors from their voices, words and actions",
-        "body_upper": "all other joints of both actors from voices, words, actions and the lower bodies",
-    }[description["model"]]
+    options, (takes, seconds), (first, last) = description["options"], train, ends
     lines = [
-        f"# {description['model']}", "",
-        f"A diffusion model of {what}, at 30 frames per second.", "",
+        f"# {description['run']}",
+        "",
+        f"Recipe {description['recipe']}, at 30 frames per second. {what}",
+        "",
         f"- parameters: {num_parameters:,}; channels predicted: {len(description['feature_names'])}",
-        f"- trained on {takes} takes ({seconds:.0f} s of two people), actors {', '.join(description['actors'])}",
-        f"- {options['steps']} steps of {options['batch_size']} windows of {options['window_frames']} frames, seed {options['seed']}",
+        (
+            f"- trained on {takes} takes ({seconds:.0f} s of two people), actors"
+            f" {', '.join(description['actors'])}"
+        ),
+        (
+            f"- {options['steps']} steps of {options['batch_size']} windows of {options['window_frames']}"
+            f" frames, seed {options['seed']}"
+        ),
         f"- loss {first:.4f} -> {last:.4f} (mean of the first and of the last tenth of the steps)",
-        f"- hash of options, data and code: {description['hash']}", "",
-        "Use: `python -m models.generate --runs <folder of runs> --audio A.wav B.wav --out DIR`.", "",
-        "The model knows the actors, the scenes and the microphones of its training takes; what it makes of other voices is",
-        "not measured. The licence of the training data applies to the weights.", "",
-    ]  # fmt: skip
+        f"- hash of options, data and code: {description['hash']}",
+    ]
+    if description["given"]:
+        lines.append(f"- given {', '.join(description['given'])}")
+    if description["start"]:
+        lines.append(f"- began with the weights of {description['start']}")
+    if kept:
+        lines.append(
+            f"- **its first steps were trained with other code** ({', '.join(kept)}): checkpoints were kept"
+        )
+    lines += [
+        "",
+        "Use: `python -m models.generate --runs <folder of runs> --audio A.wav B.wav --out DIR`.",
+        "",
+        (
+            "The model knows the actors, the scenes and the microphones of its training takes; what it makes"
+            " of other"
+        ),
+        "voices is not measured. The licence of the training data applies to the weights.",
+        "",
+    ]
     return "\n".join(lines)
 
 
-def run(*, model: str, shards: Path, out: Path, options: runs.Options, speech: Path | None = None) -> None:
+def run(
+    *,
+    recipe: str,
+    shards: Path,
+    out: Path,
+    options: Any,
+    speech: Path | None = None,
+    given: list[Path] | None = None,
+    start: Path | None = None,
+) -> None:
     """Train one model, or go on with it, and write the run folder.
 
-    A second trainer of the same run waits for the first.
+    A second trainer of the same run waits for the first. InputError for a name that no run can have.
     """
+    if not re.fullmatch(RUN_NAME, out.name):
+        raise InputError(
+            f"{out}: the folder's name is the run's and needs letters, digits and _, a letter first, 64 at"
+            " most; rename it"
+        )
     ownership.need_proof(out, [out / name for name in WRITTEN], PROOFS)
     (out / PROOFS[0]).mkdir(parents=True, exist_ok=True)
     with alone_in(out, log), fixed_threads(options.threads):
-        train(model, shards, out, options, speech)
+        train(recipe, shards, out, options, speech, given or [], start)
 
 
-def train(model: str, shards: Path, out: Path, options: runs.Options, speech: Path | None = None) -> None:
+def train(
+    recipe: str,
+    shards: Path,
+    out: Path,
+    options: Any,
+    speech: Path | None = None,
+    given: list[Path] | None = None,
+    start: Path | None = None,
+) -> None:
     """Train or go on, in a run folder that nobody else writes."""
     opened, stats = shards_of(shards)
-    if getattr(options, "audio", "mel") == "speech":
-        folder = speech_folder(shards, speech)
-        stats = stats | attach_speech(opened, folder)
-    actors, device = actors_of(opened), runs.pick_device(options.device)
-    representation = runs.represent(model, options, stats, opened[0].joint_names, actors)
+    encoder = None
+    if "speech" in options.streams:
+        stats = stats | attach_speech(opened, speech_folder(shards, speech))
+        encoder = stats["encoder"]
+    device = runs.pick_device(options.device)
+    taught = {folder.name: runs.load(folder, device=device) for folder in given or []}
+    begun = runs.load(start, device="cpu") if start else None
+    if begun and begun.description["recipe"] != recipe:
+        raise InputError(
+            f"{start}: is of recipe {begun.description['recipe']}, need {recipe}; name another run"
+        )
+    meta = runs.meta_of(
+        options,
+        stats,
+        opened[0].joint_names,
+        actors_of(opened),
+        {name: one.description for name, one in taught.items()},
+    )
     windows = Windows(
         opened,
         window=options.window_frames,
         stride=options.stride_frames,
-        streams=representation.streams,
-        actors=actors,
+        streams=options.streams,
+        actors=meta.actors,
     )
-    digest = run_hash(representation, options, opened, stats.get("encoder"))
+    made_of = run_hash(
+        recipe, options, meta, opened, encoder=encoder, start=begun.description["hash"] if begun else None
+    )
+    code = code_hash(recipe)
+    checkpoints = out / PROOFS[0] / f"{made_of}-{code}"
+    if options.keep_checkpoints:
+        keep_other_code(checkpoints.parent, made_of, code)
     live_log = out / "log.jsonl"
+    description = _describe(out.name, recipe, options, meta, opened, encoder)
     with torch.random.fork_rng():
         torch.manual_seed(options.seed)
-        network, engine = runs.build(representation, options)
-        network.to(device)
-        state = State(
-            network,
-            torch.optim.Adam(network.parameters(), lr=options.learning_rate),
-            out / "checkpoints" / digest,
-            last_step=options.steps,
-        )
+        model = runs.build(recipe, options, meta).to(device)
+        rate = options.learning_rate
+        state = State(model, model.optimiser(model.groups(), rate), checkpoints, last_step=options.steps)
         state.restore(live_log)
+        started = None
+        if start and begun:
+            started = {name: value.cpu() for name, value in begun.model.state_dict().items()}
+        if not state.step:
+            model.initialise({name: one.model for name, one in taught.items()})
+            if start and started:
+                fit(
+                    model,
+                    started,
+                    start / "model.safetensors",
+                    to="this run",
+                    fix="give both runs the same sizes",
+                )
         with whole(out / "config.yaml") as temporary:
-            section = "face_model" if model == "face" else "body_model"
-            temporary.write_text(
-                yaml.safe_dump({section: options.model_dump()}, sort_keys=False), encoding="utf-8"
-            )
+            told = {"recipe": recipe, "given": sorted(taught), "start": start.name if start else None}
+            text = yaml.safe_dump(told | {"options": options.model_dump()}, sort_keys=False)
+            temporary.write_text(text, encoding="utf-8")
+        kept = _kept(checkpoints)
+        if kept:
+            log.warning("%s: goes on from steps that other code (%s) has trained", out, ", ".join(kept))
         if state.step:
-            log.info("%s: goes on from step %d of %d (checkpoint %s)", out, state.step, options.steps, digest)
+            log.info(
+                "%s: goes on from step %d of %d (checkpoint %s)",
+                out,
+                state.step,
+                options.steps,
+                checkpoints.name,
+            )
         if state.step < options.steps:
-            optimise(state, engine, representation, windows, live_log, options, device)
-    first, last = losses(live_log)
-    write_tensors(out / "model.safetensors", network.state_dict())
-    description = _describe(representation, options, opened, digest, stats.get("encoder"))
+            optimise(model, state, windows, live_log, options, device=device, label=out.name)
+    ends = losses(live_log)
+    weights = model.finish(started)
+    write_tensors(out / "model.safetensors", weights)
+    description |= {
+        "hash": f"{made_of}{code}",
+        "feature_names": model.feature_names,
+        "start": start.name if start else None,
+    }
     write_json(out / "model.json", description, durable=True)
     with open(live_log, "a", encoding="utf-8") as lines:
-        lines.write(summary(first, last))
-    num_parameters = sum(parameter.numel() for parameter in network.parameters())
+        lines.write(summary(*ends))
+    num_parameters = sum(parameter.numel() for parameter in model.parameters())
+    data = len(windows.takes), stats["frames"] / 30
+    what = (type(options).__doc__ or "").strip().splitlines()[0]
     with whole(out / "CARD.md") as temporary:
-        temporary.write_text(
-            _card(description, num_parameters, len(windows.takes), stats["frames"] / 30, first, last),
-            encoding="utf-8",
-        )
-    log.info(
-        "%s: %d steps, loss %.4f -> %.4f (mean of the first and last tenth)", out, options.steps, first, last
-    )
+        temporary.write_text(_card(description, what, num_parameters, data, ends, kept), encoding="utf-8")
+    log.info("%s: %d steps, loss %.4f -> %.4f (mean of the first and last tenth)", out, options.steps, *ends)
+
+
+def _kept(checkpoints: Path) -> list[str]:
+    """Hashes of other code that a checkpoint folder's first steps were trained with."""
+    path = checkpoints / KEPT
+    if not path.exists():
+        return []
+    found = read_json(path, kind=list, fix="remove it")
+    if not all(isinstance(name, str) for name in found):
+        raise InputError(f"{path}: got {found!r:.60}, need hashes; remove it")
+    return found
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Command line; the first argument chooses the model and with it the options."""
+    """Command line; the first word names the recipe and with it the options."""
     argv = sys.argv[1:] if argv is None else list(argv)
-    parser = stage.parser(
-        __doc__, section=runs.section_of(next((word for word in argv if word in MODELS), "face"))
-    )
+    names = recipes.names()
+    chosen = next((word for word in argv[:1] if word in names), None)
+    parser = stage.parser(__doc__, section=recipes.load(chosen).Options if chosen else config.Training)
     parser.add_argument(
-        "model",
-        choices=MODELS,
-        help="what to train; body models have other options than the face (see their --help)",
+        "recipe", choices=names, help="what to train; --help after its name lists its options"
     )
     parser.add_argument("--shards", type=Path, required=True, help="folder of shards")
     parser.add_argument(
         "--speech",
         type=Path,
-        help="folder of speech sidecars, for a face that hears them (default: the only one in --shards)",
+        help="folder of speech sidecars, for a model that hears them (default: the only one in --shards)",
     )
-    parser.add_argument("--out", type=Path, required=True, help="run folder to write")
+    parser.add_argument(
+        "--given", type=Path, nargs="*", help="folders of trained runs that the model is given"
+    )
+    parser.add_argument("--start", type=Path, help="folder of the run whose weights this one begins with")
+    parser.add_argument("--out", type=Path, required=True, help="run folder to write; its name is the run's")
     stage.execute(parser, run, argv)
 
 

@@ -51,8 +51,6 @@ COMMANDS = {
     "text": "pipeline.shards.text",
     "speech": "pipeline.shards.speech",
     "shards": "pipeline.shards.build",
-    "face_model": "models.train",
-    "body_model": "models.train",
     "generate": "models.generate",
     "evaluate": "models.evaluate",
 }

@@ -1,50 +1,54 @@
-# Both actors' motion for the held-out takes, and the table that compares models.
+# Both actors' motion for the held-out takes, a folder for each row of the table; and the table.
 
-TEST_PERFORMANCES = [name for take in study.test_takes for name in study.takes[take].performances]
-# sample 0 stands in the folder itself, further ones (for the diversity metrics) in sample-01, sample-02, ...
-SAMPLES = [""] + [f"sample-{i:02d}/" for i in range(1, study.config.generate.num_samples)]
+
+for row in study.rows:
+
+    rule:
+        name:
+            f"generate_{row.folder}"
+        input:
+            models=study.trained(run.name for run in row.runs),
+            shards=study.shard_files,
+            speech=study.speech_files if study.row_hears(row) else [],
+            code=study.row_code(row),
+        output:
+            f"{study.row_folder(row)}/generated.json",
+            study.generated(row),
+        log:
+            f"{ROOT}/logs/generate/{row.folder}.log",
+        benchmark:
+            f"{ROOT}/timings/generate/{row.folder}.tsv"
+        conda:
+            "../environment.yml"
+        threads: study.config.generate.threads
+        resources:
+            mem_mb=row.mem_mb,
+            runtime=row.runtime_minutes,
+        params:
+            reads=study.reads,
+            runs=[f"{ROOT}/runs/{run.name}" for run in row.runs],
+            shards=input_folder("shards"),
+            speech=["--speech", study.speech_folder] if study.row_hears(row) else [],
+            out=subpath(output[0], parent=True),
+            takes=study.held_out,
+            options=flags(study.config.generate.model_copy(update={"num_samples": row.num_samples})),
+        shell:
+            "python -m models.generate --runs {params.runs:q} --shards {params.shards:q} {params.speech:q}"
+            " --takes {params.takes} --out {params.out:q} {params.options} > {log:q} 2>&1"
 
 
 rule generate:
     input:
-        models=rules.train.input,
-        shards=study.shard_files,
-        speech=study.speech_files,
-        code=code("models.generate"),
-    output:
-        f"{ROOT}/results/generated/generated.json",
-        expand(
-            f"{ROOT}/results/generated/{{sample}}bvhs/{{name}}.bvh", sample=SAMPLES, name=TEST_PERFORMANCES
-        ),
-        expand(
-            f"{ROOT}/results/generated/{{sample}}face_arkit/{{name}}.npy",
-            sample=SAMPLES,
-            name=TEST_PERFORMANCES,
-        ),
-    log:
-        f"{ROOT}/logs/generate.log",
-    benchmark:
-        f"{ROOT}/timings/generate.tsv"
-    conda:
-        "../environment.yml"
-    threads: study.config.generate.threads
-    resources:
-        mem_mb=3000,
-    params:
-        reads=study.reads,
-        runs=input_folder("models", levels=2),
-        shards=input_folder("shards"),
-        out=subpath(output[0], parent=True),
-        speech=study.speech_flag,
-        takes=study.held_out,
-        options=flags(study.config.generate),
-    shell:
-        "python -m models.generate --runs {params.runs:q} --shards {params.shards:q} {params.speech} --takes {params.takes} --out {params.out:q} {params.options} > {log:q} 2>&1"
+        [f"{study.row_folder(row)}/generated.json" for row in study.rows],
 
 
 rule evaluate:
     input:
-        generated=rules.generate.output,
+        generated=[
+            path
+            for row in study.rows
+            for path in (f"{study.row_folder(row)}/generated.json", *study.generated(row))
+        ],
         shards=study.shard_files,
         rigs=[study.rig(actor) for actor in study.actors],
         code=code("models.evaluate"),
@@ -75,8 +79,11 @@ rule evaluate:
     params:
         reads=study.reads,
         shards=input_folder("shards"),
-        generated=input_folder("generated"),
+        generated=[study.row_folder(row) for row in study.rows],
+        rows=[row.name for row in study.rows],
         rigs=study.rig_source,
         options=flags(study.config.evaluate),
     shell:
-        "python -m models.evaluate --shards {params.shards:q} --generated {params.generated:q} --rigs {params.rigs:q} --out-table {output.table:q} --out-page {output.page:q} {params.options} > {log:q} 2>&1"
+        "python -m models.evaluate --shards {params.shards:q} --generated {params.generated:q}"
+        " --rows {params.rows:q} --rigs {params.rigs:q} --out-table {output.table:q}"
+        " --out-page {output.page:q} {params.options} > {log:q} 2>&1"

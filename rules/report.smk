@@ -1,6 +1,5 @@
 # Pictures, and scores against the truth.
 
-import shlex
 
 # film strips of the held-out takes, real and generated, and of the first training take
 STRIPS = study.test_takes + [name for name in study.takes if name not in study.test_takes][:1]
@@ -46,14 +45,14 @@ rule strips:
     params:
         reads=study.reads,
         generated=lambda wildcards: (
-            f"--generated {shlex.quote(ROOT)}/results/generated"
-            if wildcards.take in study.test_takes
-            else ""
+            ["--generated", study.row_folder(study.shown_row)]
+            if wildcards.take in study.test_takes and study.shown_row
+            else []
         ),
     shell:
         "python -m pipeline.figures.strips --bvh {input.bvh:q} --face {input.face:q} --rig {input.rigs:q}"
         " --actions {input.actions:q} --facing {input.facing:q} --transcripts {input.transcripts:q}"
-        " {params.generated} --out {output:q} > {log:q} 2>&1"
+        " {params.generated:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule report_take:
@@ -92,7 +91,7 @@ rule report_take:
 
 rule report_losses:
     input:
-        models=rules.train.input,
+        models=study.trained(study.needed_runs),
         code=code("pipeline.report.losses"),
     output:
         report(
@@ -112,7 +111,7 @@ rule report_losses:
         mem_mb=400,
     params:
         reads=study.reads,
-        runs=input_folder("models", levels=2),
+        runs=[f"{ROOT}/runs/{name}" for name in study.needed_runs],
     shell:
         "python -m pipeline.report.losses --runs {params.runs:q} --out {output:q} > {log:q} 2>&1"
 

@@ -1,92 +1,56 @@
-# Training. Final weights are the outputs; checkpoints are not declared, because Snakemake deletes what it declares
-# before a rerun: the trainer keeps them under a hash of config, data and model code and resumes what matches. How many threads
-# compute is an option, since it changes the weights: `threads` here only schedules, and fewer --cores make it slower, not other.
+# Training: one rule for every run of the config. Final weights are the outputs. Checkpoints are not declared,
+# because Snakemake deletes what it declares before a rerun: the trainer keeps them under a hash of options,
+# data and code, and resumes what matches. How many threads compute is an option, since it changes the
+# weights: `threads` here only schedules, and fewer --cores make it slower, not other.
 
 
-rule train_face:
+rule train_run:
     input:
         shards=study.shard_files,
-        speech=study.speech_files,
-        code=code("models.train"),
+        speech=study.run_speech,
+        runs=study.run_inputs,
+        code=study.run_code,
     output:
-        f"{ROOT}/runs/face/model.safetensors",
-        f"{ROOT}/runs/face/model.json",
+        f"{ROOT}/runs/{{run}}/model.safetensors",
+        f"{ROOT}/runs/{{run}}/model.json",
     log:
-        f"{ROOT}/logs/train_face.log",
+        f"{ROOT}/logs/train_run/{{run}}.log",
     benchmark:
-        f"{ROOT}/timings/train_face.tsv"
+        f"{ROOT}/timings/train_run/{{run}}.tsv"
+    wildcard_constraints:
+        run="|".join(study.runs),
     conda:
         "../environment.yml"
-    threads: study.config.face_model.threads
+    threads: lambda wildcards: study.run_of(wildcards).options.threads
     resources:
-        mem_mb=3000,
+        mem_mb=lambda wildcards: study.run_of(wildcards).mem_mb,
+        runtime=lambda wildcards: study.run_of(wildcards).runtime_minutes,
     params:
         reads=study.reads,
-        shards=input_folder("shards"),
-        speech=study.speech_flag,
-        run=subpath(output[0], parent=True),
-        options=flags(study.config.face_model),
-    shell:
-        "python -m models.train face --shards {params.shards:q} {params.speech} --out {params.run:q} {params.options} > {log:q} 2>&1"
-
-
-rule train_body_lower:
-    input:
-        shards=study.shard_files,
-        code=code("models.train"),
-    output:
-        f"{ROOT}/runs/body_lower/model.safetensors",
-        f"{ROOT}/runs/body_lower/model.json",
-    log:
-        f"{ROOT}/logs/train_body_lower.log",
-    benchmark:
-        f"{ROOT}/timings/train_body_lower.tsv"
-    conda:
-        "../environment.yml"
-    threads: study.config.body_model.threads
-    resources:
-        mem_mb=3000,
-    params:
-        reads=study.reads,
+        recipe=lambda wildcards: study.run_of(wildcards).recipe,
         shards=input_folder("shards"),
         run=subpath(output[0], parent=True),
-        options=flags(study.config.body_model),
+        options=study.run_flags,
     shell:
-        "python -m models.train body_lower --shards {params.shards:q} --out {params.run:q} {params.options} > {log:q} 2>&1"
+        "python -m models.train {params.recipe} --shards {params.shards:q} --out {params.run:q}"
+        " {params.options} > {log:q} 2>&1"
 
 
-rule train_body_upper:
-    input:
-        shards=study.shard_files,
-        code=code("models.train"),
-    output:
-        f"{ROOT}/runs/body_upper/model.safetensors",
-        f"{ROOT}/runs/body_upper/model.json",
-    log:
-        f"{ROOT}/logs/train_body_upper.log",
-    benchmark:
-        f"{ROOT}/timings/train_body_upper.tsv"
-    conda:
-        "../environment.yml"
-    threads: study.config.body_model.threads
-    resources:
-        mem_mb=3000,
-    params:
-        reads=study.reads,
-        shards=input_folder("shards"),
-        run=subpath(output[0], parent=True),
-        options=flags(study.config.body_model),
-    shell:
-        "python -m models.train body_upper --shards {params.shards:q} --out {params.run:q} {params.options} > {log:q} 2>&1"
+# a name for each run: train_face, train_body_lower, ...
+for run in study.runs:
+
+    rule:
+        name:
+            f"train_{run}"
+        input:
+            study.trained([run]),
 
 
 rule train_body:
     input:
-        rules.train_body_lower.output,
-        rules.train_body_upper.output,
+        study.trained(run.name for run in study.runs.values() if run.recipe == "body"),
 
 
 rule train:
     input:
-        rules.train_face.output,
-        rules.train_body.input,
+        study.trained(study.runs),

@@ -14,8 +14,10 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
+from models import recipes
 from pipeline import config
 from pipeline.planning.code import code
+from pipeline.planning.runs import plan_runs
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SECTIONS = {
@@ -78,11 +80,27 @@ def test_every_section_reaches_a_stage():
 
 @pytest.mark.parametrize("section", sorted(SECTIONS))
 def test_every_key_of_a_section_is_read_by_its_stage(section):
-    files = {
-        REPOSITORY / name for module in stages()[section] for name in code(module) if name.endswith(".py")
-    }
+    modules = set(stages()[section])
+    if section == "generate":  # which calls the recipes of its runs
+        modules |= {f"models.recipes.{name}" for name in recipes.names()}
+    files = {REPOSITORY / name for module in modules for name in code(module) if name.endswith(".py")}
     read = set().union(*(read_options(path, "options") for path in files))
     assert set(SECTIONS[section].model_fields) <= read
+
+
+@pytest.mark.parametrize("recipe", recipes.names())
+def test_every_option_of_a_recipe_is_read_where_it_is_trained_or_sampled(recipe):
+    files = code("models.train", "models.generate", f"models.recipes.{recipe}")
+    paths = [REPOSITORY / name for name in files if name.endswith(".py")]
+    others = {REPOSITORY / "models" / "recipes" / f"{name}.py" for name in recipes.names() if name != recipe}
+    # sampling calls the options of a run `training`: its own are those of the sampling
+    read = set().union(*(read_options(path, owner) for path in paths for owner in ("options", "training")))
+    assert set(recipes.options_of(recipe).model_fields) <= read and others.isdisjoint(paths)
+
+
+@pytest.mark.parametrize(("section", "owner"), [(config.Run, "run"), (config.Row, "row")])
+def test_every_key_of_runs_and_rows_is_read_by_the_workflow(section, owner):
+    assert set(section.model_fields) <= planning_reads(owner)
 
 
 @pytest.mark.parametrize("section", sorted(STUDY_TOO))
@@ -137,18 +155,22 @@ def test_overlays_do_what_their_names_say():
     assert merged("shoot.yaml").shoot and not merged("shoot.yaml").dataset
     small, default = merged("small.yaml"), merged()
     assert small.simulate.num_takes > default.simulate.num_takes
-    for section in ("face_model", "body_model"):
-        assert getattr(small, section).steps > getattr(default, section).steps
+    small_runs, default_runs = plan_runs(small), plan_runs(default)
+    assert small_runs.keys() == default_runs.keys() == {"face", "body_lower", "body_upper"}
+    for name, run in small_runs.items():
+        assert run.options.steps > default_runs[name].options.steps
     paper = merged("release.yaml", "paper.yaml")
-    assert paper.dataset and paper.face_model.window_frames == paper.body_model.window_frames == 150
-    body, face = paper.body_model, paper.face_model
-    assert (body.channels, body.blocks, body.heads, body.batch_size, body.learning_rate) == (
-        256,
-        20,
-        8,
-        32,
-        3e-4,
-    )
+    runs = plan_runs(paper)
+    assert paper.dataset and {run.options.window_frames for run in runs.values()} == {150}
+    face = runs["face"].options
+    for body in (runs["body_lower"].options, runs["body_upper"].options):
+        assert (body.channels, body.blocks, body.heads, body.batch_size, body.learning_rate) == (
+            256,
+            20,
+            8,
+            32,
+            3e-4,
+        )
     assert (face.dim, face.feedforward, face.period, 2 * face.batch_size, face.learning_rate) == (
         512,
         1024,

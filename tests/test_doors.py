@@ -104,7 +104,10 @@ DOORS: dict[str, tuple[str, str]] = {
         "ElementTree.fromstring",
         "text of a chunk; expat opens no other file and bounds entities",
     ),
-    "pipeline.config:load": ("yaml.safe_load", "text of reading.read_text, safe loader, at most 1 MiB"),
+    "pipeline.config.__init__:load": (
+        "yaml.safe_load",
+        "text of reading.read_text, safe loader, at most 1 MiB",
+    ),
     "pipeline.planning.status:run": (
         "yaml.safe_load",
         "text of reading.read_text and of the command line, safe loader",
@@ -156,9 +159,17 @@ DOORS: dict[str, tuple[str, str]] = {
     ),
     "pipeline.planning.status:Step.error": ("self.log.read_text", "log of our stage"),
     "pipeline.planning.status:Step.warnings": ("self.log.read_text", "log of our stage"),
-    "pipeline.planning.code:imports": ("path.read_text", "a module of ours"),
+    "pipeline.source:_read": ("path.read_bytes", "a module of ours"),
+    "pipeline.source:digest": ("path.read_bytes", "modules of ours"),
+    "models.recipes.__init__:options_of": (
+        "exec path.read_text",
+        "the class Options of a recipe of ours, found by its name in our folder",
+    ),
+    "models.recipes.__init__:load": (
+        "importlib.import_module",
+        "a recipe of ours, by a name that our folder has",
+    ),
     "pipeline.planning.code:content": ("file.read_bytes", "a module of ours"),
-    "models.train:run_hash": ("path.read_bytes", "modules of ours"),
     "models.speech.separation_train:run_hash": ("path.read_bytes", "modules of ours"),
     "models.checkpoints:State.save": ("live_log.read_text", "log that this run wrote"),
     "models.checkpoints:losses": ("live_log.read_text", "log that our trainer wrote"),

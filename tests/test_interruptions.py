@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import os
 import random
-import re
 import shutil
 import signal
 import subprocess
@@ -157,11 +156,11 @@ def undisturbed(request, tmp_path) -> tuple[Path, str | None]:
 def test_a_run_killed_again_and_again_ends_with_the_same_bytes(undisturbed, tmp_path):
     model, config = undisturbed
     expected = digests(model)
-    timings = sorted((path.stat().st_mtime, path.name) for path in (model / "data/timings").rglob("*.tsv"))
-    trained = [i for i, (_, name) in enumerate(timings) if re.match("train_", name)]
+    timings = sorted((path.stat().st_mtime, str(path)) for path in (model / "data/timings").rglob("*.tsv"))
+    trained = [i for i, (_, name) in enumerate(timings) if "/train_run/" in name]
     jobs = read_timings(model / "data/timings")
     training_seconds = sum(
-        seconds for rule, rows in jobs.items() if rule.startswith("train_") for seconds, _ in rows
+        seconds for rule, rows in jobs.items() if rule == "train_run" for seconds, _ in rows
     )
     delays = {"driver": 1.5, "stage": 1.5, "training": 0.08 * training_seconds}
     draw = random.Random("interruptions")

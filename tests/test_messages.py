@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from models import recipes
 from pipeline import stage
 from pipeline.config import Config
 
@@ -95,10 +96,11 @@ def flags_of(module: str) -> set[str]:
     found = set(re.findall(r'"(--[a-z][\w-]*)"', text))
     found |= {stage.flag(name) for name in re.findall(r'add_files\(\s*\w+,\s*"(\w+)"', text)}
     for name in re.findall(r"section=(?:config\.)?(\w+)", text):
-        found |= {
-            stage.flag(field)
-            for field in getattr(importlib.import_module("pipeline.config"), name, Config).model_fields
-        }
+        section = getattr(importlib.import_module("pipeline.config"), name, None)
+        sections = [section] if isinstance(section, type) else [Config]
+        if module == "models.train":  # a section for each recipe
+            sections = [recipes.load(recipe).Options for recipe in recipes.names()]
+        found |= {stage.flag(field) for section in sections for field in section.model_fields}
     return found
 
 

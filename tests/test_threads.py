@@ -21,14 +21,14 @@ Their threads share whole blocks, which do not depend on each other.
 TRAIN = """
 import sys
 from pathlib import Path
-from helpers.tiny_shards import BODY, make_shards
+from helpers.tiny_shards import LOWER, make_shards
 from models import train
 
 out, threads = Path(sys.argv[1]), int(sys.argv[2])
-options = BODY.model_copy(
+options = LOWER.model_copy(
     update={"steps": 4, "batch_size": 8, "window_frames": 48, "channels": 64, "threads": threads}
 )
-train.run(model="body_lower", shards=make_shards(out / "shards"), out=out / "run", options=options)
+train.run(recipe="body", shards=make_shards(out / "shards"), out=out / "run", options=options)
 """
 
 
@@ -52,18 +52,18 @@ def test_cores_do_not_change_weights_and_threads_of_the_config_do(tmp_path):
     assert weights(tmp_path / "other", cores=2, threads=1) != one  # or this test could not fail
 
 
-def commands(project: Path, cores: int) -> dict[str, str]:
-    """The command of each job of training that a dry run with so many cores plans."""
+def commands(project: Path, cores: int) -> list[str]:
+    """The commands of all jobs of training and sampling that a dry run with so many cores plans."""
     result = snakemake(project, "-n", "-p", "--cores", str(cores), "generate")
     assert result.returncode == 0, result.stdout + result.stderr
-    return dict(re.findall(r"(python -m models\.(?:train \w+|generate)) (.*)", result.stdout + result.stderr))
+    return sorted(re.findall(r"python -m models\.(?:train|generate) .*", result.stdout + result.stderr))
 
 
 def test_any_number_of_cores_plans_the_same_training(tmp_path):
     project = make_project(tmp_path)
     one, many = commands(project, 1), commands(project, 64)
     assert len(one) == 4 and one == many
-    assert all("--threads 2" in command for command in one.values())
+    assert all("--threads 2" in command for command in one)
 
 
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "rules").glob("*.smk")), ids=lambda path: path.name)

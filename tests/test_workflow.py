@@ -69,7 +69,14 @@ def test_an_edit_reruns_its_stage_and_what_follows(project):
     assert len(before) == len(MODELS) and len(written) == 4 * len(MODELS)  # the newest and the one before it
     module.write_text(module.read_text() + "\n# a remark\n")
     rules = set(planned(project, "all"))
-    assert {"facing", "shards_build", "shards_index", "train_face", "generate", "evaluate"} <= rules
+    assert {
+        "facing",
+        "shards_build",
+        "shards_index",
+        "train_run",
+        "generate_trained_models",
+        "evaluate",
+    } <= rules
     assert rules.isdisjoint(
         {"sync", "body", "blendshapes", "separation", "transcripts", "text", "speech", "features", "dataset"}
     )
@@ -82,7 +89,7 @@ def test_an_edit_reruns_its_stage_and_what_follows(project):
         "nothing was trained: every model has the checkpoint that it had, and no other"
     )
     for model in MODELS:
-        log = (project / "data" / "logs" / f"train_{model}.log").read_text()
+        log = (project / "data" / "logs" / "train_run" / f"{model}.log").read_text()
         assert "goes on from step 6 of 6" in log, (
             f"training of {model} that had finished is exported again, not repeated"
         )

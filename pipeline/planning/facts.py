@@ -5,7 +5,6 @@ Light: nothing heavier than pydantic is imported here.
 
 import hashlib
 import json
-import shlex
 from collections.abc import Iterable
 from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -39,6 +38,7 @@ from pipeline.planning.code import REPOSITORY, all_code, code
 from pipeline.planning.paths import PATHS, WRITTEN, check_paths, spelled
 from pipeline.planning.provenance import Provenance
 from pipeline.planning.raw_inputs import RawInputs
+from pipeline.planning.runs import FINAL, PlannedRow, PlannedRun, plan_rows, plan_runs, with_needs
 from pipeline.reading import read_json
 from pipeline.shards import plan as shard_plan
 from pipeline.simulate import plan as simulate_plan
@@ -327,20 +327,32 @@ class Facts:
         )
 
     @cached_property
-    def speech_flag(self) -> str:
-        """How training and generation are told of the speech sidecars.
+    def runs(self) -> dict[str, PlannedRun]:
+        """All runs of the config by name."""
+        return plan_runs(self.config)
 
-        Nothing where the face does not hear them.
-        """
-        return (
-            shlex.join(["--speech", self.speech_folder]) if self.config.face_model.audio == "speech" else ""
-        )
+    @cached_property
+    def rows(self) -> list[PlannedRow]:
+        """The rows of the table that trained models make."""
+        return plan_rows(self.config, self.runs)
+
+    @cached_property
+    def shown_row(self) -> PlannedRow | None:
+        """The row whose motion is drawn beside the real one: the first with whole people."""
+        return next((row for row in self.rows if row.makes == FINAL), None)
+
+    def row_folder(self, row: PlannedRow) -> str:
+        """Where a row's samples of the test takes lie."""
+        return f"{self.root}/results/generated/{row.folder}"
+
+    @cached_property
+    def needed_runs(self) -> list[str]:
+        """The runs that the rows are made of, and those that these need."""
+        return with_needs((run.name for row in self.rows for run in row.runs), self.runs)
 
     @cached_property
     def speech_files(self) -> list[str]:
-        """The speech sidecars of all shards and their moments; nothing where the face does not hear them."""
-        if not self.speech_flag:
-            return []
+        """The speech sidecars of all shards and their moments."""
         return [
             f"{self.speech_folder}/{name}"
             for name in [*(f"{shard}.h5" for shard in self.shards), "stats.json"]

@@ -44,11 +44,11 @@ LIP_DOWNLOAD = {"release_lip": "dataset/lip_acc/face_arkit/{}.npy"}
 JOINT = {
     "shards_index": "shards/index.parquet",
     "shards_stats": "shards/stats.json",
-    **{f"train_{run}": f"runs/{run}/model.safetensors" for run in ("face", "body_lower", "body_upper")},
-    "generate": "results/generated/generated.json",
-    "evaluate": "results/table.csv",
 }
-"""Stages that join takes, with an output of each; before them the one that writes the dataset's tables."""
+"""Stages that join takes before anything is trained, with an output of each.
+
+Before them the one that writes the dataset's tables.
+"""
 CAPTURE = ("sync", "body", "blendshapes", "separation")
 
 
@@ -141,7 +141,29 @@ def joint_steps(study: Study) -> list[Step]:
         for name, path in outputs.items()
     ]
     joint[1:1] = shard_steps(study)
-    return joint
+    return joint + model_steps(study)
+
+
+def model_steps(study: Study) -> list[Step]:
+    """The trainings that the rows of the table need, the rows' samples, and the table, in order."""
+    root, logs = Path(study.root), Path(study.root, "logs")
+    steps = [
+        Step(
+            study.runs[name].target,
+            root / "runs" / name / "model.safetensors",
+            logs / "train_run" / f"{name}.log",
+        )
+        for name in study.needed_runs
+    ]
+    steps += [
+        Step(
+            f"generate_{row.folder}",
+            Path(study.row_folder(row), "generated.json"),
+            logs / "generate" / f"{row.folder}.log",
+        )
+        for row in study.rows
+    ]
+    return [*steps, Step("evaluate", root / "results" / "table.csv", logs / "evaluate.log")]
 
 
 def all_steps(study: Study) -> dict[str, list[Step]]:
@@ -164,12 +186,12 @@ def warnings_since(study: Study, started: float) -> list[str]:
     """
     found = []
     every = all_steps(study)
-    known = {step.stage for steps in every.values() for step in steps}
+    known = {step.log for steps in every.values() for step in steps}
     for log in sorted(
         Path(study.root, "logs").rglob("*.log")
     ):  # of rules that are no step on a take's way: statistics, pictures
         rule = log.relative_to(Path(study.root, "logs")).parts[0].removesuffix(".log")
-        if rule not in known:
+        if log not in known:
             every.setdefault(log.stem, []).append(Step(rule, log, log))
     for subject, steps in every.items():
         for step in steps:
@@ -271,7 +293,7 @@ def shard_steps(study: Study) -> list[Step]:
         "speech": f"{study.speech_folder}/{{}}.h5",
         "shards_build": f"{study.root}/shards/{{}}.h5",
     }
-    if not study.speech_flag:
+    if not any(study.runs[name].hears for name in study.needed_runs):
         del outputs["speech"]
     return [
         Step(name, Path(pattern.format(shard)), Path(study.root, "logs", name, f"{shard}.log"))

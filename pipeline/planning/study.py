@@ -8,7 +8,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NoReturn
 
@@ -23,9 +23,10 @@ from pipeline.formats.takes import (
     actor_of,
 )
 from pipeline.motion.joints import shipped_joint_maps
-from pipeline.planning.code import content
+from pipeline.planning.code import code, content
 from pipeline.planning.facts import Facts
 from pipeline.planning.paths import need_all
+from pipeline.planning.runs import PlannedRow, PlannedRun, with_needs
 
 InputFunction = Callable[..., str | list[str]]
 
@@ -319,12 +320,69 @@ class Study(Facts):
         Not all that generate writes: with many takes, Snakemake would spend its time on the product of the
         two lists.
         """
-        if wildcards.take not in self.test_takes:
+        if wildcards.take not in self.test_takes or not self.shown_row:
             return []
+        folder = self.row_folder(self.shown_row)
         kinds = ("bvhs/{performance}.bvh", "face_arkit/{performance}.npy")
+        return [name for kind in kinds for name in self.both(f"{folder}/{kind}")(wildcards)]
+
+    def generated(self, row: PlannedRow) -> list[str]:
+        """Motion of all test takes that a row makes: what its runs make of face and body, for each sample.
+
+        Sample 0 stands in the row's folder itself, further ones, for the diversity metrics, in sample-01, ...
+        """
+        kinds = {"body": "bvhs/{}.bvh", "face": "face_arkit/{}.npy"}
+        samples = ["", *(f"sample-{i:02d}/" for i in range(1, row.num_samples))]
+        names = [name for take in self.test_takes for name in self.takes[take].performances]
         return [
-            name for kind in kinds for name in self.both(f"{self.root}/results/generated/{kind}")(wildcards)
+            f"{self.row_folder(row)}/{sample}{kinds[kind].format(name)}"
+            for kind in row.makes
+            for sample in samples
+            for name in names
         ]
+
+    def run_of(self, wildcards) -> PlannedRun:
+        """The run that {run} names."""
+        return self.runs[wildcards.run]
+
+    def trained(self, names: Iterable[str]) -> list[str]:
+        """Weights and descriptions of runs by their names."""
+        return [
+            f"{self.root}/runs/{name}/{file}"
+            for name in names
+            for file in ("model.safetensors", "model.json")
+        ]
+
+    def run_inputs(self, wildcards) -> list[str]:
+        """Input function: the runs that {run} is given, and the one that it starts from."""
+        return self.trained(self.run_of(wildcards).waits_for)
+
+    def run_code(self, wildcards) -> list[str]:
+        """Input function: the code that trains {run}."""
+        return code("models.train", f"models.recipes.{self.run_of(wildcards).recipe}", sampling=False)
+
+    def run_speech(self, wildcards) -> list[str]:
+        """Input function: the speech sidecars, where {run} hears them."""
+        return self.speech_files if self.run_of(wildcards).hears else []
+
+    def run_flags(self, wildcards) -> str:
+        """Params function: what {run} is trained on beside shards, and its options."""
+        run = self.run_of(wildcards)
+        words = ["--speech", self.speech_folder] if run.hears else []
+        words += ["--given", *(f"{self.root}/runs/{name}" for name in run.given)] if run.given else []
+        words += ["--start", f"{self.root}/runs/{run.start}"] if run.start else []
+        return f"{shlex.join(words)} {flags(run.options)}".strip()
+
+    def row_code(self, row: PlannedRow) -> list[str]:
+        """The code that samples a row, and that of the recipes that its runs are given."""
+        names = with_needs((run.name for run in row.runs), self.runs)
+        return code(
+            "models.generate", *sorted({f"models.recipes.{self.runs[name].recipe}" for name in names})
+        )
+
+    def row_hears(self, row: PlannedRow) -> bool:
+        """Whether a run of the row hears the speech encoder."""
+        return any(run.hears for run in row.runs)
 
 
 def _downloaded(folder: str, name: str, kind: str) -> str:
@@ -355,7 +413,7 @@ def open_study(values: dict) -> Study:
     global opened
     try:
         study = Study(values)
-        study.split, study.shards, study.lip_acc  # noqa: B018 - read now, so that mistakes in the tables show before any job starts
+        study.split, study.shards, study.lip_acc, study.rows  # noqa: B018 - read now, so that mistakes in the tables show before any job starts
         study.check_named_files()
         if study.config.shoot:
             check_shoot(Path(study.shoot), study.takes.values())

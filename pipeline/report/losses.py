@@ -1,8 +1,8 @@
-"""The report's picture of the trainings: loss by step of each model.
+"""The report's picture of the trainings: loss by step of each run.
 
-    python -m pipeline.report.losses --runs RUNS --out losses.png
+    python -m pipeline.report.losses --runs data/runs/face data/runs/body_lower --out losses.png
 
-In: the log.jsonl of each run. Out: one PNG.
+In: run folders, of which the log.jsonl is read. Out: one PNG.
 """
 
 import json
@@ -14,7 +14,8 @@ from pipeline import stage
 from pipeline.errors import InputError
 from pipeline.figures.figure import pyplot, save
 
-MODELS = ("face", "body_lower", "body_upper")
+MOST_IN_A_LINE = 3
+"""Runs beside each other."""
 
 
 def losses_of(path: Path) -> np.ndarray:
@@ -46,12 +47,18 @@ def plain_log(value: float, _) -> str:
     return f"{value:g}" if lead in (1, 2, 4, 6) else ""
 
 
-def run(*, runs: Path, out: Path) -> None:
-    """Draw the losses of the three trainings, each step and their running mean."""
-    curves = [losses_of(runs / model / "log.jsonl") for model in MODELS]
+def run(*, runs: list[Path], out: Path) -> None:
+    """Draw the losses of the trainings, each step and their running mean."""
+    curves = [losses_of(folder / "log.jsonl") for folder in runs]
     plt = pyplot()
-    fig, axes = plt.subplots(1, len(MODELS), figsize=(14, 4), layout="constrained")
-    for ax, model, (steps, loss) in zip(axes, MODELS, curves, strict=True):
+    across = min(len(runs), MOST_IN_A_LINE)
+    down = -(-len(runs) // across)
+    fig, grid = plt.subplots(
+        down, across, figsize=(14 * across / MOST_IN_A_LINE, 4 * down), layout="constrained", squeeze=False
+    )
+    for ax in grid.flat[len(runs) :]:
+        ax.remove()
+    for ax, folder, (steps, loss) in zip(grid.flat, runs, curves):
         width = max(1, len(loss) // 20)
         ax.plot(steps, loss, color="#cbd5e1", lw=0.8, label="each step")
         ax.plot(steps, running_mean(loss, width), color="#1d4ed8", lw=1.5, label=f"mean of the last {width}")
@@ -59,18 +66,19 @@ def run(*, runs: Path, out: Path) -> None:
             ax.set_yscale("log")
             ax.yaxis.set_major_formatter(plain_log)  # the default writes formulas
             ax.yaxis.set_minor_formatter(plain_log if loss.max() < 100 * loss.min() else "")
-        ax.set_title(model, fontsize=11)
+        ax.set_title(folder.name, fontsize=11)
         ax.set_xlabel("step")
         ax.grid(True, which="both", color="#eeeeee", lw=0.6)
         ax.legend(fontsize=8, frameon=False)
-    axes[0].set_ylabel("training loss")
+    for ax in grid[:, 0]:
+        ax.set_ylabel("training loss")
     save(fig, out)
 
 
 def main(argv: list[str] | None = None) -> None:
     """Command line."""
     parser = stage.parser(__doc__)
-    parser.add_argument("--runs", type=Path, required=True, help="folder of the three runs")
+    parser.add_argument("--runs", type=Path, nargs="+", required=True, help="run folders")
     parser.add_argument("--out", type=Path, required=True, help="PNG to write")
     stage.execute(parser, run, argv)
 

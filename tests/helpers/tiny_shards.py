@@ -9,7 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import config
+from models import runs
+from models.data import actors_of, shards_of
+from models.recipe import Meta
+from models.recipes import body, face
+from pipeline.config import Training
 from pipeline.formats import arkit
 from pipeline.formats.shard_file import FORMAT_VERSION
 from pipeline.motion.clock import sample_of
@@ -43,8 +47,21 @@ TINY = {
     "warmup_steps": 5,
     "device": "cpu",
 }
-FACE = config.FaceModel(**TINY, audio="mel", dim=32, feedforward=48, sample_steps=4)
-BODY = config.BodyModel(**TINY, channels=16, blocks=2, heads=2, sample_steps=4)
+FACE = face.Options(**TINY, audio="mel", dim=32, feedforward=48, sample_steps=4)
+LOWER = body.Options(**TINY, channels=16, blocks=2, heads=2, sample_steps=4)
+UPPER = LOWER.model_copy(update={"joints": "upper"})
+RUNS: dict[str, tuple[str, Training]] = {
+    "face": ("face", FACE),
+    "body_lower": ("body", LOWER),
+    "body_upper": ("body", UPPER),
+}
+"""Recipe and options of the tiny runs by name."""
+
+
+def meta(shards: Path, options: Training) -> Meta:
+    """What a model with these options knows of the train split of shards."""
+    opened, stats = shards_of(shards)
+    return runs.meta_of(options, stats, opened[0].joint_names, actors_of(opened))
 
 
 def voice(rng: np.random.Generator, num_frames: int) -> np.ndarray:

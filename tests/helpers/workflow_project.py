@@ -14,12 +14,13 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 TINY = """
 root: data
 simulate: {num_takes: 2, seconds: 8, num_vertices: 300}
-face_model:
-  {steps: 6, checkpoint_steps: 3, dim: 16, feedforward: 32, diffusion_steps: 50, sample_steps: 4,
-   batch_size: 2, window_frames: 30}
-body_model:
-  {steps: 6, checkpoint_steps: 3, channels: 8, blocks: 2, heads: 2, diffusion_steps: 10,
-   batch_size: 2, window_frames: 30}
+recipes:
+  face:
+    {steps: 6, checkpoint_steps: 3, dim: 16, feedforward: 32, diffusion_steps: 50, sample_steps: 4,
+     batch_size: 2, window_frames: 30}
+  body:
+    {steps: 6, checkpoint_steps: 3, channels: 8, blocks: 2, heads: 2, diffusion_steps: 10,
+     batch_size: 2, window_frames: 30}
 evaluate: {window_frames: 60}
 """
 

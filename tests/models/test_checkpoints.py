@@ -10,11 +10,12 @@ import shutil
 
 import pytest
 import torch
-from helpers.tiny_shards import BODY
+from helpers.tiny_shards import LOWER
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from models import train
-from models.checkpoints import NEWEST, PREVIOUS
+from models.checkpoints import NEWEST, PREVIOUS, State
 from models.weights import write_tensors
 from pipeline.errors import InputError
 from pipeline.files import sha256
@@ -23,14 +24,14 @@ LAST = "step-00000030.safetensors"
 
 
 def go(shards, out, **changes):
-    train.run(model="body_lower", shards=shards, out=out, options=BODY.model_copy(update=changes))
+    train.run(recipe="body", shards=shards, out=out, options=LOWER.model_copy(update=changes))
     return (out / "model.safetensors").read_bytes()
 
 
 @pytest.fixture
 def run(trained, tmp_path):
     """A copy of a finished run and the folder of its checkpoints."""
-    out = shutil.copytree(trained.runs / "body_lower", tmp_path / "run")
+    out = shutil.copytree(trained.runs / "body_lower", tmp_path / "body_lower")
     (folder,) = (out / "checkpoints").iterdir()
     return out, folder
 
@@ -81,12 +82,25 @@ DAMAGES = {
     "a pipe": lambda folder: ((folder / LAST).unlink(), os.mkfifo(folder / LAST)),
     "a folder": lambda folder: ((folder / LAST).unlink(), (folder / LAST).mkdir()),
     "NaN": lambda folder: edit_tensors(folder, nan),
-    "a weight missing": lambda folder: edit_tensors(folder, lambda tensors: tensors.pop("model.last.bias")),
+    "a weight missing": lambda folder: edit_tensors(
+        folder, lambda tensors: tensors.pop("model.network.last.bias")
+    ),
     "a moment missing": lambda folder: edit_tensors(
-        folder, lambda tensors: tensors.pop("adam.exp_avg.last.bias")
+        folder, lambda tensors: tensors.pop("optimiser.exp_avg.network.last.bias")
     ),
     "another shape": lambda folder: edit_tensors(
-        folder, lambda tensors: tensors.update({"model.last.bias": torch.zeros(2)})
+        folder, lambda tensors: tensors.update({"model.network.last.bias": torch.zeros(2)})
+    ),
+    "a moment of no parameter": lambda folder: edit_tensors(
+        folder, lambda tensors: tensors.update({"optimiser.exp_avg.network.x": torch.zeros(2)})
+    ),
+    "a moment of another shape": lambda folder: edit_tensors(
+        folder, lambda tensors: tensors.update({"optimiser.exp_avg.network.last.bias": torch.zeros(2)})
+    ),
+    "names of moments gone": lambda folder: edit(folder / NEWEST, optimiser={}),
+    "moments as a list": lambda folder: edit(folder / NEWEST, optimiser=[]),
+    "moments of text": lambda folder: edit(
+        folder / NEWEST, optimiser={"tensors": [], "numbers": {"step.network.last.bias": "1"}}
     ),
     "record empty": lambda folder: (folder / NEWEST).write_bytes(b""),
     "record cut": lambda folder: cut(folder / NEWEST),
@@ -128,9 +142,9 @@ def test_where_both_are_damaged_one_line_says_what_to_do(run, trained, monkeypat
     out, folder = run
     flip(folder / LAST)
     cut(folder / PREVIOUS)
-    arguments = ["body_lower", "--shards", trained.shards, "--out", out]
+    arguments = ["body", "--shards", trained.shards, "--out", out]
     arguments += [
-        word for key, value in BODY.model_dump().items() for word in (f"--{key.replace('_', '-')}", value)
+        word for key, value in LOWER.model_dump().items() for word in (f"--{key.replace('_', '-')}", value)
     ]
     with pytest.raises(SystemExit) as caught:
         train.main([str(word) for word in arguments])
@@ -190,3 +204,75 @@ def test_a_checkpoint_is_on_the_disk_before_it_has_its_name(shards, tmp_path, mo
             "sync",
             os.path.dirname(path),
         ), name
+
+
+class Partly(nn.Module):
+    """A network with a frozen parameter, and one that never gets a gradient: it has no part in the loss."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last, self.idle = nn.Linear(3, 4), nn.Linear(4, 2), nn.Linear(2, 2)
+        self.first.weight.requires_grad_(False)
+
+    def forward(self, x):
+        return self.last(torch.tanh(self.first(x)))
+
+
+OPTIMISERS = {
+    "SGD with momentum": lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9),
+    "SGD without": lambda parameters: torch.optim.SGD(parameters, lr=0.1),
+    "AdamW": lambda parameters: torch.optim.AdamW(parameters, lr=0.1),
+    "Adam with its largest moments": lambda parameters: torch.optim.Adam(parameters, lr=0.1, amsgrad=True),
+    "NAdam": lambda parameters: torch.optim.NAdam(parameters, lr=0.1),
+    "Rprop": lambda parameters: torch.optim.Rprop(parameters, lr=0.1),
+}
+
+
+def trained_for(make, folder, *, stops: list[int], every_parameter: bool) -> dict[str, torch.Tensor]:
+    """Weights after as many steps as the last stop, the process begun anew after each of the stops."""
+    folder.mkdir()
+    for stop in stops:
+        torch.manual_seed(0)
+        network = Partly()
+        chosen = [p for p in network.parameters() if every_parameter or p.requires_grad]
+        state = State(network, make(chosen), folder, last_step=stops[-1])
+        state.restore(folder / "log.jsonl")
+        while state.step < stop:
+            x = torch.randn(8, 3, generator=torch.Generator().manual_seed(state.step))
+            state.optimiser.zero_grad()
+            (network(x) - x[:, :2]).square().mean().backward()
+            state.optimiser.step()
+            state.step += 1
+        with open(folder / "log.jsonl", "a") as lines:
+            lines.write(json.dumps({"step": stop, "loss": 1.0}) + "\n")
+        state.save(folder / "log.jsonl")
+    return {name: value.clone() for name, value in network.state_dict().items()}
+
+
+@pytest.mark.parametrize("every_parameter", [True, False], ids=["all given", "frozen ones left out"])
+@pytest.mark.parametrize("make", OPTIMISERS.values(), ids=OPTIMISERS)
+def test_any_optimiser_goes_on_as_if_it_had_never_stopped(make, every_parameter, tmp_path):
+    whole = trained_for(make, tmp_path / "whole", stops=[12], every_parameter=every_parameter)
+    parts = trained_for(make, tmp_path / "parts", stops=[1, 5, 12], every_parameter=every_parameter)
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    torch.manual_seed(0)
+    begin = Partly().state_dict()
+    same = {name for name in whole if torch.equal(whole[name], begin[name])}
+    assert same == {"first.weight", "idle.weight", "idle.bias"}, "or these parameters prove nothing"
+
+
+def test_what_an_optimiser_keeps_matters():
+    """Or the test above could not fail: without the moments the weights are others."""
+    found = []
+    for forget in (False, True):
+        torch.manual_seed(0)
+        network = Partly()
+        optimiser = OPTIMISERS["SGD with momentum"](network.parameters())
+        for _ in range(3):
+            optimiser.zero_grad()
+            network(torch.ones(1, 3)).square().sum().backward()
+            optimiser.step()
+            if forget:
+                optimiser.state.clear()
+        found.append(network.last.bias.detach().clone())
+    assert not torch.equal(*found)

@@ -109,6 +109,11 @@ def test_whatever_stands_in_a_model_json_is_one_line_or_a_model(model):
     assert refused > 150
 
 
+def given(description, depth):
+    """A run that is given a run that is given a run, and so on."""
+    return {"other": description | {"given": given(description, depth - 1)}} if depth else {}
+
+
 FAULTS = {
     "list": lambda d: [d],
     "actors": lambda d: d | {"actors": [ESCAPE, *d["actors"][1:]]},
@@ -131,7 +136,15 @@ FAULTS = {
     "a layer of another kind": lambda d: (
         d | {"speech_encoder": {"model": "package", "layer": "first", "width": 3}}
     ),
-    "the wrong model": lambda d: d | {"model": "../face"},
+    "the wrong recipe": lambda d: d | {"recipe": "../face"},
+    "another recipe": lambda d: d | {"recipe": "body"},
+    "no recipe": lambda d: {key: value for key, value in d.items() if key != "recipe"},
+    "a run that is no name": lambda d: d | {"run": "../../face"},
+    "a run with a line": lambda d: d | {"run": "face\n"},
+    "the format before": lambda d: d | {"format_version": 1, "model": "face"},
+    "given that is none": lambda d: d | {"given": {"other": {}}},
+    "given with another's actors": lambda d: d | {"given": {"other": d | {"actors": [ESCAPE]}}},
+    "given given given": lambda d: d | {"given": given(d, 10)},
     "names of others": lambda d: d | {"feature_names": d["feature_names"][::-1]},
 }
 
@@ -144,6 +157,14 @@ def test_a_model_json_that_is_none_is_one_line(fault, model):
     with pytest.raises(InputError) as caught:
         runs.load(model)
     assert "model.json" in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("model", ["face"], indirect=True)
+def test_runs_that_a_run_was_given_are_part_of_it(model):
+    path = model / "model.json"
+    good = json.loads(path.read_text())
+    path.write_text(json.dumps(good | {"given": given(good, 3)}))
+    assert runs.load(model).model.meta.given == given(good, 3)
 
 
 @pytest.mark.parametrize(
@@ -242,7 +263,7 @@ def generate_into(trained, voices, monkeypatch):
     )
     options = Generate(window_frames=48, overlap_frames=16, device="cpu")
     return lambda out, **changes: generate.run(
-        **NOTHING | voices | {"runs": trained.runs, "out": out, "options": options} | changes
+        **NOTHING | voices | {"runs": [trained.runs], "out": out, "options": options} | changes
     )
 
 
@@ -255,7 +276,7 @@ def test_nothing_is_written_outside_of_the_folder(generate_into, trained, tmp_pa
         found["actors"][0] = ESCAPE
         path.write_text(json.dumps(found))
     with pytest.raises(InputError, match=r"actor is 'x/\.\./\.\./"):
-        generate_into(tmp_path / "out", runs=copied)
+        generate_into(tmp_path / "out", runs=[copied])
     for name in (
         f"20240101_{ESCAPE}",
         "../20240101_1",

@@ -3,6 +3,8 @@ named.
 """
 
 import csv
+import html
+import json
 import shutil
 
 import numpy as np
@@ -37,7 +39,7 @@ def generated(trained, tmp_path_factory):
     out = tmp_path_factory.mktemp("generated")
     nothing = dict.fromkeys("takes audio transcripts actions facing actors placement".split())
     generate.run(
-        runs=trained.runs,
+        runs=[trained.runs],
         shards=trained.shards,
         out=out,
         name="",
@@ -51,7 +53,7 @@ def generated(trained, tmp_path_factory):
 def rows(trained, generated, rigs, tmp_path_factory):
     out = tmp_path_factory.mktemp("results")
     paths = {"out_table": out / "table.csv", "out_page": out / "table.html"}
-    evaluate.run(shards=trained.shards, generated=generated, rigs=rigs, options=OPTIONS, **paths)
+    evaluate.run(shards=trained.shards, generated=[generated], rigs=rigs, options=OPTIONS, **paths)
     with open(paths["out_table"], newline="") as f:
         return {row["method"]: row for row in csv.DictReader(f)}, paths["out_page"].read_text()
 
@@ -118,7 +120,7 @@ def test_page_stands_alone_and_explains_itself(rows):
 
 def test_windows_are_no_longer_than_the_takes(trained, generated):
     found, notes = evaluate.table(
-        trained.shards, generated, None, Evaluate(window_frames=300, num_pairs=10_000)
+        trained.shards, {"mine": generated}, None, Evaluate(window_frames=300, num_pairs=10_000)
     )
     assert found["real"]["window_frames"] == 90 and any(
         "shorter than the 300 frames" in note for note in notes
@@ -163,14 +165,69 @@ def test_pooled_features_equal_their_definition(trained):
 
 def test_bad_folders_are_named(trained, generated, rigs, tmp_path):
     with pytest.raises(InputError, match="generate the test takes first"):
-        evaluate.table(trained.shards, tmp_path, None, OPTIONS)
+        evaluate.table(trained.shards, {"mine": tmp_path}, None, OPTIONS)
     broken = tmp_path / "broken"
     shutil.copytree(generated, broken)
     np.save(broken / "face_arkit" / "20240101_001_004.npy", np.zeros((7, 51), np.float32))
     with pytest.raises(InputError, match=r"20240101_001_004.npy: got shape \(7, 51\), need \(100, 51\)"):
-        evaluate.table(trained.shards, broken, evaluate.Rigs(rigs), OPTIONS)
+        evaluate.table(trained.shards, {"mine": broken}, evaluate.Rigs(rigs), OPTIONS)
     (broken / "bvhs" / "20240101_001_004.bvh").unlink()
     with pytest.raises(InputError, match="20240101_001_004.bvh"):
-        evaluate.table(trained.shards, broken, None, OPTIONS)
+        evaluate.table(trained.shards, {"mine": broken}, None, OPTIONS)
     with pytest.raises(InputError, match="every actor needs a rig"):
-        evaluate.table(trained.shards, generated, evaluate.Rigs(tmp_path), OPTIONS)
+        evaluate.table(trained.shards, {"mine": generated}, evaluate.Rigs(tmp_path), OPTIONS)
+
+
+def one_sample(generated, folder):
+    """A folder with the first of the samples only."""
+    shutil.copytree(generated, folder, ignore=shutil.ignore_patterns("sample-*"))
+    record = json.loads((folder / "generated.json").read_text())
+    (folder / "generated.json").write_text(json.dumps(record | {"num_samples": 1}))
+    return folder
+
+
+def test_every_row_of_the_config_is_a_row_of_the_table(rows, trained, generated, rigs, tmp_path):
+    arguments = [
+        "--shards",
+        trained.shards,
+        "--generated",
+        generated,
+        one_sample(generated, tmp_path / "one"),
+    ]
+    arguments += [
+        "--rows",
+        "trained models",
+        "one <sample>",
+        "--rigs",
+        rigs,
+        "--out-table",
+        tmp_path / "t.csv",
+    ]
+    arguments += ["--out-page", tmp_path / "t.html", "--window-frames", 40, "--num-pairs", 50]
+    evaluate.main([str(argument) for argument in arguments])
+    with open(tmp_path / "t.csv", newline="") as f:
+        found = {row["method"]: row for row in csv.DictReader(f)}
+    assert list(found) == ["real", "trained models", "one <sample>", "mean pose", "nearest training clip"]
+    alone, _ = rows
+    assert {name: found[name] for name in alone} == alone, "a row does not depend on the others"
+    one, both = found["one <sample>"], found["trained models"]
+    assert (one["samples"], both["samples"]) == ("1", "2") and float(one["Div_sample"]) == 0
+    assert one["FD_g"] != both["FD_g"] and one["LVE_cm2"] != both["LVE_cm2"]
+    page = (tmp_path / "t.html").read_text()
+    assert "2 (trained models), 1 (one <sample>) samples a take" in html.unescape(page)
+    assert (
+        "<sample>" not in page and page.count("one &lt;sample&gt;") == 3
+    )  # the row, what it is, its samples
+
+
+@pytest.mark.parametrize(
+    "names", [["one"], ["one", "one"], ["one", "real"], ["mean pose", "one"], ["one", "two", "three"]]
+)
+def test_names_of_rows_that_do_not_fit_are_one_line(names, trained, generated, tmp_path, capsys):
+    paths = ["--out-table", str(tmp_path / "t.csv"), "--out-page", str(tmp_path / "t.html")]
+    folders = ["--generated", str(generated), str(generated)]
+    with pytest.raises(SystemExit) as caught:
+        evaluate.main(["--shards", str(trained.shards), *folders, "--rows", *names, *paths])
+    said = capsys.readouterr().err.splitlines()
+    assert caught.value.code == 2 and len(said) == 1
+    assert f"got rows {', '.join(names)} for 2 folders" in said[0] and list(tmp_path.iterdir()) == []

@@ -53,7 +53,7 @@ def made(tmp_path_factory):
         tiny_wav2vec(folder / name, hidden_size=width)
         write_sidecars(folder / "shards", str(folder / name), f"speech-{name}")
     train.run(
-        model="face",
+        recipe="face",
         shards=folder / "shards",
         out=folder / "runs" / "face",
         options=SPEAKING,
@@ -69,9 +69,9 @@ def test_the_run_says_which_encoder_it_hears(made):
         and len(described["speech_encoder"]["model_sha256"]) == 64
     )
     run = runs.load(made / "runs" / "face")
-    assert (
-        run.representation.streams == ("face", "speech", "facing") and run.representation.condition_size == 24
-    )
+    assert run.options.streams == ("face", "speech", "facing")
+    # the features of both voices, and who faces whom
+    assert run.model.network.audio.in_features == 2 * 12 + 2
     losses = [
         line["loss"]
         for line in map(json.loads, (made / "runs" / "face" / "log.jsonl").read_text().splitlines())
@@ -85,15 +85,17 @@ def test_another_encoder_is_another_run(made):
     for name in ("speech-one", "speech-two"):
         opened, stats = shards_of(made / "shards")
         stats |= attach_speech(opened, made / "shards" / name)
-        channels = runs.represent("face", SPEAKING, stats, opened[0].joint_names, actors_of(opened))
-        hashes.add(train.run_hash(channels, SPEAKING, opened, stats["encoder"]))
+        meta = runs.meta_of(SPEAKING, stats, opened[0].joint_names, actors_of(opened))
+        hashes.add(train.run_hash("face", SPEAKING, meta, opened, encoder=stats["encoder"]))
     assert len(hashes) == 2
+    described = stats["encoder"] | {"model_sha256": "0" * 64}
+    assert train.run_hash("face", SPEAKING, meta, opened, encoder=described) not in hashes
 
 
 def test_a_generated_face_follows_the_speech_features(made, tmp_path):
     arguments = NOTHING | {
         "audio": None,
-        "runs": made / "runs",
+        "runs": [made / "runs"],
         "shards": made / "shards",
         "speech": made / "shards" / "speech-one",
     }
@@ -102,7 +104,7 @@ def test_a_generated_face_follows_the_speech_features(made, tmp_path):
     assert face.shape == (90, 51) and np.isfinite(face).all()
     opened = open_shards(made / "shards")
     attach_speech(opened, made / "shards" / "speech-one")
-    found = generate.load_runs(made / "runs", "cpu")
+    found = generate.load_runs([made / "runs"], "cpu")
     scene = generate.scene_of(opened[1], opened[1].find("20240101_005"), (*generate.STREAMS, "speech"))
     before = generate.sample(found, scene, number=0, options=OPTIONS)["face"]
     scene.batch["mel"] = scene.batch["mel"] + 1
@@ -112,7 +114,7 @@ def test_a_generated_face_follows_the_speech_features(made, tmp_path):
 
 
 def test_sidecars_of_another_encoder_are_refused(made, tmp_path):
-    arguments = NOTHING | {"audio": None, "runs": made / "runs", "shards": made / "shards", "out": tmp_path}
+    arguments = NOTHING | {"audio": None, "runs": [made / "runs"], "shards": made / "shards", "out": tmp_path}
     with pytest.raises(
         InputError, match="model_sha256 of the speech encoder is .* the face was trained with"
     ):
@@ -128,7 +130,7 @@ def test_voices_are_heard_by_the_encoder_of_the_training(made, tmp_path):
     audio = [tmp_path / "a.wav", tmp_path / "b.wav"]
     for path, seconds in zip(audio, (2.0, 1.5), strict=True):
         soundfile.write(path, rng.normal(0, 0.1, int(16_000 * seconds)), 16_000)
-    arguments = NOTHING | {"audio": audio, "shards": None, "runs": made / "runs"}
+    arguments = NOTHING | {"audio": audio, "shards": None, "runs": [made / "runs"]}
     generate.run(**arguments, out=tmp_path / "out")
     assert np.load(tmp_path / "out" / "face_arkit" / "00000000_001_000.npy").shape == (60, 51)
     shutil.copytree(made / "one", tmp_path / "moved")

@@ -30,7 +30,7 @@ def files(folder):
 @pytest.fixture(scope="module")
 def made(trained, tmp_path_factory):
     out = tmp_path_factory.mktemp("generated")
-    go(runs=trained.runs, shards=trained.shards, out=out)
+    go(runs=[trained.runs], shards=trained.shards, out=out)
     return out
 
 
@@ -77,17 +77,28 @@ def test_test_takes_come_out_in_the_datasets_formats(trained, made):
     assert np.allclose(root[0, [0, 2, 3]], real[[0, 2, 3]], atol=1e-3)
 
 
+def test_runs_are_named_one_by_one_or_by_their_folder(trained, made, tmp_path):
+    each = [trained.runs / name for name in ("face", "body_lower", "body_upper")]
+    go(runs=each, shards=trained.shards, takes=["20240101_005"], out=tmp_path / "each")
+    there = files(made)
+    here = files(tmp_path / "each")
+    assert len(here) == 9 and all(there[name] == data for name, data in here.items())
+    assert set(json.loads(here["generated.json"])["models"]) == {"face", "body_lower", "body_upper"}
+    found = generate.load_runs([trained.runs], "cpu")
+    assert [run.name for run in found] == ["face", "body_lower", "body_upper"]
+
+
 def test_captured_motion_is_not_replaced(trained, tmp_path):
     path = tmp_path / "bvhs" / "20240101_001_004.bvh"
     path.parent.mkdir()
     path.write_text("captured")
     with pytest.raises(InputError, match="20240101_001_004.bvh: is there"):
-        go(runs=trained.runs, shards=trained.shards, takes=["20240101_004"], out=tmp_path)
+        go(runs=[trained.runs], shards=trained.shards, takes=["20240101_004"], out=tmp_path)
     assert path.read_text() == "captured" and len(list(tmp_path.rglob("*"))) == 2
 
 
 def test_a_command_that_was_stopped_goes_on_in_its_folder(trained, tmp_path, monkeypatch):
-    command = {"runs": trained.runs, "shards": trained.shards, "takes": ["20240101_004"], "out": tmp_path}
+    command = {"runs": [trained.runs], "shards": trained.shards, "takes": ["20240101_004"], "out": tmp_path}
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(generate, "save_bvh", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         go(**command)
@@ -98,7 +109,7 @@ def test_a_command_that_was_stopped_goes_on_in_its_folder(trained, tmp_path, mon
 
 
 def test_the_same_seed_gives_the_same_bytes_and_samples_differ(trained, made, tmp_path):
-    go(runs=trained.runs, shards=trained.shards, takes=["20240101_005"], out=tmp_path)
+    go(runs=[trained.runs], shards=trained.shards, takes=["20240101_005"], out=tmp_path)
     here, there = files(tmp_path), files(made)
     assert len(here) == 9 and all(there[name] == data for name, data in here.items())
     for name in ("bvhs/20240101_004_005.bvh", "face_arkit/20240101_004_005.npy"):
@@ -116,7 +127,13 @@ def test_sampling_in_windows_stays_close_to_sampling_whole(trained, made, tmp_pa
 
 def test_two_voices_become_two_people(trained, voices, tiny_embeddings, tmp_path):
     audio, transcripts = [voices / "a.wav", voices / "b.wav"], [voices / "a.json", voices / "b.json"]
-    go(runs=trained.runs, audio=audio, transcripts=transcripts, actions=["sit", "walk"], out=tmp_path / "out")
+    go(
+        runs=[trained.runs],
+        audio=audio,
+        transcripts=transcripts,
+        actions=["sit", "walk"],
+        out=tmp_path / "out",
+    )
     motion = {
         f"{f}/00000000_{a}_000.{e}"
         for a in ("001", "002")
@@ -136,7 +153,7 @@ def test_two_voices_become_two_people(trained, voices, tiny_embeddings, tmp_path
 def test_actors_keep_their_voice_and_place_in_any_order(trained, voices, tiny_embeddings, tmp_path):
     audio, transcripts = [voices / "a.wav", voices / "b.wav"], [voices / "a.json", voices / "b.json"]
     go(
-        runs=trained.runs,
+        runs=[trained.runs],
         audio=audio,
         transcripts=transcripts,
         actors=["003", "001"],
@@ -144,7 +161,7 @@ def test_actors_keep_their_voice_and_place_in_any_order(trained, voices, tiny_em
         out=tmp_path / "one",
     )
     go(
-        runs=trained.runs,
+        runs=[trained.runs],
         audio=audio[::-1],
         transcripts=transcripts[::-1],
         actors=["001", "003"],
@@ -159,7 +176,7 @@ def test_actors_keep_their_voice_and_place_in_any_order(trained, voices, tiny_em
 def test_a_face_needs_no_body_models(trained, voices, tmp_path):
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "face").symlink_to(trained.runs / "face")
-    go(runs=tmp_path / "runs", audio=[voices / "a.wav", voices / "b.wav"], out=tmp_path / "out")
+    go(runs=[tmp_path / "runs"], audio=[voices / "a.wav", voices / "b.wav"], out=tmp_path / "out")
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"face_arkit", "generated.json"}
 
 
@@ -175,7 +192,7 @@ def test_stereo_and_other_kinds_of_files_are_voices_too(trained, voices, tmp_pat
         soundfile.write(tmp_path / f"{name}.wav", x, rate, subtype="PCM_16")
     for kind in ("wav", "flac"):
         go(
-            runs=tmp_path / "runs",
+            runs=[tmp_path / "runs"],
             audio=[tmp_path / f"a.{kind}", tmp_path / f"b.{kind}"],
             out=tmp_path / kind,
         )
@@ -186,12 +203,12 @@ def test_stereo_and_other_kinds_of_files_are_voices_too(trained, voices, tmp_pat
 
 def test_bad_requests_are_named(trained, voices, tiny_embeddings, tmp_path):
     audio = {
-        "runs": trained.runs,
+        "runs": [trained.runs],
         "audio": [voices / "a.wav", voices / "b.wav"],
         "transcripts": [voices / "a.json", voices / "b.json"],
         "out": tmp_path / "x",
     }
-    test = {"runs": trained.runs, "shards": trained.shards, "out": tmp_path / "x"}
+    test = {"runs": [trained.runs], "shards": trained.shards, "out": tmp_path / "x"}
     (tmp_path / "half").mkdir()
     (tmp_path / "half" / "body_lower").symlink_to(trained.runs / "body_lower")
     for arguments, message in [
@@ -203,8 +220,18 @@ def test_bad_requests_are_named(trained, voices, tiny_embeddings, tmp_path):
         (audio | {"shards": trained.shards}, "not both"),
         (audio | {"name": "take"}, "<date>_<scenario>"),
         (test | {"takes": ["20240101_001"]}, "take 20240101_001: not in the test split"),
-        (test | {"runs": tmp_path / "nothing"}, "no trained model"),
-        (test | {"runs": tmp_path / "half"}, "need both"),
+        (
+            test | {"runs": [tmp_path / "nothing"]},
+            "no trained model; need a run, or a folder of the runs face",
+        ),
+        (test | {"runs": [tmp_path / "half"]}, "half: the runs make lower, need a face or a body"),
+        (test | {"runs": [trained.runs / "body_lower"]}, "the runs make lower, need a face or a body"),
+        (test | {"runs": [trained.runs / "body_upper"]}, "body_upper needs a run before it that makes lower"),
+        (
+            test | {"runs": [trained.runs / name for name in ("body_upper", "body_lower")]},
+            "needs a run before it",
+        ),
+        (test | {"runs": [trained.runs / "face", tmp_path / "nothing"]}, "nothing: no model.json"),
         (test | {"options": Generate(overlap_frames=300)}, "overlap_frames"),
     ]:
         with pytest.raises(InputError, match=message):
@@ -222,7 +249,7 @@ def test_models_of_other_data_are_not_mixed(trained, tmp_path):
     description["features"]["mel_fmax"] = 4000.0
     (tmp_path / "runs" / "face" / "model.json").write_text(json.dumps(description))
     with pytest.raises(InputError, match="features of body_lower and face differ"):
-        generate.load_runs(tmp_path / "runs", "cpu")
+        generate.load_runs([tmp_path / "runs"], "cpu")
 
 
 def test_command_line(trained, tmp_path, capsys):

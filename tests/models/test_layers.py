@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from models import layers
-from models.body import BodyDenoiser
-from models.face import FaceDenoiser
+from models.recipes.body import BodyDenoiser
+from models.recipes.face import FaceDenoiser
 
 
 def count(network) -> int:

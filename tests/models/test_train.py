@@ -5,21 +5,21 @@ import json
 import numpy as np
 import pytest
 import torch
-from helpers.tiny_shards import BODY, FACE, make_shards
+from helpers.tiny_shards import NUM_MELS, RUNS, make_shards
 
 from models import runs, train
+from models.recipes import face
 from pipeline import stage
 from pipeline.errors import InputError
-
-OPTIONS = {"face": FACE, "body_lower": BODY, "body_upper": BODY}
 
 
 class Killed(BaseException):
     """Stands for a kill signal."""
 
 
-def go(model, shards, out, **changes):
-    train.run(model=model, shards=shards, out=out, options=OPTIONS[model].model_copy(update=changes))
+def go(name, shards, out, *, start=None, **changes):
+    recipe, options = RUNS[name]
+    train.run(recipe=recipe, shards=shards, out=out, options=options.model_copy(update=changes), start=start)
     return (out / "model.safetensors").read_bytes()
 
 
@@ -37,16 +37,17 @@ def kill_after(monkeypatch, steps):
 
 @pytest.mark.parametrize("model", ["face", "body_upper"])
 def test_a_resumed_run_equals_an_uninterrupted_one(model, trained, tmp_path, monkeypatch):
+    out = tmp_path / model  # a run bears the name of its folder
     with monkeypatch.context() as patch, pytest.raises(Killed):
         kill_after(patch, 17)
-        go(model, trained.shards, tmp_path)
-    assert not (tmp_path / "model.safetensors").exists()
-    assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 17
+        go(model, trained.shards, out)
+    assert not (out / "model.safetensors").exists()
+    assert len((out / "log.jsonl").read_text().splitlines()) == 17
     torch.manual_seed(1234)  # the state of the global generator must not matter
-    again = go(model, trained.shards, tmp_path)
+    again = go(model, trained.shards, out)
     assert again == (trained.runs / model / "model.safetensors").read_bytes()
     for name in ("log.jsonl", "model.json", "CARD.md", "config.yaml"):
-        assert (tmp_path / name).read_bytes() == (trained.runs / model / name).read_bytes()
+        assert (out / name).read_bytes() == (trained.runs / model / name).read_bytes()
 
 
 def test_a_finished_run_is_written_out_again_without_training(shards, tmp_path, monkeypatch):
@@ -98,9 +99,11 @@ def test_training_learns(model, changes, shards, tmp_path):
 
 
 def test_a_run_loads_as_it_was_saved(trained):
-    for model in OPTIONS:
-        run = runs.load(trained.runs / model)
-        assert run.representation.model == model and not run.network.training
+    for name, (recipe, options) in RUNS.items():
+        run = runs.load(trained.runs / name)
+        assert (run.name, run.description["recipe"], run.options) == (name, recipe, options)
+        assert run.description["given"] == {} and run.description["start"] is None
+        assert not any(module.training for module in run.model.modules())
         assert run.description["actors"] == ["001", "002", "003"]
         assert run.skeleton("002").names == run.description["joint_names"]
         assert run.skeleton("002").ends_cm[run.description["joint_names"].index("Head")].tolist() == [
@@ -115,18 +118,25 @@ def test_condition_dropout_allows_guidance(shards, trained, tmp_path):
 
     go("face", shards, tmp_path, steps=3, condition_dropout=0.5)
     run, plain = runs.load(tmp_path), runs.load(trained.runs / "face")
-    condition = (torch.randn(1, 30, 16), torch.eye(3)[:1], torch.eye(3)[1:2], torch.ones(1, 30, 2))
-    samples = [
-        run.sample(condition, torch.Generator().manual_seed(0), options=Generate(guidance=g)) for g in (1, 3)
-    ]
+    told = {
+        "mel": torch.randn(1, 30, 2, NUM_MELS),
+        "facing": torch.ones(1, 30, 2),
+        "actors": torch.tensor([[0, 1]]),
+    }
+
+    def sampled(run, guidance):
+        rng = torch.Generator().manual_seed(0)
+        return run.model.sample(told, rng, Generate(guidance=guidance))["face"]
+
+    samples = [sampled(run, guidance) for guidance in (1, 3)]
     assert not torch.allclose(*samples, atol=1e-5)
     with pytest.raises(InputError, match="without condition_dropout"):
-        plain.sample(condition, torch.Generator().manual_seed(0), options=Generate(guidance=3))
+        sampled(plain, 3)
 
 
 def test_a_loss_that_is_not_finite_stops(shards, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        train, "_loss", lambda network, *a: sum(p.sum() for p in network.parameters()) * np.nan
+        face.Model, "loss", lambda model, *_: {"loss": sum(p.sum() for p in model.parameters()) * np.nan}
     )
     with pytest.raises(InputError, match="loss is nan at step 1"):
         go("face", shards, tmp_path, steps=2)
@@ -136,7 +146,7 @@ def test_command_line(shards, tmp_path, capsys):
     flags = (
         "--steps 2 --batch-size 2 --window-frames 24 --channels 16 --blocks 1 --heads 2 --device cpu".split()
     )
-    train.main(["body_lower", "--shards", str(shards), "--out", str(tmp_path / "run"), *flags])
+    train.main(["body", "--shards", str(shards), "--out", str(tmp_path / "run"), *flags])
     assert (tmp_path / "run" / "model.safetensors").exists()
     with pytest.raises(SystemExit) as caught:
         train.main(["face", "--shards", str(tmp_path / "none"), "--out", str(tmp_path / "x")])
@@ -164,3 +174,26 @@ def test_weights_that_do_not_fit_are_named(trained, tmp_path):
         runs.load(tmp_path)
     with pytest.raises(InputError, match="train the model first"):
         runs.load(tmp_path / "nothing")
+
+
+def test_a_run_whose_name_no_model_can_have_is_told_before_it_trains(shards, tmp_path):
+    for name in ("face-2", "2nd", "a" * 65):
+        with pytest.raises(InputError, match="letters, digits and _, a letter first"):
+            go("face", shards, tmp_path / name, steps=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_begins_with_the_weights_of_another(shards, trained, tmp_path):
+    """Where nothing is learned, its weights are those that it began with."""
+    start = trained.runs / "face"
+    weights = go("face", shards, tmp_path / "still", start=start, steps=1, learning_rate=1e-30)
+    assert weights == (start / "model.safetensors").read_bytes()
+    assert weights != go("face", shards, tmp_path / "still", steps=1, learning_rate=1e-30)
+    assert len(list((tmp_path / "still" / "checkpoints").iterdir())) == 2, "with another start it is another"
+    go("face", shards, tmp_path / "on", start=start, steps=2)
+    assert runs.load(tmp_path / "on").description["start"] == "face"
+    assert "began with the weights of face" in (tmp_path / "on" / "CARD.md").read_text()
+    with pytest.raises(InputError, match="is of recipe body, need face; name another run"):
+        go("face", shards, tmp_path / "other", start=trained.runs / "body_lower", steps=1)
+    with pytest.raises(InputError, match="does not fit this run.*; give both runs the same sizes"):
+        go("face", shards, tmp_path / "wider", start=start, steps=1, dim=64)

@@ -2,8 +2,10 @@ from pathlib import Path
 
 import pytest
 
+from models import recipes
 from pipeline import config, stage
 from pipeline.errors import InputError
+from pipeline.planning import config_page
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -65,7 +67,15 @@ def sections() -> list[type[config.Section]]:
     return [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, config.Section)]
 
 
-@pytest.mark.parametrize("section", sections(), ids=lambda section: section.__name__)
+OPTIONS = {name: recipes.options_of(name) for name in recipes.names()}
+"""Options of recipes by name."""
+
+
+@pytest.mark.parametrize(
+    "section",
+    [*sections(), *OPTIONS.values()],
+    ids=lambda section: f"{section.__module__}.{section.__name__}",
+)
 def test_every_key_is_described_valid_and_a_flag(section):
     assert section.__doc__
     for name, field in section.model_fields.items():
@@ -76,23 +86,27 @@ def test_every_key_is_described_valid_and_a_flag(section):
 
 
 def test_page_and_schema_name_every_key(tmp_path):
-    config.main(["--page", str(tmp_path / "p.md"), "--schema", str(tmp_path / "s.json")])
+    config_page.main(["--page", str(tmp_path / "p.md"), "--schema", str(tmp_path / "s.json")])
     page, schema = (tmp_path / "p.md").read_text(), (tmp_path / "s.json").read_text()
-    for section in [config.Config, *sections()]:
+    for section in [config.Config, config.Run, config.Row, *sections(), *OPTIONS.values()]:
         assert all(
             f'"{name}"' in schema and (f"`{name}`" in page or f"## {name}" in page)
             for name in section.model_fields
         )
+    for name, options in OPTIONS.items():
+        own = page.partition(f"## recipes.{name}\n")[2].partition("\n## ")[0]
+        assert all(f"| `{key}` | " in own for key in options.model_fields)
 
 
 def test_the_committed_page_and_schema_do_not_drift(tmp_path):
-    config.main(["--page", str(tmp_path / "p.md"), "--schema", str(tmp_path / "s.json")])
+    config_page.main(["--page", str(tmp_path / "p.md"), "--schema", str(tmp_path / "s.json")])
     for made, kept in (
         (tmp_path / "p.md", "docs/config.md"),
         (tmp_path / "s.json", "workflow/schemas/config.schema.json"),
     ):
         command = (
-            "python -m pipeline.config --page docs/config.md --schema workflow/schemas/config.schema.json"
+            "python -m pipeline.planning.config_page --page docs/config.md --schema"
+            " workflow/schemas/config.schema.json"
         )
         assert made.read_text() == (REPOSITORY / kept).read_text(), (
             f"{kept} is not that of the code: {command}"

@@ -97,14 +97,14 @@ def said(capsys, message: str, *argv: str) -> str:
 
 MESSAGE = (
     "separation.method lips at x/separation.method/body.unit needs body.joint_map, body.joints,"
-    " face_model.steps; see body.json"
+    " generate.num_samples; see body.json"
 )
 
 
 def test_messages_name_the_flags_of_the_called_command(capsys, caplog):
     spelt = (
         "--method lips at x/separation.method/body.unit needs --joint-map, --joints of python -m"
-        " pipeline.capture.body, --steps of python -m models.train; see body.json"
+        " pipeline.capture.body, --num-samples of python -m models.generate; see body.json"
     )
     assert said(capsys, MESSAGE, "--joint-map", "mixamo") == spelt
     assert caplog.messages == [spelt]

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from pipeline import source
 from pipeline.planning import code as planning_code
 from pipeline.planning.code import REPOSITORY, all_code, code, content
 
@@ -55,11 +56,13 @@ def small(tmp_path, monkeypatch):
         path = tmp_path / "pipeline" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+    cached = (source.closure, source._read, source._imports, content, all_code)
+    monkeypatch.setattr(source, "REPOSITORY", tmp_path)
     monkeypatch.setattr(planning_code, "REPOSITORY", tmp_path)
-    for function in (code, content, all_code):
+    for function in cached:
         function.cache_clear()
     yield tmp_path
-    for function in (code, content, all_code):
+    for function in cached:
         function.cache_clear()
 
 
@@ -94,11 +97,12 @@ def test_what_cannot_change_a_result_is_in_no_digest(small):
 
 
 @pytest.mark.parametrize(
-    ("module", "others"),
+    ("modules", "others"),
     [
         (
-            "models.train",
+            "models.train models.recipes.face",
             {
+                "models/recipes/body.py",
                 "pipeline/shards/features.py",
                 "pipeline/shards/build.py",
                 "pipeline/formats/takes.py",
@@ -117,8 +121,22 @@ def test_what_cannot_change_a_result_is_in_no_digest(small):
         ("pipeline.shards.features", {"pipeline/shards/build.py", "pipeline/formats/shard_file.py"}),
     ],
 )
-def test_a_stage_is_not_rerun_for_code_that_it_does_not_use(module, others):
-    assert code(module) and not others & set(code(module))
+def test_a_stage_is_not_rerun_for_code_that_it_does_not_use(modules, others):
+    found = code(*modules.split())
+    assert found and not others & set(found) and all((REPOSITORY / other).exists() for other in others)
+
+
+def test_planning_the_default_config_needs_no_torch():
+    """Options of recipes are read out of files that import it."""
+    program = (
+        "import sys; from pipeline.planning.study import Study; study = Study({'root': 'nowhere'});"
+        " print(list(study.runs), [row.folder for row in study.rows]);"
+        " print([name for name in ('torch', 'models.recipe') if name in sys.modules])"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    assert told.stdout == "['face', 'body_lower', 'body_upper'] ['trained_models']\n[]\n"
 
 
 def test_what_the_snakefile_imports_is_light():

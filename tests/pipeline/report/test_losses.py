@@ -1,10 +1,13 @@
 import json
 
 import numpy as np
+import pytest
 from helpers.commands import refused
 from helpers.pictures import height_of
 
 from pipeline.report import losses
+
+RUNS = ("face", "body_lower", "body_upper")
 
 
 def call(arguments) -> None:
@@ -13,7 +16,7 @@ def call(arguments) -> None:
 
 def test_losses_of_all_models_or_one_line(tmp_path, capsys):
     out = tmp_path / "out" / "losses.png"
-    for model in losses.MODELS:
+    for model in RUNS:
         lines = [{"step": i, "loss": 1 / i, "learning_rate": 1e-3} for i in range(1, 30)] + [
             {"summary": "loss 1 -> 0"}
         ]
@@ -21,7 +24,7 @@ def test_losses_of_all_models_or_one_line(tmp_path, capsys):
         (tmp_path / model / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     steps, loss = losses.losses_of(tmp_path / "face" / "log.jsonl")
     assert steps.tolist() == list(range(1, 30)) and np.allclose(loss, 1 / steps)
-    arguments = ["--runs", tmp_path, "--out", out]
+    arguments = ["--runs", *(tmp_path / name for name in RUNS), "--out", out]
     call(arguments)
     assert height_of(out) > 200
     out.unlink()
@@ -40,18 +43,33 @@ def test_losses_of_all_models_or_one_line(tmp_path, capsys):
 def test_ticks_of_losses_are_numbers_not_formulas(tmp_path, monkeypatch):
     kept = []
     monkeypatch.setattr(losses, "save", lambda fig, out: kept.append(fig))
-    for model, lowest in zip(losses.MODELS, (0.09, 0.4, 1e-4)):
+    for model, lowest in zip(RUNS, (0.09, 0.4, 1e-4)):
         (tmp_path / model).mkdir()
         lines = [
             json.dumps({"step": step, "loss": loss})
             for step, loss in enumerate(np.geomspace(1.3, lowest, 50))
         ]
         (tmp_path / model / "log.jsonl").write_text("\n".join(lines))
-    call(["--runs", tmp_path, "--out", tmp_path / "x.png"])
+    call(["--runs", *(tmp_path / name for name in RUNS), "--out", tmp_path / "x.png"])
     kept[0].canvas.draw()
     for ax in kept[0].axes:
         labels = [label.get_text() for minor in (False, True) for label in ax.get_yticklabels(minor=minor)]
         assert any(labels) and not any("$" in label for label in labels)
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 7])
+def test_every_run_has_its_curve(count, tmp_path, monkeypatch):
+    kept = []
+    monkeypatch.setattr(losses, "save", lambda fig, out: kept.append(fig))
+    names = [f"run_{number}" for number in range(count)]
+    for number, name in enumerate(names):
+        (tmp_path / name).mkdir()
+        lines = [json.dumps({"step": step, "loss": number + 1 / step}) for step in range(1, 5)]
+        (tmp_path / name / "log.jsonl").write_text("\n".join(lines))
+    call(["--runs", *(tmp_path / name for name in names), "--out", tmp_path / "x.png"])
+    assert [ax.get_title() for ax in kept[0].axes] == names
+    for number, ax in enumerate(kept[0].axes):
+        assert ax.lines[0].get_ydata().tolist() == [number + 1 / step for step in range(1, 5)]
 
 
 def test_running_mean_is_the_mean_of_the_last_values():

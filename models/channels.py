@@ -1,0 +1,140 @@
+"""Channels of streams as networks see them: standardised, split by joints, and what a network is told.
+
+In: a batch of windows as float tensors, body (B, T, 2, 3 J) radians, relative (B, T, 2, 4) relative root, mel
+(B, T, 2, M), speech (B, T, 2, E), text (B, T, 2, E) with spoken (B, T, 2), action and facing (B, T, 2), face
+(B, T, 2, 51), actors (B, 2). Channels are standardised by the moments of the train split; one-hots are left
+alone.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pipeline.errors import InputError
+from pipeline.motion.joints import SIDES, aliases
+
+NUM_ACTIONS = 3
+ROOT_NAMES = ("dx", "dz", "dheading", "y")
+MIN_STD = 1e-4
+"""A channel that varies less than this over the train split is constant: it is centred, not scaled."""
+STATISTICS = {
+    "face": "face",
+    "body": "body",
+    "root": "relative_root",
+    "mel": "mel",
+    "speech": "speech",
+    "text": "text",
+}
+"""The statistics that standardise a stream; streams of labels have none."""
+_LOWER = [
+    "Hips",
+    *(f"{side}{part}" for side in SIDES for part in ("UpLeg", "Leg", "Foot", "ToeBase")),
+    "LHipJoint",
+    "RHipJoint",
+]
+
+
+def statistics_of(streams: Iterable[str]) -> list[str]:
+    """Names of the statistics that standardise these streams, in their order."""
+    return [STATISTICS[name] for name in streams if name in STATISTICS]
+
+
+def lower_joints(names: list[str]) -> list[int]:
+    """Indices of the joints of the lower body, in order: hips, hip joints, legs, feet, toes, by canonical
+    names.
+    """
+    found = aliases(names)
+    return sorted(found[name] for name in _LOWER if name in found)
+
+
+def upper_joints(names: list[str]) -> list[int]:
+    """Indices of all joints that are not of the lower body, in order."""
+    lower = set(lower_joints(names))
+    return [j for j in range(len(names)) if j not in lower]
+
+
+def joint_columns(joints: list[int]) -> list[int]:
+    """Columns of joints in a row of 3 J exponential map values."""
+    return [3 * j + axis for j in joints for axis in range(3)]
+
+
+def body_columns(names: list[str]) -> tuple[list[int], list[int]]:
+    """Columns of the lower and of the upper body; InputError where either has no joint."""
+    lower, upper = joint_columns(lower_joints(names)), joint_columns(upper_joints(names))
+    if not (lower and upper):
+        raise InputError(
+            f"joints {', '.join(names[:8])}, ...: need some of the lower body (legs) and some others; "
+            "rename them to the release's names"
+        )
+    return lower, upper
+
+
+class Moments(nn.Module):
+    """Mean and scale (D,) of a stream's channels, and which of them are constant.
+
+    No part of a model's weights.
+    """
+
+    mean: Tensor
+    scale: Tensor
+    constant: Tensor
+
+    def __init__(self, stats: dict):
+        """From {"mean": [...], "std": [...]} of stats.json; constant channels get scale 1."""
+        super().__init__()
+        std = torch.tensor(stats["std"], dtype=torch.float32)
+        self.register_buffer("mean", torch.tensor(stats["mean"], dtype=torch.float32), persistent=False)
+        self.register_buffer("scale", torch.where(std < MIN_STD, 1.0, std), persistent=False)
+        self.register_buffer("constant", std < MIN_STD, persistent=False)
+
+    def __len__(self) -> int:
+        return len(self.mean)
+
+    def standardise(self, x: Tensor) -> Tensor:
+        """Standardise (..., D)."""
+        return (x - self.mean.to(x)) / self.scale.to(x)
+
+    def invert(self, x: Tensor) -> Tensor:
+        """Undo `standardise`; a constant channel gets its mean, whatever a network made of it."""
+        return torch.where(
+            self.constant.to(x.device), self.mean.to(x), x * self.scale.to(x) + self.mean.to(x)
+        )
+
+
+def said(batch: dict[str, Tensor], mel: Moments, text: Moments) -> Tensor:
+    """What both actors say and do, standardised (B, T, 2 (M + E + 3)): log-mel, word (zeros in silence),
+    action.
+    """
+    heard = mel.standardise(batch["mel"])
+    words = text.standardise(batch["text"]) * batch["spoken"][..., None].to(heard)
+    action = F.one_hot(batch["action"].long(), NUM_ACTIONS).to(heard)
+    return torch.cat([heard, words, action], -1).flatten(2)
+
+
+def styles(actors: Tensor, num_actors: int) -> Tensor:
+    """Identities (B, 2), -1 for an unknown actor, as weights (B, 2, A): one-hot, or all alike."""
+    known = F.one_hot(actors.clamp(min=0), num_actors).float()
+    return torch.where(actors[..., None] >= 0, known, torch.full_like(known, 1 / num_actors))
+
+
+def identities(actors: Iterable[str], known: list[str]) -> np.ndarray:
+    """Places of actors among the known ones, -1 for an actor whom training has not seen."""
+    return np.array([known.index(actor) if actor in known else -1 for actor in actors])
+
+
+def drop(condition: tuple[Tensor, ...], dropped: Tensor | None = None) -> tuple[Tensor, ...]:
+    """A condition whose first tensor (B, T, C) is zeroed, for all items or where `dropped` (B,)."""
+    first = condition[0]
+    keep = torch.zeros(len(first), dtype=torch.bool, device=first.device) if dropped is None else ~dropped
+    return first * keep[:, None, None].to(first), *condition[1:]
+
+
+def maybe_drop(condition: tuple[Tensor, ...], rng: torch.Generator, share: float) -> tuple[Tensor, ...]:
+    """A condition that a `share` of the items is not told, as classifier-free guidance needs."""
+    if not share:
+        return condition
+    dropped = torch.rand(len(condition[0]), generator=rng) < share
+    return drop(condition, dropped.to(condition[0].device))

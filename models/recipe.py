@@ -1,0 +1,105 @@
+"""What `models.train` and `models.generate` ask of a recipe: the base of its `Model`.
+
+A recipe is a file models/recipes/<name>.py with two classes.
+
+`Options(pipeline.config.Training)`: the run's options, each a flag of `models.train` and a key under `runs:
+<run>:` in the config. Beside them two things that planning asks: `streams`, what the model reads of shards
+(`models.data.read`), and `makes`, what its samples hold.
+
+`Model(models.recipe.Model)`: the network. A batch is a dict of tensors: the streams (B, T, 2, ...), and
+`actors` (B, 2), the place of each actor in `meta.actors`, -1 for one whom training has not seen. Whatever the
+model needs at generation is a parameter, a buffer, or follows from `options` and `meta`: both are kept beside
+the weights.
+
+What samples hold, by name: `face` (B, T, 2, 51) ARKit weights; `body` (B, T, 2, 3 J) radians with `relative`
+(B, T, 2, 4), the relative root. Any other name is a part that later runs of the same row are told: `lower`,
+the standardised lower bodies of recipe body.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.config import Generate
+
+FINAL = ("face", "body", "relative")
+"""What of a sample is written; `body` and `relative` come together."""
+
+
+@dataclass(frozen=True)
+class Meta:
+    """What a model knows of its train split.
+
+    stats: mean and std of each stream's channels, as stats.json; joint_names: J names; actors: the known
+    identities; given: model.json of each run that the model is given, by the run's name.
+    """
+
+    stats: dict[str, dict[str, list[float]]]
+    joint_names: list[str]
+    actors: list[str]
+    given: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+class Model(nn.Module):
+    """A recipe's network. It is built the same way for training and for generation."""
+
+    feature_names: list[str]
+    """Names of what the network predicts."""
+
+    def __init__(self, options: Any, meta: Meta):
+        super().__init__()
+        self.options, self.meta = options, meta
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+        return next(self.parameters()).device
+
+    def initialise(self, given: dict[str, "Model"]) -> None:
+        """Called once, before a training that begins afresh: take up weights of the runs that the model is
+        given.
+
+        Whatever is not to learn is frozen in `__init__`, by requires_grad_(False), so that a resumed training
+        knows it too.
+        """
+
+    def loss(self, batch: dict[str, Tensor], rng: torch.Generator) -> dict[str, Tensor]:
+        """`loss`, which training lowers, and scalars that are logged beside it.
+
+        All that is random comes from `rng`.
+        """
+        raise NotImplementedError
+
+    def groups(self) -> list[dict[str, Any]]:
+        """Parameters that learn, as groups of the optimiser.
+
+        `rate` multiplies the learning rate of a group.
+        """
+        return [{"params": [parameter for parameter in self.parameters() if parameter.requires_grad]}]
+
+    def optimiser(self, groups: list[dict[str, Any]], rate: float) -> torch.optim.Optimizer:
+        """The optimiser of the groups."""
+        return torch.optim.Adam(groups, lr=rate)
+
+    def after_step(self) -> None:
+        """Called after each step of the optimiser: codebooks by moving average, and the like."""
+
+    def finish(self, started: dict[str, Tensor] | None) -> dict[str, Tensor]:
+        """The weights to keep, by the names of the state.
+
+        `started` are those of the run that this one began with.
+        """
+        return self.state_dict()
+
+    def sample(
+        self, told: dict[str, Tensor], rng: torch.Generator, options: Generate, report: Callable = iter
+    ) -> dict[str, Tensor]:
+        """A sample of what the model makes.
+
+        told: a batch of whole takes, with what earlier runs of the row have made. Only generation calls this:
+        an edit in it trains nothing again.
+        """
+        raise NotImplementedError

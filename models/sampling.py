@@ -1,0 +1,196 @@
+"""Samples of a diffusion: samplers, guidance, and takes longer than a network sees at once.
+
+In: a network as a function (x (B, T, D), step (B,) int64) -> (B, T, D), the Diffusion that it was trained
+with (whose notation holds here) and a torch Generator for every draw. Out: samples. Training imports none of
+this: an edit of a sampler trains nothing again.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.channels import drop
+from models.diffusion import Diffusion, Network
+from pipeline.config import Generate
+from pipeline.errors import InputError
+
+MIN_SIGNAL = 1e-3
+"""DDIM starts at the last step whose alpha_bar is at least this.
+
+Later ones are noise to 3 % and x_0 = (x - ..) / sqrt(alpha_bar) explodes.
+"""
+
+
+def guided(conditional: Network, unconditional: Network, scale: float) -> Network:
+    """Classifier-free guidance (Ho and Salimans 2022): u + scale (c - u).
+
+    Scale 1 is the conditional network alone.
+    """
+    if scale == 1:
+        return conditional
+
+    def network(x: Tensor, step: Tensor) -> Tensor:
+        away = unconditional(x, step)
+        return away + scale * (conditional(x, step) - away)
+
+    return network
+
+
+def sample(
+    engine: Diffusion,
+    network: Network,
+    shape: tuple[int, ...],
+    generator: torch.Generator,
+    *,
+    num_steps: int,
+    device: torch.device | str = "cpu",
+    report: Callable = iter,
+) -> Tensor:
+    """A sample of the given shape in `num_steps` network calls: ancestral where that is all steps, else DDIM.
+
+    `report` wraps the list of steps and shows progress.
+    """
+    noise = torch.randn(shape, generator=generator).to(device)
+    if num_steps >= engine.num_steps:
+        return ddpm(engine, network, noise, generator, report=report)
+    return ddim(engine, network, noise, num_steps=num_steps, report=report)
+
+
+@torch.no_grad()
+def ddpm(
+    engine: Diffusion, network: Network, x: Tensor, generator: torch.Generator, *, report: Callable = iter
+) -> Tensor:
+    """Ancestral sampling from standard normal x (B, T, D) over all steps (Ho et al. 2020, algorithm 2).
+
+    x <- (x - beta / sqrt(1 - alpha_bar) noise) / sqrt(1 - beta) + sigma z with sigma^2 = beta (1 -
+    alpha_bar_{t-1}) / (1 - alpha_bar_t); nothing is added after step 0 and nothing is clipped.
+    """
+    for t in report(list(range(engine.num_steps - 1, -1, -1))):
+        step = torch.full((len(x),), t, dtype=torch.int64, device=x.device)
+        noise = engine.noise_of(network(x, step), x, step)
+        beta, bar = float(engine.betas[t]), float(engine.alpha_bar[t])
+        x = (x - beta / math.sqrt(1 - bar) * noise) / math.sqrt(1 - beta)
+        if t:
+            sigma = math.sqrt(beta * (1 - float(engine.alpha_bar[t - 1])) / (1 - bar))
+            x = x + sigma * torch.randn(x.shape, generator=generator).to(x)
+    return x
+
+
+def ddim_steps(engine: Diffusion, num_steps: int, *, min_signal: float = MIN_SIGNAL) -> list[int]:
+    """Descending steps of DDIM, equally spaced over those whose alpha_bar is at least `min_signal`, ending at
+    1.
+
+    For DiffSpeaker's schedule, whose alpha_bar never falls below that, 50 steps are 981, 961, .., 21, 1.
+    """
+    usable = max(int((engine.alpha_bar >= min_signal).sum()), 1)
+    num_steps = min(num_steps, usable)
+    stride = usable // num_steps
+    offset = min(1, usable - 1 - (num_steps - 1) * stride)
+    return [i * stride + offset for i in range(num_steps)][::-1]
+
+
+@torch.no_grad()
+def ddim(
+    engine: Diffusion,
+    network: Network,
+    x: Tensor,
+    *,
+    num_steps: int,
+    min_signal: float = MIN_SIGNAL,
+    report: Callable = iter,
+) -> Tensor:
+    """Deterministic sampling from standard normal x (B, T, D) (Song et al. 2021, eta 0).
+
+    x_s = sqrt(alpha_bar_s) x_0 + sqrt(1 - alpha_bar_s) noise with both taken from the network's output at
+    x_t. The result is the x_0 of the last step, so none of the noise that alpha_bar_0 < 1 leaves is in it.
+    """
+    steps = ddim_steps(engine, num_steps, min_signal=min_signal)
+    for t, following in zip(report(steps), [*steps[1:], None]):
+        step = torch.full((len(x),), t, dtype=torch.int64, device=x.device)
+        output = network(x, step)
+        clean, noise = engine.clean_of(output, x, step), engine.noise_of(output, x, step)
+        if following is not None:
+            x = engine.q_sample(clean, torch.full_like(step, following), noise)
+    return clean
+
+
+def windowed(
+    network: Callable[[Tensor, Tensor, int, int], Tensor], *, window: int, overlap: int, multiple: int = 1
+) -> Network:
+    """A network for takes of any length out of one that sees at most `window` frames: overlapping windows,
+    cross-faded.
+
+    `network` is called with (x[:, a:b], step, a, b). Predictions of overlapping windows are averaged with
+    weights that fall linearly towards a window's ends, at every diffusion step, so the windows agree on one
+    sample instead of being joined afterwards, and memory does not grow with the take but for the sample
+    itself. Window starts are multiples of `multiple` (a period that positions repeat with); the last window
+    is moved back, rounded up to a multiple, so that it ends at the take's end.
+    """
+    hop = max((window - overlap) // multiple, 1) * multiple
+
+    def run(x: Tensor, step: Tensor) -> Tensor:
+        frames = x.shape[1]
+        if frames <= window:
+            return network(x, step, 0, frames)
+        total, weights = torch.zeros_like(x), torch.zeros(frames, 1, dtype=x.dtype, device=x.device)
+        starts = list(range(0, frames - window, hop)) + [-(-(frames - window) // multiple) * multiple]
+        for a in starts:
+            b = min(a + window, frames)
+            place = torch.arange(b - a, device=x.device)
+            weight = torch.minimum(place + 1, b - a - place).clamp(max=max(overlap, 1)).to(x)[:, None]
+            total[:, a:b] += network(x[:, a:b], step, a, b) * weight
+            weights[a:b] += weight
+        return total / weights
+
+    return run
+
+
+def long_take(
+    engine: Diffusion,
+    network: Callable[..., Tensor],
+    condition: tuple[Tensor, ...],
+    num_features: int,
+    rng: torch.Generator,
+    *,
+    training: Any,
+    options: Generate,
+    multiple: int = 1,
+    report: Callable = iter,
+) -> Tensor:
+    """A sample (B, T, D) of a network that takes (x, step, *condition), for a condition of any length.
+
+    Takes longer than `options.window_frames` are denoised in overlapping windows that agree on one sample;
+    the condition's tensors (B, T, ...) are cut with it. `training` are the options that the network was
+    trained with.
+    """
+    if options.guidance != 1 and not training.condition_dropout:
+        raise InputError(
+            f"guidance {options.guidance}: this model was trained without condition_dropout; take guidance 1,"
+            " or train it again with some"
+        )
+    if options.overlap_frames >= options.window_frames:
+        raise InputError(
+            f"overlap_frames: got {options.overlap_frames}, need less than window_frames"
+            f" ({options.window_frames})"
+        )
+
+    def in_window(told: tuple[Tensor, ...]) -> Network:
+        def part(x: Tensor, step: Tensor, a: int, b: int) -> Tensor:
+            return network(x, step, *(value[:, a:b] if value.ndim == 3 else value for value in told))
+
+        return windowed(part, window=options.window_frames, overlap=options.overlap_frames, multiple=multiple)
+
+    guide = guided(in_window(condition), in_window(drop(condition)), options.guidance)
+    shape = (*condition[0].shape[:2], num_features)
+    return sample(
+        engine,
+        guide,
+        shape,
+        rng,
+        num_steps=training.sample_steps,
+        device=condition[0].device,
+        report=report,
+    )

@@ -1,0 +1,157 @@
+"""Runs, rows and what all trainings share; options of sampling and of the table."""
+
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+
+from pipeline.config.section import Section
+
+
+class Training(Section):
+    """What every model's training shares."""
+
+    steps: int = Field(default=500, ge=1, description="optimiser steps")
+    batch_size: int = Field(
+        default=8,
+        ge=1,
+        description="windows of two people in a batch; the face model sees the two one at a time",
+    )
+    window_frames: int = Field(
+        default=90, ge=8, description="frames in a training window; the paper's is 150"
+    )
+    stride_frames: int = Field(default=5, ge=1, description="frames between window starts")
+    learning_rate: float = Field(default=1e-3, gt=0, description="Adam's learning rate after warm-up")
+    warmup_steps: int = Field(default=20, ge=0, description="steps of linear warm-up")
+    checkpoint_steps: int = Field(default=100, ge=1, description="steps between checkpoints")
+    clip_norm: float = Field(
+        default=25.0, gt=0, description="largest norm of the gradient; longer ones are scaled down"
+    )
+    dropout: float = Field(
+        default=0.0, ge=0, lt=1, description="dropout in the network; the published code has 0.1"
+    )
+    condition_dropout: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description=(
+            "share of training items that are told nothing; more than 0 allows guidance at generation"
+        ),
+    )
+    seed: int = Field(default=0, ge=0, description="seed of weights, windows and noise")
+    device: str = Field(default="auto", description="torch device; auto takes a GPU where there is one")
+    precision: Literal["float32", "bfloat16"] = Field(
+        default="float32", description="type of the arithmetic in training; bfloat16 is faster on GPUs"
+    )
+    workers: int = Field(
+        default=0, ge=0, description="threads that read windows ahead; 0 reads between the steps"
+    )
+    threads: int = Field(
+        default=2,
+        ge=1,
+        le=1024,
+        description="threads that compute on a CPU; another number gives other weights, by rounding",
+    )
+    keep_checkpoints: bool = Field(
+        default=False,
+        description="go on from checkpoints that other code has written, with a warning in the log and the"
+        " card; options and data must be the same",
+    )
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """What a run's model reads of shards: names of models.data.read."""
+        raise NotImplementedError
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        """What its samples hold: face, body and relative, or a part that other runs of a row are told."""
+        raise NotImplementedError
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What earlier runs of a row must have made for it."""
+        return ()
+
+
+class Run(Section):
+    """A training: a recipe with its options. Keys other than these are options of the recipe."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False, protected_namespaces=())
+
+    recipe: str = Field(description="what is trained: a file of models/recipes, by its name")
+    given: tuple[str, ...] = Field(
+        default=(), description="runs whose trained models this one is built on; they are trained first"
+    )
+    start: str | None = Field(
+        default=None, description="run of the same recipe and sizes whose weights this one begins with"
+    )
+    mem_mb: int = Field(default=3000, ge=1, description="memory that a scheduler gives the job, MB")
+    runtime_minutes: int = Field(
+        default=2880, ge=1, description="time that a scheduler gives the job, minutes"
+    )
+
+
+class Row(Section):
+    """A row of the table: runs whose samples together are two moving people.
+
+    A list of runs is short for `runs`.
+    """
+
+    runs: tuple[str, ...] = Field(
+        min_length=1,
+        description="runs in the order in which they sample; each is told what the ones before made",
+    )
+    num_samples: int | None = Field(
+        default=None, ge=1, description="samples per test take; null takes generate.num_samples"
+    )
+    mem_mb: int = Field(default=3000, ge=1, description="memory that a scheduler gives the job, MB")
+    runtime_minutes: int = Field(
+        default=240, ge=1, description="time that a scheduler gives the job, minutes"
+    )
+
+
+RUNS: dict[str, dict] = {
+    "face": {"recipe": "face"},
+    "body_lower": {"recipe": "body", "joints": "lower"},
+    "body_upper": {"recipe": "body", "joints": "upper"},
+}
+"""The runs that are built in; the config changes them and adds to them."""
+
+ROWS: dict[str, list[str]] = {"trained models": ["face", "body_lower", "body_upper"]}
+"""The rows that are built in."""
+
+TAKEN = ("body", "run", "separation")
+"""Names that no run can have: train_body, train_run and train_separation are other rules."""
+
+
+class Generate(Section):
+    """Sampling."""
+
+    seed: int = Field(default=0, ge=0, description="seed of the noise")
+    num_samples: int = Field(default=2, ge=1, description="samples per test take, for the metrics")
+    guidance: float = Field(
+        default=1.0,
+        ge=0,
+        description="scale of classifier-free guidance; 1 is none, others need condition_dropout in training",
+    )
+    window_frames: int = Field(
+        default=300,
+        ge=16,
+        description="longest stretch that a network sees at once; longer takes go in overlapping windows",
+    )
+    overlap_frames: int = Field(default=60, ge=0, description="frames that neighbouring windows share")
+    threads: int = Field(
+        default=2,
+        ge=1,
+        le=1024,
+        description="threads that compute on a CPU; another number gives other samples, by rounding",
+    )
+    device: str = Field(default="auto", description="torch device; auto takes a GPU where there is one")
+
+
+class Evaluate(Section):
+    """Metrics."""
+
+    window_frames: int = Field(default=300, ge=8, description="frames in a test window of the body metrics")
+    num_pairs: int = Field(default=10_000, ge=1, description="random pairs of the diversity metric")
+    seed: int = Field(default=0, ge=0, description="seed of the pairs")

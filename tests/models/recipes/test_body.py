@@ -1,0 +1,74 @@
+"""Bodies: which column is what, what each half is told, and that both halves give a whole body again."""
+
+import pytest
+import torch
+from helpers.tiny_shards import JOINTS, LOWER, NUM_MELS, TEXT_WIDTH, UPPER, meta
+
+from models import runs, sampling
+from pipeline.config import Generate
+from pipeline.errors import InputError
+
+OWN = NUM_MELS + TEXT_WIDTH + 3
+"""What is told of one actor."""
+
+
+@pytest.fixture
+def make(shards):
+    def build(joints: str):
+        options = LOWER.model_copy(update={"joints": joints})
+        return runs.build("body", options, meta(shards, options))
+
+    return build
+
+
+def test_a_sample_is_the_inverse_of_the_target(batch, make, monkeypatch):
+    """Where the sampler gives what training aims at, the real bodies come out: of two halves, and of one
+    network.
+    """
+    lower, upper, both = make("lower"), make("upper"), make("all")
+    assert lower.target(batch).shape == (2, 24, len(lower.feature_names)) and upper.target(batch).shape == (
+        2,
+        24,
+        len(upper.feature_names),
+    )
+    assert len(lower.feature_names) == 2 * (3 * 7 + 4) and len(upper.feature_names) == 2 * 3 * 4
+    assert sorted(both.feature_names) == sorted(lower.feature_names + upper.feature_names)
+
+    def sample(model, told):
+        monkeypatch.setattr(sampling, "long_take", lambda *_, **__: model.target(batch))
+        sampled = model.sample(told, torch.Generator(), Generate())
+        assert sampled.keys() == set(model.options.makes)
+        return sampled
+
+    told = {key: value for key, value in batch.items() if key not in ("body", "relative")}
+    of_halves = sample(upper, told | sample(lower, told))
+    for sampled in (of_halves, sample(both, told)):
+        assert torch.allclose(sampled["body"], batch["body"], atol=1e-5)
+        assert torch.allclose(sampled["relative"], batch["relative"], atol=1e-4)
+
+
+def test_feature_names_say_what_a_column_is(batch, make):
+    lower = make("lower")
+    stats = lower.meta.stats["body"]
+    column = lower.feature_names.index("b.LeftLeg_y")
+    own = 3 * JOINTS.index("LeftLeg") + 1
+    want = (batch["body"][..., 1, own] - stats["mean"][own]) / stats["std"][own]
+    assert torch.allclose(lower.target(batch)[..., column], want, atol=1e-4)
+    assert lower.feature_names[-4:] == ["b.dx", "b.dz", "b.dheading", "b.y"]
+
+
+def test_an_upper_body_is_told_the_lower_ones_last(batch, make):
+    (lower,), (upper,) = make("lower").condition(batch), make("upper").condition(batch)
+    assert lower.shape[-1] == make("lower").network.blocks[0].condition.in_features == 2 * OWN
+    assert upper.shape[-1] == make("upper").network.blocks[0].condition.in_features
+    assert torch.equal(upper[..., : 2 * OWN], lower)
+    assert torch.equal(upper[..., 2 * OWN :], make("lower").target(batch)), "the real ones in training"
+    made = torch.randn(2, 24, 50)
+    (upper,) = make("upper").condition(batch | {"lower": made})
+    assert torch.equal(upper[..., 2 * OWN :], made), "in generation those that another run made"
+
+
+def test_an_upper_body_without_a_lower_one_is_told(batch, make):
+    assert UPPER.needs == LOWER.makes == ("lower",) and LOWER.needs == ()
+    with pytest.raises(InputError, match="an upper body needs a lower one"):
+        make("upper").sample(batch, torch.Generator(), Generate())

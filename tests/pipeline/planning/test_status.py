@@ -1,0 +1,59 @@
+"""The jobs that status knows after the takes: trainings that rows need, a folder for each row, the table."""
+
+from pathlib import Path
+
+import pytest
+from helpers.workflow_project import REPOSITORY
+
+from pipeline.planning.status import model_steps, shard_steps
+from pipeline.planning.study import Study
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_runs_and_rows_are_steps_with_their_outputs_and_logs():
+    steps = model_steps(Study({"root": "out"}))
+    assert [(step.stage, str(step.output), str(step.log)) for step in steps] == [
+        *(
+            (f"train_{name}", f"out/runs/{name}/model.safetensors", f"out/logs/train_run/{name}.log")
+            for name in ("face", "body_lower", "body_upper")
+        ),
+        (
+            "generate_trained_models",
+            "out/results/generated/trained_models/generated.json",
+            "out/logs/generate/trained_models.log",
+        ),
+        ("evaluate", "out/results/table.csv", "out/logs/evaluate.log"),
+    ]
+
+
+def test_a_run_that_no_row_needs_is_no_step():
+    values = {
+        "root": "out",
+        "runs": {
+            "spare": {"recipe": "face"},
+            "first": {"recipe": "face"},
+            "later": {"recipe": "face", "start": "first"},
+        },
+        "rows": {"trained models": None, "faces": ["later"]},
+    }
+    steps = model_steps(Study(values))
+    assert [step.stage for step in steps] == ["train_first", "train_later", "generate_faces", "evaluate"]
+
+
+@pytest.mark.parametrize(("audio", "hears"), [("speech", True), ("mel", False)])
+def test_speech_is_a_step_where_a_needed_run_hears_it(audio, hears):
+    study = Study({"root": "out", "recipes": {"face": {"audio": audio}}})
+    assert ("speech" in {step.stage for step in shard_steps(study)}) == hears
+
+
+def test_the_rules_have_the_logs_that_status_reads():
+    rules = "".join(path.read_text() for path in sorted((REPOSITORY / "rules").glob("*.smk")))
+    for step in model_steps(Study({"root": "out"})):
+        place = Path(step.log).relative_to("out")
+        folder = place.parent.name
+        name = {"train_run": "{{run}}", "generate": "{row.folder}"}.get(folder, place.stem)
+        assert f'f"{{ROOT}}/{place.parent}/{name}.log"' in rules

@@ -40,7 +40,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from pipeline.files import write_tsv  # noqa: E402
 from pipeline.formats import arkit
 from pipeline.formats.shard_file import open_shards  # noqa: E402
-from pipeline.formats.takes import TAKE_COLUMNS  # noqa: E402
+from pipeline.formats.tables import TAKE_COLUMNS  # noqa: E402
 from pipeline.motion.clock import sample_of  # noqa: E402
 from pipeline.motion.joints import RELEASE_JOINTS, RELEASE_PARENTS  # noqa: E402
 from pipeline.report.timings import read_timings  # noqa: E402

@@ -13,7 +13,7 @@ from helpers.pages import PAGES, README, REPOSITORY, commands
 
 from pipeline import stage
 from pipeline.config import Config
-from pipeline.formats.takes import TABLES, column_table
+from pipeline.formats.tables import TABLES, column_table
 
 RULES = {
     name

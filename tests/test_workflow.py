@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from helpers.workflow_project import make_project, planned, snakemake
 
-from pipeline.formats.takes import TAKE_COLUMNS
+from pipeline.formats.tables import TAKE_COLUMNS
 
 MODELS = ("face", "body_lower", "body_upper")
 

@@ -22,7 +22,8 @@ from pipeline.formats.dataset_file import FORMAT_VERSION
 from pipeline.formats.rig_file import load_rig
 from pipeline.formats.shoot_check import check_scenarios, read_licence, scenario_number
 from pipeline.formats.sync_file import recorded_marks
-from pipeline.formats.takes import TAKE_COLUMNS, Take, actor_of, read_actors, shoot_lip_acc, shoot_takes
+from pipeline.formats.tables import TAKE_COLUMNS
+from pipeline.formats.takes import Take, actor_of, read_actors, shoot_lip_acc, shoot_takes
 from pipeline.reading import read_json
 
 log = logging.getLogger("interact")

@@ -15,7 +15,8 @@ from pipeline.capture.dataset import write_face_ict
 from pipeline.errors import InputError
 from pipeline.files import whole
 from pipeline.formats.ict import is_ict_rig
-from pipeline.formats.takes import LipRow, download_lip_acc, shoot_lip_acc
+from pipeline.formats.tables import LipRow
+from pipeline.formats.takes import download_lip_acc, shoot_lip_acc
 
 log = logging.getLogger("interact")
 

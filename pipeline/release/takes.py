@@ -13,7 +13,8 @@ from pathlib import Path
 from pipeline import ownership, stage
 from pipeline.errors import InputError
 from pipeline.files import give_name, write_tsv
-from pipeline.formats.takes import TAKE_COLUMNS, download_takes
+from pipeline.formats.tables import TAKE_COLUMNS
+from pipeline.formats.takes import download_takes
 
 log = logging.getLogger("interact")
 

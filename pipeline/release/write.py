@@ -22,7 +22,8 @@ from pipeline.formats import database
 from pipeline.formats.dataset_file import read_about
 from pipeline.formats.shoot_check import read_published
 from pipeline.formats.split_file import read_split
-from pipeline.formats.takes import TAKE_COLUMNS, Take, dataset_takes
+from pipeline.formats.tables import TAKE_COLUMNS
+from pipeline.formats.takes import Take, dataset_takes
 from pipeline.listing import files_below, files_in
 from pipeline.reading import inside
 from pipeline.release.check import SUMS, inspect

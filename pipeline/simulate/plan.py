@@ -87,4 +87,4 @@ def seconds_of_day(row: dict[str, str], seconds: float) -> float:
 
 
 TAKE_COLUMNS, ACTOR_COLUMNS = list(plan_takes(1, 0)[0]), list(plan_actors(1, 0)[0])
-"""Columns of the tables, as pipeline.formats.takes has them."""
+"""Columns of the tables, as pipeline.formats.tables has them."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from pipeline.files import write_json, write_tsv
 from pipeline.formats.bvh import save_bvh
-from pipeline.formats.takes import TAKE_COLUMNS
+from pipeline.formats.tables import TAKE_COLUMNS
 from pipeline.motion import rotations
 from pipeline.motion.clock import FPS, sample_of
 from pipeline.motion.motion import Motion

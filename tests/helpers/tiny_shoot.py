@@ -14,7 +14,7 @@ import numpy as np
 from pipeline.files import write_json, write_tsv
 from pipeline.formats import arkit
 from pipeline.formats.bvh import save_bvh
-from pipeline.formats.takes import ACTOR_COLUMNS, LIP_COLUMNS, TAKE_COLUMNS
+from pipeline.formats.tables import ACTOR_COLUMNS, LIP_COLUMNS, TAKE_COLUMNS
 from pipeline.formats.timecode import format_timecode
 from pipeline.motion import rotations
 from pipeline.motion.motion import Motion

@@ -17,7 +17,7 @@ from models import data
 from pipeline.errors import InputError
 from pipeline.files import write_tsv
 from pipeline.formats.shard_file import STREAMS, open_shards, write_sidecar
-from pipeline.formats.takes import TAKE_COLUMNS
+from pipeline.formats.tables import TAKE_COLUMNS
 from pipeline.motion.clock import sample_of
 from pipeline.motion.pose import relative_root
 from pipeline.shards import index as shard_index

@@ -6,7 +6,8 @@ from pipeline.errors import InputError
 from pipeline.files import write_json
 from pipeline.formats import arkit
 from pipeline.formats.shard_file import FORMAT_VERSION, STREAMS, TAKE_FIELDS, Shard
-from pipeline.formats.takes import TAKE_COLUMNS, read_actors, read_takes
+from pipeline.formats.tables import TAKE_COLUMNS
+from pipeline.formats.takes import read_actors, read_takes
 from pipeline.ids import check_id, check_ids, is_id
 from pipeline.motion.clock import sample_of
 from pipeline.shards.plan import read_plan

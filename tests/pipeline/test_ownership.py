@@ -13,7 +13,7 @@ from helpers.tiny_shoot import capture, make_shoot
 from pipeline import ownership
 from pipeline.errors import InputError
 from pipeline.files import read_tsv, write_json, write_tsv
-from pipeline.formats.takes import TAKE_COLUMNS
+from pipeline.formats.tables import TAKE_COLUMNS
 from pipeline.planning.study import Study, open_study
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from pipeline.errors import InputError
 from pipeline.files import MOST_CELL, one_line, read_tsv, write_tsv
-from pipeline.formats.takes import TAKE_COLUMNS, read_takes
+from pipeline.formats.tables import TAKE_COLUMNS
+from pipeline.formats.takes import read_takes
 
 PIECES = [
     '"', '""', "'", ",", ";", "|", "\\", "=1+1", "-", "+", "@", "#", " ", "  ", "\t", "\n", "\r", "\r\n",

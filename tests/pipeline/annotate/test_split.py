@@ -7,7 +7,7 @@ from pipeline.annotate import split
 from pipeline.annotate.split import assign
 from pipeline.errors import InputError
 from pipeline.files import read_tsv, write_tsv
-from pipeline.formats.takes import TAKE_COLUMNS
+from pipeline.formats.tables import TAKE_COLUMNS
 
 SHARE = 33 / 241
 

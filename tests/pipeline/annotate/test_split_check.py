@@ -3,7 +3,7 @@ from helpers.commands import refused
 
 from pipeline.annotate import split_check
 from pipeline.files import write_tsv
-from pipeline.formats.takes import TAKE_COLUMNS
+from pipeline.formats.tables import TAKE_COLUMNS
 
 
 @pytest.fixture

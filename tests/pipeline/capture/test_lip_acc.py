@@ -16,7 +16,8 @@ from pipeline.figures.figure import pyplot
 from pipeline.figures.timeline import STREAMS, draw_streams
 from pipeline.files import write_json, write_tsv
 from pipeline.formats.sync_file import read_sync, stream_of
-from pipeline.formats.takes import ACTOR_COLUMNS, shoot_lip_acc
+from pipeline.formats.tables import ACTOR_COLUMNS
+from pipeline.formats.takes import shoot_lip_acc
 from pipeline.reading import read_json
 from pipeline.report import sync as report_sync
 

@@ -16,7 +16,8 @@ from pipeline.formats.meta_groups import (
     take_groups,
     tell_unlisted,
 )
-from pipeline.formats.takes import TAKE_COLUMNS, Take
+from pipeline.formats.tables import TAKE_COLUMNS
+from pipeline.formats.takes import Take
 from pipeline.simulate.plan import EMOTIONS, RELATIONSHIPS
 
 

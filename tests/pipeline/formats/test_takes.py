@@ -1,18 +1,11 @@
-import json
-import re
 import sqlite3
-from pathlib import Path
 
 import pytest
 
 from pipeline.errors import InputError
 from pipeline.files import write_tsv
-from pipeline.formats import takes as tables
+from pipeline.formats.tables import ACTOR_COLUMNS, LIP_COLUMNS, TAKE_COLUMNS
 from pipeline.formats.takes import (
-    ACTOR_COLUMNS,
-    LIP_COLUMNS,
-    TABLES,
-    TAKE_COLUMNS,
     actor_of,
     dataset_takes,
     read_actors,
@@ -21,9 +14,7 @@ from pipeline.formats.takes import (
     shoot_lip_acc,
     shoot_takes,
 )
-from pipeline.simulate import plan
 
-REPOSITORY = Path(__file__).resolve().parents[3]
 ROW = dict.fromkeys(TAKE_COLUMNS, "") | {
     "take": "20260101_001",
     "date": "20260101",
@@ -304,38 +295,3 @@ def test_a_download_that_is_none(tmp_path):
     (tmp_path / "scenarios.db").write_bytes(b"garbage" * 1000)
     with pytest.raises(InputError, match="scenarios.db: not a readable SQLite file"):
         dataset_takes(tmp_path)
-
-
-@pytest.mark.parametrize("name", TABLES)
-def test_the_committed_schemas_do_not_drift(name):
-    path = REPOSITORY / "workflow" / "schemas" / f"{name}.schema.json"
-    assert path.read_text() == tables.schema(TABLES[name]), (
-        "python -m pipeline.formats.takes --schemas workflow/schemas"
-    )
-
-
-def test_the_command_writes_the_schemas_and_prints_the_columns(tmp_path, capsys):
-    tables.main(["--schemas", str(tmp_path), "--columns", "actors"])
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        f"{name}.schema.json" for name in sorted(TABLES)
-    ]
-    assert all(
-        (tmp_path / f"{name}.schema.json").read_text() == tables.schema(kind) for name, kind in TABLES.items()
-    )
-    assert re.findall(r"^\| `(\w+)` \| .+ \|$", capsys.readouterr().out, re.MULTILINE) == ACTOR_COLUMNS
-
-
-@pytest.mark.parametrize("name", TABLES)
-def test_every_column_is_needed_and_described(name):
-    schema = json.loads(tables.schema(TABLES[name]))
-    assert schema["required"] == list(TABLES[name].model_fields) and schema["additionalProperties"] is False
-    assert all(column["description"] for column in schema["properties"].values())
-
-
-def test_the_simulated_shoot_has_rows_of_these_tables(tmp_path):
-    assert (plan.TAKE_COLUMNS, plan.ACTOR_COLUMNS) == (TAKE_COLUMNS, ACTOR_COLUMNS)
-    write_tsv(tmp_path / "takes.tsv", TAKE_COLUMNS, plan.plan_takes(300, 0))
-    write_tsv(tmp_path / "actors.tsv", ACTOR_COLUMNS, plan.plan_actors(300, 0))
-    assert [t.row for t in shoot_takes(tmp_path)] == sorted(
-        plan.plan_takes(300, 0), key=lambda row: row["take"]
-    )

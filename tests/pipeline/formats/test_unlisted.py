@@ -13,7 +13,8 @@ from helpers.tiny_shoot import make_shoot, make_tables
 from pipeline.config import ReleaseIn
 from pipeline.errors import InputError
 from pipeline.files import read_tsv, write_tsv
-from pipeline.formats.takes import ACTOR_COLUMNS, LIP_COLUMNS, dataset_takes
+from pipeline.formats.tables import ACTOR_COLUMNS, LIP_COLUMNS
+from pipeline.formats.takes import dataset_takes
 from pipeline.formats.unlisted import FOLDERS, missing_raw
 from pipeline.planning.run_hooks import Run
 from pipeline.planning.status import report

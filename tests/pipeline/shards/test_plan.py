@@ -1,7 +1,7 @@
 import json
 
 from pipeline.files import write_tsv
-from pipeline.formats.takes import TAKE_COLUMNS
+from pipeline.formats.tables import TAKE_COLUMNS
 from pipeline.shards import plan
 
 

@@ -11,7 +11,8 @@ from scipy.spatial.transform import Rotation
 
 from pipeline.files import write_tsv
 from pipeline.formats.bvh import load_bvh, save_bvh
-from pipeline.formats.takes import TAKE_COLUMNS, dataset_takes
+from pipeline.formats.tables import TAKE_COLUMNS
+from pipeline.formats.takes import dataset_takes
 from pipeline.motion import rotations
 from pipeline.motion.motion import Motion
 from pipeline.statistics import body_entropy

@@ -5,7 +5,7 @@ import pytest
 from helpers.commands import refused
 
 from pipeline.files import write_json, write_tsv
-from pipeline.formats.takes import TAKE_COLUMNS
+from pipeline.formats.tables import TAKE_COLUMNS
 from pipeline.statistics import contact_table
 
 MINUTE = 1800

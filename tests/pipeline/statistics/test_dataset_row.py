@@ -5,7 +5,8 @@ from helpers.commands import refused
 from helpers.tiny_dataset import make_tiny
 
 from pipeline.files import read_tsv, write_json, write_tsv
-from pipeline.formats.takes import TAKE_COLUMNS, Take
+from pipeline.formats.tables import TAKE_COLUMNS
+from pipeline.formats.takes import Take
 from pipeline.motion.joints import RELEASE_JOINTS
 from pipeline.statistics import dataset_row
 from pipeline.statistics.dataset_row import FINGER, MODALITIES, Performance, row

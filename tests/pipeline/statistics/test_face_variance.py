@@ -7,7 +7,8 @@ from helpers.commands import refused
 from pipeline.files import write_tsv
 from pipeline.formats import arkit
 from pipeline.formats.rig_file import load_rig
-from pipeline.formats.takes import TAKE_COLUMNS, dataset_takes
+from pipeline.formats.tables import TAKE_COLUMNS
+from pipeline.formats.takes import dataset_takes
 from pipeline.statistics import face_variance
 from pipeline.statistics.face_variance import (
     Variance,

@@ -1,5 +1,6 @@
 from pipeline.formats.meta_groups import meta_groups
-from pipeline.formats.takes import TAKE_COLUMNS, Take
+from pipeline.formats.tables import TAKE_COLUMNS
+from pipeline.formats.takes import Take
 from pipeline.statistics.groups import GROUPINGS, genders_of, group_order, performance_groups
 
 

@@ -70,11 +70,11 @@ DOORS: dict[str, tuple[str, str]] = {
         "open",
         "a stream that open_audio found plain, from where its chunk begins",
     ),
-    "pipeline.formats.bvh:_columns": (
+    "pipeline.formats.bvh_text:_columns": (
         "csv.read_csv",
         "bytes in memory that reading.read_bytes read; what Arrow refuses goes to the slow reader",
     ),
-    "pipeline.formats.faces:_csv_rows": (
+    "pipeline.formats.live_link:_csv_rows": (
         "csv.reader",
         "rows of reading.open_text, strict, no quotation over lines",
     ),

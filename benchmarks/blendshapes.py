@@ -39,9 +39,9 @@ from scipy.spatial.transform import Rotation
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pipeline import config
-from pipeline.capture import blendshapes  # noqa: E402
+from pipeline.capture import stream_fit  # noqa: E402
 from pipeline.capture.blendshape_fit import BlendshapeFit  # noqa: E402
-from pipeline.formats import arkit, faces, ict
+from pipeline.formats import arkit, faces, ict, live_link
 from pipeline.formats.rig_file import Rig, save_rig  # noqa: E402
 from pipeline.formats.timecode import format_timecode  # noqa: E402
 
@@ -60,7 +60,7 @@ def real_head(folder: Path) -> tuple[Rig, np.ndarray]:
         ]
     )
     curves = np.concatenate(
-        [faces.live_link_weights(path) for path in sorted((folder / "face").glob("*.csv"))]
+        [live_link.read_weights(path) for path in sorted((folder / "face").glob("*.csv"))]
     )
     return Rig(kit["neutral"], deltas.astype(np.float32), kit["faces"]), curves
 
@@ -121,10 +121,10 @@ def seconds(function) -> float:
     return time.perf_counter() - begin
 
 
-def fit(path: Path, rig_path: Path, threads: int = 1, **options) -> blendshapes.StreamFit:
+def fit(path: Path, rig_path: Path, threads: int = 1, **options) -> stream_fit.StreamFit:
     """Fit a whole stream as the stage does."""
     stream = faces.open_face(path)
-    return blendshapes.fit_stream(
+    return stream_fit.fit_stream(
         stream, rig_path, 0, len(stream.seconds), options=config.Blendshapes(**options), threads=threads
     )
 

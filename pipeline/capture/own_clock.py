@@ -8,7 +8,7 @@ import logging
 from pathlib import Path
 
 from pipeline.errors import InputError
-from pipeline.formats import faces
+from pipeline.formats import faces, live_link
 from pipeline.motion.clock_model import fit_clock
 
 log = logging.getLogger("interact")
@@ -51,14 +51,14 @@ def open_face(
     `timecode_rate` what a CSV's timecode counts at, which is judged where None.
     """
     if path.suffix == ".csv" and timecode_rate is None:
-        codes = faces.live_link_timecodes(path)
+        codes = live_link.read_timecodes(path)
         if len(codes) < 2 and path.stem.endswith("_neutral"):
             raise InputError(
                 f"{where}: is the neutral face of a calibration, need a recording; give the CSV beside it"
                 " without _neutral"
             )
         timecode_rate = timecode_base(codes)
-        if timecode_rate not in (None, faces.LIVE_LINK_RATE):
+        if timecode_rate not in (None, live_link.COUNTING):
             log.info(
                 "%s: the timecode counts at %.3f, by its largest frame number; --timecode-rate says"
                 " otherwise",

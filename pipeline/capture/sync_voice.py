@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import config
-from pipeline.capture import blendshapes, evidence
+from pipeline.capture import evidence
+from pipeline.capture.stream_fit import fit_stream
 from pipeline.errors import InputError
-from pipeline.formats import audio, faces
+from pipeline.formats import audio, faces, live_link
 from pipeline.motion import clock
 from pipeline.motion.clock_model import fit_clock
 
@@ -27,16 +28,14 @@ def weights_at_30(path: Path, rig: Path | None, record: dict, where: str) -> tup
     stream = faces.open_face(path, rate=record["rate"], timecode_rate=record["timecode_rate"])
     found = fit_clock(stream.seconds, where=f"{where}: {path.name}")
     if not stream.is_mesh:
-        weights = faces.live_link_weights(path)
+        weights = live_link.read_weights(path)
     elif rig is None:
         raise InputError(
             f"{where}: {path.name} is a mesh, need the actor's rig to see the mouth that places a stream"
             " without timecode; give --rig"
         )
     else:
-        weights = blendshapes.fit_stream(
-            stream, rig, 0, len(stream.seconds), options=config.Blendshapes()
-        ).weights
+        weights = fit_stream(stream, rig, 0, len(stream.seconds), options=config.Blendshapes()).weights
     used = found.kept & np.isfinite(weights).all(1)
     seconds = (found.index / found.rate)[used]
     times = clock.frame_times(seconds[0], int((seconds[-1] - seconds[0]) * clock.FPS) + 1)

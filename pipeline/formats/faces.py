@@ -1,9 +1,9 @@
 """Face streams of a shoot: meshes, or Live Link Face recordings as CSV.
 
-Meshes are in HDF5, in one NumPy array or in numbered OBJ files.
+Meshes are in HDF5, in one NumPy array or in numbered OBJ files; a CSV is read by pipeline.formats.live_link.
 
 In: `<performance>.mesh.h5`, `.csv`, `.npy` or the folder `<performance>.obj` (`_obj`), with the files beside
-it that say rate, units and timecode. Out: seconds of each frame, vertices in cm, or ARKit weights. Only times
+it that say rate, units and timecode. Out: seconds of each frame, vertices in cm. Only times
 and counts are read at once; vertices come in blocks.
 
 The description of an array or of OBJ files is a JSON, `<performance>.stream.json` or `<folder>/stream.json`:
@@ -13,12 +13,8 @@ The description of an array or of OBJ files is a JSON, `<performance>.stream.jso
 `number,timecode` instead.
 """
 
-import csv
 import difflib
-import logging
-import math
 import re
-from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,18 +23,15 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.formats import arkit
+from pipeline.formats import live_link
 from pipeline.formats.array_files import attribute, is_plain_type, open_hdf5, plain_value, read_npy
 from pipeline.formats.obj import read_vertices
 from pipeline.formats.streams import OBJ_TIMECODES
 from pipeline.formats.timecode import exact_rate, label_day, parse_timecode, unwrap_days
 from pipeline.listing import files_in
-from pipeline.reading import MEBIBYTE, open_text, plain, read_json, read_text, reading
+from pipeline.reading import read_json, read_text, reading
 
-log = logging.getLogger("interact")
 UNITS_CM = {"cm": 1.0, "m": 100.0, "mm": 0.1}
-LIVE_LINK_RATE = 60
-"""What Live Link Face counts at by default, whatever its frames per second."""
 MOST_FRAMES = 10_000_000
 """Frames of a stream: 46 hours at 60 frames per second."""
 MOST_VERTICES = 5_000_000
@@ -47,13 +40,6 @@ MOST_CM = 100_000.0
 """A coordinate of a face: 1 km from the origin.
 
 Beyond any stage, and beyond any face whose unit is taken for another.
-"""
-MOST_CSV_BYTES = 4096 * MEBIBYTE
-"""Bytes of a recording of Live Link Face: an hour has 100 MB."""
-REPEATED_SHARE = 0.01
-"""Share of a recording's rows that may equal the row before to the last cell, timecode too.
-
-An app that stumbles repeats a few.
 """
 COPY = "copy or export it again"
 FORMS = ".mesh.h5, Live Link .csv, .npy or a folder of .obj"
@@ -96,15 +82,13 @@ def open_face(
 
     `path` is the file, or for OBJ files their folder or the stream.json in it. `rate`, in frames per second,
     spaces the frames of a stream without timecode, before what its own description says; a stream with
-    timecode does not use it. `timecode_rate` is what a CSV's timecode counts at, LIVE_LINK_RATE if None; the
+    timecode does not use it. `timecode_rate` is what a CSV's timecode counts at, COUNTING if None; the
     other forms say it themselves, and must agree. `units`, a key of UNITS_CM, stands in for the description
     that an array or OBJ files lack.
     """
     path = Path(path)
     if path.suffix == ".csv" and path.exists():
-        seconds, day = _seconds(
-            [row[0] for _, row in _live_link(path)[1]], timecode_rate or LIVE_LINK_RATE, path
-        )
+        seconds, day = _seconds(live_link.read_timecodes(path), timecode_rate or live_link.COUNTING, path)
         return FaceStream(path, seconds, 0, day)
     stream, own = _open_mesh(path, rate, {"units": units, "timecode_rate": timecode_rate} if units else None)
     if timecode_rate and own and exact_rate(own) != exact_rate(timecode_rate):
@@ -163,53 +147,6 @@ def _in_cm(vertices: np.ndarray, stream: FaceStream, first: int) -> np.ndarray:
         )
     result = np.array(vertices, np.float32)
     return result if stream.unit_cm == 1 else result * np.float32(stream.unit_cm)
-
-
-def live_link_timecodes(path: Path) -> list[str]:
-    """Timecodes (N,) of a Live Link Face CSV as they stand in the file."""
-    return [row[0] for _, row in _live_link(path)[1]]
-
-
-def live_link_weights(path: Path) -> np.ndarray:
-    """ARKit weights (N, 51) of a Live Link Face CSV, columns in arkit.NAMES order, rows as in `open_face`.
-
-    A row without any weight is a frame on which the app saw no face: NaN.
-    """
-    header, rows = _live_link(path)
-    columns = arkit.rig_order(header, str(path), fix="export the recording again with all columns")
-    values, again = array("d"), []
-    before: list[str] = []
-    for line, row in rows:
-        if row == before:
-            again.append(line)
-        before = row
-        try:
-            seen = any(row[i].strip() for i in columns)
-            values.extend([float(row[i]) if seen else math.nan for i in columns])
-        except ValueError:
-            i = next(i for i in columns if not _is_number(row[i]))
-            raise InputError(
-                f"{path}, line {line}: got {row[i]!r:.60} for {header[i]}, need a number; export the"
-                " recording again"
-            ) from None
-    result = np.array(values).reshape(-1, len(columns))
-    if len(again) > REPEATED_SHARE * len(result):
-        log.warning(
-            "%s: %d of %d rows are the row before again, the first is line %d; export it again",
-            path,
-            len(again),
-            len(result),
-            again[0],
-        )
-    return result
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _rate(value: Any, name: str, path: Path) -> float:
@@ -482,68 +419,3 @@ def _same_topology(path: Path, need: np.ndarray, need_faces: int) -> np.ndarray:
             " all frames with one topology"
         )
     return vertices
-
-
-def _live_link(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
-    """Header of a Live Link Face CSV, and its complete rows with their line numbers.
-
-    A short row is a frame that the recorder did not finish: at the end the recording was cut off, before it
-    the frame counts as dropped.
-    """
-    rows = _csv_rows(path)
-    _, header = next(rows, (0, []))
-    header = [cell.strip() for cell in header]
-    first = header[0] if header else ""
-    if first.lower() != "timecode":
-        other = next(
-            (
-                f", but {name} separate the columns"
-                for mark, name in ((";", "semicolons"), ("\t", "tabs"))
-                if mark in first
-            ),
-            "",
-        )
-        raise InputError(
-            f"{path}: first column is not Timecode, need a Live Link Face recording as the app writes"
-            f" it{other}; export it again"
-        )
-    return header, _complete(path, rows, len(header))
-
-
-def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    plain(path, most=MOST_CSV_BYTES)
-    with open_text(path, "CSV in UTF-8", fix="export the recording again") as f:
-        reader, before = csv.reader(f, strict=True), 0
-        for row in reader:
-            if (
-                reader.line_num > before + 1
-            ):  # a quotation mark that opens a cell would swallow the frames behind it
-                raise InputError(
-                    f"{path}, line {before + 1}: a quotation mark joins it to line {reader.line_num}; export"
-                    " the recording again"
-                )
-            before = reader.line_num
-            if any(cell.strip() for cell in row):
-                yield reader.line_num, row
-
-
-def _complete(
-    path: Path, rows: Iterator[tuple[int, list[str]]], num_columns: int
-) -> Iterator[tuple[int, list[str]]]:
-    short: list[int] = []
-    last = 0
-    for last, row in rows:
-        if len(row) > num_columns:
-            raise InputError(
-                f"{path}, line {last}: got {len(row)} cells, need {num_columns} as in the header; export the"
-                " recording again"
-            )
-        if len(row) < num_columns:
-            short.append(last)
-        else:
-            yield last, row
-    inside = [line for line in short if line != last]
-    if inside:
-        log.warning(
-            "%s: %d short rows count as dropped frames, the first is line %d", path, len(inside), inside[0]
-        )

@@ -86,9 +86,9 @@ def test_strangers_abstain(tmp_path):
 
 
 def test_a_real_face_abstains_beside_a_voice_of_another_day(tmp_path, real_data):
-    from pipeline.formats import faces
+    from pipeline.formats import live_link
 
-    weights = [faces.live_link_weights(path) for path in sorted((real_data / "face").glob("*.csv"))]
+    weights = [live_link.read_weights(path) for path in sorted((real_data / "face").glob("*.csv"))]
     cut = [w[: round(30 * SECONDS)] for w in weights]
     found = checked(
         tmp_path,

@@ -48,10 +48,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import fuzz_bvh  # noqa: E402
 
 from pipeline.annotate import transcripts  # noqa: E402
-from pipeline.capture import sync
 from pipeline.errors import InputError  # noqa: E402
 from pipeline.files import fault_of_cell, read_tsv  # noqa: E402
-from pipeline.formats import arkit, bvh, faces, obj, sync_file, takes
+from pipeline.formats import arkit, bvh, faces, live_link, obj, sync_file, takes, timecode_file
 from pipeline.formats.array_files import open_npz, read_npy  # noqa: E402
 from pipeline.formats.gltf import read_gltf  # noqa: E402
 from pipeline.formats.rig_file import load_rig  # noqa: E402
@@ -529,7 +528,7 @@ def read_any_words(path: Path) -> None:
 
 
 def read_any_timecode(path: Path) -> None:
-    _plain(sync._entries(path, path.parent.name, ["001", "002"], ["body", "face", "audio"]))
+    _plain(timecode_file.read_entries(path, path.parent.name, ["001", "002"], ["body", "face", "audio"]))
 
 
 def read_any_table(path: Path) -> None:
@@ -641,7 +640,7 @@ def make_csv(path: Path) -> None:
 
 
 def read_any_csv(path: Path) -> None:
-    stream, weights = faces.open_face(path), faces.live_link_weights(path)
+    stream, weights = faces.open_face(path), live_link.read_weights(path)
     need(weights.shape == (len(stream.seconds), 51), "a row of weights a frame")
     finite(stream.seconds)
 

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import fuzz_readers  # noqa: E402
 from fuzz_readers import BYTES, Format, finite, need, several  # noqa: E402
 
-from pipeline.capture import sync  # noqa: E402
+from pipeline.capture import stream_clocks  # noqa: E402
 from pipeline.formats import audio, voice_file
 
 RATE = 48_000
@@ -111,7 +111,7 @@ class _Told(logging.Handler):
 
 def read_recording(path: Path) -> None:
     """Format, start and samples of a recording, as sync and separation read them, and as a voice."""
-    found = sync.audio_stream(path, "take 7")
+    found = stream_clocks.audio_stream(path, "take 7")
     for stream in audio.open_channels(path):
         need(
             stream.num_samples == found["samples"] > 0 and 8000 <= stream.rate <= 384_000, "samples at a rate"

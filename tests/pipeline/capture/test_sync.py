@@ -8,12 +8,11 @@ import soundfile
 from helpers.commands import refused
 from helpers.tiny_shoot import write_bwf, write_mesh
 
-from pipeline.capture import blendshapes, sync
+from pipeline.capture import blendshapes, stream_clocks, sync
 from pipeline.errors import InputError
 from pipeline.formats.arkit import NAMES_52
-from pipeline.formats.timecode import day_seconds, format_timecode
+from pipeline.formats.timecode import day_seconds, format_timecode, parse_timecode
 from pipeline.reading import read_json
-from pipeline.simulate.ltc import encode_ltc
 
 TAKE = "20260101_001"
 
@@ -93,14 +92,6 @@ def test_a_window_that_is_too_short_names_both_streams():
     ):
         sync.common_window(streams, "take 7", min_seconds=1.0)
     assert sync.common_window(streams, "take 7", min_seconds=0.5) == (5.0, 15 + 1)
-
-
-@pytest.mark.parametrize(("name", "frames", "dropped"), [("a", 4030, 3), ("b", 3809, 2)])
-def test_real_recordings_rate_counts_the_dropped_frames(real_data, name, frames, dropped):
-    found = sync.face_stream(real_data / "face" / f"llf_take_{name}.csv")
-    assert found["frames"] == frames and found["dropped"] == dropped
-    assert found["rate"] == pytest.approx(30.004, abs=5e-4)
-    assert found["longest_gap"] == pytest.approx(2 / 30, abs=1e-3)
 
 
 def edit_json(take, change):
@@ -234,22 +225,11 @@ def test_a_wrong_option_stops_with_one_line(take, capsys):
         )
 
 
-def test_time_reference_is_samples_since_midnight(tmp_path):
-    write_bwf(tmp_path / "x.wav", np.zeros(44_100), 44_100, 47_584.5)
-    found = sync.audio_stream(tmp_path / "x.wav", "take 7")
-    assert (
-        found["start"] == 47_584.5
-        and found["end"] == 47_585.5
-        and found["rate"] == found["samples"] == 44_100
-    )
-    assert found["source"] == "bext" and found["drift_ppm"] is None, "one start shows no drift"
-
-
 def test_a_header_rate_that_lies_is_told(shoot, take, caplog):
     path = take / "20260101_001_001.bvh"
     path.write_text(path.read_text().replace("Frame Time: 0.0083333333", "Frame Time: 0.0416667"))
     with caplog.at_level("WARNING"):
-        found = sync.body_stream(
+        found = stream_clocks.body_stream(
             path, {"start": format_timecode(36_000, 120), "rate": 120}, "take 7, actor 001"
         )
     assert (
@@ -270,43 +250,6 @@ def test_a_header_that_lies_is_found_by_the_other_streams(take, capsys):
     path.write_text(path.read_text().replace("Frame Time: 0.0083333333", "Frame Time: 0.0416667"))
     needles = ["actor 001: BVH header says 24 fps, at which the ", "correct the rate in timecode.json"]
     refused(sync.main, arguments(take), capsys, *needles, outputs=[take / "out" / "sync.json"])
-
-
-@pytest.mark.parametrize(
-    ("digits", "drift", "extra"), [(0, 0.0, 0), (0, 0.0, 1), (3, 80.0, 0), (3, -100.0, 0)]
-)
-def test_start_and_end(tmp_path, digits, drift, extra):
-    """`end` names the last frame, in whole frames also the one after it.
-
-    With fractions of a frame it shows the drift.
-    """
-    path = tmp_path / "x.bvh"
-    path.write_text(
-        "HIERARCHY\nROOT Hips\n{\nOFFSET 0 0 0\nCHANNELS 3 Zrotation Xrotation Yrotation\n}\nMOTION\nFrames:"
-        " 7201\nFrame Time: 0.0083333\n" + "0 0 0\n" * 7201
-    )
-    end = 36_000 + (7200 + extra) / (120 * (1 + drift * 1e-6))
-    entry = {"start": "10:00:00:00", "end": format_timecode(end, 120, digits=digits), "rate": 120}
-    found = sync.body_stream(path, entry, "take 7, actor 001")
-    assert found["end"] == pytest.approx(
-        36_000 + 7200 / (120 * (1 + drift * 1e-6)), abs=2e-5 if digits else 1e-9
-    )
-    if digits:
-        assert found["drift_ppm"] == pytest.approx(drift, abs=0.3) and found["source"] == "start and end"
-    else:
-        assert found["drift_ppm"] is None and found["rate"] == 120
-
-
-def test_a_timecode_base_that_is_not_the_rate(tmp_path):
-    path = tmp_path / "x.bvh"
-    path.write_text(
-        "HIERARCHY\nROOT Hips\n{\nOFFSET 0 0 0\nCHANNELS 3 Zrotation Xrotation Yrotation\n}\nMOTION\nFrames:"
-        " 100\nFrame Time: 0.0083333\n" + "0 0 0\n" * 100
-    )
-    found = sync.body_stream(
-        path, {"start": "10:00:00:15", "rate": 120, "timecode_rate": 30}, "take 7, actor 001"
-    )
-    assert found["start"] == 36_000.5 and found["rate"] == 120
 
 
 def test_streams_on_both_sides_of_midnight_agree(tmp_path):
@@ -337,7 +280,7 @@ def test_the_table_and_the_picture_explain_a_take(shoot, take, caplog):
 def test_a_clock_that_was_set_fails_past_the_limit_and_warns_below_it(take, capsys, caplog):
     with h5py.File(take / "20260101_002_001.mesh.h5", "r+") as f:
         codes = [code.decode() for code in f["timecode"][()]]
-        late = [format_timecode(sync.parse_timecode(code, 60) + 0.0165, 60, digits=6) for code in codes[50:]]
+        late = [format_timecode(parse_timecode(code, 60) + 0.0165, 60, digits=6) for code in codes[50:]]
         f["timecode"][50:] = [code.encode() for code in late]
     needles = [
         "actor 002: 20260101_002_001.mesh.h5: timecode goes on by 1.",
@@ -356,7 +299,7 @@ def test_a_clock_that_is_slewed_bends_and_is_refused_past_the_limit(take, capsys
     with h5py.File(take / "20260101_002_001.mesh.h5", "r+") as f:
         codes = [code.decode() for code in f["timecode"][()]]
         bent = [
-            format_timecode(sync.parse_timecode(code, 60) + 0.03 * (k / 103) ** 2, 60, digits=6)
+            format_timecode(parse_timecode(code, 60) + 0.03 * (k / 103) ** 2, 60, digits=6)
             for k, code in enumerate(codes)
         ]
         f["timecode"][:] = [code.encode() for code in bent]
@@ -393,30 +336,6 @@ def test_midnight_is_where_the_labels_say_at_every_counting(tmp_path, rate, sepa
     assert found["audio"]["start"] - found["face"]["start"] == pytest.approx(50 / rate, abs=1.1 / 48_000)
 
 
-def test_start_and_end_may_stand_on_both_sides_of_an_ntsc_midnight(tmp_path):
-    path = tmp_path / "x.bvh"
-    head = (
-        "HIERARCHY\nROOT Hips\n{\nOFFSET 0 0 0\nCHANNELS 3 Zrotation Xrotation Yrotation\n}\nMOTION\nFrames:"
-        " 100\nFrame Time: 0.0333667\n"
-    )
-    path.write_text(head + "0 0 0\n" * 100)
-    found = sync.body_stream(path, {"start": "23:59:58:20", "end": "00:00:01:29", "rate": 29.97}, "take 7")
-    assert (
-        found["frames"] == 100
-        and found["source"] == "start, rate and end"
-        and found["day_seconds"] == pytest.approx(86_486.4)
-    )
-
-
-def test_a_time_reference_of_a_long_day_is_read(tmp_path):
-    """Non-drop timecode at 23.976 runs to 86,486.4 s."""
-    write_bwf(tmp_path / "x.wav", np.zeros(48_000), 48_000, 86_450.0)
-    assert sync.audio_stream(tmp_path / "x.wav", "take 7")["start"] == 86_450.0
-    write_bwf(tmp_path / "x.wav", np.zeros(48_000), 48_000, 86_487.0)
-    with pytest.raises(InputError, match="TimeReference is 86487.000 s, need a time of day below 86486.4 s"):
-        sync.audio_stream(tmp_path / "x.wav", "take 7")
-
-
 def live_link(path, base: int, frames: int = 182) -> None:
     """A Live Link Face recording at 30 fps whose timecode counts at `base`, weights that rise to 1."""
     codes = [format_timecode(36_000 + k / 30, base) for k in range(frames)]
@@ -432,8 +351,8 @@ def test_a_live_link_recording_counts_at_the_rate_of_its_entry(take):
         InputError,
         match=r"actor 001: 20260101_001_001.csv would have lost 180 of 362 frames at .* check timecode_rate",
     ):
-        sync.face_stream(path, {}, "take 7, actor 001")
-    found = sync.face_stream(path, {"timecode_rate": 30}, "take 7, actor 001")
+        stream_clocks.face_stream(path, {}, "take 7, actor 001")
+    found = stream_clocks.face_stream(path, {"timecode_rate": 30}, "take 7, actor 001")
     assert (
         found["dropped"] == 0
         and found["rate"] == pytest.approx(30, rel=1e-6)
@@ -462,8 +381,8 @@ def test_a_live_link_recording_counts_at_the_rate_of_its_entry(take):
 def test_a_mesh_and_its_entry_must_count_alike(take):
     path = take / "20260101_001_001.mesh.h5"
     with pytest.raises(InputError, match="its timecode_rate is 60, timecode.json says 30; correct one"):
-        sync.face_stream(path, {"timecode_rate": 30}, "take 7, actor 001")
-    assert sync.face_stream(path, {"timecode_rate": 60}, "take 7, actor 001")["timecode_rate"] == 60
+        stream_clocks.face_stream(path, {"timecode_rate": 30}, "take 7, actor 001")
+    assert stream_clocks.face_stream(path, {"timecode_rate": 60}, "take 7, actor 001")["timecode_rate"] == 60
 
 
 def test_columns_of_the_table_stand_apart():
@@ -599,41 +518,3 @@ def test_a_start_that_is_not_used_and_far_off_is_told(take, caplog):
         "actor 002: start under face in timecode.json says 36008.000 s, the face's own timecode 3600"
         in warned[1]
     )
-
-
-def test_ltc_that_was_set_while_it_recorded_is_refused(tmp_path, caplog):
-    """0.4 of a frame later from 5 s on: too little for the decoder to see a jump."""
-    first, second = (encode_ltc(36_000 + extra, 30, 480_000, 48_000) for extra in (0.0, 0.4 / 30))
-    channels = np.stack([np.zeros(480_000), np.where(np.arange(480_000) < 240_000, first, second)], 1)
-    soundfile.write(tmp_path / "x.wav", channels, 48_000)
-    with pytest.raises(InputError, match=r"x.wav: LTC: timecode goes on by .* stays 0.40 of a frame beside"):
-        sync.audio_stream(tmp_path / "x.wav", "take 7", {"channel": 1, "ltc": 2})
-    assert sync.audio_stream(tmp_path / "x.wav", "take 7", {"channel": 1, "ltc": 2}, max_step_frames=0.5)[
-        "step_frames"
-    ] == pytest.approx(0.4, abs=0.01)
-    assert "was its clock set" in caplog.text
-    soundfile.write(tmp_path / "x.wav", np.stack([0 * first, first], 1), 48_000)
-    assert sync.audio_stream(tmp_path / "x.wav", "take 7", {"channel": 1, "ltc": 2})[
-        "step_frames"
-    ] == pytest.approx(0, abs=0.01)
-
-
-def test_a_time_reference_of_0_gives_way_to_whatever_tells_a_time(tmp_path, caplog):
-    """Editors write 0 that know no time.
-
-    The same rule holds for iXML (test_audio.py) and for timecode.json.
-    """
-    write_bwf(tmp_path / "x.wav", np.zeros(48_000), 48_000, 0.0)
-    found = sync.audio_stream(tmp_path / "x.wav", "take 7", {"start": "13:13:11:15"})
-    assert (found["start"], found["source"]) == (47_591.5, "start")
-    assert [record.getMessage() for record in caplog.records] == [
-        "take 7: TimeReference of x.wav is 0; start under audio in timecode.json says 47591.500 s, which is"
-        " taken"
-    ]
-    caplog.clear()
-    for entry in ({"start": "00:00:00:00"}, {}):
-        found = sync.audio_stream(tmp_path / "x.wav", "take 7", entry)
-        assert (found["start"], found["source"]) == (0.0, "bext") and not caplog.text
-    write_bwf(tmp_path / "x.wav", np.zeros(48_000), 48_000, 1.0)
-    assert sync.audio_stream(tmp_path / "x.wav", "take 7", {"start": "13:13:11:15"})["start"] == 1.0
-    assert "bext 1.000 s, which is taken" in caplog.text

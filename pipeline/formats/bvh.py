@@ -231,7 +231,7 @@ def first_frame_is_reference(motion: Motion) -> bool:
     if not turning.any():
         return False
     local = local[:, turning]
-    steps = 2 * np.rad2deg(np.arccos(np.minimum(np.abs((local[1:] * local[:-1]).sum(-1)), 1))).mean(1)
+    steps = rotations.angle_deg(local[1:], local[:-1]).mean(1)
     from_rest = 2 * np.rad2deg(np.arccos(np.minimum(np.abs(local[:2, :, 3]), 1)))
     at_rest = (from_rest < REFERENCE_DEG).mean(1)
     later = steps[1:][np.isfinite(steps[1:])]

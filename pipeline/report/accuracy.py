@@ -43,7 +43,7 @@ from pipeline.formats.array_files import read_npy
 from pipeline.formats.bvh import load_bvh
 from pipeline.formats.dataset_file import read_about
 from pipeline.formats.takes import Take, read_takes
-from pipeline.motion.rotations import slerp
+from pipeline.motion.rotations import angle_deg, slerp
 from pipeline.reading import read_json
 
 log = logging.getLogger("interact")
@@ -278,8 +278,8 @@ def score_performance(
         + recorded.positions_cm[low + 1, 0] * (at - low)[:, None]
     )
     scores["body_error_cm"] = float(np.sqrt(np.mean(np.sum((kept.positions_cm[:, 0] - hips) ** 2, -1))))
-    turned = np.abs(np.sum(slerp(recorded.rotations[:, 0], at) * kept.rotations[:, 0], -1)).clip(0, 1)
-    scores["body_error_deg"] = float(np.rad2deg(2 * np.arccos(turned)).mean())
+    turned = angle_deg(slerp(recorded.rotations[:, 0], at), kept.rotations[:, 0])
+    scores["body_error_deg"] = float(turned.mean())
     scores |= _voices(shoot, truth, dataset, take, k, start, record, round(num_frames * OUT_RATE / 30))
     true = np.stack([np.interp(times, seconds, column) for column in weights.T], 1)
     scores["face_weight_rms"] = float(

@@ -74,13 +74,11 @@ def plan_run(name: str, run: Run, config: Config) -> PlannedRun:
         if odd := next((key for key in values if not isinstance(key, str)), None):
             raise InputError(f"config key {prefix}.{odd!r}: unknown; write a name")
     try:
-        options_class(**shared)
-    except ValidationError as error:
-        raise said(error, options_class, prefix=f"recipes.{run.recipe}") from None
-    try:
         options = options_class(**(shared | own))
     except ValidationError as error:
-        raise said(error, options_class, prefix=f"runs.{name}") from None
+        key = error.errors()[0]["loc"][0]
+        where = f"runs.{name}" if key in own else f"recipes.{run.recipe}" if shared else f"runs.{name}"
+        raise said(error, options_class, prefix=where) from None
     return PlannedRun(name, run.recipe, options, run.given, run.start, run.mem_mb, run.runtime_minutes)
 
 
@@ -90,6 +88,10 @@ def plan_runs(config: Config) -> dict[str, PlannedRun]:
         raise InputError(
             f"config key recipes.{unknown}: no such recipe; the recipes are {', '.join(recipes.names())}"
         )
+    used = {run.recipe for run in config.runs.values()}
+    for name, options in config.recipes.items():  # what no run reads is looked at all the same
+        if name not in used:
+            plan_run("of_no_run", Run(recipe=name), config.model_copy(update={"recipes": {name: options}}))
     return {name: plan_run(name, run, config) for name, run in config.runs.items()}
 
 

@@ -39,6 +39,14 @@ def test_a_runs_own_options_go_before_those_of_its_recipe():
     assert runs["face"].mem_mb == 5 and runs["face"].options == planned("")[0]["face"].options
 
 
+def test_options_of_a_recipe_and_of_a_run_are_judged_together():
+    heads = "{heads: 3}"
+    runs, _ = planned(
+        f"recipes: {{body: {{channels: 30}}}}\nruns: {{body_lower: {heads}, body_upper: {heads}}}"
+    )
+    assert (runs["body_upper"].options.channels, runs["body_upper"].options.heads) == (30, 3)
+
+
 def test_runs_and_rows_are_added_and_taken_away():
     runs, rows = planned("""
 runs:

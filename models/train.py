@@ -25,6 +25,7 @@ from typing import Any
 
 import torch
 import yaml
+from torch import Tensor
 
 import pipeline
 from models import recipes, runs
@@ -89,17 +90,13 @@ def run_hash(
 
 
 def code_hash(recipe: str) -> str:
-    """What the weights depend on of the code: all that training this recipe runs, without comments and
-    docstrings.
-    """
+    """What the weights depend on of the code: all that training this recipe runs, without comments."""
     files = source.closure("models.train", f"models.recipes.{recipe}", sampling=False)
     return source.digest(files, sampling=False)[:16]
 
 
 def keep_other_code(checkpoints: Path, made_of: str, code: str) -> None:
-    """Take up the furthest checkpoint of the same options and data that other code has written, if there is
-    one.
-    """
+    """Take up the furthest checkpoint that other code has written of the same options and data, if any."""
     own = checkpoints / f"{made_of}-{code}"
     if (own / NEWEST).exists():
         return
@@ -244,11 +241,8 @@ def _card(
         "",
         "Use: `python -m models.generate --runs <folder of runs> --audio A.wav B.wav --out DIR`.",
         "",
-        (
-            "The model knows the actors, the scenes and the microphones of its training takes; what it makes"
-            " of other"
-        ),
-        "voices is not measured. The licence of the training data applies to the weights.",
+        "The model knows the actors, the scenes and the microphones of its training takes. What it makes of",
+        "other voices is not measured. The licence of the training data applies to the weights.",
         "",
     ]
     return "\n".join(lines)
@@ -330,19 +324,7 @@ def train(
         rate = options.learning_rate
         state = State(model, model.optimiser(model.groups(), rate), checkpoints, last_step=options.steps)
         state.restore(live_log)
-        started = None
-        if start and begun:
-            started = {name: value.cpu() for name, value in begun.model.state_dict().items()}
-        if not state.step:
-            model.initialise({name: one.model for name, one in taught.items()})
-            if start and started:
-                fit(
-                    model,
-                    started,
-                    start / "model.safetensors",
-                    to="this run",
-                    fix="give both runs the same sizes",
-                )
+        started = _begin(model, state, taught, begun, start)
         with whole(out / "config.yaml") as temporary:
             told = {"recipe": recipe, "given": sorted(taught), "start": start.name if start else None}
             text = yaml.safe_dump(told | {"options": options.model_dump()}, sort_keys=False)
@@ -377,6 +359,21 @@ def train(
     with whole(out / "CARD.md") as temporary:
         temporary.write_text(_card(description, what, num_parameters, data, ends, kept), encoding="utf-8")
     log.info("%s: %d steps, loss %.4f -> %.4f (mean of the first and last tenth)", out, options.steps, *ends)
+
+
+def _begin(
+    model: Model, state: State, taught: dict[str, runs.Run], begun: runs.Run | None, start: Path | None
+) -> dict[str, Tensor] | None:
+    """What a run begins with, for a model that has no step behind it; the weights that it starts from."""
+    started = None
+    if begun:
+        started = {name: value.cpu() for name, value in begun.model.state_dict().items()}
+    if not state.step:
+        model.initialise({name: one.model for name, one in taught.items()})
+        if started and start:
+            weights = start / "model.safetensors"
+            fit(model, started, weights, to="this run", fix="give both runs the same sizes")
+    return started
 
 
 def _kept(checkpoints: Path) -> list[str]:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.kills import Killed, kill_after
 from helpers.tiny_shards import TINY
 from safetensors.torch import load_file
 
 from models import recipes, runs, train
-from pipeline import stage
 from pipeline.errors import InputError
 
 FOLDER = Path(__file__).parents[1] / "recipes"
@@ -39,22 +39,6 @@ def go(recipe, shards, out, *, given=(), start=None, **changes):
         start=start,
     )
     return load_file(out / "model.safetensors")
-
-
-class Killed(BaseException):
-    """Stands for a kill signal."""
-
-
-def kill_after(monkeypatch, steps):
-    whole = stage.progress
-
-    def killed(items, **told):
-        for i, item in enumerate(whole(items, **told)):
-            if i == steps:
-                raise Killed
-            yield item
-
-    monkeypatch.setattr(stage, "progress", killed)
 
 
 def test_a_given_run_is_taken_up_frozen_and_another_one_is_another_training(shards, tmp_path):

@@ -5,34 +5,18 @@ import json
 import numpy as np
 import pytest
 import torch
+from helpers.kills import Killed, kill_after
 from helpers.tiny_shards import NUM_MELS, RUNS, make_shards
 
 from models import runs, train
 from models.recipes import face
-from pipeline import stage
 from pipeline.errors import InputError
-
-
-class Killed(BaseException):
-    """Stands for a kill signal."""
 
 
 def go(name, shards, out, *, start=None, **changes):
     recipe, options = RUNS[name]
     train.run(recipe=recipe, shards=shards, out=out, options=options.model_copy(update=changes), start=start)
     return (out / "model.safetensors").read_bytes()
-
-
-def kill_after(monkeypatch, steps):
-    whole = stage.progress
-
-    def killed(items, **options):
-        for i, item in enumerate(whole(items, **options)):
-            if i == steps:
-                raise Killed
-            yield item
-
-    monkeypatch.setattr(stage, "progress", killed)
 
 
 @pytest.mark.parametrize("model", ["face", "body_upper"])

@@ -6,7 +6,7 @@ Light: planning and training both ask.
 
 import ast
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -43,41 +43,45 @@ def module_file(module: str) -> Path | None:
     return path if path.exists() else None
 
 
+def _is_sampler(node: ast.stmt, parent: ast.AST) -> bool:
+    return isinstance(parent, ast.ClassDef) and isinstance(node, ast.FunctionDef) and node.name == SAMPLING
+
+
+def _is_text(node: ast.stmt) -> bool:
+    """Whether a statement is a text that stands alone and does nothing, as a docstring."""
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
 def _tree(path: Path, content: bytes, sampling: bool) -> ast.Module:
-    """A file's syntax tree without docstrings, and without the methods that only generation calls if not
-    `sampling`.
-    """
+    """A file's syntax tree without docstrings; without what only generation calls if not `sampling`."""
     tree = ast.parse(content, path)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
-        if not isinstance(body, list):
-            continue
-        if isinstance(node, ast.ClassDef) and not sampling:
+        if isinstance(body, list):
             body[:] = [
-                part for part in body if not (isinstance(part, ast.FunctionDef) and part.name == SAMPLING)
+                part for part in body if not _is_text(part) and (sampling or not _is_sampler(part, node))
             ]
-        # a text that stands alone does nothing: a docstring of a module, class, function or name
-        body[:] = [
-            part
-            for part in body
-            if not (
-                isinstance(part, ast.Expr)
-                and isinstance(part.value, ast.Constant)
-                and isinstance(part.value.value, str)
-            )
-        ]
     return tree
 
 
-@cache
-def _read(path: Path, sampling: bool) -> ast.Module:
-    return _tree(path, path.read_bytes(), sampling)
+def _statements(node: ast.AST, sampling: bool) -> Iterator[ast.stmt]:
+    """All statements below a node: no expressions, which are most of a tree and import nothing."""
+    for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for part in getattr(node, field, None) or ():
+            if sampling or not _is_sampler(part, node):
+                if isinstance(part, ast.stmt):
+                    yield part
+                yield from _statements(part, sampling)
 
 
 @cache
 def _imports(path: Path, sampling: bool) -> frozenset[str]:
     names = set()
-    for node in ast.walk(_read(path, sampling)):
+    for node in _statements(ast.parse(path.read_bytes(), path), sampling):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:

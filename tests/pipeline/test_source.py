@@ -42,7 +42,7 @@ def small(tmp_path, monkeypatch):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     monkeypatch.setattr(source, "REPOSITORY", tmp_path)
-    cached = (source.closure, source._read, source._imports)
+    cached = (source.closure, source._imports)
     for function in cached:
         function.cache_clear()
     yield tmp_path / "pipeline"

@@ -56,7 +56,7 @@ def small(tmp_path, monkeypatch):
         path = tmp_path / "pipeline" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    cached = (source.closure, source._read, source._imports, content, all_code)
+    cached = (source.closure, source._imports, content, all_code)
     monkeypatch.setattr(source, "REPOSITORY", tmp_path)
     monkeypatch.setattr(planning_code, "REPOSITORY", tmp_path)
     for function in cached:

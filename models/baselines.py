@@ -1,5 +1,6 @@
-"""Baselines that need no training: the mean pose and face of the train split, and the training clip that
-sounds nearest.
+"""Baselines that need no training: the mean pose and face, and the training clip that sounds nearest.
+
+The means are those of the train split.
 
 In: statistics and shards. Out: arrays as the models' samples give them, body (N, 2, 3 J) in radians and face
 (N, 2, 51).
@@ -34,10 +35,10 @@ def window_starts(num_frames: int, window: int) -> list[int]:
 
 
 def pooled(shard: Shard, span: TakeSpan, starts: list[int], window: int, stats: dict) -> np.ndarray:
-    """What windows of a take sound and act like, (len(starts), F): mean and deviation over the window of both
-    actors' channels.
+    """What each window of a take sounds and acts like, (len(starts), F).
 
-    Channels are the standardised log-mel and the one-hot action of each actor.
+    A row has the mean and the deviation over the window of both actors' channels. Channels are the
+    standardised log-mel and the one-hot action of each actor.
     """
     mean, std = (np.array(stats["mel"][key]) for key in ("mean", "std"))
     mel = (np.asarray(shard["mel"][span.start_frame : span.stop_frame], float) - mean) / np.where(
@@ -96,9 +97,7 @@ def nearest_clips(queries: np.ndarray, shards: list[Shard], stats: dict, *, wind
 def nearest_take(
     shard: Shard, span: TakeSpan, shards: list[Shard], stats: dict, *, window: int
 ) -> dict[str, np.ndarray]:
-    """body (N, 2, 3 J) and face (N, 2, 51) of a take, joined from the nearest training clip of each of its
-    windows.
-    """
+    """A take's body (N, 2, 3 J) and face (N, 2, 51), joined from each window's nearest training clip."""
     num_frames = span.stop_frame - span.start_frame
     starts = window_starts(num_frames, window)
     clips = nearest_clips(pooled(shard, span, starts, window, stats), shards, stats, window=window)

@@ -43,8 +43,9 @@ def statistics_of(streams: Iterable[str]) -> list[str]:
 
 
 def lower_joints(names: list[str]) -> list[int]:
-    """Indices of the joints of the lower body, in order: hips, hip joints, legs, feet, toes, by canonical
-    names.
+    """Indices of the joints of the lower body, in order.
+
+    Those are hips, hip joints, legs, feet and toes, found by their canonical names.
     """
     found = aliases(names)
     return sorted(found[name] for name in _LOWER if name in found)
@@ -105,8 +106,9 @@ class Moments(nn.Module):
 
 
 def said(batch: dict[str, Tensor], mel: Moments, text: Moments) -> Tensor:
-    """What both actors say and do, standardised (B, T, 2 (M + E + 3)): log-mel, word (zeros in silence),
-    action.
+    """What both actors say and do, standardised (B, T, 2 (M + E + 3)).
+
+    Of each actor come the log-mel, the word (zeros in silence) and the action.
     """
     heard = mel.standardise(batch["mel"])
     words = text.standardise(batch["text"]) * batch["spoken"][..., None].to(heard)

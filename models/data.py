@@ -39,8 +39,9 @@ def actors_of(shards: list[Shard]) -> list[str]:
 
 
 def read_text(shard: Shard, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-    """Embedding of the word that each actor says at each frame of a shard (T, 2, E), zeros in silence, and
-    who speaks (T, 2).
+    """Embedding of each actor's word at each frame of a shard (T, 2, E), and who speaks (T, 2).
+
+    The embedding is that of the word that the actor says, zeros in silence.
     """
     index = np.asarray(shard["text_index"][start:stop])
     spoken = index >= 0
@@ -58,8 +59,9 @@ def read_text(shard: Shard, start: int, stop: int) -> tuple[np.ndarray, np.ndarr
 
 
 class Memory:
-    """Memory for arrays, used again once nothing refers to the array that had it, nor to any view or tensor
-    of it.
+    """Memory for arrays, used again once nothing refers to the array that had it.
+
+    Views and tensors of that array count too.
 
     The system clears new memory page by page, which takes longer than copying a window into it
     (benchmarks/shards.py). What is held is as much as was ever in use at one time.
@@ -90,8 +92,9 @@ def _slice(shard: Shard, name: str, start: int, stop: int) -> torch.Tensor:
 
 
 def _join(pieces: list[torch.Tensor], out: np.ndarray) -> np.ndarray:
-    """`out` (B, T, ...), filled with pieces (T_i, ...) one after the other: one call, without Python's lock,
-    for all of them.
+    """`out` (B, T, ...), filled with pieces (T_i, ...) one after the other.
+
+    One call joins all of them, without Python's lock.
     """
     torch.cat(pieces, out=torch.from_numpy(out.reshape(-1, *out.shape[2:])))
     return out
@@ -109,8 +112,9 @@ def _rows(
 
 
 def num_samples(num_frames: int) -> int:
-    """Samples of the audio of a window: all that surely fit into its frames, since a frame has 533 1/3 of
-    them.
+    """Samples of the audio of a window: all that surely fit into its frames.
+
+    A frame has 533 1/3 samples.
     """
     return num_frames * AUDIO_RATE // FPS
 
@@ -148,13 +152,13 @@ def read(
     num_frames: int,
     memory: Memory | None = None,
 ) -> dict[str, np.ndarray]:
-    """Streams (B, T, ...) of windows of takes, each from the frame of its take that its place names: a batch,
-    but for who acts.
+    """Streams (B, T, ...) of windows of takes: a batch, but for who acts.
 
-    `root` comes as `relative` (B, T, 2, 4), derived with the frame before the window, so that a window's
-    first row is what the same frame has in any other window. `text` brings `spoken`. `audio` is (B, S, 2)
-    with the samples of those frames, see `num_samples`. Each row is copied once, from the file that is mapped
-    into the array of all windows, whose memory comes from `memory`.
+    Each window begins at the frame of its take that its place names. `root` comes as `relative` (B, T, 2, 4),
+    derived with the frame before the window, so that a window's first row is what the same frame has in any
+    other window. `text` brings `spoken`. `audio` is (B, S, 2) with the samples of those frames, see
+    `num_samples`. Each row is copied once, from the file that is mapped into the array of all windows, whose
+    memory comes from `memory`.
     """
     memory = memory or Memory()
     batch: dict[str, np.ndarray] = {}
@@ -286,10 +290,10 @@ class Windows(Dataset):
 
 
 class Batches:
-    """Window numbers of each batch from a step on: permutation after permutation, each drawn from (seed,
-    epoch).
+    """Window numbers of each batch from a step on: permutation after permutation.
 
-    The step is the whole state: batch k is the same whether or not the batches before it were read.
+    Each permutation is drawn from (seed, epoch). The step is the whole state: batch k is the same whether or
+    not the batches before it were read.
     """
 
     def __init__(self, num_windows: int, batch_size: int, *, seed: int, first_step: int, last_step: int):
@@ -316,8 +320,9 @@ class Batches:
 
 
 def collate(items: dict[str, np.ndarray] | list[dict[str, np.ndarray]]) -> dict[str, torch.Tensor]:
-    """A batch of `Windows` as tensors, or its items stacked into one: a `collate_fn` for torch's DataLoader,
-    whose own does as well.
+    """A batch of `Windows` as tensors, or its items stacked into one.
+
+    This is a `collate_fn` for torch's DataLoader, whose own does as well.
     """
     batch = (
         items

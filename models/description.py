@@ -1,5 +1,6 @@
-"""What model.json must hold before anything of it is used: types, sizes, ids, and that its parts fit each
-other.
+"""What model.json must hold before anything of it is used.
+
+Its types, sizes and ids must be right, and its parts must fit each other.
 
 A model comes from anywhere: its actors become names of files, its joints stand in a BVH, its sizes ask for
 memory.
@@ -204,8 +205,9 @@ def check_description(read: dict[str, Any], where: object, *, depth: int = 0) ->
 
 
 def check_moments(stats: object, where: object, *, names: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Statistics as stats.json has them, of `names` at least: means and deviations that are as many, and
-    finite; else InputError.
+    """Statistics as stats.json has them, of `names` at least; else InputError.
+
+    Each needs as many deviations as means, and all of them finite.
     """
     fix = "write it again (python -m pipeline.shards.stats, or python -m pipeline.shards.speech_stats)"
     if not isinstance(stats, dict):

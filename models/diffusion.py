@@ -93,12 +93,11 @@ class Diffusion:
     def loss(
         self, network: Network, clean: Tensor, generator: torch.Generator, *, velocity_weight: float = 0.0
     ) -> Tensor:
-        """Mean squared error of what the network predicts at one random step per item, plus that of its
-        differences over time.
+        """Mean squared error of what the network predicts at one random step per item.
 
         clean: (B, T, D). Steps and noise are drawn on the CPU, so that they are the same on every device. The
-        velocity term (DiffSpeaker's, weight 1 there) compares differences of successive frames of the
-        predicted quantity.
+        velocity term (DiffSpeaker's, weight 1 there) adds the mean squared error of differences of successive
+        frames of the predicted quantity.
         """
         step = torch.randint(self.num_steps, (len(clean),), generator=generator).to(clean.device)
         noise = torch.randn(clean.shape, generator=generator).to(clean)

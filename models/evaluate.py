@@ -1,5 +1,6 @@
-r"""The table of metrics: real test data, a row for each set of trained models, mean pose, nearest training
-clip.
+r"""The table of metrics of real test data, trained models, the mean pose and the nearest training clip.
+
+Each of them is a row, and each set of trained models has its own.
 
     python -m models.evaluate --shards data/shards --generated data/results/generated/trained_models \
         --rigs data/dataset/rigs --out-table table.csv --out-page table.html
@@ -114,8 +115,9 @@ def face_errors(
 
 
 def read_generated(folder: Path, shard: Shard, span: TakeSpan) -> dict[str, np.ndarray | None]:
-    """body (N, 2, 3 J) and face (N, 2, 51) of a generated take, None where a folder has no bodies or no
-    faces.
+    """A generated take's body (N, 2, 3 J) and face (N, 2, 51).
+
+    The body is None where a folder has no bodies, the face where it has no faces.
     """
     frames = span.stop_frame - span.start_frame
     result: dict[str, np.ndarray | None] = {"body": None, "face": None}

@@ -191,9 +191,7 @@ def files_of(names: Iterable[str], out: Path) -> list[list[Path]]:
 
 
 def need_own(out: Path, performances: Iterable[str]) -> None:
-    """InputError where motion of these performances is in a folder in which nothing says that motion was
-    generated.
-    """
+    """InputError where `out` has motion of these performances, and nothing in it says it was generated."""
     ownership.need_proof(out, sum(files_of(performances, out), []), [RECORD, BEGUN])
 
 
@@ -231,17 +229,15 @@ def write(scene: Scene, sampled: dict[str, np.ndarray], out: Path) -> None:
 
 
 def sample_folder(out: Path, number: int) -> Path:
-    """Folder of a take's sample: `out` itself for the first, sample-01, sample-02, ... below it for further
-    ones.
-    """
+    """Folder of a take's sample: `out` itself for the first, sample-01, ... below it for further ones."""
     return out / f"sample-{number:02d}" if number else out
 
 
 def parse_placement(text: str | None) -> np.ndarray:
-    """Roots of frame 0 (2, 4) from "x,z,heading_deg x,z,heading_deg" (cm; heading 0 looks along +z, 90 along
-    +x).
+    """Roots of frame 0 (2, 4) from "x,z,heading_deg x,z,heading_deg".
 
-    Default: 1.5 m apart on the x axis, facing each other. Heights are the model's own (NaN here).
+    x and z are in cm. Heading 0 looks along +z, 90 along +x. Default: 1.5 m apart on the x axis, facing each
+    other. Heights are the model's own (NaN here).
     """
     if text is None:
         half = DISTANCE_CM / 2
@@ -355,8 +351,9 @@ def scene_of_voices(
 
 
 def _hear(voices: list[np.ndarray], num_frames: int, need: dict, model: str | None) -> np.ndarray:
-    """Speech features (N, 2, E) of two voices, as sidecars have them, by the encoder that the face was
-    trained with.
+    """Speech features (N, 2, E) of two voices, as sidecars have them.
+
+    They come from the encoder that the face was trained with.
     """
     from pipeline.shards.speech import encode
 

@@ -1,5 +1,6 @@
-"""Layers of the two published architectures: TISA transformers (Listen, Denoise, Action!) and biased
-conditional attention (DiffSpeaker).
+"""Layers of the two published architectures: TISA transformers and biased conditional attention.
+
+The first are those of LDA (Listen, Denoise, Action!), the second is that of DiffSpeaker.
 
 Tensors are (B, T, C) float; nothing here knows about motion. Distances between frames enter through biases
 only, so every layer takes any number of frames.
@@ -16,19 +17,19 @@ DROPOUT = 0.1
 
 
 def tisa_slopes(num_heads: int, min_view: float = 5, max_view: float = 75) -> Tensor:
-    """Slopes (H,) of TISA's linear decay: a head whose field of view is v frames has lost ln(1e-8) at
-    distance v / 2.
+    """Slopes (H,) of TISA's linear decay, from each head's field of view.
 
-    Fields of view go geometrically from `min_view` to `max_view` frames (half a training window in the public
-    code).
+    A head whose field of view is v frames has lost ln(1e-8) at distance v / 2. Fields of view go
+    geometrically from `min_view` to `max_view` frames (half a training window in the public code).
     """
     first, last = (math.log10(-math.log(1e-8) / (view / 2)) for view in (min_view, max_view))
     return torch.logspace(first, last, num_heads, dtype=torch.float64).float()
 
 
 class TisaScore(nn.Module):
-    """Position score (H, T, T) of translation-invariant self-attention, version 2 (Wennberg and Henter 2021;
-    LDA).
+    """Position score (H, T, T) of translation-invariant self-attention, version 2.
+
+    See Wennberg and Henter 2021, and LDA.
 
     Of the distance d = query - key: log(sum_k |a_k| sigmoid(sign(a_k) (d - o_k) / s_k) + |b| + 1e-8) - |d| m
     per head, with learnt a, o, s, b and fixed slopes m. Computed once per distance, then spread.
@@ -84,8 +85,9 @@ class TisaAttention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """C -> 4 C -> C with ReLU, without biases: per frame (dilation 0), or by convolutions over 3 frames with
-    a dilation.
+    """C -> 4 C -> C with ReLU, without biases.
+
+    It works per frame (dilation 0), or by convolutions over 3 frames with a dilation.
     """
 
     def __init__(self, channels: int, dilation: int, *, dropout: float = DROPOUT):
@@ -146,8 +148,9 @@ class TisaTransformer(nn.Module):
 
 
 class StepEmbedding(nn.Module):
-    """Diffusion step (B,) -> (B, C): DiffWave's 128 sines and cosines of t 10^(4 k / 63), Linear, SiLU,
-    Linear, SiLU.
+    """Diffusion step (B,) -> (B, C), by sines, cosines and two layers.
+
+    DiffWave's 128 sines and cosines of t 10^(4 k / 63) go through Linear, SiLU, Linear, SiLU.
     """
 
     def __init__(self, channels: int):
@@ -163,8 +166,9 @@ class StepEmbedding(nn.Module):
 
 
 def sinusoid(step: Tensor, width: int) -> Tensor:
-    """Diffusion step (B,) -> (B, width), cosines first, frequencies 10000^(-k / (width / 2)) (Transformer's,
-    as in diffusers).
+    """Diffusion step (B,) -> (B, width), cosines first, frequencies 10000^(-k / (width / 2)).
+
+    This is the Transformer's encoding, as in diffusers.
     """
     half = width // 2
     frequency = torch.exp(
@@ -187,11 +191,10 @@ def bias_slopes(num_heads: int) -> Tensor:
 
 
 def temporal_bias(num_heads: int, num_frames: int, period: int) -> Tensor:
-    """DiffSpeaker's self-attention bias (H, T, T), [head, query, key]: minus slope times whole periods
-    between them.
+    """DiffSpeaker's self-attention bias (H, T, T), [head, query, key].
 
-    floor((i - j) / period) for keys j <= i, floor((j - i - 1) / period) for later ones; attention is not
-    causal.
+    It is minus the slope times the whole periods between query i and key j: floor((i - j) / period) for keys
+    j <= i, floor((j - i - 1) / period) for later ones. Attention is not causal.
     """
     place = torch.arange(num_frames)
     distance = place[:, None] - place
@@ -200,8 +203,9 @@ def temporal_bias(num_heads: int, num_frames: int, period: int) -> Tensor:
 
 
 class BiasedDecoderLayer(nn.Module):
-    """DiffSpeaker's decoder layer with biased conditional attention: pre-norm, GELU, prefix tokens in keys
-    and values.
+    """DiffSpeaker's decoder layer with biased conditional attention.
+
+    It is pre-norm, with GELU, and with prefix tokens in keys and values.
 
     x (B, T, C) frames, memory (B, T, C) one token per frame, prefix (B, P, C) condition tokens (style,
     facing, step). Self-attention sees all frames with the temporal bias, and the prefix. Cross-attention of a

@@ -1,5 +1,6 @@
-"""The metrics of the paper's tables, on plain arrays: Frechet distances and diversities of bodies, LVE and
-FDD of faces.
+"""The metrics of the paper's tables, on plain arrays.
+
+Bodies have Frechet distances and diversities, faces have LVE and FDD.
 
 In: generated and real motion as arrays (radians for joints, centimetres for meshes; any unit works, results
 follow it). Out: numbers, equal to those of the public reference code (audio2photoreal's evaluation for
@@ -46,12 +47,11 @@ def _root(covariance: np.ndarray) -> np.ndarray:
 def frechet_of_moments(
     mean_x: np.ndarray, covariance_x: np.ndarray, mean_y: np.ndarray, covariance_y: np.ndarray
 ) -> float:
-    """Squared 2-Wasserstein distance of two Gaussians, |mx - my|^2 + tr(Cx + Cy - 2 (Cx Cy)^(1/2)) (Dowson
-    and Landau 1982).
+    """Squared 2-Wasserstein distance of two Gaussians, |mx - my|^2 + tr(Cx + Cy - 2 (Cx Cy)^(1/2)).
 
-    Means (D,), covariances (D, D), both symmetric and positive semidefinite. The trace of the root is the sum
-    of the singular values of Cx^(1/2) Cy^(1/2), which stays real and exact for singular covariances, where a
-    general matrix square root does not.
+    See Dowson and Landau 1982. Means (D,), covariances (D, D), both symmetric and positive semidefinite. The
+    trace of the root is the sum of the singular values of Cx^(1/2) Cy^(1/2), which stays real and exact for
+    singular covariances, where a general matrix square root does not.
     """
     cross = np.linalg.svd(_root(covariance_x) @ _root(covariance_y), compute_uv=False).sum()
     difference = np.asarray(mean_x) - np.asarray(mean_y)
@@ -74,11 +74,11 @@ def _frechet(x: np.ndarray, y: np.ndarray, *, repeats_y: int = 1) -> float:
 
 
 def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
-    """Frechet distance of two sets of rows (N, D) and (M, D), each described by its mean and covariance (ddof
-    1).
+    """Frechet distance of two sets of rows (N, D) and (M, D).
 
-    In squared units of the values; not clipped, so two equal sets may give -1e-12. ArrayError (also a
-    ValueError) for NaN, fewer than two rows, or another number of columns.
+    Each set is described by its mean and covariance (ddof 1). In squared units of the values; not clipped, so
+    two equal sets may give -1e-12. ArrayError (also a ValueError) for NaN, fewer than two rows, or another
+    number of columns.
     """
     return _frechet(_finite(x, "frechet_distance, x", 2), _finite(y, "frechet_distance, y", 2))
 
@@ -156,8 +156,9 @@ def _region(index, num_vertices: int, name: str) -> np.ndarray:
 
 
 def _meshes(predicted, real, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Both meshes (T, V, 3), of the same shape: the public code cuts to the shorter, which hides a shift in
-    time.
+    """Both meshes (T, V, 3), of the same shape.
+
+    The public code cuts to the shorter, which hides a shift in time.
     """
     predicted, real = _finite(predicted, f"{name}, predicted", 3), _finite(real, f"{name}, real", 3)
     if predicted.shape != real.shape or predicted.shape[-1] != 3 or not predicted.size:
@@ -171,12 +172,11 @@ def _meshes(predicted, real, name: str) -> tuple[np.ndarray, np.ndarray]:
 def lip_vertex_error(
     predicted: np.ndarray, real: np.ndarray, lip: np.ndarray, *, squared: bool = True
 ) -> float:
-    """LVE of one sequence: the largest error among the lip vertices of a frame, averaged over frames
-    (DiffSpeaker).
+    """LVE of one sequence: the largest error among the lip vertices of a frame, averaged over frames.
 
-    predicted, real: (T, V, 3); lip: vertex indices or mask. The error of a vertex is its SQUARED distance as
-    in the public code (cm^2 for meshes in cm); squared=False takes distances (cm), as the paper's wording
-    reads.
+    DiffSpeaker defines it so. predicted, real: (T, V, 3); lip: vertex indices or mask. The error of a vertex
+    is its SQUARED distance as in the public code (cm^2 for meshes in cm); squared=False takes distances (cm),
+    as the paper's wording reads.
     """
     predicted, real = _meshes(predicted, real, "lip_vertex_error")
     lip = _region(lip, real.shape[1], "lip_vertex_error, lip")
@@ -187,13 +187,12 @@ def lip_vertex_error(
 def face_dynamics_deviation(
     predicted: np.ndarray, real: np.ndarray, template: np.ndarray, upper: np.ndarray, *, squared: bool = True
 ) -> float:
-    """FDD of one sequence: how much more the upper face moves in reality than in the prediction (CodeTalker,
-    DiffSpeaker).
+    """FDD of one sequence: how much more the upper face moves in reality than in the prediction.
 
-    predicted, real: (T, V, 3); template: (V, 3), the face at rest; upper: vertex indices or mask. Per vertex
-    the standard deviation over time (ddof 0) of its squared distance to the template (of its distance if
-    squared=False), averaged over the region: real minus predicted, signed, so 0 is best and positive means
-    too little movement.
+    CodeTalker and DiffSpeaker define it so. predicted, real: (T, V, 3); template: (V, 3), the face at rest;
+    upper: vertex indices or mask. Per vertex the standard deviation over time (ddof 0) of its squared
+    distance to the template (of its distance if squared=False), averaged over the region: real minus
+    predicted, signed, so 0 is best and positive means too little movement.
     """
     predicted, real = _meshes(predicted, real, "face_dynamics_deviation")
     template = _finite(template, "face_dynamics_deviation, template", 2)

@@ -59,11 +59,10 @@ class Model(nn.Module):
         return next(self.parameters()).device
 
     def initialise(self, given: dict[str, "Model"]) -> None:
-        """Called once, before a training that begins afresh: take up weights of the runs that the model is
-        given.
+        """Take up weights of the runs that the model is given, before a training that begins afresh.
 
-        Whatever is not to learn is frozen in `__init__`, by requires_grad_(False), so that a resumed training
-        knows it too.
+        It is called once. Whatever is not to learn is frozen in `__init__`, by requires_grad_(False), so that
+        a resumed training knows it too.
         """
 
     def loss(self, batch: dict[str, Tensor], rng: torch.Generator) -> dict[str, Tensor]:

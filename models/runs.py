@@ -34,8 +34,9 @@ def meta_of(
     actors: list[str],
     given: dict[str, dict[str, Any]] | None = None,
 ) -> Meta:
-    """What a model with these options knows of its train split: of all statistics those that its streams
-    need.
+    """What a model with these options knows of its train split.
+
+    Of all statistics it keeps those that its streams need.
     """
     own = {
         name: {key: list(stats[name][key]) for key in ("mean", "std")}

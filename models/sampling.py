@@ -80,10 +80,10 @@ def ddpm(
 
 
 def ddim_steps(engine: Diffusion, num_steps: int, *, min_signal: float = MIN_SIGNAL) -> list[int]:
-    """Descending steps of DDIM, equally spaced over those whose alpha_bar is at least `min_signal`, ending at
-    1.
+    """Descending steps of DDIM, ending at 1.
 
-    For DiffSpeaker's schedule, whose alpha_bar never falls below that, 50 steps are 981, 961, .., 21, 1.
+    They are equally spaced over those whose alpha_bar is at least `min_signal`. For DiffSpeaker's schedule,
+    whose alpha_bar never falls below that, 50 steps are 981, 961, .., 21, 1.
     """
     usable = max(int((engine.alpha_bar >= min_signal).sum()), 1)
     num_steps = min(num_steps, usable)
@@ -120,14 +120,14 @@ def ddim(
 def windowed(
     network: Callable[[Tensor, Tensor, int, int], Tensor], *, window: int, overlap: int, multiple: int = 1
 ) -> Network:
-    """A network for takes of any length out of one that sees at most `window` frames: overlapping windows,
-    cross-faded.
+    """A network for takes of any length out of one that sees at most `window` frames.
 
-    `network` is called with (x[:, a:b], step, a, b). Predictions of overlapping windows are averaged with
-    weights that fall linearly towards a window's ends, at every diffusion step, so the windows agree on one
-    sample instead of being joined afterwards, and memory does not grow with the take but for the sample
-    itself. Window starts are multiples of `multiple` (a period that positions repeat with); the last window
-    is moved back, rounded up to a multiple, so that it ends at the take's end.
+    The windows overlap and are cross-faded. `network` is called with (x[:, a:b], step, a, b). Predictions of
+    overlapping windows are averaged with weights that fall linearly towards a window's ends, at every
+    diffusion step, so the windows agree on one sample instead of being joined afterwards, and memory does not
+    grow with the take but for the sample itself. Window starts are multiples of `multiple` (a period that
+    positions repeat with); the last window is moved back, rounded up to a multiple, so that it ends at the
+    take's end.
     """
     hop = max((window - overlap) // multiple, 1) * multiple
 

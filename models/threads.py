@@ -1,5 +1,6 @@
-"""How many threads compute: as many as the options say, not as many as there are cores, since sums in another
-order round otherwise.
+"""How many threads compute: as many as the options say, not as many as there are cores.
+
+With another number, sums would run in another order and round otherwise.
 """
 
 from collections.abc import Iterator
@@ -10,8 +11,9 @@ import torch
 
 @contextmanager
 def fixed_threads(number: int) -> Iterator[None]:
-    """Compute with `number` threads, in torch and in NumPy's linear algebra, whatever OMP_NUM_THREADS and its
-    like say.
+    """Compute with `number` threads, in torch and in NumPy's linear algebra.
+
+    What OMP_NUM_THREADS and its like say does not count.
     """
     from threadpoolctl import threadpool_limits
 

@@ -55,9 +55,7 @@ NO_EFFECT = ("checkpoint_steps", "sample_steps", "workers", "keep_checkpoints")
 """Options that do not change the weights."""
 MAX_LOG_LINES = 10_000
 KEPT = "kept.json"
-"""In a checkpoint folder: hashes of the code that its first steps were trained with, where that was other
-code.
-"""
+"""In a checkpoint folder: hashes of the code that trained its first steps, where that was other code."""
 
 
 def run_hash(

@@ -1,5 +1,6 @@
-"""Weights in safetensors files, written so that they outlive a power cut, and read only where they fit the
-network and are finite.
+"""Weights in safetensors files, written so that they outlive a power cut.
+
+They are read only where they fit the network and are finite.
 """
 
 from pathlib import Path
@@ -55,10 +56,10 @@ def read_tensors(path: Path, *, fix: str) -> dict[str, Tensor]:
 
 
 def check_sizes(network: nn.Module, path: Path, *, to: str, fix: str) -> None:
-    """InputError where a file's tensors have not exactly the names and shapes of a network's, by its header
-    alone.
+    """InputError where a file's tensors have not exactly the names and shapes of a network's.
 
-    to: where the network's sizes come from, for errors. The network may lie on torch's device meta.
+    Only the file's header is read. to: where the network's sizes come from, for errors. The network may lie
+    on torch's device meta.
     """
     plain(path)
     with reading(path, "safetensors file", fix=fix), safe_open(path, "pt") as f:

@@ -1,7 +1,6 @@
-"""What code a command runs: the repository's files that a module imports, and a digest that no comment
-changes.
+"""What code a command runs: the repository's files that a module imports, and a digest of them.
 
-Light: planning and training both ask.
+No comment changes the digest. The module is light: planning and training both ask.
 """
 
 import ast
@@ -116,8 +115,9 @@ def closure(*modules: str, sampling: bool = True) -> tuple[Path, ...]:
 
 
 def _plain(node: object) -> object:
-    """A syntax tree as nested lists that do not depend on the version of Python: fields that say something,
-    no places.
+    """A syntax tree as nested lists that do not depend on the version of Python.
+
+    They hold the fields that say something, and no places.
     """
     if isinstance(node, ast.AST):
         fields = [
@@ -132,8 +132,9 @@ def _plain(node: object) -> object:
 
 
 def digest(files: Iterable[Path], *, sampling: bool = True) -> str:
-    """What the code of these files does, in 32 hexadecimal digits: comments, docstrings and line breaks do
-    not count.
+    """What the code of these files does, in 32 hexadecimal digits.
+
+    Comments, docstrings and line breaks do not count.
     """
     total = hashlib.sha256()
     for path in sorted(files):

@@ -1,5 +1,6 @@
-"""A recipe is one file: two of them, the second given the first, through train, generate, evaluate and
-report.
+"""A recipe is one file: two of them go through train, generate, evaluate and report.
+
+The second is given the first.
 
 What an edit of code plans and trains: its own runs, and nothing for a comment.
 """

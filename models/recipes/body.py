@@ -186,8 +186,9 @@ class Model(recipe.Model):
         self.diffusion = Diffusion(linear_betas(options.diffusion_steps), prediction=options.prediction)
 
     def _part(self, batch: dict[str, Tensor], columns: list[int], *, root: bool) -> Tensor:
-        """Standardised columns of both bodies (B, T, 2 D), actor a first, each with the relative root if
-        asked.
+        """Standardised columns of both bodies (B, T, 2 D), actor a first.
+
+        Each comes with the relative root if asked.
         """
         body = self.body.standardise(batch["body"])[..., columns]
         if root:

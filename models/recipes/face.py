@@ -164,8 +164,9 @@ class Model(recipe.Model):
         return self.face.standardise(batch["face"]).transpose(1, 2).flatten(0, 1)
 
     def condition(self, batch: dict[str, Tensor]) -> tuple[Tensor, ...]:
-        """What the network is told: audio (2 B, T, C), styles of actor and partner (2 B, A), facing (2 B, T,
-        2).
+        """What the network is told: audio, styles of actor and partner, and facing.
+
+        Their shapes are (2 B, T, C), (2 B, A) for each style, and (2 B, T, 2).
         """
 
         def own_first(x: Tensor) -> Tensor:

@@ -190,8 +190,9 @@ MOVED = {"face_model": "recipes.face", "body_model": "recipes.body"}
 
 
 def said(error: ValidationError, model: type[BaseModel], *, prefix: str = "") -> InputError:
-    """The first thing wrong with values of `model`, as an error that names the key, after `prefix`, and the
-    nearest one.
+    """The first thing wrong with values of `model`, as an error that names the key.
+
+    `prefix` stands before the key. The error also names the key that is nearest to an unknown one.
     """
     first = error.errors()[0]
     location = [str(part) for part in first["loc"]]

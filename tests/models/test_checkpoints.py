@@ -59,8 +59,9 @@ def edit(path, **changes):
 
 
 def edit_tensors(folder, change, name=NEWEST):
-    """Change a checkpoint's tensors and let its record name the new file's SHA-256, as a program with a bug
-    would.
+    """Change a checkpoint's tensors and let its record name the new file's SHA-256.
+
+    A program with a bug would do this.
     """
     record = json.loads((folder / name).read_text())
     path = folder / record["file"]

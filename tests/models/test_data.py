@@ -184,8 +184,9 @@ def test_audio_comes_by_samples(shards, window):
 
 
 def test_every_stream_lies_on_the_same_time(shards):
-    """What a window holds of each stream is what plain slices of the shard hold at its time, whatever the
-    stream's rate.
+    """What a window holds of each stream is what plain slices of the shard hold at its time.
+
+    That holds whatever the stream's rate.
     """
     found = windows(shards, streams=("body", "face", "mel", "action", "facing", "audio"))
     rates = dict.fromkeys(found.streams, 30) | {"audio": 16000}

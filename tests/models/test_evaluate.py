@@ -1,5 +1,6 @@
-"""The table: what must be zero is, every number is what the metrics say of the arrays, and bad folders are
-named.
+"""The table: what must be zero is, and every number is what the metrics say of the arrays.
+
+Bad folders are named.
 """
 
 import csv

@@ -1,5 +1,6 @@
-"""A face that hears a speech encoder: trained on sidecars, generated from sidecars and from voices, never
-with another encoder.
+"""A face that hears a speech encoder: trained on sidecars, generated from sidecars and from voices.
+
+It is never generated with another encoder.
 """
 
 import json

@@ -117,8 +117,9 @@ def test_the_same_seed_gives_the_same_bytes_and_samples_differ(trained, made, tm
 
 
 def test_sampling_in_windows_stays_close_to_sampling_whole(trained, made, tmp_path):
-    """Windows overlap and are blended at every step, so away from training length nothing jumps at their
-    borders.
+    """Windows overlap and are blended at every step, so nothing jumps at their borders.
+
+    That holds for takes that are not of training length.
     """
     face = np.load(made / "face_arkit" / "20240101_001_004.npy")
     steps = np.abs(np.diff(face, axis=0)).mean(1)

@@ -1,5 +1,6 @@
-"""Weights belong to the code and the data that made them: edited code trains afresh, and the old code gets
-its old weights back. What changes no weight leaves them.
+"""Weights belong to the code and the data that made them.
+
+Edited code trains afresh, and the old code gets its old weights back. What changes no weight leaves them.
 """
 
 import ast
@@ -85,8 +86,9 @@ def test_every_file_that_training_runs_is_in_the_hash(recipe, name, monkeypatch)
 
 @pytest.mark.parametrize(("recipe", "name"), [row for row in FILES if row[1].endswith(".py")])
 def test_what_runs_no_other_way_is_not_in_the_hash(recipe, name, monkeypatch):
-    """Comments, docstrings and line breaks: written anew from its syntax tree a file has no comment and other
-    lines.
+    """Comments, docstrings and line breaks are not in the hash.
+
+    Written anew from its syntax tree, a file has no comment and other lines.
     """
 
     def rewritten(content: bytes) -> bytes:

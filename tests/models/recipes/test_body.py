@@ -22,8 +22,9 @@ def make(shards):
 
 
 def test_a_sample_is_the_inverse_of_the_target(batch, make, monkeypatch):
-    """Where the sampler gives what training aims at, the real bodies come out: of two halves, and of one
-    network.
+    """Where the sampler gives what training aims at, the real bodies come out.
+
+    That holds for two halves, and for one network.
     """
     lower, upper, both = make("lower"), make("upper"), make("all")
     assert lower.target(batch).shape == (2, 24, len(lower.feature_names)) and upper.target(batch).shape == (

@@ -102,9 +102,8 @@ def nearest_take(
     starts = window_starts(num_frames, window)
     clips = nearest_clips(pooled(shard, span, starts, window, stats), shards, stats, window=window)
     result = {name: np.empty((num_frames, *shard[name].shape[1:]), np.float32) for name in ("body", "face")}
-    for start, clip in reversed(
-        list(zip(starts, clips))
-    ):  # the moved-back window gives way to the one before it
+    # the moved-back window gives way to the one before it
+    for start, clip in reversed(list(zip(starts, clips))):
         for name, rows in result.items():
             rows[start : start + window] = clip.read(name)
     return result

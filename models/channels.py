@@ -67,8 +67,8 @@ def body_columns(names: list[str]) -> tuple[list[int], list[int]]:
     lower, upper = joint_columns(lower_joints(names)), joint_columns(upper_joints(names))
     if not (lower and upper):
         raise InputError(
-            f"joints {', '.join(names[:8])}, ...: need some of the lower body (legs) and some others; "
-            "rename them to the release's names"
+            f"joints {', '.join(names[:8])}, ...: need some of the lower body (legs) and some others;"
+            " rename them to the release's names"
         )
     return lower, upper
 

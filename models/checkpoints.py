@@ -190,8 +190,8 @@ class State:
             else ", and there is none before it"
         )
         raise InputError(
-            f"{faults[0]}: the checkpoint is of no use{before}; remove the folder {self.folder}, and training"
-            " begins afresh"
+            f"{faults[0]}: the checkpoint is of no use{before};"
+            f" remove the folder {self.folder}, and training begins afresh"
         )
 
     def restore(self, live_log: Path) -> None:

@@ -229,9 +229,8 @@ class Windows(Dataset):
             raise InputError(
                 f"actors: got {actors!r:.200}, need a list of ids, each once, such as ['001', '002']"
             )
-        if (
-            window < (least := 2 if "root" in streams else 1) or stride < 1
-        ):  # what moves is seen in two frames
+        # what moves is seen in two frames
+        if window < (least := 2 if "root" in streams else 1) or stride < 1:
             raise InputError(f"window {window}, stride {stride}: need at least {least} and 1 frames")
         self.takes, self.window, self.stride, self.streams, self.actors = (
             takes_of(shards, split),
@@ -361,8 +360,8 @@ def speech_folder(shards: Path, given: Path | None) -> Path:
     if given is None and len(found) != 1:
         names = ", ".join(path.name for path in found) or "none"
         raise InputError(
-            f"{shards}: got {names} for speech sidecars; name one with --speech, or write them (python -m"
-            " pipeline.shards.speech, pipeline.shards.speech_stats)"
+            f"{shards}: got {names} for speech sidecars; name one with --speech,"
+            " or write them (python -m pipeline.shards.speech, pipeline.shards.speech_stats)"
         )
     return Path(given or found[0])
 
@@ -377,8 +376,8 @@ def attach_speech(shards: list[Shard], folder: Path) -> dict:
         shard.attach(folder / shard.path.name)
         if shard.sidecar_attributes("speech") != stats.get("encoder"):
             raise InputError(
-                f"{folder}/stats.json: another encoder than that of {shard.path.name}; write it again (python"
-                " -m pipeline.shards.speech_stats)"
+                f"{folder}/stats.json: another encoder than that of {shard.path.name};"
+                " write it again (python -m pipeline.shards.speech_stats)"
             )
     return stats
 
@@ -392,14 +391,14 @@ def shards_of(folder: Path) -> tuple[list[Shard], dict]:
     )
     if type(stats.get("frames")) is not int:
         raise InputError(
-            f"{path}: frames is {stats.get('frames')!r:.60}, need a number; write it again (python -m"
-            " pipeline.shards.stats)"
+            f"{path}: frames is {stats.get('frames')!r:.60}, need a number;"
+            " write it again (python -m pipeline.shards.stats)"
         )
     for name, stream in (("body", "body"), ("face", "face"), ("mel", "mel"), ("text", "text")):
         width, need = len(stats[name]["mean"]), shards[0][stream].shape[-1]
         if width != need:
             raise InputError(
-                f"{folder}/stats.json: {name} has {width} channels, the shards have {need}; write it again"
-                " (python -m pipeline.shards.stats)"
+                f"{folder}/stats.json: {name} has {width} channels, the shards have {need};"
+                " write it again (python -m pipeline.shards.stats)"
             )
     return shards, stats

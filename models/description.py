@@ -135,8 +135,8 @@ def _faults(found: Description) -> str | None:
         got = len(channels.mean), len(channels.std)
         if got[0] != got[1] or not got[0] or got[0] != widths.get(name, got[0]):
             return (
-                f"stats of {name:.60} have {got[0]} means and {got[1]} deviations, need "
-                f"{widths.get(name, 'as many')}"
+                f"stats of {name:.60} have {got[0]} means and {got[1]} deviations,"
+                f" need {widths.get(name, 'as many')}"
             )
     return None
 
@@ -171,8 +171,8 @@ def read_description(path: Path, *, version: int) -> tuple[dict[str, Any], Any]:
     read = read_json(path, kind=dict, fix=FIX)
     if read.get("format_version") != version or isinstance(read.get("format_version"), bool):
         raise InputError(
-            f"{path}: format version {_short(read.get('format_version'))}, this code reads {version}; "
-            "train the model again"
+            f"{path}: format version {_short(read.get('format_version'))}, this code reads {version};"
+            " train the model again"
         )
     return read, check_description(read, path)
 
@@ -224,7 +224,7 @@ def check_moments(stats: object, where: object, *, names: tuple[str, ...] = ()) 
             raise InputError(f"{where}: {name:.60}: {said}; {fix}") from None
         if len(channels.mean) != len(channels.std):
             raise InputError(
-                f"{where}: {name:.60} has {len(channels.mean)} means and {len(channels.std)} deviations, need"
-                f" as many; {fix}"
+                f"{where}: {name:.60} has {len(channels.mean)} means and {len(channels.std)} deviations,"
+                f" need as many; {fix}"
             )
     return stats

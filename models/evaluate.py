@@ -38,24 +38,24 @@ THREADS = 2
 BODY = ("FD_g", "FD_k", "Div_g", "Div_k", "Div_sample")
 COLUMNS = {
     "FD_g": (
-        "rad^2. Frechet distance of poses, generated against real: frames as rows, covariances with ddof 1."
-        " Lower is better."
+        "rad^2. Frechet distance of poses, generated against real:"
+        " frames as rows, covariances with ddof 1. Lower is better."
     ),
     "FD_k": (
         "rad^2 per frame^2. The same of differences between successive frames of a window, per frame, not per"
         " second. Lower is better."
     ),
     "Div_g": (
-        "rad. Mean L2 distance of random pairs of generated poses, over all windows and samples. Best near"
-        " the real row."
+        "rad. Mean L2 distance of random pairs of generated poses, over all windows and samples."
+        " Best near the real row."
     ),
     "Div_k": (
-        "rad^2. Variance over time of generated poses, mean over channels, windows and samples. Best near the"
-        " real row."
+        "rad^2. Variance over time of generated poses, mean over channels, windows and samples."
+        " Best near the real row."
     ),
     "Div_sample": (
-        "rad^2. Variance over the samples of a take, mean over frames and channels. 0 where there is one"
-        " sample."
+        "rad^2. Variance over the samples of a take, mean over frames and channels."
+        " 0 where there is one sample."
     ),
     "LVE_cm2": (
         "cm^2. Largest squared error of a frame's lip vertices, mean over frames, then over performances and"
@@ -73,8 +73,8 @@ ROWS = {
     ),
     MEAN: "the train split's mean pose and mean face in every frame",
     NEAREST: (
-        "for each window, the training window whose log-mel and actions (mean and deviation over the window) "
-        "are nearest"
+        "for each window, the training window whose log-mel and actions"
+        " (mean and deviation over the window) are nearest"
     ),
 }
 """Rows that are always there; those of trained models stand after the first."""
@@ -129,8 +129,8 @@ def read_generated(folder: Path, shard: Shard, span: TakeSpan) -> dict[str, np.n
             if motion.names != shard.joint_names or motion.num_frames != frames:
                 got, need = (len(motion.names), motion.num_frames), (len(shard.joint_names), frames)
                 raise InputError(
-                    f"{path}: got joints and frames {got}, need those of the shards, {need}; generate it"
-                    " again"
+                    f"{path}: got joints and frames {got}, need those of the shards, {need};"
+                    " generate it again"
                 )
             bodies.append(pose.encode(motion)[0])
         result["body"] = np.stack(bodies, 1).astype(np.float32)
@@ -141,8 +141,8 @@ def read_generated(folder: Path, shard: Shard, span: TakeSpan) -> dict[str, np.n
             faces.append(read_npy(path, fix="generate it again (python -m models.generate)"))
             if faces[-1].shape != (frames, shard["face"].shape[-1]):
                 raise InputError(
-                    f"{path}: got shape {faces[-1].shape}, need {(frames, shard['face'].shape[-1])}; generate"
-                    " it again"
+                    f"{path}: got shape {faces[-1].shape}, need {(frames, shard['face'].shape[-1])};"
+                    " generate it again"
                 )
         result["face"] = np.stack(faces, 1)
     return result
@@ -203,8 +203,8 @@ def num_samples(path: Path) -> int:
     )
     if type(found) is not int or not 1 <= found <= MOST_SAMPLES:
         raise InputError(
-            f"{path}: num_samples is {found!s:.60}, need 1 to {MOST_SAMPLES:,}; generate again (python -m"
-            " models.generate --shards ...)"
+            f"{path}: num_samples is {found!s:.60}, need 1 to {MOST_SAMPLES:,};"
+            " generate again (python -m models.generate --shards ...)"
         )
     return found
 
@@ -213,8 +213,8 @@ def sample_folders(folder: Path) -> list[Path]:
     """Folders of the samples that models.generate says it wrote; InputError where there are none."""
     if not ((folder / "bvhs").is_dir() or (folder / "face_arkit").is_dir()):
         raise InputError(
-            f"{folder}: no bvhs and no face_arkit; generate the test takes first (python -m"
-            " models.generate --shards ...)"
+            f"{folder}: no bvhs and no face_arkit;"
+            " generate the test takes first (python -m models.generate --shards ...)"
         )
     # not a listing of sample-*: an earlier run may have left more samples there
     return [sample_folder(folder, number) for number in range(num_samples(folder / "generated.json"))]
@@ -268,15 +268,15 @@ def table(
             f" {window} frames; {_counted(folders)} samples a take."
         ),
         (
-            f"A row holds both actors' {2 * opened[0]['body'].shape[-1]} joint values; {real_row['num_rows']}"
-            " real rows."
+            f"A row holds both actors' {2 * opened[0]['body'].shape[-1]} joint values;"
+            f" {real_row['num_rows']} real rows."
         ),
         f"{options.num_pairs} pairs asked for Div_g, seed {options.seed}.",
     ]
     if window < options.window_frames:
         notes.append(
-            f"Windows are shorter than the {options.window_frames} frames asked for, because a take is no"
-            " longer."
+            f"Windows are shorter than the {options.window_frames} frames asked for,"
+            " because a take is no longer."
         )
     short = [
         f"{name} ({row['num_pairs']})"

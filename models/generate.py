@@ -91,15 +91,15 @@ def load_runs(paths: list[Path], device: str) -> list[runs.Run]:
     found = [runs.load(folder, device=device) for folder in run_folders(paths)]
     if not found:
         raise InputError(
-            f"{paths[0]}: no trained model; need a run, or a folder of the runs {', '.join(BUILT_IN)} "
-            "(python -m models.train)"
+            f"{paths[0]}: no trained model;"
+            f" need a run, or a folder of the runs {', '.join(BUILT_IN)} (python -m models.train)"
         )
     made: set[str] = set()
     for run in found:
         if missing := [part for part in run.options.needs if part not in made]:
             raise InputError(
-                f"{paths[0]}: {run.name} needs a run before it that makes {missing[0]}; name one, or train it"
-                " (python -m models.train)"
+                f"{paths[0]}: {run.name} needs a run before it that makes {missing[0]};"
+                " name one, or train it (python -m models.train)"
             )
         made |= set(run.options.makes)
     if not made & set(FINAL):
@@ -112,8 +112,8 @@ def load_runs(paths: list[Path], device: str) -> list[runs.Run]:
         for key in ("joint_names", "features", "text_model"):
             if other.description[key] != first.description[key]:
                 raise InputError(
-                    f"{paths[0]}: {key} of {other.name} and {first.name} differ; train both on the same"
-                    " shards"
+                    f"{paths[0]}: {key} of {other.name} and {first.name} differ;"
+                    " train both on the same shards"
                 )
     first_encoder, *more = [encoder for run in found if (encoder := _encoder_of(run))] or [{}]
     for encoder in more:
@@ -248,8 +248,8 @@ def parse_placement(text: str | None) -> np.ndarray:
         values = np.zeros(0)
     if values.shape != (2, 3) or not np.isfinite(values).all():
         raise InputError(
-            f'--placement: got {text!r}, need "x,z,heading_deg x,z,heading_deg" in cm and degrees, such as'
-            ' "-75,0,90 75,0,-90"'
+            f'--placement: got {text!r}, need "x,z,heading_deg x,z,heading_deg" in cm and degrees,'
+            ' such as "-75,0,90 75,0,-90"'
         )
     return np.stack([values[:, 0], np.full(2, np.nan), values[:, 1], np.deg2rad(values[:, 2])], 1)
 
@@ -311,8 +311,8 @@ def scene_of_voices(
     num_frames = num_samples * clock.FPS // clock.AUDIO_RATE
     if num_frames < 2:
         raise InputError(
-            f"{audio[0]}: got {num_samples / clock.AUDIO_RATE:.3f} s of audio, need 0.1 s or more; give"
-            " longer files"
+            f"{audio[0]}: got {num_samples / clock.AUDIO_RATE:.3f} s of audio, need 0.1 s or more;"
+            " give longer files"
         )
     if len(voices[0]) != len(voices[1]):
         log.warning(
@@ -452,8 +452,8 @@ def sample_takes(
     for shard in (test[take][0] for take in chosen):
         if shard.joint_names != found[0].description["joint_names"]:
             raise InputError(
-                f"{shard.path}: its joints are not those that the models were trained on; train them on these"
-                " shards"
+                f"{shard.path}: its joints are not those that the models were trained on;"
+                " train them on these shards"
             )
     need_own(out, [name for take in chosen for name in test[take][1].performances])
     for take in stage.progress(chosen, label="generate"):
@@ -481,8 +481,8 @@ def main(argv: list[str] | None = None) -> None:
         nargs="+",
         required=True,
         help=(
-            "run folders in the order in which they sample; or one folder of the runs face, body_lower,"
-            " body_upper"
+            "run folders in the order in which they sample;"
+            " or one folder of the runs face, body_lower, body_upper"
         ),
     )
     parser.add_argument("--out", type=Path, required=True, help="folder to write bvhs/ and face_arkit/ into")

@@ -62,13 +62,13 @@ def _frechet(x: np.ndarray, y: np.ndarray, *, repeats_y: int = 1) -> float:
     for name, rows, count in (("x", x, len(x)), ("y", y, len(y) * repeats_y)):
         if count < 2:
             raise ArrayError(
-                f"frechet_distance, {name}: got {len(rows)} rows, need 2 or more for a covariance; give more"
-                " samples"
+                f"frechet_distance, {name}: got {len(rows)} rows, need 2 or more for a covariance;"
+                " give more samples"
             )
     if x.shape[1] != y.shape[1]:
         raise ArrayError(
-            f"frechet_distance: got rows of {x.shape[1]} and {y.shape[1]} values, need the same number; use"
-            " the same channels"
+            f"frechet_distance: got rows of {x.shape[1]} and {y.shape[1]} values, need the same number;"
+            " use the same channels"
         )
     return frechet_of_moments(*_moments(x), *_moments(y, repeats=repeats_y))
 
@@ -144,8 +144,8 @@ def _region(index, num_vertices: int, name: str) -> np.ndarray:
         index = np.flatnonzero(index)
     if index.ndim != 1 or not len(index) or not np.issubdtype(index.dtype, np.integer):
         raise ArrayError(
-            f"{name}: got shape {index.shape} of {index.dtype}, need a list of vertex indices; name the"
-            " region's vertices"
+            f"{name}: got shape {index.shape} of {index.dtype}, need a list of vertex indices;"
+            " name the region's vertices"
         )
     if index.min() < 0 or index.max() >= num_vertices:
         raise ArrayError(

@@ -173,8 +173,8 @@ def long_take(
         )
     if options.overlap_frames >= options.window_frames:
         raise InputError(
-            f"overlap_frames: got {options.overlap_frames}, need less than window_frames"
-            f" ({options.window_frames})"
+            f"overlap_frames: got {options.overlap_frames},"
+            f" need less than window_frames ({options.window_frames})"
         )
 
     def in_window(told: tuple[Tensor, ...]) -> Network:
@@ -186,11 +186,5 @@ def long_take(
     guide = guided(in_window(condition), in_window(drop(condition)), options.guidance)
     shape = (*condition[0].shape[:2], num_features)
     return sample(
-        engine,
-        guide,
-        shape,
-        rng,
-        num_steps=training.sample_steps,
-        device=condition[0].device,
-        report=report,
+        engine, guide, shape, rng, num_steps=training.sample_steps, device=condition[0].device, report=report
     )

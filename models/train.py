@@ -217,12 +217,12 @@ def _card(
         "",
         f"- parameters: {num_parameters:,}; channels predicted: {len(description['feature_names'])}",
         (
-            f"- trained on {takes} takes ({seconds:.0f} s of two people), actors"
-            f" {', '.join(description['actors'])}"
+            f"- trained on {takes} takes ({seconds:.0f} s of two people),"
+            f" actors {', '.join(description['actors'])}"
         ),
         (
-            f"- {options['steps']} steps of {options['batch_size']} windows of {options['window_frames']}"
-            f" frames, seed {options['seed']}"
+            f"- {options['steps']} steps of {options['batch_size']} windows"
+            f" of {options['window_frames']} frames, seed {options['seed']}"
         ),
         f"- loss {first:.4f} -> {last:.4f} (mean of the first and of the last tenth of the steps)",
         f"- hash of options, data and code: {description['hash']}",
@@ -262,8 +262,8 @@ def run(
     """
     if not re.fullmatch(RUN_NAME, out.name):
         raise InputError(
-            f"{out}: the folder's name is the run's and needs letters, digits and _, a letter first, 64 at"
-            " most; rename it"
+            f"{out}: the folder's name is the run's and needs letters, digits and _, a letter first,"
+            " 64 at most; rename it"
         )
     ownership.need_proof(out, [out / name for name in WRITTEN], PROOFS)
     (out / PROOFS[0]).mkdir(parents=True, exist_ok=True)

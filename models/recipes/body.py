@@ -45,16 +45,16 @@ class Options(Training):
     prediction: Literal["noise", "clean"] = Field(
         default="clean",
         description=(
-            "what the network predicts; the paper's base predicts noise, which needs channels > "
-            "predicted ones"
+            "what the network predicts;"
+            " the paper's base predicts noise, which needs channels > predicted ones"
         ),
     )
     sample_steps: int = Field(
         default=25,
         ge=1,
         description=(
-            "network calls at generation: DDIM, or the ancestral sampler of the paper's base if as many "
-            "as diffusion_steps"
+            "network calls at generation:"
+            " DDIM, or the ancestral sampler of the paper's base if as many as diffusion_steps"
         ),
     )
 

@@ -31,8 +31,8 @@ class Options(Training):
     audio: Literal["speech", "mel"] = Field(
         default="speech",
         description=(
-            "what the face hears: speech, features of the frozen encoder of `speech`; mel, the log-mel "
-            "of `features`"
+            "what the face hears: speech, features of the frozen encoder of `speech`;"
+            " mel, the log-mel of `features`"
         ),
     )
     steps: int = Field(default=1200, ge=1, description="optimiser steps")

@@ -202,10 +202,8 @@ def said(error: ValidationError, model: type[BaseModel], *, prefix: str = "") ->
             return InputError(f"config key {key}: is now {MOVED[key]}; rename it")
         for part in location[:-1]:
             if field := model.model_fields.get(part):
-                kinds = [
-                    field.annotation,
-                    *get_args(field.annotation),
-                ]  # a section, or a dict of them by name
+                # a section, or a dict of them by name
+                kinds = [field.annotation, *get_args(field.annotation)]
                 model = next(
                     (kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), model
                 )

@@ -34,8 +34,8 @@ class Transcripts(Section):
         default=0.1,
         ge=0,
         description=(
-            "how late the recogniser's word times are before alignment; they are moved earlier by this much,"
-            " seconds"
+            "how late the recogniser's word times are before alignment;"
+            " they are moved earlier by this much, seconds"
         ),
     )
     precision: Literal["float32", "int8"] = Field(
@@ -98,8 +98,8 @@ class Actions(Section):
         default=0.12,
         ge=0,
         description=(
-            "a seat is proved when the centre of mass rests further than this beside ankles and toes, leg"
-            " lengths"
+            "a seat is proved when the centre of mass rests"
+            " further than this beside ankles and toes, leg lengths"
         ),
     )
     walk_speed: float = Field(
@@ -118,8 +118,8 @@ class Actions(Section):
         default=0.12,
         gt=0,
         description=(
-            "speed over posture_seconds at which a walk begins and ends, leg lengths per second: half of"
-            " walk_speed"
+            "speed over posture_seconds at which a walk begins and ends, leg lengths per second:"
+            " half of walk_speed"
         ),
     )
     walk_way: float = Field(
@@ -131,8 +131,8 @@ class Actions(Section):
         default=0.55,
         ge=0,
         description=(
-            "way of a foot that a walk has at least once, leg lengths: feet that shift for balance or a grip"
-            " go less"
+            "way of a foot that a walk has at least once, leg lengths:"
+            " feet that shift for balance or a grip go less"
         ),
     )
     walk_radius: float = Field(
@@ -170,8 +170,8 @@ class Actions(Section):
         default=0.15,
         ge=0,
         description=(
-            "shortest swing of a foot that is a step, seconds: half of a quick one; landings of a jump are"
-            " shorter"
+            "shortest swing of a foot that is a step, seconds: half of a quick one;"
+            " landings of a jump are shorter"
         ),
     )
     step_way: float = Field(
@@ -181,16 +181,16 @@ class Actions(Section):
         default=0.18,
         ge=0,
         description=(
-            "way of the hips in a step at least, of the foot's: 0.25 to 0.5 in walking, less where the body"
-            " stays"
+            "way of the hips in a step at least, of the foot's:"
+            " 0.25 to 0.5 in walking, less where the body stays"
         ),
     )
     step_slope: float = Field(
         default=0.4,
         ge=0,
         description=(
-            "rise or fall of a step at most, of its way: what uneven ground takes; steeper ones climb or are"
-            " of stairs"
+            "rise or fall of a step at most, of its way: what uneven ground takes;"
+            " steeper ones climb or are of stairs"
         ),
     )
     stairs_slope: float = Field(
@@ -204,16 +204,16 @@ class Actions(Section):
         default=0.04,
         ge=0,
         description=(
-            "a walk begins at most this long before the hips travel, where a foot is in the air already,"
-            " seconds"
+            "a walk begins at most this long before the hips travel,"
+            " where a foot is in the air already, seconds"
         ),
     )
     walk_arrival: float = Field(
         default=0.2,
         gt=0,
         description=(
-            "a walk ends when the hips are this close, over the ground, to the foot that was planted last,"
-            " leg lengths"
+            "a walk ends when the hips are this close, over the ground,"
+            " to the foot that was planted last, leg lengths"
         ),
     )
     min_seconds: float = Field(
@@ -231,8 +231,8 @@ class Facing(Section):
         gt=0,
         le=180,
         description=(
-            "largest angle between head and direction to the partner's head, on the ground, degrees; eyes"
-            " turn the rest"
+            "largest angle between head and direction to the partner's head, on the ground, degrees;"
+            " eyes turn the rest"
         ),
     )
     max_hips_angle_deg: float = Field(
@@ -248,8 +248,8 @@ class Facing(Section):
         default=0.5,
         ge=0,
         description=(
-            "at both its ends a stretch of facing reaches this much beyond either angle, degrees: a head's"
-            " tremor"
+            "at both its ends a stretch of facing reaches this much beyond either angle, degrees:"
+            " a head's tremor"
         ),
     )
     min_level_deg: float = Field(
@@ -278,8 +278,8 @@ class Contacts(Section):
     release_gap: float = Field(
         default=0.1,
         description=(
-            "at both its ends a touch reaches to where surfaces are this far apart, in forearms: hands roll"
-            " and slide"
+            "at both its ends a touch reaches to where surfaces are this far apart, in forearms:"
+            " hands roll and slide"
         ),
     )
     min_seconds: float = Field(

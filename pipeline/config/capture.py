@@ -18,8 +18,8 @@ class ReleaseIn(Section):
         ge=0,
         le=10,
         description=(
-            "how much longer than the shortest a stream of a take may be; so much is trimmed, more is a"
-            " fault, seconds"
+            "how much longer than the shortest a stream of a take may be;"
+            " so much is trimmed, more is a fault, seconds"
         ),
     )
     body_fps: float | None = Field(
@@ -45,8 +45,8 @@ class Sync(Section):
         default=33.3,
         gt=0,
         description=(
-            "how far stretches of a stream's timecodes may leave their own straight line, ms; half a frame"
-            " (16.7) warns"
+            "how far stretches of a stream's timecodes may leave their own straight line, ms;"
+            " half a frame (16.7) warns"
         ),
     )
     max_step_frames: float = Field(
@@ -60,8 +60,8 @@ class Sync(Section):
     without_timecode: Literal["refuse", "voice"] = Field(
         default="refuse",
         description=(
-            "a face or voice without timecode: refuse it, or place it by mouth and voice, where they agree"
-            " clearly"
+            "a face or voice without timecode:"
+            " refuse it, or place it by mouth and voice, where they agree clearly"
         ),
     )
 
@@ -81,8 +81,8 @@ class Body(Section):
     joints: list[str] | None = Field(
         default=None,
         description=(
-            "joints of the dataset, in order; null takes the release's 60 where a file has them all, else the"
-            " file's own"
+            "joints of the dataset, in order;"
+            " null takes the release's 60 where a file has them all, else the file's own"
         ),
     )
     joint_map: str | None = Field(
@@ -127,8 +127,8 @@ class Blendshapes(Section):
         default=0.0,
         ge=0,
         description=(
-            "weight of changes from frame to frame, as a share of the mean squared length of a shape; 0 is"
-            " none"
+            "weight of changes from frame to frame,"
+            " as a share of the mean squared length of a shape; 0 is none"
         ),
     )
     region_weights: dict[str, float] = Field(
@@ -165,15 +165,15 @@ class Separation(Section):
     weights: str | None = Field(
         default=None,
         description=(
-            "model.safetensors of method lips; null: runs/separation under root, which rule train_separation"
-            " makes"
+            "model.safetensors of method lips;"
+            " null: runs/separation under root, which rule train_separation makes"
         ),
     )
     checkpoints: str | None = Field(
         default=None,
         description=(
-            "folder of VisualVoice's published weights as python -m models.speech.visualvoice convert writes"
-            " them"
+            "folder of VisualVoice's published weights"
+            " as python -m models.speech.visualvoice convert writes them"
         ),
     )
     hop_seconds: float = Field(

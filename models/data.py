@@ -232,13 +232,8 @@ class Windows(Dataset):
         # what moves is seen in two frames
         if window < (least := 2 if "root" in streams else 1) or stride < 1:
             raise InputError(f"window {window}, stride {stride}: need at least {least} and 1 frames")
-        self.takes, self.window, self.stride, self.streams, self.actors = (
-            takes_of(shards, split),
-            window,
-            stride,
-            streams,
-            actors,
-        )
+        self.takes, self.streams, self.actors = takes_of(shards, split), streams, actors
+        self.window, self.stride = window, stride
         self.memory = Memory()
         lengths = np.array([span.stop_frame - span.start_frame for _, span in self.takes], np.int64)
         counts = np.maximum((lengths - window) // stride + 1, 0)
@@ -296,12 +291,8 @@ class Batches:
     """
 
     def __init__(self, num_windows: int, batch_size: int, *, seed: int, first_step: int, last_step: int):
-        self.num_windows, self.batch_size, self.seed, self.steps = (
-            num_windows,
-            batch_size,
-            seed,
-            range(first_step, last_step),
-        )
+        self.num_windows, self.batch_size, self.seed = num_windows, batch_size, seed
+        self.steps = range(first_step, last_step)
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -385,10 +376,8 @@ def attach_speech(shards: list[Shard], folder: Path) -> dict:
 def shards_of(folder: Path) -> tuple[list[Shard], dict]:
     """Shards of a folder and its stats.json; InputError where its channels do not fit the shards."""
     path = Path(folder) / "stats.json"
-    shards, stats = (
-        open_shards(folder),
-        check_moments(read_json(path), path, names=("body", "face", "mel", "relative_root", "text")),
-    )
+    shards = open_shards(folder)
+    stats = check_moments(read_json(path), path, names=("body", "face", "mel", "relative_root", "text"))
     if type(stats.get("frames")) is not int:
         raise InputError(
             f"{path}: frames is {stats.get('frames')!r:.60}, need a number;"

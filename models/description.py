@@ -124,9 +124,8 @@ def _faults(found: Description) -> str | None:
     if set(found.skeletons) != set(found.actors):
         return "skeletons are not those of its actors"
     for actor, body in found.skeletons.items():
-        if not len(body.offsets_cm) == len(body.orders) == count or any(
-            int(j) >= count for j in body.ends_cm
-        ):
+        as_many = len(body.offsets_cm) == len(body.orders) == count
+        if not as_many or any(int(j) >= count for j in body.ends_cm):
             return f"the skeleton of actor {actor} has not {count} joints"
     widths = {"body": 3 * count, "relative_root": 4, "face": len(arkit.NAMES), "mel": found.features.num_mels}
     if found.speech_encoder:

@@ -261,16 +261,12 @@ def table(
     }
     names = stage.progress(list(sources), label="evaluate")
     rows = {name: measure(test, sources[name], rigs, window=window, options=options) for name in names}
-    real_row = rows[REAL]
+    takes = f"{len(test)} test takes, {sum(lengths)} frames at 30 fps"
+    windows = f"{rows[REAL]['windows']} windows of {window} frames"
+    width = 2 * opened[0]["body"].shape[-1]
     notes = [
-        (
-            f"{len(test)} test takes, {sum(lengths)} frames at 30 fps; {real_row['windows']} windows of"
-            f" {window} frames; {_counted(folders)} samples a take."
-        ),
-        (
-            f"A row holds both actors' {2 * opened[0]['body'].shape[-1]} joint values;"
-            f" {real_row['num_rows']} real rows."
-        ),
+        f"{takes}; {windows}; {_counted(folders)} samples a take.",
+        f"A row holds both actors' {width} joint values; {rows[REAL]['num_rows']} real rows.",
         f"{options.num_pairs} pairs asked for Div_g, seed {options.seed}.",
     ]
     if window < options.window_frames:

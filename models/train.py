@@ -210,20 +210,16 @@ def _card(
 ) -> str:
     """CARD.md: what the model is, what it was trained on, and how to use it."""
     options, (takes, seconds), (first, last) = description["options"], train, ends
+    actors = ", ".join(description["actors"])
+    windows = f"{options['batch_size']} windows of {options['window_frames']} frames"
     lines = [
         f"# {description['run']}",
         "",
         f"Recipe {description['recipe']}, at 30 frames per second. {what}",
         "",
         f"- parameters: {num_parameters:,}; channels predicted: {len(description['feature_names'])}",
-        (
-            f"- trained on {takes} takes ({seconds:.0f} s of two people),"
-            f" actors {', '.join(description['actors'])}"
-        ),
-        (
-            f"- {options['steps']} steps of {options['batch_size']} windows"
-            f" of {options['window_frames']} frames, seed {options['seed']}"
-        ),
+        f"- trained on {takes} takes ({seconds:.0f} s of two people), actors {actors}",
+        f"- {options['steps']} steps of {windows}, seed {options['seed']}",
         f"- loss {first:.4f} -> {last:.4f} (mean of the first and of the last tenth of the steps)",
         f"- hash of options, data and code: {description['hash']}",
     ]

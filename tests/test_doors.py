@@ -159,7 +159,7 @@ DOORS: dict[str, tuple[str, str]] = {
     ),
     "pipeline.planning.status:Step.error": ("self.log.read_text", "log of our stage"),
     "pipeline.planning.status:Step.warnings": ("self.log.read_text", "log of our stage"),
-    "pipeline.source:_read": ("path.read_bytes", "a module of ours"),
+    "pipeline.source:_imports": ("path.read_bytes", "a module of ours"),
     "pipeline.source:digest": ("path.read_bytes", "modules of ours"),
     "models.recipes.__init__:options_of": (
         "exec path.read_text",

@@ -9,17 +9,10 @@ import shlex
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
-from helpers.live_link import live_link_csv, ramp
-from helpers.mixtures import mixture
-from helpers.pages import PAGES, README, commands
-from helpers.tiny_shoot import AUDIO_RATE, make_rig, write_mesh
+from helpers.example_files import make_examples
+from helpers.pages import PAGES, README, blocks, commands
 
-from pipeline.formats.timecode import format_timecode
-
-HERE = Path(__file__).parent
 ALONE = {
     *("capture.blendshapes", "capture.separation", "capture.body"),
     *("annotate.body_labels", "annotate.actions", "annotate.facing", "annotate.contacts"),
@@ -33,30 +26,7 @@ EXAMPLES = [
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder with every file that the examples name."""
-    made = tmp_path_factory.mktemp("examples")
-    recording = (HERE / "recordings" / "cmu_01_03.bvh").read_text()
-    head, rows = recording.split("MOTION")
-    lines = rows.strip().splitlines()
-    short = f"{head}MOTION\nFrames: 90\n{lines[1]}\n" + "\n".join(lines[2:92]) + "\n"
-    for name in ("A", "B"):
-        (made / f"{name}.bvh").write_text(short)
-    (made / "walk.bvh").write_text(re.sub(r"(ROOT|JOINT) ", r"\1 mixamorig:", short))
-    mics = mixture(1.5)[0]
-    for name, mic in (("A", mics[0]), ("B", mics[1]), ("recorder", mics.T)):
-        soundfile.write(made / f"{name}.wav", mic, AUDIO_RATE, subtype="PCM_16")
-    codes = [format_timecode(40_000 + k / 60, 60) for k in range(150)]
-    live_link_csv(made / "take.csv", codes, ramp(150))
-    rng = np.random.default_rng(0)
-    neutral, deltas = make_rig(made / "rig.npz", rng)
-    vertices = (neutral + np.tensordot(rng.uniform(0, 1, (12, len(deltas))), deltas, 1)).astype(np.float32)
-    write_mesh(made / "take.mesh.h5", vertices, codes[:12])
-    (made / "frames").mkdir()
-    for k, frame in enumerate(vertices):
-        (made / "frames" / f"{k:03}.obj").write_text(
-            "".join(f"v {x:.5f} {y:.5f} {z:.5f}\n" for x, y, z in frame) + "f 1 2 3\n"
-        )
-    return made
+    return make_examples(tmp_path_factory.mktemp("examples"))
 
 
 @pytest.mark.parametrize("command", sorted({line for _, line in EXAMPLES}))
@@ -93,7 +63,7 @@ def test_the_script_of_the_readme_reads_what_its_commands_write(folder, tmp_path
         )
         module, *argv = shlex.split(line)[2:]
         importlib.import_module(module).main(argv)
-    (script,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    (script,) = [text for language, text in blocks(README) if language == "python"]
     exec(compile(script, "README.md", "exec"), {})
     said = capsys.readouterr().out
     assert re.fullmatch(r"jaw open in \d+% of the frames, walking in \d+%\n", said), said

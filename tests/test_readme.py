@@ -3,13 +3,16 @@
 Links lead somewhere, commands parse, names are those of rules, stages and make targets.
 """
 
+import argparse
 import importlib
 import re
+import runpy
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
-from helpers.pages import PAGES, README, REPOSITORY, commands
+from helpers.pages import PAGES, README, REPOSITORY, ROOMS, commands
 
 from pipeline import stage
 from pipeline.config import Config
@@ -20,8 +23,6 @@ RULES = {
     for path in (REPOSITORY / "rules").glob("*.smk")
     for name in re.findall(r"^\s*rule (\w+):", path.read_text(), re.MULTILINE)
 }
-ROOMS = sorted({path.parent.name for path in (REPOSITORY / "pipeline").glob("*/__init__.py")} - {"config"})
-"""Rooms of pipeline/; the package config belongs to the frame."""
 
 
 class Parsed(Exception):
@@ -63,6 +64,25 @@ def test_command_parses(page, command, monkeypatch, capsys):
         return
     except SystemExit as error:
         assert not error.code, f"{page}: {command}: {capsys.readouterr().err}"
+
+
+@pytest.mark.parametrize("page, command", commands("python benchmarks/", PAGES))
+def test_command_of_a_benchmark_parses(page, command, monkeypatch, capsys):
+    whole = argparse.ArgumentParser.parse_args
+
+    def parse(parser, *given):
+        whole(parser, *given)
+        raise Parsed
+
+    _, script, *argv = shlex.split(command)
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse)
+    monkeypatch.setattr(sys, "argv", [script, *argv])
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    try:
+        with pytest.raises(Parsed):
+            runpy.run_path(str(REPOSITORY / script), run_name="__main__")
+    except SystemExit:
+        pytest.fail(f"{page}: {command}: {capsys.readouterr().err}")
 
 
 def test_commands_are_found():

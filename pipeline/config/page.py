@@ -1,6 +1,7 @@
 """What is generated from the config's types: the reference page and the JSON schema."""
 
 import json
+from inspect import getdoc
 from typing import Any
 
 from pydantic import BaseModel
@@ -31,7 +32,7 @@ def reference_page(recipes: dict[str, type[Training]]) -> str:
                 if isinstance(field.annotation, type)
                 else str(field.annotation)
             )
-            for module in ("typing.", "pipeline.config."):
+            for module in ("typing.", "pipeline.config.", "models."):
                 kind = kind.replace(module, "")
             kind = kind.replace("|", "or")
             default = "needed" if field.is_required() else f"`{json.dumps(field.default)}`"
@@ -41,17 +42,17 @@ def reference_page(recipes: dict[str, type[Training]]) -> str:
     table(Config)
     for name, field in Config.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            lines.extend([f"## {name}", "", field.annotation.__doc__ or "", ""])
+            lines.extend([f"## {name}", "", getdoc(field.annotation) or "", ""])
             table(field.annotation)
     for name, part in (("runs.&lt;run&gt;", Run), ("rows.&lt;row&gt;", Row)):
-        lines.extend([f"## {name}", "", part.__doc__ or "", ""])
+        lines.extend([f"## {name}", "", getdoc(part) or "", ""])
         table(part)
     for name, options in recipes.items():
         lines.extend(
             [
                 f"## recipes.{name}",
                 "",
-                options.__doc__ or "",
+                getdoc(options) or "",
                 "",
                 "Also keys of `runs.<run>` of this recipe.",
                 "",

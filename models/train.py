@@ -1,4 +1,4 @@
-"""Train one run of a recipe on shards: the only training loop there is.
+"""Train one run of a recipe on shards: one loop for all recipes.
 
     python -m models.train face --shards data/shards --speech data/shards/speech-HASH --out data/runs/face
     python -m models.train body --joints lower --shards data/shards --out data/runs/body_lower

@@ -38,14 +38,16 @@ def finished(tmp_path_factory) -> tuple[Path, float]:
     return project, time.monotonic() - begin
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Two processes share the tests, a file to each at a time: what a file prepares is prepared once.
 
-    Files of the whole workflow come first, since they last longest, and those that share the finished project
-    are one.
+    Files that share the finished project are one. Said as a test is collected: xdist reads the groups before any
+    hook of ours that sees all tests.
     """
+    shares = "finished" in getattr(item, "fixturenames", ()) or item.path.name == "test_interruptions.py"
+    item.add_marker(pytest.mark.xdist_group("finished" if shares else str(item.path.relative_to(ROOT))))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files of the whole workflow come first, since they last longest."""
     items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
-    for item in items:
-        shares = "finished" in getattr(item, "fixturenames", ()) or item.path.name == "test_interruptions.py"
-        item.add_marker(pytest.mark.xdist_group("finished" if shares else str(item.path.relative_to(ROOT))))

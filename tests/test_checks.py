@@ -3,6 +3,7 @@
 A checker that is not installed is skipped.
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -120,3 +121,10 @@ def test_make_status_installs_nothing():
         [*command, "--dry-run", "CONFIG=root=x"], cwd=REPOSITORY, capture_output=True, text=True, timeout=60
     ).stdout
     assert "pipeline.planning.status --config root=x" in planned and "pip install" not in planned
+
+
+def test_processes_share_whole_files(request):
+    """Where several processes share the tests, a file's tests have the name of their group: xdist reads it there."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        pytest.skip("one process runs all tests; make test has two")
+    assert request.node.nodeid.endswith("@tests/test_checks.py")

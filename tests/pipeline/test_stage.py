@@ -11,7 +11,15 @@ from helpers.commands import refused
 from pipeline import config, stage
 from pipeline.errors import InputError
 
-STAGES = ["sync", "body", "blendshapes", "separation", "dataset", "strips", "accuracy"]
+STAGES = [
+    "capture.sync",
+    "capture.body",
+    "capture.blendshapes",
+    "capture.separation",
+    "capture.dataset",
+    "figures.strips",
+    "report.accuracy",
+]
 
 
 class Options(config.Section):

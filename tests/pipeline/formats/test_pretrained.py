@@ -115,7 +115,7 @@ def test_an_answer_on_standard_input_changes_nothing(kind, tmp_path):
     (folder / "code.py").write_text(CODE)
     calls = {
         "text": f"from pipeline.shards import text; text.embed_words({WORDS!r}, model={str(folder)!r})",
-        "speech": f"from models import speech_encoders; speech_encoders.load({str(folder)!r})",
+        "speech": f"from models.speech import speech_encoders; speech_encoders.load({str(folder)!r})",
     }
     caches = {name: str(tmp_path / "cache") for name in ("HF_HOME", "HF_MODULES_CACHE")}
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)} | caches

@@ -41,8 +41,8 @@ def finished(tmp_path_factory) -> tuple[Path, float]:
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Two processes share the tests, a file to each at a time: what a file prepares is prepared once.
 
-    Files that share the finished project are one. Said as a test is collected: xdist reads the groups before any
-    hook of ours that sees all tests.
+    Files that share the finished project are one. It is said as a test is collected: xdist reads the groups
+    before any hook of ours that sees all tests.
     """
     shares = "finished" in getattr(item, "fixturenames", ()) or item.path.name == "test_interruptions.py"
     item.add_marker(pytest.mark.xdist_group("finished" if shares else str(item.path.relative_to(ROOT))))

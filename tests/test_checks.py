@@ -124,7 +124,7 @@ def test_make_status_installs_nothing():
 
 
 def test_processes_share_whole_files(request):
-    """Where several processes share the tests, a file's tests have the name of their group: xdist reads it there."""
+    """Where processes share the tests, a file's tests bear the name of their group: xdist reads it there."""
     if "PYTEST_XDIST_WORKER" not in os.environ:
         pytest.skip("one process runs all tests; make test has two")
     assert request.node.nodeid.endswith("@tests/test_checks.py")

@@ -165,11 +165,10 @@ def test_an_edit_that_changes_no_training_trains_nothing(project):
     )
     faces = sorted((project / "data" / "results" / "generated" / "linear_face" / "face_arkit").glob("*.npy"))
     sampled = [np.load(path) for path in faces]
-    result = snakemake(project, "all")
+    result = snakemake(project, "train", "generate_linear_face")
     assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
     assert weights(project) == before and steps_of(project) == steps
     assert all(np.allclose(np.load(path), old / 2) for path, old in zip(faces, sampled, strict=True))
-    assert planned(project, "all") == []
 
 
 def test_options_of_a_recipe_are_read_without_the_rest_of_it():

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from models import data, runs
+from models import data, recipes, runs
 from models.channels import identities
 from models.data import attach_speech, read, speech_folder, takes_of
 from models.recipe import FINAL
@@ -94,19 +94,7 @@ def load_runs(paths: list[Path], device: str) -> list[runs.Run]:
             f"{paths[0]}: no trained model;"
             f" need a run, or a folder of the runs {', '.join(BUILT_IN)} (python -m models.train)"
         )
-    made: set[str] = set()
-    for run in found:
-        if missing := [part for part in run.options.needs if part not in made]:
-            raise InputError(
-                f"{paths[0]}: {run.name} needs a run before it that makes {missing[0]};"
-                " name one, or train it (python -m models.train)"
-            )
-        made |= set(run.options.makes)
-    if not made & set(FINAL):
-        raise InputError(
-            f"{paths[0]}: the runs make {', '.join(sorted(made))}, need a face or a body; name another run as"
-            " well, or train it (python -m models.train)"
-        )
+    recipes.made_by([(run.name, run.options) for run in found], str(paths[0]))
     first, *others = found
     for other in others:
         for key in ("joint_names", "features", "text_model"):

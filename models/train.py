@@ -272,9 +272,9 @@ def train(
     shards: Path,
     out: Path,
     options: Any,
-    speech: Path | None = None,
-    given: list[Path] | None = None,
-    start: Path | None = None,
+    speech: Path | None,
+    given: list[Path],
+    start: Path | None,
 ) -> None:
     """Train or go on, in a run folder that nobody else writes."""
     opened, stats = shards_of(shards)
@@ -283,7 +283,10 @@ def train(
         stats = stats | attach_speech(opened, speech_folder(shards, speech))
         encoder = stats["encoder"]
     device = runs.pick_device(options.device)
-    taught = {folder.name: runs.load(folder, device=device) for folder in given or []}
+    taught = {folder.name: runs.load(folder, device=device) for folder in given}
+    if len(taught) < len(given):
+        names = ", ".join(folder.name for folder in given)
+        raise InputError(f"--given {names}: a name stands twice, need runs of different names; rename one")
     begun = runs.load(start, device="cpu") if start else None
     if begun and begun.description["recipe"] != recipe:
         raise InputError(

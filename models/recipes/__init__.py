@@ -7,6 +7,7 @@ alone, without the rest of the file: torch takes seconds to load, and nothing of
 
 import ast
 import importlib
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from pipeline.config import Training
 from pipeline.errors import InputError
 
 FOLDER = Path(__file__).parent
+FINAL = ("face", "body")
+"""What files of generated motion are made of."""
 LIGHT = ("pydantic", "typing", "pipeline.config", "pipeline.errors")
 """Modules that the class Options of a recipe may use."""
 
@@ -50,6 +53,34 @@ def options_of(recipe: str, where: str = "recipe") -> type[Training]:
     if not (isinstance(found, type) and issubclass(found, Training)):
         raise TypeError(f"{path}: need a class Options of pipeline.config.Training")
     return found
+
+
+def made_by(row: Iterable[tuple[str, Training]], where: str) -> tuple[str, ...]:
+    """What the runs of a row, names and options in the order in which they sample, make of FINAL.
+
+    Raises InputError, which begins with `where`: a run stands twice, lacks what an earlier one must make, or
+    makes what is made already; or nothing of FINAL is made.
+    """
+    made: dict[str, str] = {}
+    seen: set[str] = set()
+    for name, options in row:
+        if name in seen:
+            raise InputError(
+                f"{where}: run {name} stands twice; name it once, or give the other one another name"
+            )
+        seen.add(name)
+        if missing := [part for part in options.needs if part not in made]:
+            raise InputError(f"{where}: run {name} needs a run before it that makes {missing[0]}; name one")
+        if twice := [part for part in options.makes if part in made]:
+            raise InputError(
+                f"{where}: {twice[0]} is made by {made[twice[0]]} and by {name}; leave one of them out"
+            )
+        made |= dict.fromkeys(options.makes, name)
+    if not any(part in made for part in FINAL):
+        raise InputError(
+            f"{where}: its runs make {', '.join(sorted(made))}, need face or body; name another run as well"
+        )
+    return tuple(part for part in FINAL if part in made)
 
 
 def load(recipe: str, where: str = "recipe"):

@@ -10,6 +10,7 @@ from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from models import recipes
 from pipeline import config, ownership
 from pipeline.annotate import split
 from pipeline.errors import InputError
@@ -38,7 +39,7 @@ from pipeline.planning.code import REPOSITORY, all_code, code
 from pipeline.planning.paths import PATHS, WRITTEN, check_paths, spelled
 from pipeline.planning.provenance import Provenance
 from pipeline.planning.raw_inputs import RawInputs
-from pipeline.planning.runs import FINAL, PlannedRow, PlannedRun, plan_rows, plan_runs, with_needs
+from pipeline.planning.runs import PlannedRow, PlannedRun, plan_rows, plan_runs, with_needs
 from pipeline.reading import read_json
 from pipeline.shards import plan as shard_plan
 from pipeline.simulate import plan as simulate_plan
@@ -339,7 +340,7 @@ class Facts:
     @cached_property
     def shown_row(self) -> PlannedRow | None:
         """The row whose motion is drawn beside the real one: the first with whole people."""
-        return next((row for row in self.rows if row.makes == FINAL), None)
+        return next((row for row in self.rows if row.makes == recipes.FINAL), None)
 
     def row_folder(self, row: PlannedRow) -> str:
         """Where a row's samples of the test takes lie."""

@@ -13,8 +13,6 @@ from models import recipes
 from pipeline.config import Config, Run, Training, said
 from pipeline.errors import InputError
 
-FINAL = ("face", "body")
-"""What the files of generated motion are made of."""
 ALWAYS = ("real", "mean pose", "nearest training clip")
 """Rows of the table that are there without a model: no other row has their names."""
 
@@ -54,15 +52,11 @@ class PlannedRow:
     name: str
     folder: str
     runs: tuple[PlannedRun, ...]
+    makes: tuple[str, ...]
+    """face and body, or one of them."""
     num_samples: int
     mem_mb: int
     runtime_minutes: int
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        """face and body, or one of them."""
-        made = {name for run in self.runs for name in run.options.makes}
-        return tuple(name for name in FINAL if name in made)
 
 
 def plan_run(name: str, run: Run, config: Config) -> PlannedRun:
@@ -112,28 +106,12 @@ def plan_rows(config: Config, runs: dict[str, PlannedRun]) -> list[PlannedRow]:
             raise InputError(f"{where}: a name does not begin with a hyphen, as flags do; rename the row")
         if twin := next((other.name for other in rows if other.folder == folder), None):
             raise InputError(f"{where}: its folder {folder} is that of row {twin!r} too; rename one of them")
-        made: set[str] = set()
-        for run in (runs[part] for part in row.runs):
-            if missing := [part for part in run.options.needs if part not in made]:
-                raise InputError(
-                    f"{where}: run {run.name} needs a run before it that makes {missing[0]}; name one"
-                )
-            if twice := made & set(run.options.makes):
-                raise InputError(f"{where}: {sorted(twice)[0]} is made twice; leave run {run.name} out")
-            made |= set(run.options.makes)
-        planned = PlannedRow(
-            name,
-            folder,
-            tuple(runs[part] for part in row.runs),
-            row.num_samples or config.generate.num_samples,
-            row.mem_mb,
-            row.runtime_minutes,
+        parts = [runs[part] for part in row.runs]
+        makes = recipes.made_by([(run.name, run.options) for run in parts], where)
+        num_samples = row.num_samples or config.generate.num_samples
+        rows.append(
+            PlannedRow(name, folder, tuple(parts), makes, num_samples, row.mem_mb, row.runtime_minutes)
         )
-        if not planned.makes:
-            raise InputError(
-                f"{where}: its runs make {', '.join(sorted(made))}, need face or body; add a run"
-            )
-        rows.append(planned)
     return rows
 
 

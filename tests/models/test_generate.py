@@ -225,8 +225,9 @@ def test_bad_requests_are_named(trained, voices, tiny_embeddings, tmp_path):
             test | {"runs": [tmp_path / "nothing"]},
             "no trained model; need a run, or a folder of the runs face",
         ),
-        (test | {"runs": [tmp_path / "half"]}, "half: the runs make lower, need a face or a body"),
-        (test | {"runs": [trained.runs / "body_lower"]}, "the runs make lower, need a face or a body"),
+        (test | {"runs": [tmp_path / "half"]}, "half: its runs make lower, need face or body"),
+        (test | {"runs": [trained.runs / "body_lower"]}, "its runs make lower, need face or body"),
+        (test | {"runs": [trained.runs / "face"] * 2}, "run face stands twice; name it once"),
         (test | {"runs": [trained.runs / "body_upper"]}, "body_upper needs a run before it that makes lower"),
         (
             test | {"runs": [trained.runs / name for name in ("body_upper", "body_lower")]},

@@ -115,3 +115,11 @@ def test_kept_checkpoints_are_those_of_the_same_options_and_data(shards, tmp_pat
     caplog.set_level(logging.INFO, logger="interact")
     go("linear", shards, tmp_path, keep_checkpoints=True, learning_rate=0.03)
     assert "goes on" not in caplog.text
+
+
+def test_given_runs_of_one_name_are_refused(shards, tmp_path):
+    given = [tmp_path / folder / "linear" for folder in ("a", "b")]
+    for out in given:
+        go("linear", shards, out, steps=1)
+    with pytest.raises(InputError, match="--given linear, linear: a name stands twice"):
+        go("residual", shards, tmp_path / "residual", given=given)

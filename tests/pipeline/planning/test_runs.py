@@ -132,7 +132,7 @@ MISTAKES = {
     "row without runs": ("rows: {mine: []}", "config key rows.mine.runs: "),
     "row that makes nothing": (
         "rows: {mine: [body_lower]}",
-        "config key rows.mine: its runs make lower, need face or body; add a run",
+        "config key rows.mine: its runs make lower, need face or body; name another run as well",
     ),
     "upper without lower": (
         "rows: {mine: [face, body_upper]}",
@@ -141,7 +141,11 @@ MISTAKES = {
     "upper before lower": ("rows: {mine: [body_upper, body_lower]}", "run body_upper needs a run before it"),
     "made twice": (
         "rows: {mine: [face, face]}",
-        "config key rows.mine: face is made twice; leave run face out",
+        "config key rows.mine: run face stands twice; name it once",
+    ),
+    "a face of two runs": (
+        "runs: {second: {recipe: face}}\nrows: {mine: [face, second]}",
+        "config key rows.mine: face is made by face and by second; leave one of them out",
     ),
     "one folder": (
         "rows: {trained-models: [face]}",

@@ -98,7 +98,7 @@ def write_sources(folder: Path, takes: list[str], rng: np.random.Generator) -> N
             group["text"] = rng.standard_normal((2 * len(start), 384), np.float32)
             group["actor"] = np.repeat(np.arange(2, dtype=np.uint8), len(start))
             group["start"], group["end"] = np.tile(start, 2), np.tile(start + 0.3, 2)
-            f.attrs["model"], f.attrs["model_sha256"] = "none", ""
+            f.attrs["model"], f.attrs["model_sha256"] = "none", "0" * 64
         for actor in ("001", "002"):
             name = f"{date}_{actor}_{scenario}.npy"
             np.save(

@@ -4,10 +4,6 @@ In: a folder of shards. Out: batches of windows as tensors (see models.channels)
 needs is read, window by window, so memory does not grow with the dataset; the index holds one row per take.
 """
 
-import logging
-import math
-import operator
-import weakref
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,182 +15,30 @@ from torch.utils.data import Dataset
 
 from models.description import check_moments
 from pipeline.errors import InputError
-from pipeline.formats.shard_file import SPLITS, Shard, TakeSpan, check_alike, open_shards
-from pipeline.motion.clock import AUDIO_RATE, FPS, sample_of
-from pipeline.motion.pose import relative_root
+from pipeline.formats.shard_file import SPLITS, Shard, TakeSpan, open_shards
 from pipeline.reading import read_json
+from pipeline.shards.windows import (
+    Memory,
+    Places,
+    actors_of,
+    check_actors,
+    check_streams,
+    num_samples,
+    numbers_of,
+    read,
+    takes_of,
+    whole_number,
+)
 
-log = logging.getLogger("interact")
-
-
-def takes_of(shards: list[Shard], split: str) -> list[tuple[Shard, TakeSpan]]:
-    """Takes of a split ("train" or "test") with the shard that each lies in, in take order."""
-    found = [(shard, span) for shard in shards for span in shard.takes if span.split == split]
-    return sorted(found, key=lambda pair: pair[1].take)
-
-
-def actors_of(shards: list[Shard]) -> list[str]:
-    """Ids of the actors of the train split, sorted."""
-    return sorted({actor for _, span in takes_of(shards, "train") for actor in (span.actor_a, span.actor_b)})
-
-
-def read_text(shard: Shard, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-    """Embedding of each actor's word at each frame of a shard (T, 2, E), and who speaks (T, 2).
-
-    The embedding is that of the word that the actor says, zeros in silence.
-    """
-    index = np.asarray(shard["text_index"][start:stop])
-    spoken = index >= 0
-    result = np.zeros((*index.shape, shard["text"].shape[-1]), np.float32)
-    if spoken.any():
-        if index.max() >= shard.stream("text").shape[0]:
-            raise InputError(
-                f"{shard.path}: text_index names row {index.max()} of text, which has"
-                f" {shard.stream('text').shape[0]}; build it again"
-            )
-        first = index[spoken].min()
-        block = np.asarray(shard["text"][first : index.max() + 1])
-        result[spoken] = block[index[spoken] - first]
-    return result, spoken
+__all__ = ["actors_of", "num_samples", "read", "takes_of"]  # what others import from here
 
 
-class Memory:
-    """Memory for arrays, used again once nothing refers to the array that had it.
+class Rows(Memory):
+    """Memory that torch fills: one call joins all windows of a stream, without Python's lock."""
 
-    Views and tensors of that array count too.
-
-    The system clears new memory page by page, which takes longer than copying a window into it
-    (benchmarks/shards.py). What is held is as much as was ever in use at one time.
-    """
-
-    def __init__(self) -> None:
-        self._free: dict[int, list[memoryview]] = {}
-
-    def __reduce__(self):
-        return Memory, ()
-
-    def empty(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        """An array whose values are arbitrary, as from numpy's function of that name."""
-        size = math.prod(shape) * dtype.itemsize
-        free = self._free.setdefault(size, [])
-        try:
-            memory = free.pop()
-        except IndexError:
-            memory = np.empty(size, np.uint8).data
-        flat = np.frombuffer(memory, np.uint8)  # no owner of its memory, so that views of it refer to it
-        weakref.finalize(flat, free.append, memory).atexit = False
-        return flat.view(dtype).reshape(shape)
-
-
-def _slice(shard: Shard, name: str, start: int, stop: int) -> torch.Tensor:
-    """Rows start .. stop - 1 of a stream, not copied where its file is mapped."""
-    return torch.from_numpy(shard[name][start:stop])
-
-
-def _join(pieces: list[torch.Tensor], out: np.ndarray) -> np.ndarray:
-    """`out` (B, T, ...), filled with pieces (T_i, ...) one after the other.
-
-    One call joins all of them, without Python's lock.
-    """
-    torch.cat(pieces, out=torch.from_numpy(out.reshape(-1, *out.shape[2:])))
-    return out
-
-
-def _rows(
-    places: list[tuple[Shard, TakeSpan, int]], name: str, num_frames: int, memory: Memory
-) -> np.ndarray:
-    """Rows (B, T, ...) of a stream from each place on, numbers as float32."""
-    first = places[0][0][name]
-    dtype = np.dtype(np.float32) if first.dtype.kind == "f" else first.dtype
-    starts = ((shard, span.start_frame + start) for shard, span, start in places)
-    pieces = [_slice(shard, name, a, a + num_frames) for shard, a in starts]
-    return _join(pieces, memory.empty((len(places), num_frames, *first.shape[1:]), dtype))
-
-
-def num_samples(num_frames: int) -> int:
-    """Samples of the audio of a window: all that surely fit into its frames.
-
-    A frame has 533 1/3 samples.
-    """
-    return num_frames * AUDIO_RATE // FPS
-
-
-def _audio(places: list[tuple[Shard, TakeSpan, int]], num_frames: int, memory: Memory) -> np.ndarray:
-    """Samples (B, S, 2) of windows, from the sample of each window's first frame on."""
-    count = num_samples(num_frames)
-    starts = ((shard, span.start_sample + int(sample_of(start))) for shard, span, start in places)
-    pieces = [_slice(shard, "audio", a, a + count) for shard, a in starts]
-    return _join(pieces, memory.empty((len(places), count, 2), np.dtype(np.float32)))
-
-
-def _relative(places: list[tuple[Shard, TakeSpan, int]], num_frames: int, memory: Memory) -> np.ndarray:
-    """Relative roots (B, T, 2, 4) float32 of windows, derived with the frame before each window.
-
-    A take's first frame stands for that.
-    """
-    pieces = []
-    for shard, span, start in places:
-        a = span.start_frame + start
-        before = a - 1 if start else a
-        pieces += [_slice(shard, "root", before, before + 1), _slice(shard, "root", a, a + num_frames)]
-    root = _join(pieces, memory.empty((len(places), 1 + num_frames, 2, 4), np.dtype(np.float32)))
-    relative = np.moveaxis(relative_root(np.moveaxis(root, 2, 1)), 1, 2)[:, 1:]
-    for rows, (_, _, start) in zip(relative, places, strict=True):
-        # a take's first frame has no predecessor: it repeats the deltas of the second, as in `relative_root`
-        if not start:
-            rows[:1, :, :3] = rows[1:2, :, :3]
-    return relative
-
-
-def read(
-    places: list[tuple[Shard, TakeSpan, int]],
-    streams: tuple[str, ...],
-    num_frames: int,
-    memory: Memory | None = None,
-) -> dict[str, np.ndarray]:
-    """Streams (B, T, ...) of windows of takes: a batch, but for who acts.
-
-    Each window begins at the frame of its take that its place names. `root` comes as `relative` (B, T, 2, 4),
-    derived with the frame before the window, so that a window's first row is what the same frame has in any
-    other window. `text` brings `spoken`. `audio` is (B, S, 2) with the samples of those frames, see
-    `num_samples`. Each row is copied once, from the file that is mapped into the array of all windows, whose
-    memory comes from `memory`.
-    """
-    memory = memory or Memory()
-    batch: dict[str, np.ndarray] = {}
-    for name in streams:
-        if name == "root":
-            batch["relative"] = _relative(places, num_frames, memory)
-        elif name == "text":
-            texts = [
-                read_text(shard, span.start_frame + start, span.start_frame + start + num_frames)
-                for shard, span, start in places
-            ]
-            batch["text"], batch["spoken"] = (np.stack(arrays) for arrays in zip(*texts, strict=True))
-        elif name == "audio":
-            batch["audio"] = _audio(places, num_frames, memory)
-        else:
-            batch[name] = _rows(places, name, num_frames, memory)
-    return batch
-
-
-def _check_streams(shards: list[Shard], streams: tuple[str, ...]) -> None:
-    """InputError where a stream cannot be asked for, or is not the same in all shards."""
-    if isinstance(streams, str):
-        raise InputError(f"streams: got the text {streams!r}, need a list of names, such as ({streams!r},)")
-    for name in streams:
-        if name == "text_index":  # numbers of rows that mean something else in each shard
-            raise InputError(
-                "streams: text_index counts the words of its own shard; take text, which brings spoken"
-            )
-        for shard in shards:
-            place, first = shard.stream(name), shards[0].stream(name)
-            if place.shape[1:] != first.shape[1:]:
-                raise InputError(
-                    f"{shard.path}: {name} has rows of {place.shape[1:]}, {shards[0].path} of"
-                    f" {first.shape[1:]}; build both alike"
-                )
-    check_alike(shards)
+    def copy(self, pieces: list[np.ndarray], out: np.ndarray) -> None:
+        """Fill `out` with the pieces."""
+        torch.cat([torch.from_numpy(piece) for piece in pieces], out=torch.from_numpy(out))
 
 
 class Windows(Dataset):
@@ -217,52 +61,25 @@ class Windows(Dataset):
     ):
         if split not in SPLITS:
             raise InputError(f"split: got {split!r}, need {' or '.join(SPLITS)}")
-        _check_streams(shards, streams)
-        for name, number in (("window", window), ("stride", stride)):
-            if isinstance(number, bool) or not isinstance(number, (int, np.integer)):
-                raise InputError(f"{name}: got {number!r}, need a whole number of frames")
-        if (
-            isinstance(actors, str)
-            or not all(isinstance(actor, str) for actor in actors)
-            or len(set(actors)) < len(actors)
-        ):
-            raise InputError(
-                f"actors: got {actors!r:.200}, need a list of ids, each once, such as ['001', '002']"
-            )
+        check_streams(shards, streams)
+        self.window, self.stride = whole_number(window, "window"), whole_number(stride, "stride")
+        check_actors(actors)
         # what moves is seen in two frames
         if window < (least := 2 if "root" in streams else 1) or stride < 1:
             raise InputError(f"window {window}, stride {stride}: need at least {least} and 1 frames")
-        self.takes, self.streams, self.actors = takes_of(shards, split), streams, actors
-        self.window, self.stride = window, stride
-        self.memory = Memory()
-        lengths = np.array([span.stop_frame - span.start_frame for _, span in self.takes], np.int64)
-        counts = np.maximum((lengths - window) // stride + 1, 0)
-        self.ends = np.cumsum(counts)
-        if not len(counts) or not self.ends[-1]:
-            raise InputError(
-                f"{split} takes: the longest of {len(lengths)} has {lengths.max(initial=0)} frames, need"
-                f" {window} for a window; lower window_frames or give longer takes"
-            )
-        if (counts == 0).any():
-            log.warning(
-                "%d of %d %s takes are shorter than a window of %d frames and are left out",
-                (counts == 0).sum(),
-                len(counts),
-                split,
-                window,
-            )
+        self.streams, self.actors, self.memory = streams, actors, Rows()
+        fix = "lower window_frames or give longer takes"
+        self.places = Places(
+            takes_of(shards, split), window=self.window, stride=self.stride, what=split, fix=fix
+        )
+
+    @property
+    def takes(self) -> list[tuple[Shard, TakeSpan]]:
+        """Takes of the split with their shards, in order."""
+        return self.places.takes
 
     def __len__(self) -> int:
-        return int(self.ends[-1])
-
-    def _place(self, i: int) -> tuple[Shard, TakeSpan, int]:
-        """Shard and take of window i, and its first frame in the take; as in a list, -1 is the last one."""
-        index = operator.index(i)
-        place = index + len(self) if index < 0 else index
-        if not 0 <= place < len(self):
-            raise IndexError(f"window {index} of {len(self)}")
-        number = int(np.searchsorted(self.ends, place, "right"))
-        return *self.takes[number], (place - (int(self.ends[number - 1]) if number else 0)) * self.stride
+        return len(self.places)
 
     def __getitem__(self, i: int) -> dict[str, np.ndarray]:
         return self.__getitems__([i])[0]
@@ -274,13 +91,9 @@ class Windows(Dataset):
 
     def batch(self, numbers: list[int]) -> dict[str, np.ndarray]:
         """Windows of these numbers, at least one, as arrays (B, T, ...), with `actors` (B, 2)."""
-        places = [self._place(i) for i in numbers]
+        places = [self.places[i] for i in numbers]
         batch = read(places, self.streams, self.window, self.memory)
-        known = {actor: number for number, actor in enumerate(self.actors)}
-        batch["actors"] = np.array(
-            [[known.get(actor, -1) for actor in (span.actor_a, span.actor_b)] for _, span, _ in places]
-        )
-        return batch
+        return batch | {"actors": np.array([numbers_of(span, self.actors) for _, span, _ in places])}
 
 
 class Batches:

@@ -21,6 +21,7 @@ from pipeline.formats.tables import TAKE_COLUMNS
 from pipeline.motion.clock import sample_of
 from pipeline.motion.pose import relative_root
 from pipeline.shards import index as shard_index
+from pipeline.shards import windows as windows_of_shards
 
 BODY_STREAMS = ("body", "root", "mel", "action", "text")
 
@@ -53,7 +54,7 @@ def test_a_batch_holds_what_the_shards_do_at_each_window(shards):
     numbers = [0, 1, len(found) - 1, (150 - 24) // 4 + 1]
     batch = found.batch(numbers)
     for row, i in enumerate(numbers):
-        shard, span, start = found._place(i)
+        shard, span, start = found.places[i]
         a = span.start_frame + start
         for name in ("body", "face", "mel", "action"):
             if name in batch:
@@ -72,20 +73,13 @@ def test_the_first_window_of_a_take_does_not_look_into_the_take_before(shards):
     assert np.array_equal(item["relative"][0, :, :3], item["relative"][1, :, :3])
 
 
-def test_memory_is_used_again_only_when_nothing_refers_to_it():
-    memory = data.Memory()
-
-    def place_of_the_next() -> int:
-        return memory.empty((3, 4), np.dtype(np.int32)).ctypes.data
-
-    array = memory.empty((4, 3), np.dtype(np.float32))
-    place, users = array.ctypes.data, [torch.from_numpy(array)[1], array[2]]
-    del array
-    while users:
-        assert place_of_the_next() != place
-        users.pop()
-    assert memory.empty((5, 3), np.dtype(np.float32)).ctypes.data != place
-    assert place_of_the_next() == place
+def test_torch_joins_windows_as_numpy_does(shards):
+    opened = open_shards(shards)
+    places = [(opened[0], opened[0].takes[1], start) for start in (0, 7, 100)]
+    streams = ("body", "root", "mel", "face", "action", "text", "audio")
+    joined = data.read(places, streams, 20, data.Rows())
+    for name, values in data.read(places, streams, 20).items():
+        assert values.dtype == joined[name].dtype and np.array_equal(values, joined[name]), name
 
 
 def test_a_batch_that_is_kept_stays_as_it_is(shards):
@@ -154,7 +148,7 @@ def test_loader_is_the_same_with_workers(shards):
 
 def test_a_fault_in_a_thread_reaches_the_trainer(shards, monkeypatch):
     found = windows(shards, streams=("mel",))
-    monkeypatch.setattr(data, "_rows", lambda *_: 1 / 0)
+    monkeypatch.setattr(windows_of_shards, "_rows", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         list(data.loader(found, batch_size=3, seed=1, first_step=0, last_step=5, workers=2))
 
@@ -176,7 +170,7 @@ def test_audio_comes_by_samples(shards, window):
     found = windows(shards, window=window, stride=1, streams=("audio",))
     count = window * 16000 // 30
     for i in (0, 1, 2, 50, 150 - window, 151 - window, len(found) - 1, len(found) - 2):
-        shard, span, start = found._place(i)
+        shard, span, start = found.places[i]
         first = span.start_sample + round(start * 16000 / 30)
         assert first + count <= span.start_sample + sample_of(start + window) <= span.stop_sample
         assert np.array_equal(found[i]["audio"], shard["audio"][first : first + count])
@@ -191,7 +185,7 @@ def test_every_stream_lies_on_the_same_time(shards):
     found = windows(shards, streams=("body", "face", "mel", "action", "facing", "audio"))
     rates = dict.fromkeys(found.streams, 30) | {"audio": 16000}
     for i in (3, len(found) - 1):
-        shard, span, start = found._place(i)
+        shard, span, start = found.places[i]
         for name, rate in rates.items():
             whole = (
                 shard[name][span.start_sample : span.stop_sample]

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.draws import Draws
 from pipeline.errors import InputError
 from pipeline.motion.joints import SIDES, aliases
 
@@ -134,9 +135,8 @@ def drop(condition: tuple[Tensor, ...], dropped: Tensor | None = None) -> tuple[
     return first * keep[:, None, None].to(first), *condition[1:]
 
 
-def maybe_drop(condition: tuple[Tensor, ...], rng: torch.Generator, share: float) -> tuple[Tensor, ...]:
+def maybe_drop(condition: tuple[Tensor, ...], draws: Draws, share: float) -> tuple[Tensor, ...]:
     """A condition that a `share` of the items is not told, as classifier-free guidance needs."""
     if not share:
         return condition
-    dropped = torch.rand(len(condition[0]), generator=rng) < share
-    return drop(condition, dropped.to(condition[0].device))
+    return drop(condition, draws.uniform() < share)

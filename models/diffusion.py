@@ -1,7 +1,7 @@
 """One diffusion engine for faces and bodies: noise schedules, prediction types, training loss.
 
-In: a network as a function (x (B, T, D), step (B,) int64) -> (B, T, D) and a torch Generator for every draw.
-Out: losses; models.sampling draws samples. Notation: beta_t is the noise of step t = 0 .. N-1, alpha_bar_t
+In: a network as a function (x (B, T, D), step (B,) int64) -> (B, T, D) and models.draws for every draw. Out:
+losses; models.sampling draws samples. Notation: beta_t is the noise of step t = 0 .. N-1, alpha_bar_t
 the product of 1 - beta up to and with t; x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) noise (Ho et al.
 2020).
 """
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.draws import Draws
 from pipeline.errors import InputError
 
 Network = Callable[[Tensor, Tensor], Tensor]
@@ -44,7 +45,8 @@ SCHEDULES = {"linear": linear_betas, "scaled_linear": scaled_linear_betas, "cosi
 class Diffusion:
     """A schedule with what the network predicts: "noise", or "clean" (x_0).
 
-    Tables are float64 on the CPU; what multiplies a sample is cast to the sample's type and device.
+    `betas` and `alpha_bar` are float64 on the CPU. What multiplies a sample is computed in float64 and kept
+    for each type and device of samples, where a step looks it up without waiting for the device.
     """
 
     def __init__(self, betas: np.ndarray, *, prediction: str = "noise"):
@@ -60,6 +62,7 @@ class Diffusion:
         self.betas = torch.from_numpy(betas)
         self.alpha_bar = torch.cumprod(1 - self.betas, 0)
         self.prediction = prediction
+        self._tables: dict[tuple[torch.device, torch.dtype], tuple[Tensor, Tensor]] = {}
 
     @property
     def num_steps(self) -> int:
@@ -68,8 +71,11 @@ class Diffusion:
 
     def _signal_and_noise(self, step: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
         """sqrt(alpha_bar) and sqrt(1 - alpha_bar) of steps (B,), shaped to multiply `like` (B, ...)."""
-        bar = self.alpha_bar[step.cpu()].reshape(-1, *[1] * (like.ndim - 1))
-        return bar.sqrt().to(like), (1 - bar).sqrt().to(like)
+        place = like.device, like.dtype
+        if place not in self._tables:
+            self._tables[place] = self.alpha_bar.sqrt().to(like), (1 - self.alpha_bar).sqrt().to(like)
+        signal, level = (table[step].reshape(-1, *[1] * (like.ndim - 1)) for table in self._tables[place])
+        return signal, level
 
     def q_sample(self, clean: Tensor, step: Tensor, noise: Tensor) -> Tensor:
         """x_t of clean samples (B, ...) at steps (B,) with standard normal noise (B, ...)."""
@@ -90,17 +96,16 @@ class Diffusion:
         signal, level = self._signal_and_noise(step, x)
         return (x - signal * output) / level
 
-    def loss(
-        self, network: Network, clean: Tensor, generator: torch.Generator, *, velocity_weight: float = 0.0
-    ) -> Tensor:
+    def loss(self, network: Network, clean: Tensor, draws: Draws, *, velocity_weight: float = 0.0) -> Tensor:
         """Mean squared error of what the network predicts at one random step per item.
 
-        clean: (B, T, D). Steps and noise are drawn on the CPU, so that they are the same on every device. The
-        velocity term (DiffSpeaker's, weight 1 there) adds the mean squared error of differences of successive
-        frames of the predicted quantity.
+        clean: (B, T, D), with as many rows as the draws have. The velocity term (DiffSpeaker's, weight 1
+        there) adds the mean squared error of differences of successive frames of the predicted quantity.
         """
-        step = torch.randint(self.num_steps, (len(clean),), generator=generator).to(clean.device)
-        noise = torch.randn(clean.shape, generator=generator).to(clean)
+        if len(draws) != len(clean):
+            raise ValueError(f"got draws of {len(draws)} rows for {len(clean)} items; split them")
+        step = draws.integers(self.num_steps)
+        noise = draws.normal(tuple(clean.shape[1:])).to(clean)
         output = network(self.q_sample(clean, step, noise), step)
         target = noise if self.prediction == "noise" else clean
         result = (output - target).square().mean()

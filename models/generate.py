@@ -31,6 +31,7 @@ import torch
 from models import data, recipes, runs
 from models.channels import identities
 from models.data import attach_speech, read, speech_folder, takes_of
+from models.draws import Draws
 from models.recipe import FINAL
 from models.runs import pick_device
 from models.threads import fixed_threads
@@ -159,8 +160,8 @@ def sample(
         known = torch.from_numpy(identities(scene.actors, run.description["actors"]))[None].to(device)
         long = len(scene.batch["mel"]) > options.window_frames
         report = partial(stage.progress, label=f"{scene.name} {run.name}") if long else iter
-        rng = torch.Generator().manual_seed(int(seed >> 1))
-        told |= run.model.sample(told | {"actors": known}, rng, options, report)
+        draws = Draws(int(seed >> 1), 0, 1, device)
+        told |= run.model.sample(told | {"actors": known}, draws, options, report)
     return {name: told[name][0].cpu().numpy() for name in FINAL if name in told}
 
 

@@ -3,10 +3,12 @@
 The first are those of LDA (Listen, Denoise, Action!), the second is that of DiffSpeaker.
 
 Tensors are (B, T, C) float; nothing here knows about motion. Distances between frames enter through biases
-only, so every layer takes any number of frames.
+only, so every layer takes any number of frames. Tables that follow from sizes alone are made once for each
+device, where calls share them: nobody may change them in place.
 """
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +16,10 @@ from torch.nn import functional as F
 
 NUM_KERNELS = 21
 DROPOUT = 0.1
+KEPT_TABLES = 16
+"""Rows of numbers that are kept, of the last sizes asked for."""
+KEPT_BIASES = 2
+"""Matrices (H, T, T) that are kept: windows of a long take have one length, and the last one another."""
 
 
 def tisa_slopes(num_heads: int, min_view: float = 5, max_view: float = 75) -> Tensor:
@@ -24,6 +30,12 @@ def tisa_slopes(num_heads: int, min_view: float = 5, max_view: float = 75) -> Te
     """
     first, last = (math.log10(-math.log(1e-8) / (view / 2)) for view in (min_view, max_view))
     return torch.logspace(first, last, num_heads, dtype=torch.float64).float()
+
+
+@lru_cache(maxsize=KEPT_TABLES)
+def _distances(num_frames: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Distances T - 1 .. -(T - 1) as (2 T - 1, 1)."""
+    return torch.arange(num_frames - 1, -num_frames, -1, device=device, dtype=dtype)[:, None]
 
 
 class TisaScore(nn.Module):
@@ -48,15 +60,12 @@ class TisaScore(nn.Module):
 
     def forward(self, num_frames: int) -> Tensor:
         """Scores (H, T, T), [head, query, key]."""
-        distance = torch.arange(
-            num_frames - 1, -num_frames, -1, device=self.bias.device, dtype=self.bias.dtype
-        )[:, None, None]
+        distance = _distances(num_frames, self.bias.device, self.bias.dtype)
         kernels = self.amplitudes.abs() * torch.sigmoid(
-            self.amplitudes.sign() * (distance - self.offsets) / self.sharpness
+            self.amplitudes.sign() * (distance[:, None] - self.offsets) / self.sharpness
         )
-        score = (self.dropout(kernels).sum(1) + 1e-8 + self.bias.abs()).log() - distance[
-            :, 0
-        ].abs() * self.slopes  # (2T-1, H)
+        near = (self.dropout(kernels).sum(1) + 1e-8 + self.bias.abs()).log()
+        score = near - distance.abs() * self.slopes  # (2T-1, H)
         # row i of the matrix is the table from the distance i on: a sliding window, far cheaper than a gather
         return score.T.contiguous().unfold(1, num_frames, 1).flip(1)
 
@@ -147,6 +156,12 @@ class TisaTransformer(nn.Module):
         return self.last(x)
 
 
+@lru_cache(maxsize=KEPT_TABLES)
+def _step_frequencies(device: torch.device) -> Tensor:
+    """DiffWave's frequencies (64,)."""
+    return 10.0 ** (torch.arange(64, device=device, dtype=torch.float32) * 4.0 / 63.0)
+
+
 class StepEmbedding(nn.Module):
     """Diffusion step (B,) -> (B, C), by sines, cosines and two layers.
 
@@ -159,10 +174,14 @@ class StepEmbedding(nn.Module):
 
     def forward(self, step: Tensor) -> Tensor:
         """Embed steps in float32, as the public code does: float64 would change the highest frequencies."""
-        frequency = 10.0 ** (torch.arange(64, device=step.device, dtype=torch.float32) * 4.0 / 63.0)
-        angle = step.float()[:, None] * frequency
+        angle = step.float()[:, None] * _step_frequencies(step.device)
         x = torch.cat([angle.sin(), angle.cos()], 1).to(self.first.weight)
         return F.silu(self.second(F.silu(self.first(x))))
+
+
+@lru_cache(maxsize=KEPT_TABLES)
+def _sinusoid_frequencies(half: int, device: torch.device) -> Tensor:
+    return torch.exp(-math.log(10_000) * torch.arange(half, device=device, dtype=torch.float32) / half)
 
 
 def sinusoid(step: Tensor, width: int) -> Tensor:
@@ -170,36 +189,52 @@ def sinusoid(step: Tensor, width: int) -> Tensor:
 
     This is the Transformer's encoding, as in diffusers.
     """
-    half = width // 2
-    frequency = torch.exp(
-        -math.log(10_000) * torch.arange(half, device=step.device, dtype=torch.float32) / half
-    )
-    angle = step.float()[:, None] * frequency
+    angle = step.float()[:, None] * _sinusoid_frequencies(width // 2, step.device)
     return torch.cat([angle.cos(), angle.sin()], 1)
 
 
-def periodic_encoding(num_frames: int, width: int, period: int, *, start: int = 0) -> Tensor:
+@lru_cache(maxsize=KEPT_TABLES)
+def periodic_encoding(
+    num_frames: int,
+    width: int,
+    period: int,
+    *,
+    start: int = 0,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:
     """FaceFormer's positional encoding (T, width): sines and cosines of (start + frame) mod period."""
-    place = (torch.arange(start, start + num_frames) % period).float()[:, None]
-    frequency = torch.exp(torch.arange(0, width, 2).float() * (-math.log(10_000) / width))
-    return torch.stack([(place * frequency).sin(), (place * frequency).cos()], -1).flatten(1)[:, :width]
+    place = (torch.arange(start, start + num_frames, device="cpu") % period).float()[:, None]
+    frequency = torch.exp(torch.arange(0, width, 2, device="cpu").float() * (-math.log(10_000) / width))
+    table = torch.stack([(place * frequency).sin(), (place * frequency).cos()], -1).flatten(1)[:, :width]
+    return table.to(device, dtype)
 
 
 def bias_slopes(num_heads: int) -> Tensor:
     """ALiBi's slopes (H,): 2^(-8 h / H) for h = 1 .. H (Press et al. 2022)."""
-    return 2.0 ** (-8.0 * torch.arange(1, num_heads + 1) / num_heads)
+    return 2.0 ** (-8.0 * torch.arange(1, num_heads + 1, device="cpu") / num_heads)
 
 
-def temporal_bias(num_heads: int, num_frames: int, period: int) -> Tensor:
-    """DiffSpeaker's self-attention bias (H, T, T), [head, query, key].
+@lru_cache(maxsize=KEPT_BIASES)
+def temporal_bias(
+    num_heads: int,
+    num_frames: int,
+    period: int,
+    *,
+    prefix: int = 0,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:
+    """DiffSpeaker's self-attention bias (H, T, P + T), [head, query, key], 0 for P prefix tokens.
 
     It is minus the slope times the whole periods between query i and key j: floor((i - j) / period) for keys
     j <= i, floor((j - i - 1) / period) for later ones. Attention is not causal.
     """
-    place = torch.arange(num_frames)
+    place = torch.arange(num_frames, device="cpu")
     distance = place[:, None] - place
     periods = torch.where(distance >= 0, distance, -distance - 1) // period
-    return -bias_slopes(num_heads)[:, None, None] * periods
+    bias = -bias_slopes(num_heads)[:, None, None] * periods
+    return F.pad(bias, (prefix, 0)).to(device, dtype)
 
 
 class BiasedDecoderLayer(nn.Module):
@@ -239,7 +274,9 @@ class BiasedDecoderLayer(nn.Module):
         key, value = (
             self._heads(part) for part in F.linear(tokens, key_value_weight, key_value_bias).chunk(2, -1)
         )
-        bias = F.pad(temporal_bias(self.num_heads, x.shape[1], self.period), (prefix.shape[1], 0)).to(x)
+        bias = temporal_bias(
+            self.num_heads, x.shape[1], self.period, prefix=prefix.shape[1], device=x.device, dtype=x.dtype
+        )
         y = F.scaled_dot_product_attention(
             query, key, value, attn_mask=bias[None], dropout_p=self.dropout.p if self.training else 0.0
         )

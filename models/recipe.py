@@ -23,6 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from models.draws import Draws
 from pipeline.config import Generate
 
 FINAL = ("face", "body", "relative")
@@ -65,10 +66,11 @@ class Model(nn.Module):
         a resumed training knows it too.
         """
 
-    def loss(self, batch: dict[str, Tensor], rng: torch.Generator) -> dict[str, Tensor]:
+    def loss(self, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
         """`loss`, which training lowers, and scalars that are logged beside it.
 
-        All that is random comes from `rng`.
+        All that is random comes from `draws`, which has a row per item of the batch. Nothing here may wait
+        for the device.
         """
         raise NotImplementedError
 
@@ -94,7 +96,7 @@ class Model(nn.Module):
         return self.state_dict()
 
     def sample(
-        self, told: dict[str, Tensor], rng: torch.Generator, options: Generate, report: Callable = iter
+        self, told: dict[str, Tensor], draws: Draws, options: Generate, report: Callable = iter
     ) -> dict[str, Tensor]:
         """A sample of what the model makes.
 

@@ -1,7 +1,7 @@
 """Samples of a diffusion: samplers, guidance, and takes longer than a network sees at once.
 
 In: a network as a function (x (B, T, D), step (B,) int64) -> (B, T, D), the Diffusion that it was trained
-with (whose notation holds here) and a torch Generator for every draw. Out: samples. Training imports none of
+with (whose notation holds here) and models.draws for every draw. Out: samples. Training imports none of
 this: an edit of a sampler trains nothing again.
 """
 
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from models.channels import drop
 from models.diffusion import Diffusion, Network
+from models.draws import Draws
 from pipeline.config import Generate
 from pipeline.errors import InputError
 
@@ -43,26 +44,24 @@ def sample(
     engine: Diffusion,
     network: Network,
     shape: tuple[int, ...],
-    generator: torch.Generator,
+    draws: Draws,
     *,
     num_steps: int,
-    device: torch.device | str = "cpu",
     report: Callable = iter,
 ) -> Tensor:
-    """A sample of the given shape in `num_steps` network calls: ancestral where that is all steps, else DDIM.
+    """Samples (B, *shape), one per row of the draws, where those are made.
 
-    `report` wraps the list of steps and shows progress.
+    They take `num_steps` network calls: ancestral where that is all steps, else DDIM. `report` wraps the list
+    of steps and shows progress.
     """
-    noise = torch.randn(shape, generator=generator).to(device)
+    noise = draws.normal(shape)
     if num_steps >= engine.num_steps:
-        return ddpm(engine, network, noise, generator, report=report)
+        return ddpm(engine, network, noise, draws, report=report)
     return ddim(engine, network, noise, num_steps=num_steps, report=report)
 
 
 @torch.no_grad()
-def ddpm(
-    engine: Diffusion, network: Network, x: Tensor, generator: torch.Generator, *, report: Callable = iter
-) -> Tensor:
+def ddpm(engine: Diffusion, network: Network, x: Tensor, draws: Draws, *, report: Callable = iter) -> Tensor:
     """Ancestral sampling from standard normal x (B, T, D) over all steps (Ho et al. 2020, algorithm 2).
 
     x <- (x - beta / sqrt(1 - alpha_bar) noise) / sqrt(1 - beta) + sigma z with sigma^2 = beta (1 -
@@ -75,7 +74,7 @@ def ddpm(
         x = (x - beta / math.sqrt(1 - bar) * noise) / math.sqrt(1 - beta)
         if t:
             sigma = math.sqrt(beta * (1 - float(engine.alpha_bar[t - 1])) / (1 - bar))
-            x = x + sigma * torch.randn(x.shape, generator=generator).to(x)
+            x = x + sigma * draws.normal(tuple(x.shape[1:])).to(x)
     return x
 
 
@@ -153,14 +152,16 @@ def long_take(
     network: Callable[..., Tensor],
     condition: tuple[Tensor, ...],
     num_features: int,
-    rng: torch.Generator,
+    draws: Draws,
     *,
     training: Any,
     options: Generate,
     multiple: int = 1,
     report: Callable = iter,
 ) -> Tensor:
-    """A sample (B, T, D) of a network that takes (x, step, *condition), for a condition of any length.
+    """Samples (B, T, D) of a network that takes (x, step, *condition), for a condition of any length.
+
+    The draws have a row for each of the condition's B.
 
     Takes longer than `options.window_frames` are denoised in overlapping windows that agree on one sample;
     the condition's tensors (B, T, ...) are cut with it. `training` are the options that the network was
@@ -184,7 +185,5 @@ def long_take(
         return windowed(part, window=options.window_frames, overlap=options.overlap_frames, multiple=multiple)
 
     guide = guided(in_window(condition), in_window(drop(condition)), options.guidance)
-    shape = (*condition[0].shape[:2], num_features)
-    return sample(
-        engine, guide, shape, rng, num_steps=training.sample_steps, device=condition[0].device, report=report
-    )
+    shape = condition[0].shape[1], num_features
+    return sample(engine, guide, shape, draws, num_steps=training.sample_steps, report=report)

@@ -42,6 +42,7 @@ from models.checkpoints import (
 )
 from models.data import Windows, actors_of, attach_speech, loader, shards_of, speech_folder, takes_of
 from models.description import RUN_NAME
+from models.draws import Draws
 from models.recipe import Meta, Model
 from models.threads import fixed_threads
 from models.weights import fit, write_tensors
@@ -141,15 +142,14 @@ def optimise(
     half = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=options.precision == "bfloat16")
     with open(live_log, "a", encoding="utf-8") as lines:
         for batch in stage.progress(batches, label=f"train {label}", total=options.steps - state.step):
-            seed = step_seed(options.seed, state.step)
-            torch.manual_seed(seed)  # dropout
-            rng = torch.Generator().manual_seed(seed)
+            torch.manual_seed(step_seed(options.seed, state.step))  # dropout
+            draws = Draws(options.seed, state.step, len(batch["actors"]), device)
             rate = options.learning_rate * min(1.0, (state.step + 1) / max(options.warmup_steps, 1))
             for group in state.optimiser.param_groups:
                 group["lr"] = rate * group.get("rate", 1.0)
             batch = {name: value.to(device, non_blocking=True) for name, value in batch.items()}
             with half:
-                told = model.loss(batch, rng)
+                told = model.loss(batch, draws)
             state.optimiser.zero_grad(set_to_none=True)
             told["loss"].backward()
             torch.nn.utils.clip_grad_norm_(learning, options.clip_norm)

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from models import recipe
 from models.channels import NUM_ACTIONS, ROOT_NAMES, Moments, body_columns, maybe_drop, said
 from models.diffusion import Diffusion, linear_betas
+from models.draws import Draws
 from models.layers import DROPOUT, StepEmbedding, TisaTransformer
 from pipeline.config import Generate, Training
 from pipeline.errors import InputError
@@ -160,6 +161,9 @@ class BodyDenoiser(nn.Module):
 class Model(recipe.Model):
     """Both actors' bodies, or the part of them that `joints` names."""
 
+    own_columns: Tensor
+    lower_columns: Tensor
+
     def __init__(self, options: Options, meta: recipe.Meta):
         super().__init__(options, meta)
         self.body, self.relative = Moments(meta.stats["body"]), Moments(meta.stats["relative_root"])
@@ -167,6 +171,9 @@ class Model(recipe.Model):
         self.lower, self.upper = body_columns(meta.joint_names)
         every = list(range(3 * len(meta.joint_names)))
         self.columns = {"lower": self.lower, "upper": self.upper, "all": every}[options.joints]
+        # where the weights lie: a list would be sent to the device at each step
+        self.register_buffer("own_columns", torch.tensor(self.columns), persistent=False)
+        self.register_buffer("lower_columns", torch.tensor(self.lower), persistent=False)
         self.has_root = options.joints != "upper"
         own = [f"{meta.joint_names[c // 3]}_{'xyz'[c % 3]}" for c in self.columns]
         own += ROOT_NAMES if self.has_root else ()
@@ -185,7 +192,7 @@ class Model(recipe.Model):
         )
         self.diffusion = Diffusion(linear_betas(options.diffusion_steps), prediction=options.prediction)
 
-    def _part(self, batch: dict[str, Tensor], columns: list[int], *, root: bool) -> Tensor:
+    def _part(self, batch: dict[str, Tensor], columns: Tensor, *, root: bool) -> Tensor:
         """Standardised columns of both bodies (B, T, 2 D), actor a first.
 
         Each comes with the relative root if asked.
@@ -197,7 +204,7 @@ class Model(recipe.Model):
 
     def target(self, batch: dict[str, Tensor]) -> Tensor:
         """What the network predicts, standardised: (B, T, D)."""
-        return self._part(batch, self.columns, root=self.has_root)
+        return self._part(batch, self.own_columns, root=self.has_root)
 
     def condition(self, batch: dict[str, Tensor]) -> tuple[Tensor]:
         """What the network is told (B, T, C).
@@ -207,17 +214,17 @@ class Model(recipe.Model):
         told = said(batch, self.mel, self.text)
         if self.options.joints != "upper":
             return (told,)
-        lower = batch["lower"] if "lower" in batch else self._part(batch, self.lower, root=True)
+        lower = batch["lower"] if "lower" in batch else self._part(batch, self.lower_columns, root=True)
         return (torch.cat([told, lower], -1),)
 
-    def loss(self, batch: dict[str, Tensor], rng: torch.Generator) -> dict[str, Tensor]:
+    def loss(self, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
         """Error of what the network predicts, noise or clean motion."""
         clean = self.target(batch)
-        told = maybe_drop(self.condition(batch), rng, self.options.condition_dropout)
-        return {"loss": self.diffusion.loss(lambda x, step: self.network(x, step, *told), clean, rng)}
+        told = maybe_drop(self.condition(batch), draws, self.options.condition_dropout)
+        return {"loss": self.diffusion.loss(lambda x, step: self.network(x, step, *told), clean, draws)}
 
     def sample(
-        self, told: dict[str, Tensor], rng: torch.Generator, options: Generate, report: Callable = iter
+        self, told: dict[str, Tensor], draws: Draws, options: Generate, report: Callable = iter
     ) -> dict[str, Tensor]:
         """Whole bodies and relative roots, or the standardised lower bodies."""
         from models.sampling import long_take
@@ -231,7 +238,7 @@ class Model(recipe.Model):
             self.network,
             self.condition(told),
             len(self.feature_names),
-            rng,
+            draws,
             training=self.options,
             options=options,
             report=report,

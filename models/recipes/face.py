@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from models import recipe
 from models.channels import Moments, maybe_drop, styles
 from models.diffusion import Diffusion, scaled_linear_betas
+from models.draws import Draws
 from models.layers import DROPOUT, BiasedDecoderLayer, periodic_encoding, sinusoid
 from pipeline.config import Generate, Training
 from pipeline.formats import arkit
@@ -135,7 +136,9 @@ class FaceDenoiser(nn.Module):
             tokens.append(torch.cat([1 - majority, majority], 1) @ self.facing)
             audio = torch.cat([audio, facing], -1)
         tokens.append(self.step(sinusoid(step, STEP_WIDTH).to(x)))
-        place = periodic_encoding(x.shape[1], self.last.in_features, self.period).to(x)
+        place = periodic_encoding(
+            x.shape[1], self.last.in_features, self.period, device=x.device, dtype=x.dtype
+        )
         frames = self.dropout(self.first(x) + place)
         return self.last(self.layer(frames, self.audio(audio), torch.stack(tokens, 1)))
 
@@ -181,20 +184,20 @@ class Model(recipe.Model):
             own_first(batch["facing"]),
         )
 
-    def loss(self, batch: dict[str, Tensor], rng: torch.Generator) -> dict[str, Tensor]:
+    def loss(self, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
         """Error of the clean weights and of their differences over time."""
-        clean = self.target(batch)
-        told = maybe_drop(self.condition(batch), rng, self.options.condition_dropout)
+        draws, clean = draws.split(2), self.target(batch)
+        told = maybe_drop(self.condition(batch), draws, self.options.condition_dropout)
         loss = self.diffusion.loss(
             lambda x, step: self.network(x, step, *told),
             clean,
-            rng,
+            draws,
             velocity_weight=self.options.velocity_weight,
         )
         return {"loss": loss}
 
     def sample(
-        self, told: dict[str, Tensor], rng: torch.Generator, options: Generate, report: Callable = iter
+        self, told: dict[str, Tensor], draws: Draws, options: Generate, report: Callable = iter
     ) -> dict[str, Tensor]:
         """ARKit weights (B, T, 2, 51) of both actors; not clipped."""
         from models.sampling import long_take
@@ -204,7 +207,7 @@ class Model(recipe.Model):
             self.network,
             self.condition(told),
             len(self.feature_names),
-            rng,
+            draws.split(2),
             training=self.options,
             options=options,
             multiple=self.options.period,

@@ -18,6 +18,7 @@ from models.channels import (
     styles,
     upper_joints,
 )
+from models.draws import Draws
 from pipeline.errors import InputError
 from pipeline.motion.joints import RELEASE_JOINTS
 
@@ -101,9 +102,10 @@ def test_dropping_the_condition_leaves_identities(condition):
 
 
 def test_a_share_of_the_items_is_told_nothing(condition):
-    rng = torch.Generator().manual_seed(0)
-    state = rng.get_state()
-    assert maybe_drop(condition, rng, 0.0) is condition and torch.equal(rng.get_state(), state)
-    assert not maybe_drop(condition, rng, 1.0)[0].any()
-    kept = [maybe_drop(condition, rng, 0.3)[0].any((1, 2)).float().mean() for _ in range(500)]
+    draws = Draws(0, 0, 4, "cpu")
+    states = [own.get_state() for own in draws.generators]
+    assert maybe_drop(condition, draws, 0.0) is condition
+    assert all(torch.equal(own.get_state(), state) for own, state in zip(draws.generators, states))
+    assert not maybe_drop(condition, draws, 1.0)[0].any()
+    kept = [maybe_drop(condition, draws, 0.3)[0].any((1, 2)).float().mean() for _ in range(500)]
     assert float(torch.stack(kept).mean()) == pytest.approx(0.7, abs=0.05)

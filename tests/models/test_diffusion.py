@@ -6,6 +6,7 @@ import torch
 
 from models import diffusion
 from models.diffusion import Diffusion
+from models.draws import Draws
 from pipeline.errors import InputError
 
 LDA = diffusion.linear_betas(150)
@@ -31,19 +32,35 @@ def test_cosine_schedule_follows_its_formula():
 def test_loss_of_a_perfect_network_is_zero_and_velocity_counts():
     clean = torch.randn(3, 8, 4, generator=torch.Generator().manual_seed(0))
     engine = Diffusion(DIFFSPEAKER, prediction="clean")
-    assert float(engine.loss(lambda x, t: clean, clean, torch.Generator(), velocity_weight=1)) == 0
+    assert float(engine.loss(lambda x, t: clean, clean, Draws(0, 0, 3, "cpu"), velocity_weight=1)) == 0
     shaken = clean + torch.tensor([1.0, -1.0]).repeat(4)[None, :, None]
-    plain = float(engine.loss(lambda x, t: shaken, clean, torch.Generator()))
-    both = float(engine.loss(lambda x, t: shaken, clean, torch.Generator(), velocity_weight=1))
+    plain = float(engine.loss(lambda x, t: shaken, clean, Draws(0, 0, 3, "cpu")))
+    both = float(engine.loss(lambda x, t: shaken, clean, Draws(0, 0, 3, "cpu"), velocity_weight=1))
     assert plain == pytest.approx(1, rel=1e-5) and both == pytest.approx(5, rel=1e-5)
 
 
-def test_loss_is_the_same_for_the_same_generator():
+def test_loss_is_the_same_for_the_same_draws():
     engine, clean = Diffusion(LDA), torch.ones(3, 8, 4)
-    draws = [
-        float(engine.loss(lambda x, t: x, clean, torch.Generator().manual_seed(seed))) for seed in (1, 1, 2)
+    losses = [
+        float(engine.loss(lambda x, t: x, clean, Draws(seed, step, 3, "cpu")))
+        for seed, step in ((1, 7), (1, 7), (2, 7), (1, 8))
     ]
-    assert draws[0] == draws[1] != draws[2]
+    assert losses[0] == losses[1] and len(set(losses)) == 3
+
+
+def test_draws_of_too_few_rows_are_refused():
+    with pytest.raises(ValueError, match="got draws of 1 rows for 3 items"):
+        Diffusion(LDA).loss(lambda x, t: x, torch.ones(3, 8, 4), Draws(0, 0, 1, "cpu"))
+
+
+@pytest.mark.parametrize("betas", [LDA, DIFFSPEAKER], ids=["linear", "scaled"])
+def test_tables_keep_the_accuracy_of_the_samples_whatever_was_asked_before(betas):
+    engine, step = Diffusion(betas), torch.arange(len(betas))
+    engine._signal_and_noise(step, torch.ones(1, 1))
+    signal, level = engine._signal_and_noise(step, torch.ones(1, 1, dtype=torch.float64))
+    bar = np.cumprod(1 - betas)
+    np.testing.assert_allclose(signal[:, 0].numpy() ** 2, bar, rtol=1e-12)
+    np.testing.assert_allclose(level[:, 0].numpy() ** 2, 1 - bar, rtol=1e-12)
 
 
 def test_bad_settings_are_named():

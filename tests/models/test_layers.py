@@ -134,3 +134,58 @@ def test_the_face_network_must_be_told_what_it_was_built_for(missing):
     assert network(x, step, **told).shape == x.shape
     with pytest.raises(ValueError, match=f"give {missing}"):
         network(x, step, **{key: value for key, value in told.items() if key != missing})
+
+
+TABLES = {
+    "temporal_bias": lambda: layers.temporal_bias(2, 40, 30, prefix=3),
+    "periodic_encoding": lambda: layers.periodic_encoding(40, 16, 30),
+    "distances": lambda: layers._distances(40, torch.device("cpu"), torch.float32),
+    "sinusoid": lambda: layers._sinusoid_frequencies(8, torch.device("cpu")),
+    "step": lambda: layers._step_frequencies(torch.device("cpu")),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_is_made_once(name):
+    table = TABLES[name]()
+    before = table.clone()
+    assert TABLES[name]() is table and not table.requires_grad
+    with torch.device("meta"):  # where sizes are looked at without memory
+        assert TABLES[name]() is table
+    assert torch.equal(table, before)
+
+
+def test_tables_are_kept_by_type_and_few_of_them():
+    one = layers.temporal_bias(2, 40, 30, dtype=torch.bfloat16)
+    assert one.dtype == torch.bfloat16 and layers.temporal_bias(2, 40, 30).dtype == torch.float32
+    for frames in range(50, 50 + 3 * layers.KEPT_TABLES):
+        layers.temporal_bias(2, frames, 30)
+        layers.periodic_encoding(frames, 16, 30)
+        layers._distances(frames, torch.device("cpu"), torch.float32)
+    assert layers.temporal_bias.cache_info().currsize == layers.KEPT_BIASES
+    for table in (layers.periodic_encoding, layers._distances):
+        assert table.cache_info().currsize <= layers.KEPT_TABLES
+
+
+def test_a_prefix_is_not_biased():
+    bias = layers.temporal_bias(2, 40, 30, prefix=3)
+    assert bias.shape == (2, 40, 43) and not bias[..., :3].any()
+    assert torch.equal(bias[..., 3:], layers.temporal_bias(2, 40, 30))
+
+
+def test_networks_that_share_tables_learn_and_leave_them_as_they_are():
+    torch.manual_seed(0)
+    x, step, audio = torch.randn(2, 12, 51), torch.tensor([5, 9]), torch.randn(2, 12, 20)
+    told = audio, torch.eye(3)[:2], torch.eye(3)[1:], torch.ones(2, 12, 2)
+    networks = [FaceDenoiser(51, 20, 3, dim=32, feedforward=32, dropout=0.0) for _ in range(2)]
+    networks[1].load_state_dict(networks[0].state_dict())
+    for _ in range(3):
+        for network in networks:
+            network.zero_grad()
+            network(x, step, *told).square().sum().backward()
+            with torch.no_grad():
+                for parameter in network.parameters():
+                    parameter -= 1e-3 * parameter.grad
+    assert all(torch.equal(a, b) for a, b in zip(*(network.parameters() for network in networks)))
+    names = "".join(networks[0].state_dict())
+    assert "bias_table" not in names and not list(networks[0].buffers())

@@ -5,6 +5,7 @@ import torch
 
 from models import diffusion, sampling
 from models.diffusion import Diffusion
+from models.draws import Draws
 
 LDA = diffusion.linear_betas(150)
 DIFFSPEAKER = diffusion.scaled_linear_betas(1000)
@@ -31,7 +32,7 @@ def test_a_perfect_network_gives_back_the_clean_sample(prediction, betas):
 
     start = torch.randn(1, 6, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     assert torch.allclose(sampling.ddim(engine, perfect, start, num_steps=10), clean, atol=1e-6)
-    ancestral = sampling.ddpm(engine, perfect, start, torch.Generator().manual_seed(2))
+    ancestral = sampling.ddpm(engine, perfect, start, Draws(2, 0, 1, "cpu"))
     assert torch.allclose(ancestral, clean, atol=1e-6)
 
 
@@ -48,7 +49,7 @@ def test_samplers_find_a_gaussian(num_steps):
         signal, level = engine._signal_and_noise(step, x)
         return level * (x - signal * 2) / (signal**2 * 0.25 + level**2)
 
-    x = sampling.sample(engine, best, (4000, 1, 1), torch.Generator().manual_seed(0), num_steps=num_steps)
+    x = sampling.sample(engine, best, (1, 1), Draws(0, 0, 1, "cpu").split(4000), num_steps=num_steps)
     assert float(x.mean()) == pytest.approx(2, abs=0.05)
     assert float(x.std()) == pytest.approx(0.5, abs=0.06)
 

@@ -39,7 +39,7 @@ class Model(recipe.Model):
         heard = self.mel.standardise(batch["mel"]).flatten(2)
         return self.map(heard).unflatten(2, (2, -1))
 
-    def loss(self, batch, rng):
+    def loss(self, batch, draws):
         """Squared error, and that of actor a beside it."""
         error = (self.predict(batch) - self.face.standardise(batch["face"])).square()
         return {"loss": error.mean(), "loss_a": error[:, :, 0].mean()}
@@ -49,6 +49,6 @@ class Model(recipe.Model):
         return torch.optim.SGD(groups, lr=rate)
 
     @torch.no_grad()
-    def sample(self, told, rng, options, report=iter):
+    def sample(self, told, draws, options, report=iter):
         """The prediction, alike in all samples."""
         return {"face": self.face.invert(self.predict(told))}

@@ -42,11 +42,11 @@ class Model(recipe.Model):
         """Standardised faces (B, T, 2, 51)."""
         return self.base.predict(batch) + self.map(batch["facing"].float()).unflatten(2, (2, -1))
 
-    def loss(self, batch, rng):
+    def loss(self, batch, draws):
         """Squared error."""
         return {"loss": (self.predict(batch) - self.face.standardise(batch["face"])).square().mean()}
 
     @torch.no_grad()
-    def sample(self, told, rng, options, report=iter):
+    def sample(self, told, draws, options, report=iter):
         """The prediction, alike in all samples."""
         return {"face": self.face.invert(self.predict(told))}

@@ -5,8 +5,10 @@ with (whose notation holds here) and models.draws for every draw. Out: samples. 
 this: an edit of a sampler trains nothing again.
 """
 
+import logging
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -18,6 +20,7 @@ from models.draws import Draws
 from pipeline.config import Generate
 from pipeline.errors import InputError
 
+log = logging.getLogger("interact")
 MIN_SIGNAL = 1e-3
 """DDIM starts at the last step whose alpha_bar is at least this.
 
@@ -57,6 +60,8 @@ def sample(
     noise = draws.normal(shape)
     if num_steps >= engine.num_steps:
         return ddpm(engine, network, noise, draws, report=report)
+    if num_steps > (usable := usable_steps(engine)):
+        _say_fewer(num_steps, usable, engine.num_steps)
     return ddim(engine, network, noise, num_steps=num_steps, report=report)
 
 
@@ -78,17 +83,37 @@ def ddpm(engine: Diffusion, network: Network, x: Tensor, draws: Draws, *, report
     return x
 
 
-def ddim_steps(engine: Diffusion, num_steps: int, *, min_signal: float = MIN_SIGNAL) -> list[int]:
-    """Descending steps of DDIM, ending at 1.
+def usable_steps(engine: Diffusion, min_signal: float = MIN_SIGNAL) -> int:
+    """Number of steps, from 0 on, that DDIM can take: those with enough signal."""
+    return max(int((engine.alpha_bar >= min_signal).sum()), 1)
 
-    They are equally spaced over those whose alpha_bar is at least `min_signal`. For DiffSpeaker's schedule,
-    whose alpha_bar never falls below that, 50 steps are 981, 961, .., 21, 1.
+
+@cache
+def _say_fewer(asked: int, usable: int, num_steps: int) -> None:
+    """Warn, once for all takes of a command, that DDIM takes fewer steps than were asked for."""
+    log.warning(
+        "sample_steps %d: DDIM takes %d steps, for the others of this schedule's %d are noise"
+        " (less than %g of the signal's variance); %d or less is done as asked, %d is the ancestral sampler",
+        asked,
+        usable,
+        num_steps,
+        MIN_SIGNAL,
+        usable,
+        num_steps,
+    )
+
+
+def ddim_steps(engine: Diffusion, num_steps: int, *, min_signal: float = MIN_SIGNAL) -> list[int]:
+    """Descending steps of DDIM, ending at 1, or at 0 where all usable ones are asked for.
+
+    They are spread evenly, to the whole step, over the usable ones: those whose alpha_bar is at least
+    `min_signal`. Asked for more, it gives all of these. For DiffSpeaker's schedule, whose alpha_bar never
+    falls below that, 50 steps are 981, 961, .., 21, 1.
     """
-    usable = max(int((engine.alpha_bar >= min_signal).sum()), 1)
+    usable = usable_steps(engine, min_signal)
     num_steps = min(num_steps, usable)
-    stride = usable // num_steps
-    offset = min(1, usable - 1 - (num_steps - 1) * stride)
-    return [i * stride + offset for i in range(num_steps)][::-1]
+    offset = 1 if num_steps < usable else 0
+    return [i * usable // num_steps + offset for i in range(num_steps)][::-1]
 
 
 @torch.no_grad()
@@ -126,8 +151,10 @@ def windowed(
     diffusion step, so the windows agree on one sample instead of being joined afterwards, and memory does not
     grow with the take but for the sample itself. Window starts are multiples of `multiple` (a period that
     positions repeat with); the last window is moved back, rounded up to a multiple, so that it ends at the
-    take's end.
+    take's end. A window shorter than `multiple` would leave gaps: it is made as long as that and the overlap.
     """
+    if window < multiple:
+        window = multiple + overlap
     hop = max((window - overlap) // multiple, 1) * multiple
 
     def run(x: Tensor, step: Tensor) -> Tensor:

@@ -9,15 +9,55 @@ from models.draws import Draws
 
 LDA = diffusion.linear_betas(150)
 DIFFSPEAKER = diffusion.scaled_linear_betas(1000)
+SCHEDULES = {
+    "linear": LDA,
+    "scaled": DIFFSPEAKER,
+    "cosine": diffusion.cosine_betas(150),
+    "cosine_1000": diffusion.cosine_betas(1000),
+    "short": diffusion.linear_betas(4),
+}
 
 
 def test_ddim_steps():
     steps = sampling.ddim_steps(Diffusion(DIFFSPEAKER), 50)
     assert len(steps) == 50 and steps[:2] == [981, 961] and steps[-2:] == [21, 1]
     assert sampling.ddim_steps(Diffusion(DIFFSPEAKER), 1000) == list(range(999, -1, -1))
-    engine = Diffusion(LDA)
-    steps = sampling.ddim_steps(engine, 10)
-    assert engine.alpha_bar[steps[0]] >= sampling.MIN_SIGNAL and steps[-1] == 1 and len(steps) == 10
+
+
+@pytest.mark.parametrize("betas", SCHEDULES.values(), ids=SCHEDULES)
+def test_ddim_takes_as_many_steps_as_are_asked_for(betas):
+    engine = Diffusion(betas)
+    usable = sampling.usable_steps(engine)
+    assert (engine.alpha_bar[:usable] >= sampling.MIN_SIGNAL).all()
+    assert (engine.alpha_bar[usable:] < sampling.MIN_SIGNAL).all()
+    for asked in range(1, len(betas)):
+        steps = sampling.ddim_steps(engine, asked)
+        num_steps = min(asked, usable)
+        assert len(steps) == num_steps and usable > steps[0] and steps[-1] == (asked < usable)
+        gaps = [a - b for a, b in zip(steps, steps[1:])]
+        spacing = usable / num_steps
+        assert all(max(spacing - 1, 0) < gap < spacing + 1 for gap in gaps)
+        assert usable - steps[0] <= spacing + 1, "no step of the noisy end is left out beyond the spacing"
+
+
+def test_fewer_steps_than_asked_for_are_told_once(caplog):
+    sampling._say_fewer.cache_clear()
+    engine, calls = Diffusion(LDA, prediction="clean"), []
+
+    def network(x, step):
+        calls.append(int(step[0]))
+        return x
+
+    usable = sampling.usable_steps(engine)
+    for asked, want in ((usable, usable), (100, usable), (100, usable), (150, 150)):
+        calls.clear()
+        sampling.sample(engine, network, (4, 2), Draws(0, 0, 1, "cpu"), num_steps=asked)
+        assert len(set(calls)) == len(calls) == want
+    assert [record.message for record in caplog.records] == [
+        f"sample_steps 100: DDIM takes {usable} steps, for the others of this schedule's 150 are noise (less"
+        f" than 0.001 of the signal's variance); {usable} or less is done as asked, 150 is the ancestral"
+        " sampler"
+    ]
 
 
 @pytest.mark.parametrize("prediction", ["noise", "clean"])
@@ -60,17 +100,34 @@ def test_guidance():
     assert [float(sampling.guided(conditional, unconditional, s)(x, x)) for s in (0, 1, 2)] == [1, 3, 5]
 
 
-@pytest.mark.parametrize("frames", [5, 20, 21, 37, 64, 103])
-@pytest.mark.parametrize("multiple", [1, 5])
-def test_windows_cover_a_take_and_agree(frames, multiple):
+@pytest.mark.parametrize("frames", [1, 5, 20, 21, 37, 64, 103])
+@pytest.mark.parametrize("window, overlap", [(20, 5), (20, 0), (20, 19), (16, 8), (7, 3), (2, 1), (1, 0)])
+@pytest.mark.parametrize("multiple", [1, 5, 16, 19, 20, 21, 30])
+def test_windows_cover_a_take_and_agree(frames, window, overlap, multiple):
+    """Where windows agree the result is what the network says, in every frame; 0 / 0 would be NaN."""
+    seen = []
+    longest = window if window >= multiple else multiple + overlap
+
+    def network(x, step, a, b):
+        seen.append((a, b))
+        assert a < b <= a + longest and a % multiple == 0
+        return x * 2 + torch.arange(a, b)[None, :, None]
+
+    x = torch.randn(2, frames, 3, generator=torch.Generator().manual_seed(0))
+    got = sampling.windowed(network, window=window, overlap=overlap, multiple=multiple)(x, torch.zeros(2))
+    assert torch.allclose(got, x * 2 + torch.arange(frames)[None, :, None], atol=1e-4)
+    assert seen[-1][1] == frames and len(set(seen)) == len(seen)
+    assert {f for a, b in seen for f in range(a, b)} == set(range(frames))
+
+
+def test_windows_shorter_than_the_period_are_cross_faded():
     seen = []
 
     def network(x, step, a, b):
         seen.append((a, b))
-        assert b - a <= 20 and a % multiple == 0
-        return x * 2 + torch.arange(a, b)[None, :, None]
+        return torch.full_like(x, float(a > 0))
 
-    x = torch.randn(2, frames, 3, generator=torch.Generator().manual_seed(0))
-    got = sampling.windowed(network, window=20, overlap=5, multiple=multiple)(x, torch.zeros(2))
-    assert torch.allclose(got, x * 2 + torch.arange(frames)[None, :, None], atol=1e-4)
-    assert seen[-1][1] == frames
+    got = sampling.windowed(network, window=16, overlap=8, multiple=30)(torch.zeros(1, 60, 1), torch.zeros(1))
+    assert seen == [(0, 38), (30, 60)]
+    rise = got[0, 29:39, 0]
+    assert rise[0] == 0 and rise[-1] == 1 and (rise.diff() > 0).all()

@@ -26,11 +26,12 @@ from pipeline.shards.windows import (
     num_samples,
     numbers_of,
     read,
+    speech_folder,
     takes_of,
     whole_number,
 )
 
-__all__ = ["actors_of", "num_samples", "read", "takes_of"]  # what others import from here
+__all__ = ["actors_of", "num_samples", "read", "speech_folder", "takes_of"]  # what others import from here
 
 
 class Rows(Memory):
@@ -156,18 +157,6 @@ def loader(
                 yield collate(waiting.popleft().result())
         while waiting:
             yield collate(waiting.popleft().result())
-
-
-def speech_folder(shards: Path, given: Path | None) -> Path:
-    """The folder of speech sidecars: the one given, or the only one beside the shards."""
-    found = sorted(path for path in Path(shards).glob("speech-*") if path.is_dir())
-    if given is None and len(found) != 1:
-        names = ", ".join(path.name for path in found) or "none"
-        raise InputError(
-            f"{shards}: got {names} for speech sidecars; name one with --speech,"
-            " or write them (python -m pipeline.shards.speech, pipeline.shards.speech_stats)"
-        )
-    return Path(given or found[0])
 
 
 def attach_speech(shards: list[Shard], folder: Path) -> dict:

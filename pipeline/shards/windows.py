@@ -10,6 +10,7 @@ import math
 import operator
 import weakref
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -197,6 +198,18 @@ def check_streams(shards: list[Shard], streams: tuple[str, ...]) -> None:
                     f" {first.shape[1:]}; build both alike"
                 )
     check_alike(shards)
+
+
+def speech_folder(shards: Path, given: Path | None, *, option: str = "--speech") -> Path:
+    """The folder of speech sidecars: the one given, or the only one beside the shards."""
+    found = sorted(path for path in Path(shards).glob("speech-*") if path.is_dir())
+    if given is None and len(found) != 1:
+        names = ", ".join(path.name for path in found) or "none"
+        raise InputError(
+            f"{shards}: got {names} for speech sidecars; name one with {option},"
+            " or write them (python -m pipeline.shards.speech, pipeline.shards.speech_stats)"
+        )
+    return Path(given or found[0])
 
 
 class Places:

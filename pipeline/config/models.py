@@ -129,6 +129,13 @@ class Generate(Section):
 
     seed: int = Field(default=0, ge=0, description="seed of the noise")
     num_samples: int = Field(default=2, ge=1, description="samples per test take, for the metrics")
+    voices: Literal["own", "another"] = Field(
+        default="own",
+        description=(
+            "what test takes are told: what is said, done and faced in them, or in another take;"
+            " what the scores lose by it is what the voices add"
+        ),
+    )
     guidance: float = Field(
         default=1.0,
         ge=0,

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from helpers.tiny_shards import JOINTS, TEXT_WIDTH, make_shards
+from helpers.tiny_shards import JOINTS, TAKES, TEXT_WIDTH, make_shards, write_shard
 
 from models import generate
 from pipeline.config import Generate
@@ -114,6 +114,46 @@ def test_the_same_seed_gives_the_same_bytes_and_samples_differ(trained, made, tm
     assert len(here) == 9 and all(there[name] == data for name, data in here.items())
     for name in ("bvhs/20240101_004_005.bvh", "face_arkit/20240101_004_005.npy"):
         assert here[name] != here[f"sample-01/{name}"]
+
+
+def test_voices_of_another_take(trained, made, tmp_path):
+    """The people, their places and the noise stay; what is said, done and faced is that of the next take."""
+    shards = open_shards(trained.shards)
+    others = generate.other_takes(shards)
+    pairs = {take: span.take for take, (_, span) in others.items()}
+    assert pairs == {"20240101_004": "20240101_005", "20240101_005": "20240101_004"}
+    scenes = {take: generate.scene_of(*place) for take, place in [(pairs[k], v) for k, v in others.items()]}
+    long = generate.told_of(scenes["20240101_004"], scenes["20240101_005"])  # 100 frames told of 90
+    for name, values in long.batch.items():
+        told, own = scenes["20240101_005"].batch[name], scenes["20240101_004"].batch[name]
+        assert values.shape == own.shape and values.dtype == own.dtype
+        assert np.array_equal(values[:90], told) and np.array_equal(values[90:], told[:10])
+    short = generate.told_of(scenes["20240101_005"], scenes["20240101_004"])
+    assert np.array_equal(short.batch["mel"], scenes["20240101_004"].batch["mel"][:90])
+    assert short.name == "20240101_005" and np.array_equal(short.start, scenes["20240101_005"].start)
+
+    go(
+        runs=[trained.runs],
+        shards=trained.shards,
+        takes=["20240101_005"],
+        out=tmp_path,
+        options=OPTIONS.model_copy(update={"voices": "another"}),
+    )
+    here, there = files(tmp_path), files(made)
+    assert here.keys() <= there.keys() and len(here) == 9
+    assert all(here[name] != there[name] for name in here)
+    assert json.loads(here["generated.json"])["voices"] == "another"
+    assert json.loads(there["generated.json"])["voices"] == "own"
+
+
+def test_the_only_test_take_is_told_the_first_train_take(tmp_path):
+    write_shard(tmp_path / "shard-000.h5", {t: TAKES[t] for t in ("20240101_002", "20240101_004")})
+    ((take, (_, span)),) = generate.other_takes(open_shards(tmp_path)).items()
+    assert (take, span.take) == ("20240101_004", "20240101_002")
+    (tmp_path / "alone").mkdir()
+    write_shard(tmp_path / "alone" / "shard-000.h5", {"20240101_004": TAKES["20240101_004"]})
+    with pytest.raises(InputError, match="there is one take and no other"):
+        generate.other_takes(open_shards(tmp_path / "alone"))
 
 
 def test_sampling_in_windows_stays_close_to_sampling_whole(trained, made, tmp_path):
@@ -235,6 +275,7 @@ def test_bad_requests_are_named(trained, voices, tiny_embeddings, tmp_path):
         ),
         (test | {"runs": [trained.runs / "face", tmp_path / "nothing"]}, "nothing: no model.json"),
         (test | {"options": Generate(overlap_frames=300)}, "overlap_frames"),
+        (audio | {"options": Generate(voices="another")}, "no other take beside --audio"),
     ]:
         with pytest.raises(InputError, match=message):
             go(**arguments)

@@ -2,8 +2,8 @@
 
 The means are those of the train split.
 
-In: statistics and shards. Out: arrays as the models' samples give them, body (N, 2, 3 J) in radians and face
-(N, 2, 51).
+In: statistics and shards. Out: arrays as the models' samples give them, body (N, 2, 3 J) in radians, root (N,
+2, 4) in the room and face (N, 2, 51).
 """
 
 from dataclasses import dataclass
@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.channels import MIN_STD, NUM_ACTIONS
-from models.data import takes_of
+from models.data import read, takes_of
 from pipeline.errors import InputError
 from pipeline.formats.shard_file import Shard, TakeSpan
+from pipeline.motion import pose
 
 STRIDE = 5
 
@@ -21,6 +22,16 @@ STRIDE = 5
 def mean_pose(stats: dict, num_frames: int) -> np.ndarray:
     """The train split's mean pose (N, 2, 3 J) in every frame, both actors alike."""
     return np.tile(np.array(stats["body"]["mean"], np.float32), (num_frames, 2, 1))
+
+
+def mean_root(stats: dict, start: np.ndarray, num_frames: int) -> np.ndarray:
+    """Roots (N, 2, 4) that stay where `start` (2, 4) is, at the train split's mean height.
+
+    The mean relative root is no such thing: its drift would walk and turn the bodies for ever.
+    """
+    root = np.tile(np.asarray(start, float), (num_frames, 1, 1))
+    root[..., 1] = stats["relative_root"]["mean"][3]
+    return root
 
 
 def mean_face(stats: dict, num_frames: int) -> np.ndarray:
@@ -34,25 +45,30 @@ def window_starts(num_frames: int, window: int) -> list[int]:
     return starts if not num_frames % window else [*starts, num_frames - window]
 
 
-def pooled(shard: Shard, span: TakeSpan, starts: list[int], window: int, stats: dict) -> np.ndarray:
-    """What each window of a take sounds and acts like, (len(starts), F).
+class Pooled:
+    """What windows of a take sound and act like; the take is read once for windows of any length."""
 
-    A row has the mean and the deviation over the window of both actors' channels. Channels are the
-    standardised log-mel and the one-hot action of each actor.
-    """
-    mean, std = (np.array(stats["mel"][key]) for key in ("mean", "std"))
-    mel = (np.asarray(shard["mel"][span.start_frame : span.stop_frame], float) - mean) / np.where(
-        std < MIN_STD, 1, std
-    )
-    action = np.eye(NUM_ACTIONS)[np.asarray(shard["action"][span.start_frame : span.stop_frame])]
-    rows = np.concatenate([mel, action], 2).reshape(len(mel), -1)
-    totals, squares = (
-        np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(values, 0)]) for values in (rows, rows**2)
-    )
-    ends = np.asarray(starts) + window
-    average = (totals[ends] - totals[starts]) / window
-    deviation = np.sqrt(np.maximum((squares[ends] - squares[starts]) / window - average**2, 0))
-    return np.concatenate([average, deviation], 1)
+    def __init__(self, shard: Shard, span: TakeSpan, stats: dict):
+        mean, std = (np.array(stats["mel"][key]) for key in ("mean", "std"))
+        mel = (np.asarray(shard["mel"][span.start_frame : span.stop_frame], float) - mean) / np.where(
+            std < MIN_STD, 1, std
+        )
+        action = np.eye(NUM_ACTIONS)[np.asarray(shard["action"][span.start_frame : span.stop_frame])]
+        rows = np.concatenate([mel, action], 2).reshape(len(mel), -1)
+        self.totals, self.squares = (
+            np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(values, 0)]) for values in (rows, rows**2)
+        )
+
+    def of(self, starts: list[int], window: int) -> np.ndarray:
+        """A row for each window, (len(starts), F).
+
+        It has the mean and the deviation over the window of both actors' channels. Channels are the
+        standardised log-mel and the one-hot action of each actor.
+        """
+        ends = np.asarray(starts) + window
+        average = (self.totals[ends] - self.totals[starts]) / window
+        squares = (self.squares[ends] - self.squares[starts]) / window
+        return np.concatenate([average, np.sqrt(np.maximum(squares - average**2, 0))], 1)
 
 
 @dataclass(frozen=True)
@@ -64,46 +80,70 @@ class Clip:
     start: int
     length: int
 
-    def read(self, stream: str) -> np.ndarray:
-        """The clip of a stream, (length, 2, ...)."""
-        a = self.span.start_frame + self.start
-        return np.asarray(self.shard[stream][a : a + self.length])
+    def read(self) -> dict[str, np.ndarray]:
+        """Body (length, 2, 3 J), face (length, 2, 51) and relative root (length, 2, 4) of the clip."""
+        found = read([(self.shard, self.span, self.start)], ("body", "face", "root"), self.length)
+        return {name: values[0] for name, values in found.items()}
 
 
-def nearest_clips(queries: np.ndarray, shards: list[Shard], stats: dict, *, window: int) -> list[Clip]:
-    """For each row of `pooled` features (Q, F) the training window at the smallest Euclidean distance.
+def nearest_clips(queries: dict[int, np.ndarray], shards: list[Shard], stats: dict) -> dict[int, list[Clip]]:
+    """For each row of features the training window at the smallest Euclidean distance.
 
-    Training takes are read one at a time; their windows start every 5 frames. InputError where no take is
-    long enough.
+    queries: rows (Q, F) as `Pooled.of` gives them, by the length of their windows. Training takes are read
+    once and one at a time; their windows start every 5 frames. InputError where no take is long enough.
     """
-    best, clips = np.full(len(queries), np.inf), {}
+    best = {window: np.full(len(rows), np.inf) for window, rows in queries.items()}
+    clips: dict[int, dict[int, Clip]] = {window: {} for window in queries}
     for shard, span in takes_of(shards, "train"):
-        starts = list(range(0, span.stop_frame - span.start_frame - window + 1, STRIDE))
-        if not starts:
-            continue
-        candidates = pooled(shard, span, starts, window, stats)
-        for q, query in enumerate(queries):
-            distances = np.linalg.norm(candidates - query, axis=1)
-            i = int(np.argmin(distances))
-            if distances[i] < best[q]:
-                best[q], clips[q] = distances[i], Clip(shard, span, starts[i], window)
-    if len(clips) < len(queries):
-        raise InputError(
-            f"nearest training clip: no train take has {window} frames; lower evaluate.window_frames"
-        )
-    return [clips[q] for q in range(len(queries))]
+        features, num_frames = Pooled(shard, span, stats), span.stop_frame - span.start_frame
+        for window, rows in queries.items():
+            starts = list(range(0, num_frames - window + 1, STRIDE))
+            if not starts:
+                continue
+            candidates = features.of(starts, window)
+            for q, query in enumerate(rows):
+                distances = np.linalg.norm(candidates - query, axis=1)
+                i = int(np.argmin(distances))
+                if distances[i] < best[window][q]:
+                    best[window][q], clips[window][q] = distances[i], Clip(shard, span, starts[i], window)
+    for window, rows in queries.items():
+        if len(clips[window]) < len(rows):
+            raise InputError(
+                f"nearest training clip: no train take has {window} frames; lower evaluate.window_frames"
+            )
+    return {window: [clips[window][q] for q in range(len(rows))] for window, rows in queries.items()}
 
 
-def nearest_take(
-    shard: Shard, span: TakeSpan, shards: list[Shard], stats: dict, *, window: int
-) -> dict[str, np.ndarray]:
-    """A take's body (N, 2, 3 J) and face (N, 2, 51), joined from each window's nearest training clip."""
-    num_frames = span.stop_frame - span.start_frame
-    starts = window_starts(num_frames, window)
-    clips = nearest_clips(pooled(shard, span, starts, window, stats), shards, stats, window=window)
-    result = {name: np.empty((num_frames, *shard[name].shape[1:]), np.float32) for name in ("body", "face")}
-    # the moved-back window gives way to the one before it
-    for start, clip in reversed(list(zip(starts, clips))):
-        for name, rows in result.items():
-            rows[start : start + window] = clip.read(name)
-    return result
+class Nearest:
+    """Takes joined from each window's nearest training clip, all found in one search, for body and face."""
+
+    def __init__(self, takes: list[tuple[Shard, TakeSpan]], shards: list[Shard], stats: dict, *, window: int):
+        """`window` frames a clip, or as many as a take or the longest train take has, if fewer."""
+        longest = max(span.stop_frame - span.start_frame for _, span in takes_of(shards, "train"))
+        queries: dict[int, list[np.ndarray]] = {}
+        self.places: dict[str, tuple[int, list[int], int]] = {}
+        for shard, span in takes:
+            num_frames = span.stop_frame - span.start_frame
+            length = min(window, num_frames, longest)
+            starts, rows = window_starts(num_frames, length), queries.setdefault(length, [])
+            self.places[span.take] = length, starts, sum(map(len, rows))
+            rows.append(Pooled(shard, span, stats).of(starts, length))
+        joined = {length: np.concatenate(rows) for length, rows in queries.items()}
+        self.clips = nearest_clips(joined, shards, stats)
+
+    def take(self, shard: Shard, span: TakeSpan) -> dict[str, np.ndarray]:
+        """A take's body (N, 2, 3 J), face (N, 2, 51) and root (N, 2, 4).
+
+        The roots move as those of the clips do, from where the real actors stand in frame 0.
+        """
+        num_frames = span.stop_frame - span.start_frame
+        length, starts, first = self.places[span.take]
+        result: dict[str, np.ndarray] = {}
+        # the moved-back window gives way to the one before it
+        for start, clip in reversed(list(zip(starts, self.clips[length][first : first + len(starts)]))):
+            for name, values in clip.read().items():
+                rows = result.setdefault(name, np.empty((num_frames, *values.shape[1:]), np.float32))
+                rows[start : start + length] = values
+        relative, real = result.pop("relative"), np.asarray(shard["root"][span.start_frame], float)
+        root = np.stack([pose.integrate_root(relative[:, k], real[k]) for k in range(2)], 1)
+        return result | {"root": root}

@@ -10,6 +10,7 @@ fit) is an ArrayError.
 
 import numpy as np
 
+from models.tally import Gaussian, Pairs, Tally
 from pipeline.errors import InputError
 
 
@@ -22,20 +23,18 @@ def _finite(value, name: str, num_axes: int) -> np.ndarray:
     array = np.asarray(value, np.float64)
     if array.ndim != num_axes:
         raise ArrayError(f"{name}: got shape {array.shape}, need {num_axes} axes; reshape it")
+    need_finite(array, name)
+    return array
+
+
+def need_finite(array: np.ndarray, name: str) -> None:
+    """ArrayError where there are NaN or infinite values."""
     bad = array.size - np.count_nonzero(np.isfinite(array))
     if bad:
         raise ArrayError(
             f"{name}: got {bad} of {array.size} values that are NaN or infinite, need finite numbers; mend or"
             " leave out those frames"
         )
-    return array
-
-
-def _moments(rows: np.ndarray, *, repeats: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Mean (D,) and covariance (D, D), ddof 1, of rows (N, D) that each count `repeats` times."""
-    mean = rows.mean(0)
-    centred = rows - mean
-    return mean, centred.T @ centred * (repeats / (repeats * len(rows) - 1))
 
 
 def _root(covariance: np.ndarray) -> np.ndarray:
@@ -58,19 +57,20 @@ def frechet_of_moments(
     return float(difference @ difference + np.trace(covariance_x) + np.trace(covariance_y) - 2 * cross)
 
 
-def _frechet(x: np.ndarray, y: np.ndarray, *, repeats_y: int = 1) -> float:
-    for name, rows, count in (("x", x, len(x)), ("y", y, len(y) * repeats_y)):
+def frechet(x: Gaussian, y: Gaussian, *, repeats_y: int = 1) -> float:
+    """Frechet distance of two sets of rows by their moments; each row of y counts `repeats_y` times."""
+    for name, rows, count in (("x", x, x.count), ("y", y, y.count * repeats_y)):
         if count < 2:
             raise ArrayError(
-                f"frechet_distance, {name}: got {len(rows)} rows, need 2 or more for a covariance;"
+                f"frechet_distance, {name}: got {rows.count} rows, need 2 or more for a covariance;"
                 " give more samples"
             )
-    if x.shape[1] != y.shape[1]:
+    if len(x.mean) != len(y.mean):
         raise ArrayError(
-            f"frechet_distance: got rows of {x.shape[1]} and {y.shape[1]} values, need the same number;"
+            f"frechet_distance: got rows of {len(x.mean)} and {len(y.mean)} values, need the same number;"
             " use the same channels"
         )
-    return frechet_of_moments(*_moments(x), *_moments(y, repeats=repeats_y))
+    return frechet_of_moments(*x.moments(), *y.moments(repeats=repeats_y))
 
 
 def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
@@ -80,57 +80,118 @@ def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
     two equal sets may give -1e-12. ArrayError (also a ValueError) for NaN, fewer than two rows, or another
     number of columns.
     """
-    return _frechet(_finite(x, "frechet_distance, x", 2), _finite(y, "frechet_distance, y", 2))
+    return frechet(
+        Gaussian(_finite(x, "frechet_distance, x", 2)), Gaussian(_finite(y, "frechet_distance, y", 2))
+    )
 
 
-def _pair_distance(rows: np.ndarray, num_pairs: int, rng) -> float:
-    """Mean L2 distance over `num_pairs` pairs of rows: two draws without replacement, paired by position."""
-    first = rng.choice(len(rows), num_pairs, replace=False)
-    second = rng.choice(len(rows), num_pairs, replace=False)
-    return float(np.linalg.norm(rows[first] - rows[second], axis=1).mean())
+def add_window(tally: Tally, window: np.ndarray) -> None:
+    """Count a window (T, D) of bodies: its frames, its steps between frames, and its variance over time."""
+    tally.add_rows("frames", window)
+    tally.add_rows("steps", np.diff(window, axis=0))
+    tally.add_mean("Div_k", window.var(axis=0).mean(), len(window))
 
 
-def body_metrics(generated: np.ndarray, real: np.ndarray, *, rng, num_pairs: int = 10_000) -> dict:
+def _sequences(generated, real) -> tuple[list[list[np.ndarray]], list[np.ndarray]]:
+    """Windows (T, D) of each sample and of the real motion, checked; from arrays or from lists of windows."""
+    if isinstance(real, np.ndarray) and isinstance(generated, np.ndarray):
+        generated = _finite(generated, "body_metrics, generated", 4)
+        real = _finite(real, "body_metrics, real", 3)
+        if generated.shape[1:] != real.shape:
+            raise ArrayError(
+                f"body_metrics: got generated {generated.shape} and real {real.shape}, need (S, Q, T, D) and"
+                " (Q, T, D); cut both to the same sequences"
+            )
+        if not generated.size:
+            raise ArrayError(
+                f"body_metrics: got shape {generated.shape}, need samples, sequences, channels and 2 or more"
+                " frames; give longer sequences"
+            )
+    made = [[_finite(window, "body_metrics, generated", 2) for window in sample] for sample in generated]
+    true = [_finite(window, "body_metrics, real", 2) for window in real]
+    shapes = [window.shape for window in true]
+    if not made or not shapes or any([window.shape for window in sample] != shapes for sample in made):
+        got = [[window.shape for window in sample] for sample in made[:1]]
+        raise ArrayError(
+            f"body_metrics: got windows {got!s:.80} and real {shapes!s:.80}, need one or more samples of the"
+            " real windows' shapes; cut both to the same sequences"
+        )
+    if min(frames for frames, _ in shapes) < 2:
+        raise ArrayError(
+            f"body_metrics: got a window {min(shapes)}, need 2 or more frames; give longer sequences"
+        )
+    return made, true
+
+
+def body_metrics(generated, real, *, rng, num_pairs: int = 10_000) -> dict:
     """Realism and diversity of generated bodies, as Ng et al. 2024 (audio2photoreal) compute them.
 
     generated: (S, Q, T, D), S samples of Q sequences of T frames; real: (Q, T, D), which counts S times; both
-    in the same units (radians for exponential maps), not standardised. rng: numpy Generator or RandomState;
-    only `choice` is called, twice.
+    in the same units (radians for exponential maps), not standardised. Or lists: S lists of Q windows (T_q,
+    D), and Q windows, whose lengths may differ. rng: numpy Generator or RandomState; only `choice` is called,
+    twice.
 
     FD_g: Frechet distance of the pooled frames. FD_k: the same of differences of successive frames of a
     sequence, per frame, not per second. Div_g: mean L2 distance of `num_pairs` random pairs of pooled
     generated frames. Div_k: variance over time (ddof 0) of the generated poses, averaged over samples,
     sequences and channels. Div_sample: variance over the S samples (ddof 0), averaged over sequences, frames
     and channels; 0 for one sample. Also num_pairs, the pairs really drawn (all rows where there are fewer
-    than asked for), and num_rows.
+    than asked for), and num_rows. Where windows differ in length every frame counts alike: a window's
+    variance over time has the weight of its frames.
     """
-    generated = _finite(generated, "body_metrics, generated", 4)
-    real = _finite(real, "body_metrics, real", 3)
-    if generated.shape[1:] != real.shape:
-        raise ArrayError(
-            f"body_metrics: got generated {generated.shape} and real {real.shape}, need (S, Q, T, D) and (Q,"
-            " T, D); cut both to the same sequences"
-        )
-    samples, _, frames, channels = generated.shape
-    if not generated.size or frames < 2:
-        raise ArrayError(
-            f"body_metrics: got shape {generated.shape}, need samples, sequences, channels and 2 or more"
-            " frames; give longer sequences"
-        )
+    made, true = _sequences(generated, real)
     if num_pairs < 1:
         raise ArrayError(f"body_metrics: got num_pairs {num_pairs}, need 1 or more; 10000 is usual")
-    rows = generated.reshape(-1, channels)
-    steps = np.diff(generated, axis=2).reshape(-1, channels)
-    num_pairs = min(int(num_pairs), len(rows))
+    num_rows = len(made) * sum(len(window) for window in true)
+    num_pairs = min(int(num_pairs), num_rows)
+    pairs, own, other, start = Pairs(num_rows, num_pairs, rng), Tally(), Tally(), 0
+    for sample in made:
+        for window in sample:
+            add_window(own, window)
+            pairs.add(start, window)
+            start += len(window)
+    for q, window in enumerate(true):
+        add_window(other, window)
+        own.add_mean("Div_sample", np.stack([sample[q] for sample in made]).var(axis=0).mean(), len(window))
     return {
-        "FD_g": _frechet(rows, real.reshape(-1, channels), repeats_y=samples),
-        "FD_k": _frechet(steps, np.diff(real, axis=1).reshape(-1, channels), repeats_y=samples),
-        "Div_g": _pair_distance(rows, num_pairs, rng),
-        "Div_k": float(generated.var(axis=2).mean()),
-        "Div_sample": float(generated.var(axis=0).mean()),
+        "FD_g": frechet(own.rows["frames"], other.rows["frames"], repeats_y=len(made)),
+        "FD_k": frechet(own.rows["steps"], other.rows["steps"], repeats_y=len(made)),
+        "Div_g": pairs.distance(),
+        "Div_k": own.average("Div_k"),
+        "Div_sample": own.average("Div_sample"),
         "num_pairs": num_pairs,
-        "num_rows": len(rows),
+        "num_rows": num_rows,
     }
+
+
+def wasserstein(x: np.ndarray, y: np.ndarray) -> float:
+    """1-Wasserstein distance of two sets of numbers (N,) and (M,), in their unit.
+
+    The area between their cumulative distributions: how far a number is moved in the mean to make one
+    distribution of the other (Vallender 1974).
+    """
+    x, y = (np.sort(_finite(value, "wasserstein", 1)) for value in (x, y))
+    if not (len(x) and len(y)):
+        raise ArrayError(f"wasserstein: got {len(x)} and {len(y)} values, need one or more of each")
+    every = np.concatenate([x, y])
+    every.sort(kind="mergesort")  # two sorted runs, which it merges
+    below = [np.searchsorted(values, every[:-1], "right") / len(values) for values in (x, y)]
+    return float(np.sum(np.abs(below[0] - below[1]) * np.diff(every)))
+
+
+def acceleration(values: np.ndarray, *, fps: float) -> np.ndarray:
+    """Second difference over time (T - 2, ...) of values (T, ...), per second squared."""
+    return np.diff(np.asarray(values, np.float64), n=2, axis=0) * fps**2
+
+
+def sample_spread(samples: np.ndarray, std: np.ndarray) -> float:
+    """Variance over samples (S, T, ..., D) in units of std^2 (D,), mean over all but the samples.
+
+    Unbiased (ddof 1), so that its expectation does not depend on how many samples there are.
+    """
+    if len(samples) < 2:
+        raise ArrayError(f"sample_spread: got {len(samples)} samples, need 2 or more; sample more")
+    return float((np.asarray(samples, np.float64).var(axis=0, ddof=1) / np.square(std)).mean())
 
 
 def _region(index, num_vertices: int, name: str) -> np.ndarray:

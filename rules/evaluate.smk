@@ -82,8 +82,9 @@ rule evaluate:
         generated=[study.row_folder(row) for row in study.rows],
         rows=[row.name for row in study.rows],
         rigs=study.rig_source,
+        facing=study.facing_flags,
         options=flags(study.config.evaluate),
     shell:
         "python -m models.evaluate --shards {params.shards:q} --generated {params.generated:q}"
         " --rows {params.rows:q} --rigs {params.rigs:q} --out-table {output.table:q}"
-        " --out-page {output.page:q} {params.options} > {log:q} 2>&1"
+        " --out-page {output.page:q} {params.facing} {params.options} > {log:q} 2>&1"

@@ -25,15 +25,18 @@ from pipeline.motion import rotations
 from pipeline.motion.motion import Motion
 from pipeline.motion.skeleton import forward_kinematics, hips_frame, require
 
+Looks = tuple[np.ndarray, np.ndarray, np.ndarray]
 
-def looks(motion: Motion) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+
+def looks(motion: Motion, placed: tuple[np.ndarray, np.ndarray] | None = None) -> Looks:
     """Head positions (T, 3) in cm, and unit vectors (T, 3) of where the heads look and where the hips point.
 
     A rest pose has no rotations: every joint's axes are the hips' own axes, in which the body looks along the
-    forward axis of `hips_frame`. Each joint carries that axis with it.
+    forward axis of `hips_frame`. Each joint carries that axis with it. `placed` is what `forward_kinematics`
+    gives of the motion, where it is known.
     """
     head, hips = require(motion, ["Head", "Hips"])
-    world, turned = forward_kinematics(motion)
+    world, turned = placed or forward_kinematics(motion)
     forward = rotations.rotate(hips_frame(motion.names, motion.offsets_cm), np.array([0.0, 0.0, 1.0]))
     return (
         world[:, head],
@@ -57,14 +60,17 @@ def label_facing(motions: list[Motion], options: Facing | None = None) -> list[n
     Both motions stand in one room and on one clock. Raises InputError where they differ in frames or rate,
     lack a head, or have frames with NaN.
     """
-    options = options or Facing()
     first, second = motions
     if first.num_frames != second.num_frames or abs(first.fps - second.fps) > 1e-3:
         raise InputError(
             f"facing: got {first.num_frames} frames at {first.fps:g} fps and {second.num_frames} at"
             f" {second.fps:g}, need two bodies of one take, equally long; cut both to the same window"
         )
-    bodies = [looks(motion) for motion in motions]
+    return label_looks([looks(motion) for motion in motions], first.fps, options or Facing())
+
+
+def label_looks(bodies: list[Looks], fps: float, options: Facing) -> list[np.ndarray]:
+    """The labels of `label_facing` from what `looks` gives of each of the two."""
     for k, body in enumerate(bodies):
         if not all(np.isfinite(part).all() for part in body):
             raise InputError(f"facing: NaN in the head of body {k + 1}; need none, mend the file")
@@ -79,7 +85,7 @@ def label_facing(motions: list[Motion], options: Facing | None = None) -> list[n
             for margin in (0.0, options.margin_deg)
         )
         result.append(
-            join_short(hysteresis(begins, stays).astype(np.uint8), round(options.min_seconds * first.fps))
+            join_short(hysteresis(begins, stays).astype(np.uint8), round(options.min_seconds * fps))
         )
     return result
 

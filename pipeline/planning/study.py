@@ -223,6 +223,11 @@ class Study(Facts):
         """
         return input.rigs[0] if self.config.rig and not self.templates else str(Path(input.rigs[0]).parent)
 
+    @property
+    def facing_flags(self) -> str:
+        """The rule of the facing labels, by which models.evaluate counts who faces whom."""
+        return flags(self.config.facing)
+
     def rigs(self, wildcards) -> list[str]:
         """Input function: the rigs of both actors of {take} that the annotations half reads."""
         return [self.rig(actor) for actor in self._take(wildcards).actors]

@@ -11,11 +11,12 @@ import shutil
 import numpy as np
 import pytest
 
-from models import baselines, data, evaluate, generate, metrics
+from models import baselines, data, evaluate, generate, metrics, scores
 from pipeline.config import Evaluate, Generate
 from pipeline.errors import InputError
 from pipeline.formats import arkit
 from pipeline.formats.rig_file import load_rig, regions
+from pipeline.motion import pose
 
 OPTIONS = Evaluate(window_frames=40, num_pairs=50)
 
@@ -62,21 +63,53 @@ def rows(trained, generated, rigs, tmp_path_factory):
 def test_rows_and_what_must_be_zero(rows):
     found, _ = rows
     assert list(found) == ["real", "trained models", "mean pose", "nearest training clip"]
-    assert all(found[name][column] != "" for name in found for column in evaluate.COLUMNS)
-    value = {name: {column: float(row[column]) for column in evaluate.COLUMNS} for name, row in found.items()}
+    of_samples = {"spread_body", "spread_face"}
     assert all(
-        abs(value["real"][column]) < 1e-8 for column in ("FD_g", "FD_k", "Div_sample", "LVE_cm2", "FDD_cm2")
+        (found[name][column] == "") == (column in of_samples and name != "trained models")
+        for name in found
+        for column in scores.COLUMNS
     )
+    value = {
+        name: {column: float(row[column]) for column in scores.COLUMNS.keys() - of_samples}
+        for name, row in found.items()
+    }
+    zero = ["FD_g", "FD_k", "Div_sample", "LVE_cm2", "LVE_mean_cm2", "FDD_cm2"]
+    zero += [column for column in scores.SPACE if column.endswith("_W1")]
+    assert all(abs(value["real"][column]) < 1e-8 for column in zero)
+    assert value["real"]["accel_body"] == value["real"]["accel_face"] == 1
     assert value["real"]["Div_g"] > 0 and value["real"]["Div_k"] > 0
-    assert all(abs(value["mean pose"][column]) < 1e-6 for column in ("Div_g", "Div_k", "Div_sample"))
+    still = ("Div_g", "Div_k", "Div_sample", "accel_body", "accel_face", "path_m_min", "speed_cm_s")
+    assert all(abs(value["mean pose"][column]) < 1e-6 for column in (*still, "turn_deg_s", "slide_cm_s"))
     assert value["mean pose"]["FDD_cm2"] > 0  # a still face moves too little
+    assert value["mean pose"]["path_W1"] == pytest.approx(value["real"]["path_m_min"], rel=1e-6)
+    assert value["mean pose"]["LVE_cm2"] == value["mean pose"]["LVE_mean_cm2"] > 0
     assert value["trained models"]["Div_sample"] > 0 == value["nearest training clip"]["Div_sample"]
     assert value["trained models"]["FD_g"] > 0 and value["trained models"]["LVE_cm2"] > 0
+    assert value["trained models"]["LVE_mean_cm2"] < value["trained models"]["LVE_cm2"]
+    assert value["nearest training clip"]["path_m_min"] > 0  # its bodies move
     assert (
         found["trained models"]["samples"] == "2"
         and found["real"]["windows"] == "4"
         and found["real"]["num_pairs"] == "50"
     )
+
+
+def test_intervals_stand_where_there_are_two_samples_or_takes(rows):
+    found, page = rows
+    seeds = {name for name in scores.COLUMNS if found["trained models"][f"{name}_seeds"]}
+    # what is only defined over several samples has no value of one alone
+    assert set(scores.COLUMNS) - seeds == {"Div_sample", "spread_body", "spread_face", "LVE_mean_cm2"}
+    assert all(found["trained models"][f"{name}_takes"] for name in scores.COLUMNS)
+    assert all(not found["mean pose"][f"{name}_seeds"] for name in scores.COLUMNS)
+    assert float(found["nearest training clip"]["LVE_cm2_takes"]) > 0
+    assert "over samples" in page and "&plusmn;" in page
+
+
+def test_rows_of_trained_models_are_checked(rows):
+    found, page = rows
+    assert found["trained models"]["checks"].endswith("of 7") and found["real"]["checks"] == ""
+    assert set(found["trained models"]["failed"].split()) <= set(scores.COLUMNS)
+    assert page.count('class="pass"') + page.count('class="fail"') == 7
 
 
 def test_numbers_are_those_of_the_metrics(rows, trained, generated, rigs):
@@ -86,20 +119,21 @@ def test_numbers_are_those_of_the_metrics(rows, trained, generated, rigs):
         real += [shard["body"][a : a + 40].reshape(40, -1) for a in (span.start_frame, span.start_frame + 40)]
         for number in range(2):
             sample = evaluate.read_generated(generate.sample_folder(generated, number), shard, span)
-            made[number] += [sample["body"][a : a + 40].reshape(40, -1) for a in (0, 40)]
+            made[number] += [sample.body[a : a + 40].reshape(40, -1) for a in (0, 40)]
             for k, actor in enumerate((span.actor_a, span.actor_b)):
                 rig = load_rig(rigs / f"{actor}.npz")
                 meshes = [
                     rig.neutral + np.einsum("tk,kvc->tvc", w[:, k].astype(float), rig.deltas)
-                    for w in (sample["face"], shard["face"][span.start_frame : span.stop_frame])
+                    for w in (sample.face, shard["face"][span.start_frame : span.stop_frame])
                 ]
                 lve.append(metrics.lip_vertex_error(*meshes, regions(rig)["lips"]))
     want = metrics.body_metrics(
         np.array(made), np.array(real), rng=np.random.default_rng(OPTIONS.seed), num_pairs=50
     )
     row = rows[0]["trained models"]
-    assert {key: float(row[key]) for key in evaluate.BODY} == pytest.approx(
-        {key: want[key] for key in evaluate.BODY}, rel=1e-6
+    names = ("FD_g", "FD_k", "Div_g", "Div_k", "Div_sample")
+    assert {key: float(row[key]) for key in names} == pytest.approx(
+        {key: want[key] for key in names}, rel=1e-6
     )
     assert float(row["LVE_cm2"]) == pytest.approx(np.mean(lve), rel=1e-5)
 
@@ -108,9 +142,9 @@ def test_blocks_do_not_change_face_errors(rigs, monkeypatch):
     rig = load_rig(rigs / "001.npz")
     rng = np.random.default_rng(1)
     predicted, real = rng.random((2, 37, 51))
-    whole = evaluate.face_errors(predicted, real, rig, regions(rig))
-    monkeypatch.setattr(evaluate, "BLOCK", 300)
-    assert evaluate.face_errors(predicted, real, rig, regions(rig)) == pytest.approx(whole, rel=1e-9)
+    whole = scores.face_errors(predicted, real, rig, regions(rig))
+    monkeypatch.setattr(scores, "BLOCK", 300)
+    assert scores.face_errors(predicted, real, rig, regions(rig)) == pytest.approx(whole, rel=1e-9)
 
 
 def test_page_stands_alone_and_explains_itself(rows):
@@ -119,33 +153,78 @@ def test_page_stands_alone_and_explains_itself(rows):
     assert "4 windows of 40 frames; 2 samples a take" in page and "mean over frames" in page
 
 
-def test_windows_are_no_longer_than_the_takes(trained, generated):
+def test_a_short_take_is_one_window_and_shortens_no_other(trained, generated):
     found, notes = evaluate.table(
-        trained.shards, {"mine": generated}, None, Evaluate(window_frames=300, num_pairs=10_000)
+        trained.shards, {"mine": generated}, None, Evaluate(window_frames=95, num_pairs=10_000)
     )
-    assert found["real"]["window_frames"] == 90 and any(
-        "shorter than the 300 frames" in note for note in notes
-    )
+    assert found["real"]["window_frames"] == 95 and found["real"]["windows"] == 2
+    assert "2 windows of 95 frames, 1 of them shorter" in notes[0]
     assert found["real"]["LVE_cm2"] is None and any("No rigs" in note for note in notes)
-    assert found["real"]["num_pairs"] == found["real"]["num_rows"] == 180 and any(
-        "real (180)" in note for note in notes
-    )
+    assert found["real"]["num_pairs"] == found["real"]["num_rows"] == 95 + 90
+    assert any("real (185)" in note for note in notes)
+    shards, _ = data.shards_of(trained.shards)
+    test, real, made = data.takes_of(shards, "test"), [], [[], []]
+    for shard, span in test:
+        length = min(95, span.stop_frame - span.start_frame)
+        real.append(shard["body"][span.start_frame : span.start_frame + length].reshape(length, -1))
+        for number in range(2):
+            sample = evaluate.read_generated(generate.sample_folder(generated, number), shard, span)
+            made[number].append(sample.body[:length].reshape(length, -1))
+    want = metrics.body_metrics(made, real, rng=np.random.default_rng(0))
+    assert {name: found["mine"][name] for name in want} == pytest.approx(want, rel=1e-9)
 
 
 def test_nearest_clip_of_a_training_take_is_itself(trained):
     shards, stats = data.shards_of(trained.shards)
     shard, span = data.takes_of(shards, "train")[1]
-    clips = baselines.nearest_clips(
-        baselines.pooled(shard, span, [0, 60, 125], 40, stats), shards, stats, window=40
+    features = baselines.Pooled(shard, span, stats)
+    found = baselines.nearest_clips(
+        {40: features.of([0, 60, 125], 40), 30: features.of([5], 30)}, shards, stats
     )
-    assert [(clip.span.take, clip.start) for clip in clips] == [
-        (span.take, 0),
-        (span.take, 60),
-        (span.take, 125),
+    assert [(clip.span.take, clip.start, clip.length) for clip in found[40] + found[30]] == [
+        (span.take, 0, 40),
+        (span.take, 60, 40),
+        (span.take, 125, 40),
+        (span.take, 5, 30),
     ]
-    assert np.array_equal(
-        clips[1].read("face"), shard["face"][span.start_frame + 60 : span.start_frame + 100]
-    )
+    clip = found[40][1].read()
+    assert np.array_equal(clip["face"], shard["face"][span.start_frame + 60 : span.start_frame + 100])
+    root = shard["root"][span.start_frame + 59 : span.start_frame + 100]
+    assert np.allclose(clip["relative"][:, 1], pose.relative_root(root[:, 1])[1:], atol=1e-5)
+
+
+def test_the_nearest_clips_of_all_takes_are_found_in_one_search(trained, generated, rigs, monkeypatch):
+    """For bodies and faces together: each train take is read once, and each test take."""
+    looked = []
+
+    class Counting(baselines.Pooled):
+        def __init__(self, shard, span, stats):
+            looked.append(span.take)
+            super().__init__(shard, span, stats)
+
+    monkeypatch.setattr(baselines, "Pooled", Counting)
+    options = Evaluate(window_frames=95, num_pairs=50)
+    evaluate.table(trained.shards, {"mine": generated}, scores.Rigs(rigs), options)
+    shards, _ = data.shards_of(trained.shards)
+    assert sorted(looked) == sorted(span.take for shard in shards for span in shard.takes)
+
+
+def test_baselines_start_where_the_actors_stand(trained):
+    shards, stats = data.shards_of(trained.shards)
+    test = data.takes_of(shards, "test")
+    nearest = baselines.Nearest(test, shards, stats, window=40)
+    for shard, span in test:
+        start, frames = shard["root"][span.start_frame], span.stop_frame - span.start_frame
+        took = nearest.take(shard, span)
+        for root in (took["root"], baselines.mean_root(stats, start, frames)):
+            assert root.shape == (frames, 2, 4)
+            assert np.allclose(root[0][:, [0, 2, 3]], start[:, [0, 2, 3]])
+        steps = np.diff(took["root"][:, 0, [0, 2]], axis=0)
+        length, starts, first = nearest.places[span.take]
+        clip = nearest.clips[length][first]
+        a = clip.span.start_frame + clip.start
+        real = np.diff(clip.shard["root"][a : a + 40, 0][:, [0, 2]], axis=0)
+        assert np.allclose(np.linalg.norm(steps[:39], axis=1), np.linalg.norm(real, axis=1), atol=1e-4)
 
 
 def test_windows_cover_a_take():
@@ -157,7 +236,7 @@ def test_windows_cover_a_take():
 def test_pooled_features_equal_their_definition(trained):
     shards, stats = data.shards_of(trained.shards)
     shard, span = data.takes_of(shards, "test")[0]
-    got = baselines.pooled(shard, span, [10], 30, stats)[0]
+    got = baselines.Pooled(shard, span, stats).of([10], 30)[0]
     a = span.start_frame + 10
     mel = (shard["mel"][a : a + 30] - np.array(stats["mel"]["mean"])) / np.array(stats["mel"]["std"])
     rows = np.concatenate([mel, np.eye(3)[shard["action"][a : a + 30]]], 2).reshape(30, -1)
@@ -171,12 +250,12 @@ def test_bad_folders_are_named(trained, generated, rigs, tmp_path):
     shutil.copytree(generated, broken)
     np.save(broken / "face_arkit" / "20240101_001_004.npy", np.zeros((7, 51), np.float32))
     with pytest.raises(InputError, match=r"20240101_001_004.npy: got shape \(7, 51\), need \(100, 51\)"):
-        evaluate.table(trained.shards, {"mine": broken}, evaluate.Rigs(rigs), OPTIONS)
+        evaluate.table(trained.shards, {"mine": broken}, scores.Rigs(rigs), OPTIONS)
     (broken / "bvhs" / "20240101_001_004.bvh").unlink()
     with pytest.raises(InputError, match="20240101_001_004.bvh"):
         evaluate.table(trained.shards, {"mine": broken}, None, OPTIONS)
     with pytest.raises(InputError, match="every actor needs a rig"):
-        evaluate.table(trained.shards, {"mine": generated}, evaluate.Rigs(tmp_path), OPTIONS)
+        evaluate.table(trained.shards, {"mine": generated}, scores.Rigs(tmp_path), OPTIONS)
 
 
 def one_sample(generated, folder):
@@ -217,8 +296,8 @@ def test_every_row_of_the_config_is_a_row_of_the_table(rows, trained, generated,
     page = (tmp_path / "t.html").read_text()
     assert "2 (trained models), 1 (one <sample>) samples a take" in html.unescape(page)
     assert (
-        "<sample>" not in page and page.count("one &lt;sample&gt;") == 3
-    )  # the row, what it is, its samples
+        "<sample>" not in page and page.count("one &lt;sample&gt;") == 6
+    )  # three tables, the checks, what it is, its samples
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import hashlib
 
 import numpy as np
 import pytest
+from scipy.stats import wasserstein_distance
 
 from models import metrics
 from pipeline.errors import InputError
@@ -90,6 +91,49 @@ def test_regions_may_be_masks():
     assert metrics.lip_vertex_error(predicted, real, mask) == metrics.lip_vertex_error(predicted, real, lips)
 
 
+def test_windows_may_differ_in_length():
+    """Every frame counts alike: a window that is cut in two gives the same frames, and one step less."""
+    x = np.random.default_rng(8).standard_normal((2, 3, 8, 4))
+    real = x[0] * 0.9
+    want = metrics.body_metrics(x, real, rng=np.random.default_rng(0))
+    as_lists = metrics.body_metrics([list(sample) for sample in x], list(real), rng=np.random.default_rng(0))
+    assert as_lists == want
+    made = [[*sample[:2], sample[2, :6]] for sample in x]
+    got = metrics.body_metrics(made, [*real[:2], real[2, :6]], rng=np.random.default_rng(0))
+    rows = [np.concatenate(sample) for sample in made]
+    assert got["num_rows"] == 2 * (8 + 8 + 6)
+    assert got["FD_g"] == pytest.approx(
+        metrics.frechet_distance(
+            np.concatenate(rows), np.tile(np.concatenate([*real[:2], real[2, :6]]), (2, 1))
+        )
+    )
+    assert got["Div_k"] == pytest.approx(
+        np.mean([np.average([w.var(0).mean() for w in sample], weights=[8, 8, 6]) for sample in made])
+    )
+    assert got["Div_sample"] == pytest.approx(np.stack(rows).var(0).mean())
+
+
+def test_wasserstein_distance():
+    rng = np.random.default_rng(9)
+    x, y = rng.normal(size=70), rng.normal(0.5, 2, 45)
+    assert metrics.wasserstein(x, y) == pytest.approx(wasserstein_distance(x, y), rel=1e-12)
+    assert metrics.wasserstein(x, x + 3) == pytest.approx(3) and metrics.wasserstein(x, x[::-1]) == 0
+    assert metrics.wasserstein(np.zeros(5), np.array([2.0])) == 2
+
+
+def test_spread_is_that_of_the_data_however_many_samples():
+    rng, std = np.random.default_rng(11), np.array([0.1, 4.0])
+    for count in (2, 7):
+        samples = rng.normal(0, std, (count, 20_000, 2))
+        assert metrics.sample_spread(samples, std) == pytest.approx(1, abs=0.03)
+
+
+def test_acceleration_is_per_second_squared():
+    for fps in (30, 120):
+        seconds = np.arange(50) / fps
+        assert np.allclose(metrics.acceleration(seconds[:, None] ** 2, fps=fps), 2)
+
+
 def test_fewer_rows_than_pairs_uses_all_rows_and_says_so():
     x = np.random.default_rng(5).standard_normal((2, 3, 8, 4))
     got = metrics.body_metrics(x, x[0], rng=np.random.default_rng(0))
@@ -135,6 +179,12 @@ WITH_NAN = np.array([[0.0, 1.0], [np.nan, 1.0], [2.0, 1.0]])
             lambda: metrics.body_metrics(np.full((1, 2, 5, 3), np.inf), np.zeros((2, 5, 3)), rng=None),
             "30 of 30 values",
         ),
+        (lambda: metrics.body_metrics([[GOOD]], [GOOD, GOOD], rng=None), "need one or more samples of"),
+        (lambda: metrics.body_metrics([], [], rng=None), "need one or more samples of"),
+        (lambda: metrics.body_metrics([[GOOD[:1]]], [GOOD[:1]], rng=None), "2 or more frames"),
+        (lambda: metrics.wasserstein(np.zeros(0), np.zeros(3)), "got 0 and 3 values"),
+        (lambda: metrics.wasserstein(WITH_NAN[:, 0], np.zeros(3)), "1 of 3 values"),
+        (lambda: metrics.sample_spread(np.zeros((1, 5, 3)), np.ones(3)), "got 1 samples, need 2"),
         (lambda: metrics.lip_vertex_error(np.zeros((2, 5, 3)), np.zeros((3, 5, 3)), [0]), "need the same"),
         (lambda: metrics.lip_vertex_error(np.zeros((2, 5, 3)), np.zeros((2, 5, 3)), [5]), "need 0 to 4"),
         (lambda: metrics.lip_vertex_error(np.zeros((2, 5, 3)), np.zeros((2, 5, 3)), []), "vertex indices"),

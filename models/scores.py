@@ -1,0 +1,419 @@
+"""The scores of one row of the table, with intervals over samples and over takes.
+
+In: test takes, and functions that give a sample of each; rigs; options. Out: a dict of numbers by column,
+None where a score cannot be computed. Takes are read one at a time, and what their scores need is kept as
+sums (models.tally), so memory does not grow with the frames but for a few numbers of each.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from models import metrics, space
+from models.tally import Pairs, Tally, half_width, jackknife_half_width, merged
+from pipeline import config
+from pipeline.errors import InputError
+from pipeline.formats.rig_file import Rig, load_rig, regions
+from pipeline.formats.shard_file import Shard, TakeSpan
+from pipeline.motion import pose
+from pipeline.motion.clock import FPS
+from pipeline.motion.motion import Motion
+
+BODIES = {
+    "FD_g": (
+        "rad^2. Frechet distance of poses, generated against real:"
+        " frames as rows, covariances with ddof 1. Lower is better."
+    ),
+    "FD_k": (
+        "rad^2 per frame^2. The same of differences between successive frames of a window, per frame, not per"
+        " second. Lower is better."
+    ),
+    "Div_g": (
+        "rad. Mean L2 distance of random pairs of generated poses, over all windows and samples."
+        " Best near the real row."
+    ),
+    "Div_k": (
+        "rad^2. Variance over time of generated poses, mean over channels, windows and samples."
+        " Best near the real row."
+    ),
+    "Div_sample": (
+        "rad^2. Variance over the samples of a take, mean over frames and channels."
+        " 0 where there is one sample."
+    ),
+    "spread_body": (
+        "Variance over the samples of a take (ddof 1) of joints and relative root, each channel divided by"
+        " its variance over the train split; mean over frames and channels that move. 0 is one answer to"
+        " each take, 1 as varied as the data. Empty with one sample."
+    ),
+    "accel_body": (
+        "Mean acceleration of the joints in space, divided by that of the real bodies."
+        " 1 is best; more is jitter, less is sluggish."
+    ),
+}
+FACES = {
+    "LVE_cm2": (
+        "cm^2. Largest squared error of a frame's lip vertices, mean over frames, then over performances and"
+        " samples. Lower is better."
+    ),
+    "LVE_mean_cm2": "cm^2. The same of the mean over a take's samples.",
+    "FDD_cm2": (
+        "cm^2. Deviation over time of upper-face vertices' squared distance to the neutral face, real minus"
+        " generated. Best near 0."
+    ),
+    "spread_face": "As spread_body, of the ARKit weights that move.",
+    "accel_face": (
+        "Mean size of the second difference over time of ARKit weights, divided by that of the real faces."
+        " 1 is best."
+    ),
+}
+_W1 = "1-Wasserstein distance of its distribution to the real one. Lower is better."
+SPACE = {
+    "path_m_min": "m/min. Path of the hips along the ground, mean over windows and bodies.",
+    "path_W1": f"m/min. {_W1}",
+    "speed_cm_s": "cm/s. Speed of the hips in space, mean over frames and bodies.",
+    "speed_W1": f"cm/s. {_W1}",
+    "turn_deg_s": "deg/s. Speed at which the hips turn about the vertical, either way.",
+    "turn_W1": f"deg/s. {_W1}",
+    "distance_cm": "cm. Distance between the two on the ground, hips to hips.",
+    "distance_W1": f"cm. {_W1}",
+    "angle_deg": "deg. Angle between where the hips point and the partner's hips, on the ground.",
+    "angle_W1": f"deg. {_W1}",
+    "facing_share": "Share of frames in which a body faces the partner, by the rule of the facing labels.",
+    "slide_cm_s": "cm/s. Speed along the ground of the lower foot: how much standing feet slide.",
+    "slide_W1": f"cm/s. {_W1}",
+}
+COLUMNS = BODIES | FACES | SPACE
+"""What each score is."""
+DISTRIBUTIONS = {
+    "path": ("path_m_min", "path_W1"),
+    "speed": ("speed_cm_s", "speed_W1"),
+    "turn": ("turn_deg_s", "turn_W1"),
+    "distance": ("distance_cm", "distance_W1"),
+    "angle": ("angle_deg", "angle_W1"),
+    "facing": ("facing_share", None),
+    "slide": ("slide_cm_s", "slide_W1"),
+}
+"""By what models.space measures: the columns of its mean and of its distance to the real distribution."""
+MOST_PARTS = 32
+"""Most parts that takes are dealt into, one of which is left out at a time for the interval over takes."""
+STILL = {"body": 0.01, "root": np.array([0.01, 0.01, 1e-4, 0.01]), "face": 1e-3}
+"""Channels that deviate less over the train split count as still, and their spread is not measured.
+
+A joint by less than 0.01 rad, half a degree; a root by less than 0.01 cm or 1e-4 rad a frame (3 mm, 0.2
+degrees a second), or 0.1 mm of height; a face by less than 0.001 of a shape, some hundredths of a millimetre.
+"""
+BLOCK = 1 << 21
+"""Most coordinates of a mesh in memory at a time."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Of a take: body (N, 2, 3 J), root (N, 2, 4), face (N, 2, 51); None for what is not.
+
+    motions: both bodies in the room; where they are None, they are made of body and root, on the take's own
+    skeletons.
+    """
+
+    body: np.ndarray | None = None
+    root: np.ndarray | None = None
+    face: np.ndarray | None = None
+    motions: list[Motion] | None = None
+
+
+Source = Callable[[Shard, TakeSpan], Sample]
+
+
+class Rigs:
+    """Rigs and their regions by actor, from a folder of {actor}.npz or one file for everybody; read once."""
+
+    def __init__(self, path: Path):
+        self.path = Path(path)
+        self.known: dict[Path, tuple[Rig, dict[str, np.ndarray]]] = {}
+
+    def of(self, actor: str) -> tuple[Rig, dict[str, np.ndarray]]:
+        """Rig and regions of an actor."""
+        path = self.path / f"{actor}.npz" if self.path.is_dir() else self.path
+        if path not in self.known:
+            rig = load_rig(path)
+            self.known[path] = rig, regions(rig)
+        return self.known[path]
+
+
+def face_errors(
+    predicted: np.ndarray, real: np.ndarray, rig: Rig, areas: dict[str, np.ndarray]
+) -> tuple[float, float]:
+    """LVE and FDD (cm^2) of a performance's ARKit weights (N, 51) on a rig.
+
+    Only the regions' vertices are built, in blocks.
+    """
+    ((lve, fdd),) = sampled_face_errors([predicted], real, rig, areas)
+    return lve, fdd
+
+
+def sampled_face_errors(
+    predicted: list[np.ndarray], real: np.ndarray, rig: Rig, areas: dict[str, np.ndarray]
+) -> list[tuple[float, float]]:
+    """LVE and FDD (cm^2) of each of several faces (N, 51); the real mesh is built once for all."""
+
+    def mesh(weights: np.ndarray, vertices: np.ndarray) -> np.ndarray:
+        deltas = rig.deltas[:, vertices].reshape(len(rig.deltas), -1).astype(np.float64)
+        return rig.neutral[vertices] + (weights @ deltas).reshape(len(weights), -1, 3)
+
+    lips, upper, frames = areas["lips"], areas["upper_face"], len(real)
+    real, faces = np.asarray(real, np.float64), [np.asarray(face, np.float64) for face in predicted]
+    lve, fdd = np.zeros(len(faces)), np.zeros(len(faces))
+    step = max(1, BLOCK // (3 * len(lips)))
+    for a in range(0, frames, step):
+        true = mesh(real[a : a + step], lips)
+        for i, face in enumerate(faces):
+            made = mesh(face[a : a + step], lips)
+            lve[i] += metrics.lip_vertex_error(made, true, np.arange(len(lips))) * len(true) / frames
+    step = max(1, BLOCK // (3 * frames))
+    for a in range(0, len(upper), step):
+        part = upper[a : a + step]
+        true = mesh(real, part)
+        for i, face in enumerate(faces):
+            made, rest = mesh(face, part), rig.neutral[part]
+            deviation = metrics.face_dynamics_deviation(made, true, rest, np.arange(len(part)))
+            fdd[i] += deviation * len(part) / len(upper)
+    return list(zip(lve.tolist(), fdd.tolist()))
+
+
+def windows_of(num_frames: int, window: int) -> list[tuple[int, int]]:
+    """Whole windows a .. b - 1 of a take, end to end; a take that is shorter is one window of its length."""
+    length = min(window, num_frames)
+    return [(a, a + length) for a in range(0, num_frames - length + 1, length)]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all rows are measured on.
+
+    takes: test takes (shard, span); stats: stats.json of the shards; rigs: None for no face errors; options;
+    facing: the rule of the facing labels.
+    """
+
+    takes: list[tuple[Shard, TakeSpan]]
+    stats: dict
+    rigs: Rigs | None
+    options: config.Evaluate
+    facing: config.Facing = field(default_factory=config.Facing)
+
+    @property
+    def windows(self) -> list[list[tuple[int, int]]]:
+        """Windows of each take."""
+        lengths = (span.stop_frame - span.start_frame for _, span in self.takes)
+        return [windows_of(length, self.options.window_frames) for length in lengths]
+
+    @property
+    def num_parts(self) -> int:
+        """Parts that the takes are dealt into: a take each, or several where there are many."""
+        return min(len(self.takes), MOST_PARTS)
+
+
+class Counted:
+    """What is counted of a row: by parts of the takes over all samples, and by sample over all takes."""
+
+    def __init__(self, setting: Setting, num_samples: int):
+        self.by_part = [Tally() for _ in range(setting.num_parts)]
+        self.by_sample = [Tally() for _ in range(num_samples)]
+        self.lengths = [b - a for windows in setting.windows for a, b in windows]
+        self.parts = np.repeat(
+            np.arange(len(setting.takes)) % setting.num_parts, [len(windows) for windows in setting.windows]
+        )
+        self.pairs: Pairs | None = None
+        self.num_pairs: int | None = None
+
+    @property
+    def num_rows(self) -> int:
+        """Frames in windows, of one sample."""
+        return sum(self.lengths)
+
+    def add(self, part: int, sample: int, tally: Tally) -> None:
+        """Count a tally of one sample of a take in a part."""
+        self.by_part[part].merge(tally)
+        self.by_sample[sample].merge(tally)
+
+    def draw(self, options: config.Evaluate) -> None:
+        """Draw the random pairs of bodies."""
+        num_rows = self.num_rows * len(self.by_sample)
+        self.num_pairs = min(options.num_pairs, num_rows)
+        self.pairs = Pairs(num_rows, self.num_pairs, np.random.default_rng(options.seed))
+
+    def distance(self, *, without: int | None = None, sample: int | None = None) -> float | None:
+        """Div_g of all, without the takes of a part, or of one sample alone.
+
+        Of what is left, pairs stay as they were drawn; of one sample, its rows are paired anew by position,
+        or few pairs would be left.
+        """
+        if self.pairs is None:
+            return None
+        drawn = self.pairs.drawn
+        if sample is not None:
+            return self.pairs.distance(*(drawn // self.num_rows == sample))
+        if without is None:
+            return self.pairs.distance()
+        window = np.searchsorted(np.cumsum(self.lengths), drawn % self.num_rows, "right")
+        both = (self.parts[window] != without).all(0)
+        return self.pairs.distance(both, both)
+
+
+def _live(stats: dict, name: str, still) -> tuple[np.ndarray, np.ndarray]:
+    """Which channels of a statistic move, (D,) bool, and the deviations of those."""
+    std = np.array(stats[name]["std"])
+    return std >= still, std[std >= still]
+
+
+def _motions(sample: Sample, shard: Shard, span: TakeSpan) -> list[Motion]:
+    """Both bodies of a sample in the room."""
+    if sample.motions is not None:
+        return sample.motions
+    assert sample.body is not None and sample.root is not None
+    return [
+        pose.decode(sample.body[:, k], sample.root[:, k], shard.skeleton(performance))
+        for k, performance in enumerate(span.performances)
+    ]
+
+
+def _bodies(setting: Setting, index: int, made: list[Sample], counted: Counted) -> None:
+    """Count the bodies of a take's samples."""
+    shard, span = setting.takes[index]
+    part, windows, stats = index % setting.num_parts, setting.windows[index], setting.stats
+    bodies = np.stack([np.asarray(sample.body, np.float64) for sample in made])
+    metrics.need_finite(bodies, f"take {span.take}, bodies")
+    if bodies.shape[1] < 2:
+        raise InputError(f"take {span.take}: got 1 frame, need 2 or more for the body metrics; leave it out")
+    rows = bodies.reshape(*bodies.shape[:2], -1)
+    before = sum(b - a for earlier in setting.windows[:index] for a, b in earlier)
+    for s, sample in enumerate(made):
+        own, start = Tally(), s * counted.num_rows + before
+        for a, b in windows:
+            metrics.add_window(own, rows[s, a:b])
+            if counted.pairs:
+                counted.pairs.add(start, rows[s, a:b])
+            start += b - a
+        found, pushed = space.measure(_motions(sample, shard, span), windows, setting.facing)
+        for name, values in found.items():
+            own.add_values(name, values)
+        if pushed is not None:
+            own.add_mean("accel_body", pushed, len(rows[s]) - 2)
+        counted.add(part, s, own)
+    for a, b in windows:
+        counted.by_part[part].add_mean("Div_sample", rows[:, a:b].var(axis=0).mean(), b - a)
+    if len(made) > 1:
+        roots = np.stack([np.asarray(sample.root, np.float64) for sample in made])
+        relative = np.moveaxis(pose.relative_root(np.moveaxis(roots, 2, 1)), 1, 2)
+        moves, std = zip(_live(stats, "body", STILL["body"]), _live(stats, "relative_root", STILL["root"]))
+        if (live := np.concatenate(moves)).any():
+            spread = metrics.sample_spread(
+                np.concatenate([bodies, relative], -1)[..., live], np.concatenate(std)
+            )
+            counted.by_part[part].add_mean("spread_body", spread, bodies.shape[1])
+
+
+def _faces(setting: Setting, index: int, made: list[Sample], counted: Counted) -> None:
+    """Count the faces of a take's samples."""
+    shard, span = setting.takes[index]
+    part = index % setting.num_parts
+    faces = np.stack([np.asarray(sample.face, np.float64) for sample in made])
+    metrics.need_finite(faces, f"take {span.take}, faces")
+    pushed = np.abs(np.stack([metrics.acceleration(face, fps=FPS) for face in faces])).mean((2, 3))
+    own = [Tally() for _ in made]
+    for tally, values in zip(own, pushed):
+        if len(values):
+            tally.add_mean("accel_face", values.mean(), len(values))
+    if setting.rigs is not None:
+        real = np.asarray(shard["face"][span.start_frame : span.stop_frame])
+        for k, actor in enumerate((span.actor_a, span.actor_b)):
+            rig, areas = setting.rigs.of(actor)
+            asked = list(faces[:, :, k]) + ([faces[:, :, k].mean(0)] if len(faces) > 1 else [])
+            errors = sampled_face_errors(asked, real[:, k], rig, areas)
+            for tally, (lve, fdd) in zip(own, errors):
+                tally.add_mean("LVE_cm2", lve, 1)
+                tally.add_mean("FDD_cm2", fdd, 1)
+            counted.by_part[part].add_mean("LVE_mean_cm2", errors[-1][0], 1)
+    for s, tally in enumerate(own):
+        counted.add(part, s, tally)
+    moves, std = _live(setting.stats, "face", STILL["face"])
+    if len(made) > 1 and moves.any():
+        counted.by_part[part].add_mean(
+            "spread_face", metrics.sample_spread(faces[..., moves], std), faces.shape[1]
+        )
+
+
+def count(setting: Setting, samples: list[Source]) -> Counted:
+    """Read a row's samples of all takes, one take at a time.
+
+    What some of the samples lack is not counted.
+    """
+    counted = Counted(setting, len(samples))
+    for index, (shard, span) in enumerate(setting.takes):
+        made = [sample(shard, span) for sample in samples]
+        if all(sample.body is not None for sample in made):
+            if not index:
+                counted.draw(setting.options)
+            _bodies(setting, index, made, counted)
+        if all(sample.face is not None for sample in made):
+            _faces(setting, index, made, counted)
+    return counted
+
+
+def score(made: Tally, real: Tally, *, repeats: int = 1) -> dict[str, float | None]:
+    """Scores of what was counted, all but Div_g; each real row counts `repeats` times."""
+    found = {name: made.average(name) for name in COLUMNS}
+    if "frames" in made.rows:
+        for name, rows in (("FD_g", "frames"), ("FD_k", "steps")):
+            found[name] = metrics.frechet(made.rows[rows], real.rows[rows], repeats_y=repeats)
+    for name in ("accel_body", "accel_face"):
+        own, true = found[name], real.average(name)
+        found[name] = own / true if own is not None and true else None
+    for name, (mean, distance) in DISTRIBUTIONS.items():
+        own_values, real_values = made.distribution(name), real.distribution(name)
+        if own_values is not None:
+            found[mean] = float(own_values.mean(dtype=np.float64))
+        if own_values is not None and real_values is not None and distance:
+            found[distance] = metrics.wasserstein(own_values, real_values)
+    return found
+
+
+def intervals(counted: Counted, real: Counted) -> dict[str, float | None]:
+    """Half-widths of 95 % intervals by `<score>_seeds` and `<score>_takes`; None where fewer than two."""
+    whole = merged(real.by_part)
+    alone = [
+        score(tally, whole) | {"Div_g": counted.distance(sample=s)}
+        for s, tally in enumerate(counted.by_sample)
+    ]
+    without = [
+        score(
+            merged(tally for i, tally in enumerate(counted.by_part) if i != left),
+            merged(tally for i, tally in enumerate(real.by_part) if i != left),
+            repeats=len(counted.by_sample),
+        )
+        | {"Div_g": counted.distance(without=left)}
+        for left in range(len(counted.by_part) if len(counted.by_part) > 1 else 0)
+    ]
+    found: dict[str, float | None] = {}
+    for name in COLUMNS:
+        for ending, scores, width in (
+            ("seeds", alone, half_width),
+            ("takes", without, jackknife_half_width),
+        ):
+            values = [value for each in scores if (value := each[name]) is not None]
+            found[f"{name}_{ending}"] = width(values) if len(values) == len(scores) else None
+    return found
+
+
+def row_of(counted: Counted, real: Counted, options: config.Evaluate) -> dict:
+    """A row of the table: the scores, their intervals, and on how much they were computed."""
+    samples = len(counted.by_sample)
+    row: dict = {"samples": samples, "windows": len(counted.lengths), "window_frames": options.window_frames}
+    everything, true = merged(counted.by_part), merged(real.by_part)
+    row |= score(everything, true, repeats=samples) | {"Div_g": counted.distance()}
+    row |= intervals(counted, real)
+    if counted.pairs:
+        row |= {"num_pairs": counted.num_pairs, "num_rows": counted.num_rows * samples}
+    if performances := everything.sums.get("LVE_mean_cm2", (0, 0))[1]:
+        row["performances"] = int(performances)
+    return row

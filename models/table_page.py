@@ -1,0 +1,120 @@
+"""The table of metrics as files: a CSV with all numbers, and a page that says what they are."""
+
+import html
+from pathlib import Path
+
+from models.checks import CHECKS, Verdict
+from models.scores import BODIES, COLUMNS, FACES, SPACE
+from pipeline.files import whole, write_csv
+
+GROUPS = {"Bodies": BODIES, "Faces": FACES, "Motion through space": SPACE}
+"""Tables of the page: their heading and columns."""
+COUNTS = ("samples", "windows", "window_frames", "num_rows", "num_pairs", "performances")
+"""On how much a row was computed."""
+INTERVALS = {"seeds": "samples", "takes": "takes"}
+"""Ending of a column of half-widths: over what the interval is."""
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; color: #222; }
+body { max-width: 78rem; margin: 2rem auto; padding: 0 1rem; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; }
+th, td { padding: .35rem .6rem; border-bottom: 1px solid #ccc; text-align: right; vertical-align: top; }
+tr > th:first-child { text-align: left; font-weight: 600; }
+td small { display: block; color: #666; white-space: nowrap; }
+td.fail { background: #fbe3e0; } td.pass { background: #e3f2e3; }
+dt { font-weight: 600; } dd { margin: 0 0 .5rem 1.5rem; }
+"""
+
+
+def write_table(path: Path, rows: dict[str, dict]) -> None:
+    """The CSV: numbers in full, half-widths of intervals, then what they were computed on.
+
+    Cells are empty where there is no number.
+    """
+    columns = ["method", *COLUMNS, "checks", "failed", *COUNTS]
+    columns += [f"{name}_{ending}" for name in COLUMNS for ending in INTERVALS]
+    said = [
+        {"method": name}
+        | {key: f"{value:.9g}" if isinstance(value, float) else value for key, value in row.items()}
+        for name, row in rows.items()
+    ]
+    write_csv(path, columns, said)
+
+
+def _number(value: float | None) -> str:
+    return "&ndash;" if value is None else f"{value:.4g}" if abs(value) > 1e-9 else "0"
+
+
+def _cell(row: dict, name: str) -> str:
+    """A score with the half-widths of its intervals below."""
+    widths = {over: row.get(f"{name}_{ending}") for ending, over in INTERVALS.items()}
+    shown = "".join(
+        f'<small title="half-width of the 95 % interval over {over}">&plusmn; {width:.2g} {over}</small>'
+        for over, width in widths.items()
+        if width is not None and width > 1e-9
+    )
+    return f"<td>{_number(row[name])}{shown}</td>"
+
+
+def _title(name: str) -> str:
+    return html.escape(name.replace("_cm2", " (cm²)").replace("_", " "))
+
+
+def _table(head: list[str], rows: dict[str, str]) -> str:
+    heads = "".join(f"<th>{name}</th>" for name in head)
+    body = "".join(f"<tr><th>{html.escape(name)}</th>{cells}</tr>" for name, cells in rows.items())
+    return f'<div class="wide"><table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _listed(items: dict[str, str]) -> str:
+    """Names and what they mean."""
+    return "".join(f"<dt>{html.escape(key)}</dt><dd>{html.escape(text)}</dd>" for key, text in items.items())
+
+
+def write_page(
+    path: Path,
+    rows: dict[str, dict],
+    notes: list[str],
+    *,
+    about: dict[str, str],
+    checked: dict[str, list[Verdict]],
+) -> None:
+    """The page: the tables, the checks, what rows and columns are, and what they were computed on.
+
+    about: what each row is; checked: the checks of rows by name. One file, no script.
+    """
+    tables = "".join(
+        f"<h2>{heading}</h2>"
+        + _table(
+            ["method", *map(_title, columns)],
+            {name: "".join(_cell(row, key) for key in columns) for name, row in rows.items()},
+        )
+        for heading, columns in GROUPS.items()
+    )
+
+    def judged(verdict: Verdict) -> str:
+        kind = verdict.said if verdict.holds is not None else ""
+        need = html.escape(verdict.need)
+        return f'<td class="{kind}">{verdict.said}: {_number(verdict.value)}<small>need {need}</small></td>'
+
+    checks = _table(
+        ["method", *(_title(check.score) for check in CHECKS)],
+        {name: "".join(judged(verdict) for verdict in found) for name, found in checked.items()},
+    )
+    text = f"""<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Metrics</title>
+<style>{STYLE}</style>
+<h1>Metrics on the test takes</h1>
+{"".join(f"<p>{html.escape(note)}</p>" for note in notes)}
+{tables}
+<h2>Checks</h2>
+<p>What trained models must show at least.</p>
+{checks}
+<dl>{_listed({check.score: check.why for check in CHECKS})}</dl>
+<h2>Rows</h2><dl>{_listed(about)}</dl>
+<h2>Columns</h2><dl>{_listed(COLUMNS)}</dl>
+</html>
+"""
+    with whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

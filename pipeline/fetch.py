@@ -22,6 +22,7 @@ import re
 import shutil
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
@@ -36,11 +37,13 @@ log = logging.getLogger("interact")
 LOCK = "fetched.json"
 """What was fetched, from where, and the hashes; in the folder itself."""
 PARTS = ".fetching"
-"""Folder for what has not arrived whole, in the folder itself: each file is named by its hash."""
+"""Folder for what has not arrived whole, in the folder itself."""
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 SHOWN_FILES = 20
-"""Up to so many files each has a line of its own."""
+"""Up to so many files come one after the other, and each has a line of its own."""
+AT_ONCE = 4
+"""So many of more files come at once: most of the release's are small."""
 
 
 @dataclass(frozen=True)
@@ -446,17 +449,19 @@ def look(
     return [name for name in wanted if name in damaged or name not in there]
 
 
-def part_of(folder: Path, file: File) -> Path:
-    return folder / PARTS / file.hash
+def part_of(folder: Path, name: str, file: File) -> Path:
+    """Where a file grows, by its hash and its name's: nothing else is gone on with, and no two share it."""
+    return folder / PARTS / f"{file.hash}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
-def need_room(source: Source, folder: Path, files: list[File]) -> None:
+def need_room(source: Source, folder: Path, files: Mapping[str, File]) -> None:
     """InputError where the disk has not the room for what is still to come."""
     there = folder
     while not there.exists():
         there = there.parent
-    begun = sum(part.stat().st_size for file in files if (part := part_of(folder, file)).exists())
-    need, free = sum(file.size for file in files) - begun, shutil.disk_usage(there).free
+    parts = [part_of(folder, name, file) for name, file in files.items()]
+    begun = sum(part.stat().st_size for part in parts if part.exists())
+    need, free = sum(file.size for file in files.values()) - begun, shutil.disk_usage(there).free
     if need > free:
         raise InputError(
             f"{source.repo}: got {megabytes(free)} free on the disk of {folder}, need {megabytes(need)}; free"
@@ -470,9 +475,8 @@ def fetch_file(source: Source, commit: str, name: str, file: File, folder: Path)
     from huggingface_hub.file_download import http_get
     from huggingface_hub.utils import build_hf_headers
 
-    target, part = folder / name, part_of(folder, file)
+    target, part = folder / name, part_of(folder, name, file)
     need_file(target)
-    part.parent.mkdir(exist_ok=True)
     begun = part.stat().st_size if part.exists() else 0
     if begun > file.size:
         part.unlink()
@@ -507,16 +511,27 @@ def fetch_file(source: Source, commit: str, name: str, file: File, folder: Path)
 
 
 def fetch_files(source: Source, commit: str, wanted: Mapping[str, File], folder: Path) -> None:
-    """Fetch files one after the other."""
+    """Fetch files; one that cannot be had ends it, once those that are on their way are there."""
     from huggingface_hub.utils import disable_progress_bars
 
     few = len(wanted) <= SHOWN_FILES
     if not few or not sys.stderr.isatty():
         disable_progress_bars()
-    for name in some(wanted, label=f"{folder}: fetching"):
-        if few:
-            log.info("%s: %s, %s", folder, name, megabytes(wanted[name].size))
-        fetch_file(source, commit, name, wanted[name], folder)
+    (folder / PARTS).mkdir(exist_ok=True)
+    if few:
+        for name, file in wanted.items():
+            log.info("%s: %s, %s", folder, name, megabytes(file.size))
+            fetch_file(source, commit, name, file, folder)
+    else:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            coming = [pool.submit(fetch_file, source, commit, *item, folder) for item in wanted.items()]
+            try:
+                for come in stage.progress(
+                    as_completed(coming), label=f"{folder}: fetching", total=len(coming)
+                ):
+                    come.result()
+            finally:
+                pool.shutdown(cancel_futures=True)
     if not any((folder / PARTS).iterdir()):
         (folder / PARTS).rmdir()
 
@@ -588,7 +603,7 @@ def bring(
     found = {name for name in wanted if name not in known} | set(lock.found if lock else ())
     found = {name for name in found if os.path.lexists(folder / name)}
     missing = look(source, folder, wanted, found, repair=repair)
-    need_room(source, folder, [wanted[name] for name in missing])
+    need_room(source, folder, {name: wanted[name] for name in missing})
     new = Lock(
         repo=source.repo,
         kind=source.kind,

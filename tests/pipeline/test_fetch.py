@@ -27,6 +27,8 @@ from pipeline.release.check import inspect
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RELEASE, COMMIT = "datasets/leohocs/interact", SOURCES["release"].revision
+TOKENIZER_SETTINGS = b'{"do_lower_case": true, "model_max_length": 512}'
+"""All of the published BERT's tokenizer_config.json."""
 TOKEN = "hf_nobodymayreadthis"
 CALL = "import time; time.sleep = lambda seconds: None; from pipeline import fetch\n{before}\nfetch.main()"
 """The command without huggingface_hub's pauses between attempts."""
@@ -174,6 +176,10 @@ def test_yes_at_a_terminal_agrees(monkeypatch, answer, agreed):
             fetch.need_agreement(SOURCES["bert"])
 
 
+def part_of(folder: Path, name: str, content: bytes) -> Path:
+    return fetch.part_of(folder, name, fetch.File(len(content), hashlib.sha256(content).hexdigest()))
+
+
 BIG = "wav/20231101_001_001.wav"
 
 
@@ -192,7 +198,7 @@ def test_a_killed_fetch_goes_on_where_it_stopped(hub, with_a_big_file, tmp_path)
         env=environment(hub, tmp_path / "home"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     folder = tmp_path / SOURCES["release"].out
-    part = folder / fetch.PARTS / hashlib.sha256(with_a_big_file[BIG]).hexdigest()
+    part = part_of(folder, BIG, with_a_big_file[BIG])
     end = time.monotonic() + 60
     while not (part.exists() and part.stat().st_size >= 20 << 20):
         assert time.monotonic() < end and process.poll() is None
@@ -240,6 +246,21 @@ def test_what_the_hub_sends_wrong_gets_no_name(hub, tmp_path):
     assert files_of(tmp_path / "there") == files
 
 
+def test_of_many_files_some_come_at_once_and_one_fault_ends_it(hub, tmp_path):
+    files = {f"wav/{k:03d}.wav": b"silence" * 1000 for k in range(60)} | {"actors.db": b"tables"}
+    hub.add(RELEASE, COMMIT, files)
+    hub.sent["wav/030.wav"] = b"noise"
+    line = refused(hub, tmp_path, "release", "--agree", "--out", "there")
+    assert "wav/030.wav" in line and "got 5 bytes, need 7,000" in line
+    have = files_of(tmp_path / "there")
+    assert "wav/030.wav" not in have and have == {name: files[name] for name in have}
+    hub.sent.clear()
+    hub.asked.clear()
+    good(hub, tmp_path, "release", "--out", "there")
+    assert files_of(tmp_path / "there") == files
+    assert len([asked for asked in hub.asked if asked.server == "hub"]) == len(files) - len(have)
+
+
 def test_the_git_hash_of_small_files_is_checked_too(hub, tmp_path):
     hub.add(RELEASE, COMMIT, small())
     hub.sent["actors.db"] = b"TABLES"
@@ -251,7 +272,7 @@ def test_a_damaged_beginning_is_not_gone_on_with(hub, tmp_path):
     files = small()
     hub.add(RELEASE, COMMIT, files)
     first = min(name for name in files if name.startswith("wav/"))
-    part = tmp_path / "there" / fetch.PARTS / hashlib.sha256(files[first]).hexdigest()
+    part = part_of(tmp_path / "there", first, files[first])
     part.parent.mkdir(parents=True)
     part.write_bytes(b"\0" * 100)
     good(hub, tmp_path, "release", "--agree", "--out", "there")
@@ -413,8 +434,12 @@ def models(tmp_path_factory):
             r"parametrizations\.weight\.original1": "weight_v",
         },
     )
+    bert = tiny_bert(folder / "bert")
+    (bert / "tokenizer_config.json").write_bytes(TOKENIZER_SETTINGS)
+    vocabulary = json.loads((bert / "tokenizer.json").read_text())["model"]["vocab"]
+    (bert / "vocab.txt").write_text("".join(f"{token}\n" for token in sorted(vocabulary, key=vocabulary.get)))
     text = as_published(
-        tiny_bert(folder / "bert"),
+        bert,
         "bert",
         {r"LayerNorm\.weight": "LayerNorm.gamma", r"LayerNorm\.bias": "LayerNorm.beta"},
     )
@@ -442,7 +467,7 @@ def test_fetched_models_are_used(hub, models, tmp_path):
     encoder = speech_encoders.load(str(tmp_path / SOURCES["wav2vec2"].out))
     rows = speech_encoders.on_motion_clock(encoder, voice, 30, window_seconds=6, context_seconds=1)
     assert rows.shape == (30, 12) and np.isfinite(rows).all() and rows.std() > 0
-    spoken = [{"word": "abc", "start": 0.0, "end": 0.2, "confidence": 1.0}]
+    spoken = [{"word": "ABC", "start": 0.0, "end": 0.2, "confidence": 1.0}]
     rows = text.embed_words(spoken, model=str(tmp_path / SOURCES["bert"].out))
     assert rows.shape == (1, 16) and np.isfinite(rows).all()
 
@@ -514,9 +539,9 @@ def test_what_is_written_down_has_the_form_of_hashes():
         assert all(re.fullmatch(r"[0-9a-f]{64}", file.sha256) and file.size for file in source.files.values())
     written = [file.sha256 for source in SOURCES.values() for file in source.files.values()]
     assert len(set(written)) == len(written)
-    settings = b'{"do_lower_case": true, "model_max_length": 512}'  # all of that file
     file = SOURCES["bert"].files["tokenizer_config.json"]
-    assert (file.size, file.sha256) == (len(settings), hashlib.sha256(settings).hexdigest())
+    digest = hashlib.sha256(TOKENIZER_SETTINGS).hexdigest()
+    assert (file.size, file.sha256) == (len(TOKENIZER_SETTINGS), digest)
     assert {"config.json", "model.safetensors"} <= SOURCES["wav2vec2"].files.keys() & SOURCES[
         "bert"
     ].files.keys()

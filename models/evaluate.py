@@ -164,9 +164,10 @@ def table(
     setting = scores.Setting(test, stats, rigs, options, facing or config.Facing())
     sources = sources_of(setting, opened, folders)
     real = scores.count(setting, sources[REAL])
-    rows = {REAL: scores.row_of(real, real, options)}
-    for name in stage.progress([name for name in sources if name != REAL], label="evaluate"):
-        rows[name] = scores.row_of(scores.count(setting, sources[name]), real, options)
+    truth, rows = scores.Truth(real), {}
+    for name in stage.progress(list(sources), label="evaluate"):
+        counted = real if name == REAL else scores.count(setting, sources[name])
+        rows[name] = scores.row_of(counted, truth, options)
     for name in folders:
         rows[name] |= checks.summary(checks.verdicts(rows[name], rows[MEAN]))
     return rows, _notes(setting, rows, folders, 2 * opened[0]["body"].shape[-1])
@@ -178,7 +179,7 @@ def _notes(
     """On how much the rows were computed; `width` values are a row of bodies."""
     options = setting.options
     lengths = [span.stop_frame - span.start_frame for _, span in setting.takes]
-    takes = f"{len(lengths)} test takes, {sum(lengths)} frames at 30 fps"
+    takes = f"{len(lengths)} test take{'s' * (len(lengths) > 1)}, {sum(lengths)} frames at 30 fps"
     windows = f"{rows[REAL]['windows']} windows of {options.window_frames} frames"
     if short := sum(length < options.window_frames for length in lengths):
         windows += f", {short} of them shorter, as long as their takes"

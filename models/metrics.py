@@ -10,7 +10,7 @@ fit) is an ArrayError.
 
 import numpy as np
 
-from models.tally import Gaussian, Pairs, Tally
+from models.tally import Gaussian, Pairs, Tally, symmetric_root
 from pipeline.errors import InputError
 
 
@@ -37,12 +37,6 @@ def need_finite(array: np.ndarray, name: str) -> None:
         )
 
 
-def _root(covariance: np.ndarray) -> np.ndarray:
-    """The symmetric square root of a positive semidefinite matrix (D, D)."""
-    values, vectors = np.linalg.eigh(covariance)
-    return (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
-
-
 def frechet_of_moments(
     mean_x: np.ndarray, covariance_x: np.ndarray, mean_y: np.ndarray, covariance_y: np.ndarray
 ) -> float:
@@ -52,9 +46,15 @@ def frechet_of_moments(
     trace of the root is the sum of the singular values of Cx^(1/2) Cy^(1/2), which stays real and exact for
     singular covariances, where a general matrix square root does not.
     """
-    cross = np.linalg.svd(_root(covariance_x) @ _root(covariance_y), compute_uv=False).sum()
-    difference = np.asarray(mean_x) - np.asarray(mean_y)
-    return float(difference @ difference + np.trace(covariance_x) + np.trace(covariance_y) - 2 * cross)
+    total = np.trace(covariance_x) + np.trace(covariance_y)
+    roots = symmetric_root(covariance_x), symmetric_root(covariance_y)
+    return _frechet_of_roots(np.asarray(mean_x) - np.asarray(mean_y), float(total), *roots)
+
+
+def _frechet_of_roots(difference: np.ndarray, total: float, root_x: np.ndarray, root_y: np.ndarray) -> float:
+    """The same of the difference of the means, the sum of both traces, and the roots of the covariances."""
+    cross = np.linalg.svd(root_x @ root_y, compute_uv=False).sum()
+    return float(difference @ difference + total - 2 * cross)
 
 
 def frechet(x: Gaussian, y: Gaussian, *, repeats_y: int = 1) -> float:
@@ -70,7 +70,8 @@ def frechet(x: Gaussian, y: Gaussian, *, repeats_y: int = 1) -> float:
             f"frechet_distance: got rows of {len(x.mean)} and {len(y.mean)} values, need the same number;"
             " use the same channels"
         )
-    return frechet_of_moments(*x.moments(), *y.moments(repeats=repeats_y))
+    total = np.trace(x.covariance()) + np.trace(y.covariance(repeats=repeats_y))
+    return _frechet_of_roots(x.mean - y.mean, float(total), x.root(), y.root(repeats=repeats_y))
 
 
 def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:

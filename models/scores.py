@@ -378,21 +378,31 @@ def score(made: Tally, real: Tally, *, repeats: int = 1) -> dict[str, float | No
     return found
 
 
-def intervals(counted: Counted, real: Counted) -> dict[str, float | None]:
+class Truth:
+    """What is counted of the real takes: of all, and of all but one part."""
+
+    def __init__(self, real: Counted):
+        count = len(real.by_part)
+        self.whole = merged(real.by_part)
+        self.without = [_but_one(real.by_part, left) for left in range(count if count > 1 else 0)]
+
+
+def _but_one(tallies: list[Tally], left: int) -> Tally:
+    """The tally of all but one."""
+    return merged(tally for i, tally in enumerate(tallies) if i != left)
+
+
+def intervals(counted: Counted, truth: Truth) -> dict[str, float | None]:
     """Half-widths of 95 % intervals by `<score>_seeds` and `<score>_takes`; None where fewer than two."""
-    whole = merged(real.by_part)
+    samples = len(counted.by_sample)
     alone = [
-        score(tally, whole) | {"Div_g": counted.distance(sample=s)}
-        for s, tally in enumerate(counted.by_sample)
+        score(counted.by_sample[s], truth.whole) | {"Div_g": counted.distance(sample=s)}
+        for s in range(samples if samples > 1 else 0)
     ]
     without = [
-        score(
-            merged(tally for i, tally in enumerate(counted.by_part) if i != left),
-            merged(tally for i, tally in enumerate(real.by_part) if i != left),
-            repeats=len(counted.by_sample),
-        )
+        score(_but_one(counted.by_part, left), real, repeats=samples)
         | {"Div_g": counted.distance(without=left)}
-        for left in range(len(counted.by_part) if len(counted.by_part) > 1 else 0)
+        for left, real in enumerate(truth.without)
     ]
     found: dict[str, float | None] = {}
     for name in COLUMNS:
@@ -405,13 +415,12 @@ def intervals(counted: Counted, real: Counted) -> dict[str, float | None]:
     return found
 
 
-def row_of(counted: Counted, real: Counted, options: config.Evaluate) -> dict:
+def row_of(counted: Counted, truth: Truth, options: config.Evaluate) -> dict:
     """A row of the table: the scores, their intervals, and on how much they were computed."""
-    samples = len(counted.by_sample)
+    samples, everything = len(counted.by_sample), merged(counted.by_part)
     row: dict = {"samples": samples, "windows": len(counted.lengths), "window_frames": options.window_frames}
-    everything, true = merged(counted.by_part), merged(real.by_part)
-    row |= score(everything, true, repeats=samples) | {"Div_g": counted.distance()}
-    row |= intervals(counted, real)
+    row |= score(everything, truth.whole, repeats=samples) | {"Div_g": counted.distance()}
+    row |= intervals(counted, truth)
     if counted.pairs:
         row |= {"num_pairs": counted.num_pairs, "num_rows": counted.num_rows * samples}
     if performances := everything.sums.get("LVE_mean_cm2", (0, 0))[1]:

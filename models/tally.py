@@ -18,6 +18,7 @@ class Gaussian:
 
     def __init__(self, rows: np.ndarray | None = None):
         self.count, self.mean, self.scatter = 0, np.zeros(0), np.zeros((0, 0))
+        self._root: np.ndarray | None = None
         if rows is not None and len(rows):
             self.count, self.mean = len(rows), np.asarray(rows, np.float64).mean(0)
             centred = rows - self.mean
@@ -25,6 +26,7 @@ class Gaussian:
 
     def merge(self, other: "Gaussian") -> None:
         """Take in the rows of another."""
+        self._root = None
         if not self.count or not other.count:
             if other.count:
                 self.count, self.mean, self.scatter = other.count, other.mean, other.scatter
@@ -35,9 +37,21 @@ class Gaussian:
         self.mean = self.mean + step * (other.count / total)
         self.count = total
 
-    def moments(self, *, repeats: int = 1) -> tuple[np.ndarray, np.ndarray]:
-        """Mean (D,) and covariance (D, D), ddof 1, of rows that each count `repeats` times."""
-        return self.mean, self.scatter * (repeats / (repeats * self.count - 1))
+    def covariance(self, *, repeats: int = 1) -> np.ndarray:
+        """Covariance (D, D), ddof 1, of rows that each count `repeats` times."""
+        return self.scatter * (repeats / (repeats * self.count - 1))
+
+    def root(self, *, repeats: int = 1) -> np.ndarray:
+        """The symmetric square root (D, D) of the covariance; its eigenvectors are computed once."""
+        if self._root is None:
+            self._root = symmetric_root(self.scatter)
+        return self._root * (repeats / (repeats * self.count - 1)) ** 0.5
+
+
+def symmetric_root(matrix: np.ndarray) -> np.ndarray:
+    """The symmetric square root of a positive semidefinite matrix (D, D)."""
+    values, vectors = np.linalg.eigh(matrix)
+    return (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
 
 
 class Tally:

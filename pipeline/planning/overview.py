@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pipeline.planning.study import Study
 
 DATASET = ("subjects", "performances", "joints", "hours", "words", "relationships", "emotions")
-METRICS = ("FD_g", "FD_k", "Div_g", "LVE_cm2")
+METRICS = ("FD_g", "FD_k", "spread_body", "accel_body", "LVE_cm2", "spread_face", "accel_face", "path_m_min")
 ACCURACY = (
     "sync_last_ms",
     "body_error_cm",

@@ -12,10 +12,15 @@ def test_moments_of_parts_are_those_of_the_whole():
     found = tally.Gaussian()
     for part in parts:
         found.merge(part)
-    mean, covariance = found.moments()
-    assert np.allclose(mean, rows.mean(0)) and np.allclose(covariance, np.cov(rows.T), rtol=1e-9)
-    repeated = found.moments(repeats=3)[1]
-    assert np.allclose(repeated, np.cov(np.repeat(rows, 3, 0).T), rtol=1e-9)
+    assert np.allclose(found.mean, rows.mean(0))
+    assert np.allclose(found.covariance(), np.cov(rows.T), rtol=1e-9)
+    repeated = np.cov(np.repeat(rows, 3, 0).T)
+    assert np.allclose(found.covariance(repeats=3), repeated, rtol=1e-9)
+    assert np.allclose(found.root(repeats=3) @ found.root(repeats=3), repeated, rtol=1e-9)
+    found.merge(tally.Gaussian(rows))
+    assert np.allclose(found.root() @ found.root(), np.cov(np.tile(rows, (2, 1)).T)), (
+        "the root is kept no longer"
+    )
     assert np.array_equal(tally.Gaussian(rows[:7]).scatter, parts[0].scatter), "parts are left alone"
 
 

@@ -101,11 +101,11 @@ def nearest_clips(queries: dict[int, np.ndarray], shards: list[Shard], stats: di
             if not starts:
                 continue
             candidates = features.of(starts, window)
-            for q, query in enumerate(rows):
-                distances = np.linalg.norm(candidates - query, axis=1)
-                i = int(np.argmin(distances))
-                if distances[i] < best[window][q]:
-                    best[window][q], clips[window][q] = distances[i], Clip(shard, span, starts[i], window)
+            # squared distances (Q, C) less the queries' own lengths, which decide nothing
+            distances = np.square(candidates).sum(1) - 2 * rows @ candidates.T
+            for q, i in enumerate(distances.argmin(1)):
+                if distances[q, i] < best[window][q]:
+                    best[window][q], clips[window][q] = distances[q, i], Clip(shard, span, starts[i], window)
     for window, rows in queries.items():
         if len(clips[window]) < len(rows):
             raise InputError(

@@ -6,7 +6,7 @@ sums (models.tally), so memory does not grow with the frames but for a few numbe
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -277,28 +277,38 @@ def _motions(sample: Sample, shard: Shard, span: TakeSpan) -> list[Motion]:
     ]
 
 
-def _bodies(setting: Setting, index: int, made: list[Sample], counted: Counted) -> None:
-    """Count the bodies of a take's samples."""
+def _check(body: np.ndarray, span: TakeSpan) -> None:
+    """InputError where bodies (N, 2, 3 J) cannot be measured."""
+    metrics.need_finite(body, f"take {span.take}, bodies")
+    if len(body) < 2:
+        raise InputError(f"take {span.take}: got 1 frame, need 2 or more for the body metrics; leave it out")
+
+
+def _moves(setting: Setting, index: int, sample: Sample) -> Tally:
+    """What is counted of the bodies of a take's sample in the room."""
     shard, span = setting.takes[index]
+    motions, own = _motions(sample, shard, span), Tally()
+    found, pushed = space.measure(motions, setting.windows[index], setting.facing)
+    for name, values in found.items():
+        own.add_values(name, values)
+    if pushed is not None:
+        own.add_mean("accel_body", pushed, motions[0].num_frames - 2)
+    return own
+
+
+def _bodies(setting: Setting, index: int, made: list[Sample], counted: Counted) -> None:
+    """Count the poses of a take's samples."""
     part, windows, stats = index % setting.num_parts, setting.windows[index], setting.stats
     bodies = np.stack([np.asarray(sample.body, np.float64) for sample in made])
-    metrics.need_finite(bodies, f"take {span.take}, bodies")
-    if bodies.shape[1] < 2:
-        raise InputError(f"take {span.take}: got 1 frame, need 2 or more for the body metrics; leave it out")
     rows = bodies.reshape(*bodies.shape[:2], -1)
     before = sum(b - a for earlier in setting.windows[:index] for a, b in earlier)
-    for s, sample in enumerate(made):
+    for s in range(len(made)):
         own, start = Tally(), s * counted.num_rows + before
         for a, b in windows:
             metrics.add_window(own, rows[s, a:b])
             if counted.pairs:
                 counted.pairs.add(start, rows[s, a:b])
             start += b - a
-        found, pushed = space.measure(_motions(sample, shard, span), windows, setting.facing)
-        for name, values in found.items():
-            own.add_values(name, values)
-        if pushed is not None:
-            own.add_mean("accel_body", pushed, len(rows[s]) - 2)
         counted.add(part, s, own)
     for a, b in windows:
         counted.by_part[part].add_mean("Div_sample", rows[:, a:b].var(axis=0).mean(), b - a)
@@ -346,11 +356,17 @@ def _faces(setting: Setting, index: int, made: list[Sample], counted: Counted) -
 def count(setting: Setting, samples: list[Source]) -> Counted:
     """Read a row's samples of all takes, one take at a time.
 
-    What some of the samples lack is not counted.
+    Poses and faces are only counted where all samples have them.
     """
     counted = Counted(setting, len(samples))
     for index, (shard, span) in enumerate(setting.takes):
-        made = [sample(shard, span) for sample in samples]
+        made, part = [], index % setting.num_parts
+        for s, source in enumerate(samples):
+            sample = source(shard, span)
+            if sample.body is not None:
+                _check(sample.body, span)
+                counted.add(part, s, _moves(setting, index, sample))
+            made.append(replace(sample, motions=None))  # the largest part, which nothing needs any more
         if all(sample.body is not None for sample in made):
             if not index:
                 counted.draw(setting.options)

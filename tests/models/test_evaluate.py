@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from models import baselines, data, evaluate, generate, metrics, scores
-from pipeline.config import Evaluate, Generate
+from pipeline.config import Evaluate, Facing, Generate
 from pipeline.errors import InputError
 from pipeline.formats import arkit
 from pipeline.formats.rig_file import load_rig, regions
@@ -172,6 +172,14 @@ def test_a_short_take_is_one_window_and_shortens_no_other(trained, generated):
             made[number].append(sample.body[:length].reshape(length, -1))
     want = metrics.body_metrics(made, real, rng=np.random.default_rng(0))
     assert {name: found["mine"][name] for name in want} == pytest.approx(want, rel=1e-9)
+
+
+def test_facing_is_counted_by_the_rule_of_the_labels(trained, generated):
+    found, _ = evaluate.table(trained.shards, {"mine": generated}, None, OPTIONS)
+    assert 0 < found["real"]["facing_share"] < 1
+    everybody = Facing(max_angle_deg=180, max_hips_angle_deg=180, min_level_deg=0)
+    found, _ = evaluate.table(trained.shards, {"mine": generated}, None, OPTIONS, everybody)
+    assert found["real"]["facing_share"] == found["mine"]["facing_share"] == 1
 
 
 def test_nearest_clip_of_a_training_take_is_itself(trained):

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from helpers.workflow_project import make_project, snakemake
 from snakemake.utils import update_config
 
 from models import recipes
-from pipeline import config
+from pipeline import config, fetch
 from pipeline.planning.code import code
 from pipeline.planning.runs import plan_runs
 
@@ -178,3 +179,32 @@ def test_overlays_do_what_their_names_say():
         2,
         1e-6,
     )
+
+
+def test_the_papers_configuration_hears_and_reads_what_fetching_brings():
+    paper = merged("release.yaml", "paper.yaml")
+    folders = {kind: fetch.SOURCES[kind].out for kind in ("wav2vec2", "bert")}
+    assert paper.speech.model == folders["wav2vec2"] and paper.text.model == folders["bert"]
+    comment = (REPOSITORY / "config" / "paper.yaml").read_text()
+    assert all(f"python -m pipeline.fetch {kind}" in comment for kind in folders)
+
+
+def test_the_papers_configuration_and_the_docs_say_one_prediction():
+    runs = plan_runs(merged("release.yaml", "paper.yaml"))
+    page = " ".join((REPOSITORY / "docs" / "models.md").read_text().split())
+    said = re.findall(r"\(`prediction: (\w+)`\), by default and in `config/paper.yaml`", page)
+    predictions = {runs[name].options.prediction for name in ("body_lower", "body_upper")}
+    assert said == ["clean"] and predictions == {"clean"}
+    assert plan_runs(merged())["body_lower"].options.prediction == "clean"
+
+
+def test_the_papers_configuration_is_planned(tmp_path):
+    """Its models need not be there to plan."""
+    project = make_project(tmp_path)
+    overlay = str(REPOSITORY / "config" / "paper.yaml")
+    result = snakemake(project, "all", "-n", "-p", "--configfile", overlay)
+    told = result.stdout + result.stderr
+    assert result.returncode == 0, told
+    for stage, model in (("speech", "wav2vec2-base-960h"), ("text", "bert-base-uncased")):
+        assert re.search(rf"python -m pipeline\.shards\.{stage} .*--model pretrained/{model}", told)
+    assert re.search(r"python -m models\.train body .*--prediction clean", told)

@@ -105,6 +105,46 @@ def test_intervals_stand_where_there_are_two_samples_or_takes(rows):
     assert "over samples" in page and "&plusmn;" in page
 
 
+def test_intervals_are_those_of_each_sample_and_each_take_alone(rows, trained, generated):
+    """With two of each, a part is what is left when the other is left out."""
+    row = {
+        name: float(value) for name, value in rows[0]["trained models"].items() if value and name[0] in "FD"
+    }
+    shards, _ = data.shards_of(trained.shards)
+    real, made = [], [[], []]
+    for shard, span in data.takes_of(shards, "test"):
+        cut = [slice(a, a + 40) for a in (0, 40)]
+        body = shard["body"][span.start_frame : span.stop_frame]
+        real.append([body[part].reshape(40, -1) for part in cut])
+        for number in range(2):
+            sample = evaluate.read_generated(generate.sample_folder(generated, number), shard, span)
+            made[number].append([sample.body[part].reshape(40, -1) for part in cut])
+
+    def score(samples, takes):
+        chosen = [sum((made[s][q] for q in takes), []) for s in samples]
+        return metrics.body_metrics(chosen, sum((real[q] for q in takes), []), rng=np.random.default_rng(0))
+
+    t = 12.706205  # 97.5 % of Student's t with one degree of freedom
+    for ending, parts in (
+        ("seeds", [([s], [0, 1]) for s in range(2)]),
+        ("takes", [([0, 1], [q]) for q in range(2)]),
+    ):
+        one, two = (score(*part) for part in parts)
+        for name in ("FD_g", "FD_k", "Div_k"):
+            assert row[f"{name}_{ending}"] == pytest.approx(t * abs(one[name] - two[name]) / 2, rel=1e-6), (
+                name
+            )
+
+
+def test_many_takes_are_left_out_in_parts(trained, generated, monkeypatch):
+    apart, _ = evaluate.table(trained.shards, {"mine": generated}, None, OPTIONS)
+    monkeypatch.setattr(scores, "MOST_PARTS", 1)
+    together, _ = evaluate.table(trained.shards, {"mine": generated}, None, OPTIONS)
+    for name in scores.BODIES | scores.SPACE:
+        assert together["mine"][name] == pytest.approx(apart["mine"][name], rel=1e-9)
+        assert together["mine"][f"{name}_takes"] is None is not apart["mine"][f"{name}_takes"]
+
+
 def test_rows_of_trained_models_are_checked(rows):
     found, page = rows
     assert found["trained models"]["checks"].endswith("of 7") and found["real"]["checks"] == ""

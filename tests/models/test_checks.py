@@ -85,6 +85,16 @@ def test_real_motion_that_varies_smoothly_passes(opened, tmp_path):
     assert row["spread_face"] == pytest.approx(0.3, abs=0.05)
 
 
+def test_where_bodies_go_is_a_part_of_their_spread(opened, tmp_path):
+    def draw(shard, span, rng, stats):
+        moved = varied(smooth, 0.3)(shard, span, rng, stats)["relative"]
+        return real(shard, span) | {"relative": moved}
+
+    row, _ = checked(opened, tmp_path, with_stats(opened, draw))
+    # of 33 values of joints, the two that turn the hips and one that is constant are still
+    assert row["spread_body"] == pytest.approx(0.3 * 4 / (30 + 4), rel=0.15)
+
+
 def test_a_model_that_remembers_fails(opened, tmp_path):
     row, failed = checked(opened, tmp_path, lambda shard, span, rng: real(shard, span))
     assert failed == {"spread_body", "spread_face"} and row["spread_body"] < 1e-6

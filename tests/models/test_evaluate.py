@@ -267,6 +267,8 @@ def test_baselines_start_where_the_actors_stand(trained):
         for root in (took["root"], baselines.mean_root(stats, start, frames)):
             assert root.shape == (frames, 2, 4)
             assert np.allclose(root[0][:, [0, 2, 3]], start[:, [0, 2, 3]])
+        still = baselines.mean_root(stats, start, frames)
+        assert np.allclose(still, still[0]) and np.allclose(still[..., 1], stats["relative_root"]["mean"][3])
         steps = np.diff(took["root"][:, 0, [0, 2]], axis=0)
         length, starts, first = nearest.places[span.take]
         clip = nearest.clips[length][first]

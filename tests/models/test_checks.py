@@ -98,6 +98,8 @@ def test_where_bodies_go_is_a_part_of_their_spread(opened, tmp_path):
 def test_a_model_that_remembers_fails(opened, tmp_path):
     row, failed = checked(opened, tmp_path, lambda shard, span, rng: real(shard, span))
     assert failed == {"spread_body", "spread_face"} and row["spread_body"] < 1e-6
+    # what is written and read again is the same motion
+    assert row["accel_body"] == pytest.approx(1, rel=1e-3) and row["path_W1"] < 1e-3 > row["slide_W1"]
 
 
 def test_noise_on_a_model_that_remembers_fails(opened, tmp_path):

@@ -46,12 +46,21 @@ CHECKS = (
         most=1.5,
     ),
     Check("accel_face", "As for bodies.", least=0.5, most=1.5),
-    Check("FD_g", "Poses are nearer to the real ones than one pose for all.", of_mean=CLEARLY_BELOW),
-    Check("FD_k", "Movement is nearer to the real one than none at all.", of_mean=CLEARLY_BELOW),
+    Check(
+        "FD_g",
+        f"Poses are nearer to the real ones than one pose for all: at most {CLEARLY_BELOW} of the mean"
+        " pose's.",
+        of_mean=CLEARLY_BELOW,
+    ),
+    Check(
+        "FD_k",
+        f"Movement is nearer to the real one than none at all: at most {CLEARLY_BELOW} of the mean pose's.",
+        of_mean=CLEARLY_BELOW,
+    ),
     Check(
         "LVE_mean_cm2",
-        "What all samples agree on must know of the voice. Single samples may lie further off than the mean"
-        " face: they vary, and the mean face does not.",
+        "What all samples agree on must know of the voice: at most the mean face's. Single samples may lie"
+        " further off than the mean face: they vary, and the mean face does not.",
         of_mean=1.0,
     ),
 )
@@ -79,8 +88,7 @@ def verdicts(row: dict, mean: dict) -> list[Verdict]:
         value, other = row.get(check.score), mean.get(check.score)
         if check.of_mean is not None:
             limit = None if other is None else check.of_mean * other
-            whose = "the mean's" if check.of_mean == 1 else f"{check.of_mean:g} of the mean's"
-            need = f"<= {whose}" if limit is None else f"<= {limit:.4g}, {whose}"
+            need = "<= that of the mean" if limit is None else f"<= {limit:.4g}"
             holds = None if value is None or limit is None else value <= limit
         else:
             least = -float("inf") if check.least is None else check.least

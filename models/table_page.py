@@ -7,19 +7,35 @@ from models.checks import CHECKS, Verdict
 from models.scores import BODIES, COLUMNS, FACES, SPACE
 from pipeline.files import whole, write_csv
 
-GROUPS = {"Bodies": BODIES, "Faces": FACES, "Motion through space": SPACE}
+GROUPS = {
+    "Bodies": list(BODIES),
+    "Faces": list(FACES),
+    "Motion through space": [name for name in SPACE if not name.endswith("_W1")],
+    "1-Wasserstein distances of its distributions to the real ones, in the same units": [
+        name for name in SPACE if name.endswith("_W1")
+    ],
+}
 """Tables of the page: their heading and columns."""
 COUNTS = ("samples", "windows", "window_frames", "num_rows", "num_pairs", "performances")
 """On how much a row was computed."""
 INTERVALS = {"seeds": "samples", "takes": "takes"}
 """Ending of a column of half-widths: over what the interval is."""
+UNITS = {
+    "_cm2": " (cm²)",
+    "_m_min": " (m/min)",
+    "_cm_s": " (cm/s)",
+    "_deg_s": " (deg/s)",
+    "_cm": " (cm)",
+    "_deg": " (deg)",
+}
+"""Endings of columns, and how the page says the unit."""
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; }
 body { max-width: 78rem; margin: 2rem auto; padding: 0 1rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; }
 th, td { padding: .35rem .6rem; border-bottom: 1px solid #ccc; text-align: right; vertical-align: top; }
-tr > th:first-child { text-align: left; font-weight: 600; }
+tr > th:first-child { text-align: left; font-weight: 600; white-space: nowrap; }
 td small { display: block; color: #666; white-space: nowrap; }
 td.fail { background: #fbe3e0; } td.pass { background: #e3f2e3; }
 dt { font-weight: 600; } dd { margin: 0 0 .5rem 1.5rem; }
@@ -57,7 +73,9 @@ def _cell(row: dict, name: str) -> str:
 
 
 def _title(name: str) -> str:
-    return html.escape(name.replace("_cm2", " (cm²)").replace("_", " "))
+    """A column's name with its unit in brackets."""
+    unit = next((end for end in UNITS if name.endswith(end)), "")
+    return html.escape(name.removesuffix(unit).replace("_", " ")) + UNITS.get(unit, "")
 
 
 def _table(head: list[str], rows: dict[str, str]) -> str:

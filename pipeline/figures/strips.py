@@ -1,9 +1,9 @@
 """Film strips: a take's bodies and faces at evenly spaced moments.
 
-Captured and, where there is one, generated.
+Captured and, where there are some, generated.
 
-In: BVH, face weights, rigs, action and facing labels and transcripts of both performances; optionally the
-folder of a generated take. Out: one PNG. Bodies are drawn as bones and heads, whole, at one scale in all
+In: BVH, face weights, rigs, action and facing labels and transcripts of both performances; optionally folders
+of the generated take. Out: one PNG. Bodies are drawn as bones and heads, whole, at one scale in all
 rows, seen from the side that shows both actors best and about the middle between them; faces from the front.
 Under them lie both actors' labels over the whole take, with the drawn moments.
 """
@@ -261,18 +261,18 @@ def run(
     actions: list[Path],
     facing: list[Path],
     transcripts: list[Path],
-    generated: Path | None,
+    generated: list[Path] | None,
     out: Path,
 ) -> None:
     """Draw one take."""
     plt = pyplot()
     sources = [("captured", bvh, face)]
-    if generated:
+    for number, folder in enumerate(generated or [], 1):
         sources.append(
             (
-                "generated",
-                [generated / "bvhs" / b.name for b in bvh],
-                [generated / "face_arkit" / f.name for f in face],
+                "generated" if len(generated or []) == 1 else f"generated {number}",
+                [folder / "bvhs" / b.name for b in bvh],
+                [folder / "face_arkit" / f.name for f in face],
             )
         )
     rigs, labels, words = (
@@ -365,7 +365,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--facing", **two, help="facing labels (.npy), in actor order")
     parser.add_argument("--transcripts", **two, help="transcripts, in actor order")
     parser.add_argument(
-        "--generated", type=Path, help="folder of generated bvhs/ and face_arkit/ of the same names"
+        "--generated",
+        type=Path,
+        nargs="+",
+        help="folders of generated bvhs/ and face_arkit/ of the same names: samples, or methods; a row each",
     )
     parser.add_argument("--out", type=Path, required=True, help="PNG to write")
     stage.execute(parser, run, argv)

@@ -222,3 +222,17 @@ def test_a_triangle_among_quads_ends_at_its_third_corner():
     assert len(corners) == 2 and max(c.max() for c in corners) == 1, (
         "-1 is no vertex: the last one is far away"
     )
+
+
+def test_samples_of_a_take_are_rows_below_each_other(work, captured, tmp_path, monkeypatch):
+    for name in ("one", "two"):
+        for folder in ("bvhs", "face_arkit"):
+            shutil.copytree(captured / "dataset" / folder, tmp_path / name / folder)
+    monkeypatch.setattr(strips, "NUM_MOMENTS", 1)
+    fig, *_ = drawn(monkeypatch, [*work, "--generated", tmp_path / "one", tmp_path / "two"])
+    said = [text.get_text() for ax in fig.axes for text in ax.texts]
+    assert [text for text in said if text.startswith(("captured", "generated"))] == [
+        "captured",
+        "generated 1",
+        "generated 2",
+    ]

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.draws import Draws
 from pipeline.errors import InputError
 from pipeline.motion.joints import SIDES, aliases
 
@@ -84,13 +83,20 @@ class Moments(nn.Module):
     scale: Tensor
     constant: Tensor
 
-    def __init__(self, stats: dict):
-        """From {"mean": [...], "std": [...]} of stats.json; constant channels get scale 1."""
+    def __init__(self, stats: dict, *, min_std: float = MIN_STD, min_scale: float = 0.0):
+        """From {"mean": [...], "std": [...]} of stats.json.
+
+        Channels whose deviation is below `min_std` are constant and get scale 1, others `min_scale` at least.
+        `moving` are the numbers of those others.
+        """
         super().__init__()
+        self.moving = [c for c, std in enumerate(stats["std"]) if std >= min_std]
         std = torch.tensor(stats["std"], dtype=torch.float32)
+        constant = torch.tensor([std < min_std for std in stats["std"]], dtype=torch.bool)
         self.register_buffer("mean", torch.tensor(stats["mean"], dtype=torch.float32), persistent=False)
-        self.register_buffer("scale", torch.where(std < MIN_STD, 1.0, std), persistent=False)
-        self.register_buffer("constant", std < MIN_STD, persistent=False)
+        scale = torch.where(constant, 1.0, std.clamp(min=min_scale))
+        self.register_buffer("scale", scale, persistent=False)
+        self.register_buffer("constant", constant, persistent=False)
 
     def __len__(self) -> int:
         return len(self.mean)
@@ -106,15 +112,17 @@ class Moments(nn.Module):
         )
 
 
-def said(batch: dict[str, Tensor], mel: Moments, text: Moments) -> Tensor:
-    """What both actors say and do, standardised (B, T, 2 (M + E + 3)).
+def said(batch: dict[str, Tensor], mel: Moments, text: Moments) -> dict[str, Tensor]:
+    """What both actors say and do, standardised, by parts (B, T, 2, C).
 
-    Of each actor come the log-mel, the word (zeros in silence) and the action.
+    `mel` (C = M): the log-mel; `text` (E): the word, zeros in silence; `action` (3): one-hot.
     """
     heard = mel.standardise(batch["mel"])
-    words = text.standardise(batch["text"]) * batch["spoken"][..., None].to(heard)
-    action = F.one_hot(batch["action"].long(), NUM_ACTIONS).to(heard)
-    return torch.cat([heard, words, action], -1).flatten(2)
+    return {
+        "mel": heard,
+        "text": text.standardise(batch["text"]) * batch["spoken"][..., None].to(heard),
+        "action": F.one_hot(batch["action"].long(), NUM_ACTIONS).to(heard),
+    }
 
 
 def styles(actors: Tensor, num_actors: int) -> Tensor:
@@ -126,17 +134,3 @@ def styles(actors: Tensor, num_actors: int) -> Tensor:
 def identities(actors: Iterable[str], known: list[str]) -> np.ndarray:
     """Places of actors among the known ones, -1 for an actor whom training has not seen."""
     return np.array([known.index(actor) if actor in known else -1 for actor in actors])
-
-
-def drop(condition: tuple[Tensor, ...], dropped: Tensor | None = None) -> tuple[Tensor, ...]:
-    """A condition whose first tensor (B, T, C) is zeroed, for all items or where `dropped` (B,)."""
-    first = condition[0]
-    keep = torch.zeros(len(first), dtype=torch.bool, device=first.device) if dropped is None else ~dropped
-    return first * keep[:, None, None].to(first), *condition[1:]
-
-
-def maybe_drop(condition: tuple[Tensor, ...], draws: Draws, share: float) -> tuple[Tensor, ...]:
-    """A condition that a `share` of the items is not told, as classifier-free guidance needs."""
-    if not share:
-        return condition
-    return drop(condition, draws.uniform() < share)

@@ -1,12 +1,14 @@
 """How the state of a training reaches a checkpoint folder and comes back: safetensors and JSON, no pickle.
 
-A checkpoint is step-<step>.safetensors (model and optimiser) and a record of it: step, file, its SHA-256,
-what the optimiser keeps (names of tensors in the file, and numbers), and the log up to there. The record of
+A checkpoint is step-<step>.safetensors (model, its moving average, the weights that did best, and optimiser)
+and a record of it: step, file, its SHA-256, what the optimiser keeps (names of tensors in the file, and
+numbers), step and loss of the best weights, and the log up to there. The record of
 the newest stands in state.json, that of the one before in previous.json, and no other checkpoint is kept.
 Files are on the disk before a record names them. Where the newest is damaged, training goes on from the one
 before, which gives the same weights in the end.
 """
 
+import copy
 import json
 import logging
 import math
@@ -27,6 +29,8 @@ from pipeline.reading import parse_json, plain, read_json
 log = logging.getLogger("interact")
 NEWEST, PREVIOUS = "state.json", "previous.json"
 FIX = "remove it"
+MEASURED = "held_out"
+"""Key of the lines of a log that tell what was measured on takes that are not learned from."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,10 @@ class Checkpoint:
     model: dict[str, Tensor]
     optimiser: dict[str, dict[str, Any]]
     """What the optimiser keeps of a parameter, by the parameter's name."""
+    average: dict[str, Tensor]
+    """Averaged weights, where the training averages."""
+    best: dict[str, Tensor]
+    """The weights that did best, once some were measured."""
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -63,8 +71,16 @@ def read_record(path: Path) -> dict[str, Any]:
         and all(isinstance(value, int | float) and math.isfinite(value) for value in kept["numbers"].values())
     ):
         raise InputError(f"{path}: optimiser is {str(kept)!r:.60}, need names of tensors, and numbers; {FIX}")
+    best = record.get("best")
+    if best is not None and not (
+        isinstance(best, dict)
+        and type(best.get("step")) is int
+        and isinstance(best.get("loss"), float)
+        and math.isfinite(best["loss"])
+    ):
+        raise InputError(f"{path}: best is {best!r:.60}, need a step and a loss; {FIX}")
     for line in record["log"]:
-        if not isinstance(line, str) or not isinstance(loss_of(line, path), float):
+        if not isinstance(line, str) or (loss_of(line, path) is None and MEASURED not in line):
             raise InputError(f"{path}: log has {line!r:.60}, need lines with a loss; {FIX}")
     return record
 
@@ -81,15 +97,60 @@ PROOFS = ("checkpoints", "log.jsonl")
 
 
 class State:
-    """Model and optimiser at a step, and how they reach a checkpoint folder and come back."""
+    """Model and optimiser at a step, and how they reach a checkpoint folder and come back.
+
+    `kept` is the model whose weights are measured and written in the end: the moving average of the model's,
+    with `average` above 0 (Polyak and Juditsky 1992), else the model itself. `best` are step and loss of the
+    kept weights that did best so far (`keep_best`), None where nothing was compared.
+    """
 
     def __init__(
-        self, network: torch.nn.Module, optimiser: torch.optim.Optimizer, folder: Path, *, last_step: int
+        self,
+        network: torch.nn.Module,
+        optimiser: torch.optim.Optimizer,
+        folder: Path,
+        *,
+        last_step: int,
+        average: float = 0.0,
     ):
         self.network, self.optimiser, self.folder = network, optimiser, folder
-        self.last_step, self.step = last_step, 0
+        self.last_step, self.step, self.average = last_step, 0, average
+        self.kept = copy.deepcopy(network).requires_grad_(False).eval() if average else network
+        self.best: dict[str, Any] | None = None
+        self._best_weights: dict[str, Tensor] = {}
         self._record: dict[str, Any] | None = None
         """Of the checkpoint that was last written or taken up."""
+
+    def begin(self) -> None:
+        """Take the weights that training begins with for their own average."""
+        if self.average:
+            self.kept.load_state_dict(self.network.state_dict())
+
+    def advance(self) -> None:
+        """Count a step of the optimiser, and average.
+
+        The decay grows from the first step on, so that the weights of the beginning are soon forgotten.
+        """
+        if self.average:
+            decay = min(self.average, (1 + self.step) / (10 + self.step))
+            own = [value.detach() for value in self.kept.parameters()]
+            new = [value.detach() for value in self.network.parameters()]
+            torch._foreach_lerp_(own, new, 1 - decay)
+            for buffer, value in zip(self.kept.buffers(), self.network.buffers(), strict=True):
+                buffer.copy_(value)
+        self.step += 1
+
+    def keep_best(self, loss: float) -> bool:
+        """Keep the weights as they are now if their loss is the least so far; whether it is."""
+        if self.best is not None and loss >= self.best["loss"]:
+            return False
+        self.best = {"step": self.step, "loss": loss}
+        self._best_weights = {name: value.clone() for name, value in self.kept.state_dict().items()}
+        return True
+
+    def finish(self) -> None:
+        """Give the model the weights to write: the best ones, or the kept ones where none were compared."""
+        self.network.load_state_dict(self._best_weights or self.kept.state_dict())
 
     def save(self, live_log: Path) -> None:
         """Write the checkpoint of the current step, keep the one before, and drop older ones.
@@ -110,6 +171,9 @@ class State:
                     raise TypeError(
                         f"{type(self.optimiser).__name__} keeps a {type(value).__name__} as {key} of {name}"
                     )
+        if self.average:
+            tensors |= {f"average.{name}": value for name, value in self.kept.state_dict().items()}
+        tensors |= {f"best.{name}": value for name, value in self._best_weights.items()}
         path = self.folder / file_name(self.step)
         write_tensors(path, tensors | {f"optimiser.{key}": value for key, value in kept_tensors.items()})
         if self._record:
@@ -120,6 +184,7 @@ class State:
             "file": path.name,
             "sha256": sha256(path),
             "optimiser": {"tensors": sorted(kept_tensors), "numbers": numbers},
+            "best": self.best,
             "log": live_log.read_text(encoding="utf-8").splitlines(),
         }
         write_json(self.folder / NEWEST, self._record, durable=True)
@@ -138,11 +203,15 @@ class State:
         plain(path)
         if sha256(path) != record["sha256"]:
             raise InputError(f"{path}: its SHA-256 is not the one in {name}, the file is damaged; {FIX}")
-        tensors = read_tensors(path, fix=FIX)
-        model = {key[6:]: value for key, value in tensors.items() if key.startswith("model.")}
+        groups: dict[str, dict[str, Tensor]] = {
+            name: {} for name in ("model", "average", "best", "optimiser")
+        }
+        for key, value in read_tensors(path, fix=FIX).items():
+            group, _, own = key.partition(".")
+            groups.setdefault(group, {})[own] = value
         known = dict(self.network.named_parameters())
         kept: dict[str, dict[str, Any]] = {}
-        entries = {key[10:]: value for key, value in tensors.items() if key.startswith("optimiser.")}
+        entries = groups["optimiser"]
         if sorted(entries) != record["optimiser"]["tensors"]:
             raise InputError(f"{path}: has not what the optimiser keeps by {name}; {FIX}")
         for entry, value in (entries | record["optimiser"]["numbers"]).items():
@@ -153,7 +222,9 @@ class State:
             if not fits:
                 raise InputError(f"{path}: its {entry:.120} is of no parameter of the model; {FIX}")
             kept.setdefault(parameter, {})[key] = value
-        return Checkpoint(record, model, kept)
+        if bool(groups["average"]) != bool(self.average) or bool(groups["best"]) != bool(record.get("best")):
+            raise InputError(f"{path}: has not the averaged or best weights of {name}; {FIX}")
+        return Checkpoint(record, groups["model"], kept, groups["average"], groups["best"])
 
     def _newest_whole(self) -> Checkpoint | None:
         """The newest checkpoint, or the one before where that is damaged, with a warning.
@@ -166,7 +237,11 @@ class State:
         for name in (NEWEST, PREVIOUS):
             try:
                 found = self._read(name)
-                fit(self.network, found.model, self.folder / found.record["file"], to="the network", fix=FIX)
+                where = self.folder / found.record["file"]
+                # the model's own last: that is what training goes on from
+                for weights in (found.best, found.average, found.model):
+                    if weights:
+                        fit(self.network, weights, where, to="the network", fix=FIX)
             except InputError as error:
                 faults.append(str(error).removesuffix(f"; {FIX}"))
                 continue
@@ -194,6 +269,10 @@ class State:
         lines: list[str] = []
         if found := self._newest_whole():
             self._record, self.step, lines = found.record, found.record["step"], found.record["log"]
+            self.best = found.record.get("best")
+            self._best_weights = found.best
+            if self.average:
+                self.kept.load_state_dict(found.average)
             for name, parameter in self.network.named_parameters():
                 kept = found.optimiser.get(name, {})
                 # counts of steps stay on the CPU, where the optimisers of torch keep them
@@ -233,9 +312,7 @@ def losses(live_log: Path) -> tuple[float, float]:
     return float(np.mean(values[:tenth])), float(np.mean(values[-tenth:]))
 
 
-def summary(first: float, last: float) -> str:
-    """The log's last line."""
-    return (
-        json.dumps({"summary": f"loss {first:.4f} -> {last:.4f}", "first_tenth": first, "last_tenth": last})
-        + "\n"
-    )
+def summary(first: float, last: float, measured: dict | None = None, best: dict | None = None) -> str:
+    """The log's last line; `measured` is the held-out error of the weights that are kept."""
+    line = {"summary": f"loss {first:.4f} -> {last:.4f}", "first_tenth": first, "last_tenth": last}
+    return json.dumps(line | {MEASURED: measured, "best": best}) + "\n"

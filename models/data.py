@@ -5,7 +5,7 @@ needs is read, window by window, so memory does not grow with the dataset; the i
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -47,7 +47,8 @@ class Windows(Dataset):
 
     An item holds arrays (T, ...) as `read` gives them, and `actors` (2,): the numbers of its two in `actors`,
     -1 for who is not among them. Takes shorter than a window give none, which is logged. Shards open lazily,
-    per process. InputError for a split, a window or streams that cannot be.
+    per process. `names` takes some takes of the split only. InputError for a split, a window or streams that
+    cannot be.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Windows(Dataset):
         streams: tuple[str, ...],
         actors: list[str],
         split: str = "train",
+        names: Collection[str] | None = None,
     ):
         if split not in SPLITS:
             raise InputError(f"split: got {split!r}, need {' or '.join(SPLITS)}")
@@ -70,9 +72,10 @@ class Windows(Dataset):
             raise InputError(f"window {window}, stride {stride}: need at least {least} and 1 frames")
         self.streams, self.actors, self.memory = streams, actors, Rows()
         fix = "lower window_frames or give longer takes"
-        self.places = Places(
-            takes_of(shards, split), window=self.window, stride=self.stride, what=split, fix=fix
-        )
+        takes = [
+            (shard, span) for shard, span in takes_of(shards, split) if names is None or span.take in names
+        ]
+        self.places = Places(takes, window=self.window, stride=self.stride, what=split, fix=fix)
 
     @property
     def takes(self) -> list[tuple[Shard, TakeSpan]]:

@@ -69,7 +69,7 @@ class Diffusion:
         """Number of steps, N."""
         return len(self.betas)
 
-    def _signal_and_noise(self, step: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+    def signal_and_noise(self, step: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
         """sqrt(alpha_bar) and sqrt(1 - alpha_bar) of steps (B,), shaped to multiply `like` (B, ...)."""
         place = like.device, like.dtype
         if place not in self._tables:
@@ -79,21 +79,21 @@ class Diffusion:
 
     def q_sample(self, clean: Tensor, step: Tensor, noise: Tensor) -> Tensor:
         """x_t of clean samples (B, ...) at steps (B,) with standard normal noise (B, ...)."""
-        signal, level = self._signal_and_noise(step, clean)
+        signal, level = self.signal_and_noise(step, clean)
         return signal * clean + level * noise
 
     def clean_of(self, output: Tensor, x: Tensor, step: Tensor) -> Tensor:
         """The x_0 that a network's output at x_t means."""
         if self.prediction == "clean":
             return output
-        signal, level = self._signal_and_noise(step, x)
+        signal, level = self.signal_and_noise(step, x)
         return (x - level * output) / signal
 
     def noise_of(self, output: Tensor, x: Tensor, step: Tensor) -> Tensor:
         """The noise that a network's output at x_t means."""
         if self.prediction == "noise":
             return output
-        signal, level = self._signal_and_noise(step, x)
+        signal, level = self.signal_and_noise(step, x)
         return (x - signal * output) / level
 
     def loss(self, network: Network, clean: Tensor, draws: Draws, *, velocity_weight: float = 0.0) -> Tensor:

@@ -16,7 +16,7 @@ What samples hold, by name: `face` (B, T, 2, 51) ARKit weights; `body` (B, T, 2,
 the standardised lower bodies of recipe body.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,6 +73,23 @@ class Model(nn.Module):
         for the device.
         """
         raise NotImplementedError
+
+    def held_out(
+        self, pairs: Iterable[tuple[dict[str, Tensor], dict[str, Tensor]]], seed: int
+    ) -> dict[str, Any]:
+        """What windows that are not learned from tell: `loss`, by which weights are compared, and more.
+
+        pairs: such windows, each batch with as many windows of other takes; all that is random comes from
+        `seed`.
+        """
+        losses, first = [], 0
+        for batch, _ in pairs:
+            count = len(batch["actors"])
+            with torch.no_grad():
+                told = self.loss(batch, Draws(seed, 0, count, batch["actors"].device, first=first))
+            losses.append((float(told["loss"]), count))
+            first += count
+        return {"loss": sum(loss * count for loss, count in losses) / first}
 
     def groups(self) -> list[dict[str, Any]]:
         """Parameters that learn, as groups of the optimiser.

@@ -9,12 +9,11 @@ import logging
 import math
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from models.channels import drop
+from models.denoising import Model
 from models.diffusion import Diffusion, Network
 from models.draws import Draws
 from pipeline.config import Generate
@@ -175,26 +174,20 @@ def windowed(
 
 
 def long_take(
-    engine: Diffusion,
-    network: Callable[..., Tensor],
-    condition: tuple[Tensor, ...],
-    num_features: int,
+    model: Model,
+    told: dict[str, Tensor],
     draws: Draws,
     *,
-    training: Any,
     options: Generate,
     multiple: int = 1,
     report: Callable = iter,
 ) -> Tensor:
-    """Samples (B, T, D) of a network that takes (x, step, *condition), for a condition of any length.
-
-    The draws have a row for each of the condition's B.
+    """Samples (parts B, T, D) of a diffusion model that is told of B takes of any length.
 
     Takes longer than `options.window_frames` are denoised in overlapping windows that agree on one sample;
-    the condition's tensors (B, T, ...) are cut with it. `training` are the options that the network was
-    trained with.
+    the condition's tensors (B, T, ...) are cut with it. The draws have a row for each of the takes.
     """
-    if options.guidance != 1 and not training.condition_dropout:
+    if options.guidance != 1 and not model.options.condition_dropout:
         raise InputError(
             f"guidance {options.guidance}: this model was trained without condition_dropout; take guidance 1,"
             " or train it again with some"
@@ -205,12 +198,21 @@ def long_take(
             f" need less than window_frames ({options.window_frames})"
         )
 
-    def in_window(told: tuple[Tensor, ...]) -> Network:
+    def in_window(condition: tuple[Tensor, ...]) -> Network:
         def part(x: Tensor, step: Tensor, a: int, b: int) -> Tensor:
-            return network(x, step, *(value[:, a:b] if value.ndim == 3 else value for value in told))
+            return model.denoise(
+                x, step, *(value[:, a:b] if value.ndim == 3 else value for value in condition)
+            )
 
         return windowed(part, window=options.window_frames, overlap=options.overlap_frames, multiple=multiple)
 
-    guide = guided(in_window(condition), in_window(drop(condition)), options.guidance)
-    shape = condition[0].shape[1], num_features
-    return sample(engine, guide, shape, draws, num_steps=training.sample_steps, report=report)
+    draws = draws.split(model.parts)
+    with torch.no_grad():
+        condition = model.condition(told)
+        guide = in_window(condition)
+        if options.guidance != 1:
+            nothing = model.untold(torch.ones(len(draws), dtype=torch.bool, device=model.device))
+            guide = guided(guide, in_window(model.condition(told, nothing)), options.guidance)
+        shape = condition[0].shape[1], len(model.feature_names)
+        steps = model.options.sample_steps
+        return sample(model.diffusion, guide, shape, draws, num_steps=steps, report=report)

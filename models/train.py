@@ -20,6 +20,7 @@ import math
 import re
 import shutil
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from torch import Tensor
 import pipeline
 from models import recipes, runs
 from models.checkpoints import (
+    MEASURED,
     NEWEST,
     PREVIOUS,
     PROOFS,
@@ -43,8 +45,10 @@ from models.checkpoints import (
 from models.data import Windows, actors_of, attach_speech, loader, shards_of, speech_folder, takes_of
 from models.description import RUN_NAME
 from models.draws import Draws
+from models.held_out import ERRORS
 from models.recipe import Meta, Model
 from models.threads import fixed_threads
+from models.watch import Watched, left_out
 from models.weights import fit, write_tensors
 from pipeline import config, ownership, source, stage
 from pipeline.errors import InputError
@@ -114,21 +118,52 @@ def keep_other_code(checkpoints: Path, made_of: str, code: str) -> None:
             write_json(own / name, read_record(found / name), durable=True)
 
 
+@dataclass(frozen=True)
+class Watch:
+    """What is measured while a training goes on: test takes, and train takes that it does not learn from."""
+
+    test: Watched | None
+    validation: Watched | None
+    seed: int
+    device: str
+
+    def measure(self, state: State) -> dict[str, Any] | None:
+        """A line of the log: the error on held-out windows of the weights that would be kept now.
+
+        The best on the validation takes so far are kept. None where there is nothing to measure.
+        """
+        kept = state.kept.eval()
+        assert isinstance(kept, Model)
+        found = {
+            name: kept.held_out(watched.pairs(self.device), self.seed)
+            for name, watched in (("test", self.test), ("validation", self.validation))
+            if watched
+        }
+        if not found:
+            return None
+        line: dict[str, Any] = {"step": state.step, MEASURED: found.get("test")}
+        if "validation" in found:
+            loss = found["validation"]["loss"]
+            if math.isfinite(loss):
+                line |= {"validation": loss, "best": state.keep_best(loss)}
+        return line
+
+
 def optimise(
     model: Model,
     state: State,
     windows: Windows,
+    watch: Watch,
     live_log: Path,
     options: config.Training,
     *,
     device: str,
     label: str,
 ) -> None:
-    """Run the steps that are left: linear warm-up, gradients clipped to a norm.
+    """Run the steps that are left: linear warm-up, gradients clipped to a norm, weights averaged.
 
-    Checkpoints and log lines on the way.
+    Checkpoints, measurements and log lines on the way.
     """
-    model.train()
     learning = [parameter for group in state.optimiser.param_groups for parameter in group["params"]]
     batches = loader(
         windows,
@@ -141,7 +176,13 @@ def optimise(
     log_every = max(1, options.steps // MAX_LOG_LINES)
     half = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=options.precision == "bfloat16")
     with open(live_log, "a", encoding="utf-8") as lines:
+
+        def write(line: dict[str, Any]) -> None:
+            lines.write(json.dumps(line) + "\n")
+            lines.flush()
+
         for batch in stage.progress(batches, label=f"train {label}", total=options.steps - state.step):
+            model.train()
             torch.manual_seed(step_seed(options.seed, state.step))  # dropout
             draws = Draws(options.seed, state.step, len(batch["actors"]), device)
             rate = options.learning_rate * min(1.0, (state.step + 1) / max(options.warmup_steps, 1))
@@ -155,18 +196,20 @@ def optimise(
             torch.nn.utils.clip_grad_norm_(learning, options.clip_norm)
             state.optimiser.step()
             model.after_step()
-            state.step += 1
-            if state.step % log_every == 0 or state.step == options.steps:
+            state.advance()
+            last = state.step == options.steps
+            if state.step % log_every == 0 or last:
                 values = {name: value.detach().item() for name, value in told.items()}
                 if not math.isfinite(values["loss"]):
                     raise InputError(
                         f"train {label}: the loss is {values['loss']} at step {state.step}, need a finite"
                         f" one; lower learning_rate ({options.learning_rate:g})"
                     )
-                line = {"step": state.step, "loss": values.pop("loss"), "learning_rate": rate} | values
-                lines.write(json.dumps(line) + "\n")
-                lines.flush()
-            if state.step % options.checkpoint_steps == 0 or state.step == options.steps:
+                write({"step": state.step, "loss": values.pop("loss"), "learning_rate": rate} | values)
+            if last or (options.held_out_steps and state.step % options.held_out_steps == 0):
+                if line := watch.measure(state):
+                    write(line)
+            if state.step % options.checkpoint_steps == 0 or last:
                 state.save(live_log)
 
 
@@ -242,6 +285,38 @@ def _card(
     return "\n".join(lines)
 
 
+def _learned(measured: dict[str, Any] | None, state: State, watch: Watch) -> str:
+    """The card's part on takes that the model has not learned from."""
+    lines = ["", "## On takes that it has not learned from", ""]
+    which = "the moving average of the weights" if state.average else "the weights"
+    if state.best and watch.validation:
+        takes = ", ".join(span.take for _, span in watch.validation.windows.takes)
+        lines.append(
+            f"Kept are {which} of step {state.best['step']}, which did best on train takes that were left out"
+            f" of the learning: {takes}."
+        )
+    else:
+        lines.append(f"Kept are {which} of the last step: no train take was left out to compare them on.")
+    if measured is None or watch.test is None:
+        return "\n".join([*lines, "", "No test take is as long as a window, so nothing was measured.", ""])
+    windows = watch.test
+    lines += ["", f"{len(windows.numbers)} windows of test takes, loss {measured['loss']:.4f}."]
+    if levels := measured.get("levels"):
+        lines += [
+            "Mean squared error of standardised motion that is seen through noise, by the signal's share",
+            "(alpha-bar): of the model; of the same with another take's conditions; of the best linear",
+            "shrinkage of the input, per channel; of the mean.",
+            "",
+            "| alpha-bar | model | another take's conditions | shrinkage | mean |",
+            "| --- | --- | --- | --- | --- |",
+        ]
+        lines += [
+            f"| {level} | " + " | ".join(f"{error[name]:.4f}" for name in ERRORS) + " |"
+            for level, error in levels.items()
+        ]
+    return "\n".join([*lines, ""])
+
+
 def run(
     *,
     recipe: str,
@@ -299,13 +374,7 @@ def train(
         actors_of(opened),
         {name: one.description for name, one in taught.items()},
     )
-    windows = Windows(
-        opened,
-        window=options.window_frames,
-        stride=options.stride_frames,
-        streams=options.streams,
-        actors=meta.actors,
-    )
+    windows, watch = _windows(opened, options, meta, device)
     made_of = run_hash(
         recipe, options, meta, opened, encoder=encoder, start=begun.description["hash"] if begun else None
     )
@@ -319,7 +388,8 @@ def train(
         torch.manual_seed(options.seed)
         model = runs.build(recipe, options, meta).to(device)
         rate = options.learning_rate
-        state = State(model, model.optimiser(model.groups(), rate), checkpoints, last_step=options.steps)
+        optimiser = model.optimiser(model.groups(), rate)
+        state = State(model, optimiser, checkpoints, last_step=options.steps, average=options.average)
         state.restore(live_log)
         started = _begin(model, state, taught, begun, start)
         with whole(out / "config.yaml") as temporary:
@@ -338,7 +408,11 @@ def train(
                 checkpoints.name,
             )
         if state.step < options.steps:
-            optimise(model, state, windows, live_log, options, device=device, label=out.name)
+            optimise(model, state, windows, watch, live_log, options, device=device, label=out.name)
+        state.finish()
+        measured = None
+        if watch.test:
+            measured = model.eval().held_out(watch.test.pairs(device), options.seed)
     ends = losses(live_log)
     weights = model.finish(started)
     write_tensors(out / "model.safetensors", weights)
@@ -349,12 +423,14 @@ def train(
     }
     write_json(out / "model.json", description, durable=True)
     with open(live_log, "a", encoding="utf-8") as lines:
-        lines.write(summary(*ends))
+        lines.write(summary(*ends, measured, state.best))
     num_parameters = sum(parameter.numel() for parameter in model.parameters())
-    data = len(windows.takes), stats["frames"] / 30
+    frames = sum(span.stop_frame - span.start_frame for _, span in windows.takes)
+    data = len(windows.takes), frames / 30
     what = (type(options).__doc__ or "").strip().splitlines()[0]
     with whole(out / "CARD.md") as temporary:
-        temporary.write_text(_card(description, what, num_parameters, data, ends, kept), encoding="utf-8")
+        text = _card(description, what, num_parameters, data, ends, kept) + _learned(measured, state, watch)
+        temporary.write_text(text, encoding="utf-8")
     log.info("%s: %d steps, loss %.4f -> %.4f (mean of the first and last tenth)", out, options.steps, *ends)
 
 
@@ -370,7 +446,41 @@ def _begin(
         if started and start:
             weights = start / "model.safetensors"
             fit(model, started, weights, to="this run", fix="give both runs the same sizes")
+        state.begin()
     return started
+
+
+def _windows(shards: list, options: Any, meta: Meta, device: str) -> tuple[Windows, Watch]:
+    """Windows to learn from, and those to measure on.
+
+    A test or validation take that is shorter than a window is not measured.
+    """
+    train, test = takes_of(shards, "train"), takes_of(shards, "test")
+    validating = left_out(train, options.validation_share, options.seed)
+    learned = [span.take for _, span in train if span.take not in validating]
+
+    def chosen(names: list[str], split: str) -> Windows:
+        return Windows(
+            shards,
+            window=options.window_frames,
+            stride=options.stride_frames,
+            streams=options.streams,
+            actors=meta.actors,
+            split=split,
+            names=names,
+        )
+
+    windows = chosen(learned, "train")
+
+    def watched(takes: list, names: list[str], split: str) -> Watched | None:
+        lengths = [span.stop_frame - span.start_frame for _, span in takes if span.take in names]
+        if max(lengths, default=0) < options.window_frames:
+            return None
+        return Watched(chosen(names, split), windows)
+
+    tested = watched(test, [span.take for _, span in test], "test")
+    validated = watched(train, validating, "train")
+    return windows, Watch(tested, validated, options.seed, device)
 
 
 def _kept(checkpoints: Path) -> list[str]:

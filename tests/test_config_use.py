@@ -198,6 +198,37 @@ def test_the_papers_configuration_and_the_docs_say_one_prediction():
     assert plan_runs(merged())["body_lower"].options.prediction == "clean"
 
 
+PAPER = {
+    "skip": "none",
+    "untold": "mean",
+    "condition_dropout": 0,
+    "min_std": 1e-4,
+    "min_scale": 0,
+    "average": 0,
+    "validation_share": 0,
+}
+PAPER_BODY = PAPER | {
+    "schedule": "linear",
+    "velocity_weight": 0,
+    "text_channels": 0,
+    "text_dropout": 0,
+    "swap": False,
+}
+PAPER_FACE = PAPER | {"schedule": "scaled_linear", "velocity_weight": 1}
+
+
+def test_the_papers_configuration_has_none_of_our_departures():
+    """Each departure is an option, which it turns off, and a row of the docs' table of them."""
+    runs = plan_runs(merged("release.yaml", "paper.yaml"))
+    page = (REPOSITORY / "docs" / "models.md").read_text()
+    table = page[page.index("### What keeps it from remembering") : page.index("## Generate")]
+    for name, run in runs.items():
+        options = run.options.model_dump()
+        for key, value in (PAPER_FACE if name == "face" else PAPER_BODY).items():
+            assert options[key] == value, (name, key)
+            assert re.search(rf"^\|[^|]*`{key}`", table, re.MULTILINE), key
+
+
 def test_the_papers_configuration_is_planned(tmp_path):
     """Its models need not be there to plan."""
     project = make_project(tmp_path)

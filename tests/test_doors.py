@@ -144,7 +144,7 @@ DOORS: dict[str, tuple[str, str]] = {
     "pipeline.capture.dataset:_database": ("sqlite3.connect", "makes a database under a temporary name"),
     "pipeline.files:_sync": ("os.open", "a folder or file that we have just written"),
     "pipeline.planning.run_hooks:Run._hold": ("open", "our lock in the root"),
-    "pipeline.report.losses:losses_of": ("json.loads path.read_text", "log that our trainer wrote"),
+    "pipeline.report.losses:lines_of": ("json.loads path.read_text", "log that our trainer wrote"),
     "pipeline.report.accuracy_page:run": (
         "csv.DictReader",
         "rows of a door, of a table that our accuracy wrote",

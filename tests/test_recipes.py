@@ -75,12 +75,12 @@ def test_a_row_for_each_that_the_config_names(project):
     assert list(table) == [
         "real", "trained models", "linear face", "both", "mean pose", "nearest training clip",
     ]  # fmt: skip
-    assert table["trained models"]["samples"] == "2" and table["both"]["samples"] == "1"
+    assert table["trained models"]["samples"] == "5" and table["both"]["samples"] == "1"
     assert float(table["linear face"]["LVE_cm2"]) > 0 and table["linear face"]["FD_g"] == ""
     assert float(table["both"]["LVE_cm2"]) != float(table["linear face"]["LVE_cm2"])
     assert float(table["both"]["FD_g"]) > 0
     page = (project / "data" / "results" / "table.html").read_text(encoding="utf-8")
-    assert "2 (trained models), 2 (linear face), 1 (both) samples a take" in page
+    assert "5 (trained models), 5 (linear face), 1 (both) samples a take" in page
 
 
 def test_motion_is_what_the_recipe_makes(project):
@@ -106,8 +106,8 @@ def test_a_run_is_built_on_the_one_that_it_is_given(project):
     )
     assert "given linear" in (runs / "residual" / "CARD.md").read_text()
     logged = [json.loads(line) for line in (runs / "linear" / "log.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in logged[:-1]] == [1, 2, 3, 4] and all(
-        "loss_a" in line for line in logged[:-1]
+    assert [line["step"] for line in logged[:-1]] == [1, 2, 3, 4, 4] and all(
+        "loss_a" in line or "loss" in line["held_out"] for line in logged[:-1]
     )
 
 
@@ -157,7 +157,8 @@ def test_an_edit_of_a_recipe_plans_its_runs_and_what_is_built_on_them(project):
 def test_an_edit_that_changes_no_training_trains_nothing(project):
     """A comment of the loop, a docstring of a recipe, and the way it samples."""
     before, steps = weights(project), steps_of(project)
-    edited(project, "models/train.py", "    model.train()\n", "    # dropout is on\n    model.train()\n")
+    old = "    learning = [parameter"
+    edited(project, "models/train.py", old, f"    # what the optimiser moves\n{old}")
     recipe = "models/recipes/linear.py"
     edited(project, recipe, '"""One linear layer."""', '"""A linear layer, and no other."""')
     edited(

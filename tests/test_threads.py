@@ -63,7 +63,7 @@ def test_any_number_of_cores_plans_the_same_training(tmp_path):
     project = make_project(tmp_path)
     one, many = commands(project, 1), commands(project, 64)
     assert len(one) == 4 and one == many
-    assert all("--threads 2" in command for command in one)
+    assert all("--threads 1" in command for command in one)
 
 
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "rules").glob("*.smk")), ids=lambda path: path.name)

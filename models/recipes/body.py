@@ -15,18 +15,18 @@ from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models import recipe
-from models.channels import NUM_ACTIONS, ROOT_NAMES, Moments, body_columns, maybe_drop, said
-from models.diffusion import Diffusion, linear_betas
+from models import denoising, recipe
+from models.channels import NUM_ACTIONS, ROOT_NAMES, Moments, body_columns, said
+from models.denoising import Told
 from models.draws import Draws
 from models.layers import DROPOUT, StepEmbedding, TisaTransformer
-from pipeline.config import Generate, Training
+from pipeline.config import Denoising, Generate
 from pipeline.errors import InputError
 
 DILATIONS = (0, 1, 2)
 
 
-class Options(Training):
+class Options(Denoising):
     """Bodies: Listen, Denoise, Action! for two people, lower body first (paper 4.2)."""
 
     joints: Literal["lower", "upper", "all"] = Field(
@@ -42,14 +42,29 @@ class Options(Training):
     heads: int = Field(
         default=4, ge=1, validate_default=True, description="attention heads; the paper's base has 8"
     )
-    diffusion_steps: int = Field(default=150, ge=2, description="steps of the diffusion")
-    prediction: Literal["noise", "clean"] = Field(
-        default="clean",
-        description=(
-            "what the network predicts;"
-            " the paper's base predicts noise, which needs channels > predicted ones"
-        ),
+    text_channels: int = Field(
+        default=8,
+        ge=0,
+        description="channels that a word's embedding is narrowed to, by a learned map; 0 takes all of it, as"
+        " the paper does: in few takes a whole embedding names the frame",
     )
+    text_dropout: float = Field(
+        default=0.5, ge=0, lt=1, description="share of training items whose actor's words are not told"
+    )
+    swap: bool = Field(
+        default=True, description="learn from copies in which the two actors change places as well"
+    )
+    smooth_output: bool = Field(
+        default=True,
+        description="smooth the network's output with the same window, if skip is smoothed: voices change"
+        " faster than bodies do",
+    )
+    velocity_weight: float = Field(
+        default=30.0,
+        ge=0,
+        description="weight of the error of frame-to-frame differences in the loss; the paper has none",
+    )
+    diffusion_steps: int = Field(default=150, ge=2, description="steps of the diffusion")
     sample_steps: int = Field(
         default=25,
         ge=1,
@@ -158,7 +173,7 @@ class BodyDenoiser(nn.Module):
         return self.last(F.relu(self.middle(total)))
 
 
-class Model(recipe.Model):
+class Model(denoising.Model):
     """Both actors' bodies, or the part of them that `joints` names."""
 
     own_columns: Tensor
@@ -166,62 +181,86 @@ class Model(recipe.Model):
 
     def __init__(self, options: Options, meta: recipe.Meta):
         super().__init__(options, meta)
-        self.body, self.relative = Moments(meta.stats["body"]), Moments(meta.stats["relative_root"])
+        self.body = Moments(meta.stats["body"], min_std=options.min_std, min_scale=options.min_scale)
+        self.relative = Moments(meta.stats["relative_root"])
         self.mel, self.text = Moments(meta.stats["mel"]), Moments(meta.stats["text"])
-        self.lower, self.upper = body_columns(meta.joint_names)
-        every = list(range(3 * len(meta.joint_names)))
-        self.columns = {"lower": self.lower, "upper": self.upper, "all": every}[options.joints]
+        lower, upper = body_columns(meta.joint_names)
+        moving = {"lower": lower, "upper": upper, "all": list(range(3 * len(meta.joint_names)))}
+        moving = {part: sorted({*columns} & {*self.body.moving}) for part, columns in moving.items()}
+        columns = moving[options.joints]
         # where the weights lie: a list would be sent to the device at each step
-        self.register_buffer("own_columns", torch.tensor(self.columns), persistent=False)
-        self.register_buffer("lower_columns", torch.tensor(self.lower), persistent=False)
+        self.register_buffer("own_columns", torch.tensor(columns, dtype=torch.int64), persistent=False)
+        lower_columns = torch.tensor(moving["lower"], dtype=torch.int64)
+        self.register_buffer("lower_columns", lower_columns, persistent=False)
         self.has_root = options.joints != "upper"
-        own = [f"{meta.joint_names[c // 3]}_{'xyz'[c % 3]}" for c in self.columns]
+        own = [f"{meta.joint_names[c // 3]}_{'xyz'[c % 3]}" for c in columns]
         own += ROOT_NAMES if self.has_root else ()
         self.feature_names = [f"{actor}.{name}" for actor in "ab" for name in own]
-        told = 2 * (len(self.mel) + len(self.text) + NUM_ACTIONS)
+        widths = {"mel": len(self.mel), "text": len(self.text), "action": NUM_ACTIONS}
         if options.joints == "upper":
-            told += 2 * (len(self.lower) + len(ROOT_NAMES))
-        self.network = BodyDenoiser(
+            widths["lower"] = len(moving["lower"]) + len(ROOT_NAMES)
+        self.told = Told(widths, narrow={"text": options.text_channels}, learned=options.untold == "learned")
+        network = BodyDenoiser(
             len(self.feature_names),
-            told,
+            2 * sum(self.told.widths.values()),
             channels=options.channels,
             blocks=options.blocks,
             heads=options.heads,
             window=options.window_frames,
             dropout=options.dropout,
         )
-        self.diffusion = Diffusion(linear_betas(options.diffusion_steps), prediction=options.prediction)
+        self._join(network, len(self.feature_names))
 
     def _part(self, batch: dict[str, Tensor], columns: Tensor, *, root: bool) -> Tensor:
-        """Standardised columns of both bodies (B, T, 2 D), actor a first.
-
-        Each comes with the relative root if asked.
-        """
+        """Standardised columns of both bodies (B, T, 2, D), each with the relative root if asked."""
         body = self.body.standardise(batch["body"])[..., columns]
-        if root:
-            body = torch.cat([body, self.relative.standardise(batch["relative"])], -1)
-        return body.flatten(2)
+        return torch.cat([body, self.relative.standardise(batch["relative"])], -1) if root else body
 
     def target(self, batch: dict[str, Tensor]) -> Tensor:
-        """What the network predicts, standardised: (B, T, D)."""
-        return self._part(batch, self.own_columns, root=self.has_root)
+        """What the network predicts, standardised: (B, T, D), actor a first."""
+        return self._part(batch, self.own_columns, root=self.has_root).flatten(2)
 
-    def condition(self, batch: dict[str, Tensor]) -> tuple[Tensor]:
-        """What the network is told (B, T, C).
+    def condition(
+        self, batch: dict[str, Tensor], untold: dict[str, Tensor] | None = None
+    ) -> tuple[Tensor, ...]:
+        """What the network is told (B, T, C), actor a first; an upper body the lower ones of the batch too.
 
-        An upper body the lower ones last, `lower` or those of the batch.
+        Those are `lower`, which an earlier run of the row has made, or else the real ones.
         """
-        told = said(batch, self.mel, self.text)
-        if self.options.joints != "upper":
-            return (told,)
-        lower = batch["lower"] if "lower" in batch else self._part(batch, self.lower_columns, root=True)
-        return (torch.cat([told, lower], -1),)
+        parts = said(batch, self.mel, self.text)
+        if self.options.joints == "upper":
+            real = "lower" not in batch
+            parts["lower"] = (
+                self._part(batch, self.lower_columns, root=True)
+                if real
+                else batch["lower"].unflatten(2, (2, -1))
+            )
+        return (self.told(parts, untold or {}).flatten(2),)
 
-    def loss(self, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
-        """Error of what the network predicts, noise or clean motion."""
-        clean = self.target(batch)
-        told = maybe_drop(self.condition(batch), draws, self.options.condition_dropout)
-        return {"loss": self.diffusion.loss(lambda x, step: self.network(x, step, *told), clean, draws)}
+    def untold(self, dropped: Tensor) -> dict[str, Tensor]:
+        """All parts of the items that are dropped (B,)."""
+        return dict.fromkeys(self.told.names, dropped[:, None])
+
+    def forget(self, draws: Draws) -> dict[str, Tensor]:
+        """Everything of some items, and the words of some actors."""
+        untold = super().forget(draws)
+        if share := self.options.text_dropout:
+            silent = torch.stack([draws.uniform(), draws.uniform()], 1) < share
+            untold["text"] = silent | untold["text"] if "text" in untold else silent
+        return untold
+
+    def varied(self, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
+        """Half of the windows with the actors swapped, in all that they do and say."""
+        if not self.options.swap:
+            return batch
+        swapped = draws.uniform() < 0.5
+
+        def exchanged(value: Tensor) -> Tensor:
+            """(B, T, 2, ...), or `actors` (B, 2)."""
+            axis = 1 if value.ndim == 2 else 2
+            return torch.where(swapped.reshape(-1, *[1] * (value.ndim - 1)), value.flip(axis), value)
+
+        return {name: exchanged(value) for name, value in batch.items()}
 
     def sample(
         self, told: dict[str, Tensor], draws: Draws, options: Generate, report: Callable = iter
@@ -233,23 +272,14 @@ class Model(recipe.Model):
             raise InputError(
                 "an upper body needs a lower one; name a run that makes it before this one in the row"
             )
-        drawn = long_take(
-            self.diffusion,
-            self.network,
-            self.condition(told),
-            len(self.feature_names),
-            draws,
-            training=self.options,
-            options=options,
-            report=report,
-        )
+        drawn = long_take(self, told, draws, options=options, report=report)
         if self.options.joints == "lower":
             return {"lower": drawn}
         own = drawn.unflatten(2, (2, -1))
         lower = own if self.has_root else told["lower"].unflatten(2, (2, -1))
         body = torch.zeros(*own.shape[:3], 3 * len(self.meta.joint_names), dtype=own.dtype, device=own.device)
         if not self.has_root:
-            body[..., self.lower] = lower[..., : len(self.lower)]
-        body[..., self.columns] = own[..., : len(self.columns)]
+            body[..., self.lower_columns] = lower[..., : len(self.lower_columns)]
+        body[..., self.own_columns] = own[..., : len(self.own_columns)]
         relative = lower[..., -len(ROOT_NAMES) :]
         return {"body": self.body.invert(body), "relative": self.relative.invert(relative)}

@@ -14,19 +14,19 @@ import torch
 from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor, nn
 
-from models import recipe
-from models.channels import Moments, maybe_drop, styles
-from models.diffusion import Diffusion, scaled_linear_betas
+from models import denoising, recipe
+from models.channels import Moments, styles
+from models.denoising import Told
 from models.draws import Draws
 from models.layers import DROPOUT, BiasedDecoderLayer, periodic_encoding, sinusoid
-from pipeline.config import Generate, Training
+from pipeline.config import Denoising, Generate
 from pipeline.formats import arkit
 
 STEP_WIDTH = 768
 """Width of the sinusoid of the diffusion step, as in the public code."""
 
 
-class Options(Training):
+class Options(Denoising):
     """The face: DiffSpeaker's denoiser for one actor, told of both voices (paper 4.1)."""
 
     audio: Literal["speech", "mel"] = Field(
@@ -36,14 +36,24 @@ class Options(Training):
             " mel, the log-mel of `features`"
         ),
     )
-    steps: int = Field(default=1200, ge=1, description="optimiser steps")
+    steps: int = Field(default=1000, ge=1, description="optimiser steps")
+    dropout: float = Field(
+        default=0.1, ge=0, lt=1, description="dropout in the network; the published code has 0.1"
+    )
+    validation_share: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="share of the train takes that is not learned from: the weights that do best on them are"
+        " kept; 0 learns from all and keeps the last weights. The error of all channels is least before lips"
+        " have learned enough from the voice",
+    )
     dim: int = Field(default=96, ge=8, description="width of the model; the paper's is 512")
     heads: int = Field(default=4, ge=1, validate_default=True, description="attention heads")
     feedforward: int = Field(
         default=192, ge=8, description="width of the feed-forward layer; the paper's is 1024"
     )
     period: int = Field(default=30, ge=1, description="period of the positional encoding, frames")
-    diffusion_steps: int = Field(default=1000, ge=2, description="steps of the diffusion")
     velocity_weight: float = Field(
         default=1.0, ge=0, description="weight of the error of frame-to-frame differences in the loss"
     )
@@ -143,15 +153,22 @@ class FaceDenoiser(nn.Module):
         return self.last(self.layer(frames, self.audio(audio), torch.stack(tokens, 1)))
 
 
-class Model(recipe.Model):
+class Model(denoising.Model):
     """One actor's face at a time: items 2 b and 2 b + 1 are the two actors of window b."""
+
+    parts = 2
+    columns: Tensor
 
     def __init__(self, options: Options, meta: recipe.Meta):
         super().__init__(options, meta)
-        self.face, self.heard = Moments(meta.stats["face"]), Moments(meta.stats[options.audio])
-        self.feature_names = list(arkit.NAMES)
-        self.network = FaceDenoiser(
-            len(self.feature_names),
+        self.face = Moments(meta.stats["face"], min_std=options.min_std, min_scale=options.min_scale)
+        self.heard = Moments(meta.stats[options.audio])
+        columns = self.face.moving
+        self.register_buffer("columns", torch.tensor(columns, dtype=torch.int64), persistent=False)
+        self.feature_names = [arkit.NAMES[c] for c in columns]
+        self.told = Told({"audio": len(self.heard)}, narrow={}, learned=options.untold == "learned")
+        network = FaceDenoiser(
+            len(columns),
             2 * len(self.heard),
             len(meta.actors),
             dim=options.dim,
@@ -160,13 +177,15 @@ class Model(recipe.Model):
             period=options.period,
             dropout=options.dropout,
         )
-        self.diffusion = Diffusion(scaled_linear_betas(options.diffusion_steps), prediction="clean")
+        self._join(network, len(columns))
 
     def target(self, batch: dict[str, Tensor]) -> Tensor:
-        """What the network predicts, standardised: (2 B, T, 51), actors a and b of an item in a row."""
-        return self.face.standardise(batch["face"]).transpose(1, 2).flatten(0, 1)
+        """What the network predicts, standardised: (2 B, T, D), actors a and b of an item in a row."""
+        return self.face.standardise(batch["face"])[..., self.columns].transpose(1, 2).flatten(0, 1)
 
-    def condition(self, batch: dict[str, Tensor]) -> tuple[Tensor, ...]:
+    def condition(
+        self, batch: dict[str, Tensor], untold: dict[str, Tensor] | None = None
+    ) -> tuple[Tensor, ...]:
         """What the network is told: audio, styles of actor and partner, and facing.
 
         Their shapes are (2 B, T, C), (2 B, A) for each style, and (2 B, T, 2).
@@ -175,26 +194,18 @@ class Model(recipe.Model):
         def own_first(x: Tensor) -> Tensor:
             return torch.stack([x, x.flip(2)], 1).flatten(0, 1)
 
-        heard = self.heard.standardise(batch[self.options.audio])
+        heard = {"audio": own_first(self.heard.standardise(batch[self.options.audio]))}
         style = styles(batch["actors"], len(self.meta.actors))
         return (
-            own_first(heard).flatten(2),
+            self.told(heard, untold or {}).flatten(2),
             style.flatten(0, 1),
             style.flip(1).flatten(0, 1),
             own_first(batch["facing"]),
         )
 
-    def loss(self, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
-        """Error of the clean weights and of their differences over time."""
-        draws, clean = draws.split(2), self.target(batch)
-        told = maybe_drop(self.condition(batch), draws, self.options.condition_dropout)
-        loss = self.diffusion.loss(
-            lambda x, step: self.network(x, step, *told),
-            clean,
-            draws,
-            velocity_weight=self.options.velocity_weight,
-        )
-        return {"loss": loss}
+    def untold(self, dropped: Tensor) -> dict[str, Tensor]:
+        """Both voices of the items that are dropped (2 B,)."""
+        return {"audio": dropped[:, None]}
 
     def sample(
         self, told: dict[str, Tensor], draws: Draws, options: Generate, report: Callable = iter
@@ -202,15 +213,7 @@ class Model(recipe.Model):
         """ARKit weights (B, T, 2, 51) of both actors; not clipped."""
         from models.sampling import long_take
 
-        drawn = long_take(
-            self.diffusion,
-            self.network,
-            self.condition(told),
-            len(self.feature_names),
-            draws.split(2),
-            training=self.options,
-            options=options,
-            multiple=self.options.period,
-            report=report,
-        )
-        return {"face": self.face.invert(drawn).unflatten(0, (-1, 2)).transpose(1, 2)}
+        drawn = long_take(self, told, draws, options=options, multiple=self.options.period, report=report)
+        face = drawn.new_zeros(*drawn.shape[:2], len(self.face))
+        face[..., self.columns] = drawn
+        return {"face": self.face.invert(face).unflatten(0, (-1, 2)).transpose(1, 2)}

@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 
 from pipeline.config.annotate import Actions, Contacts, Dialogue, Facing, Split, SyncCheck, Transcripts
 from pipeline.config.capture import Blendshapes, Body, ReleaseIn, Separation, SeparationModel, Sync, Up
-from pipeline.config.models import ROWS, RUNS, TAKEN, Evaluate, Generate, Row, Run, Training
+from pipeline.config.models import ROWS, RUNS, TAKEN, Denoising, Evaluate, Generate, Row, Run, Training
 from pipeline.config.section import Section
 from pipeline.config.shards import Features, Shards, Speech, Text
 from pipeline.config.simulate import Simulate
@@ -29,6 +29,7 @@ __all__ = [
     "Body",
     "Config",
     "Contacts",
+    "Denoising",
     "Dialogue",
     "Evaluate",
     "Facing",

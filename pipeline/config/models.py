@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
 from pipeline.config.section import Section
 
@@ -29,13 +29,23 @@ class Training(Section):
     dropout: float = Field(
         default=0.0, ge=0, lt=1, description="dropout in the network; the published code has 0.1"
     )
-    condition_dropout: float = Field(
-        default=0.0,
+    average: float = Field(
+        default=0.99,
         ge=0,
         lt=1,
-        description=(
-            "share of training items that are told nothing; more than 0 allows guidance at generation"
-        ),
+        description="decay of the moving average of the weights that is kept (EMA); 0 keeps the last weights",
+    )
+    held_out_steps: int = Field(
+        default=100,
+        ge=0,
+        description="steps between measurements on takes that are not learned from; 0: at the end only",
+    )
+    validation_share: float = Field(
+        default=0.1,
+        ge=0,
+        lt=1,
+        description="share of the train takes that is not learned from: the weights that do best on them are"
+        " kept; 0 learns from all and keeps the last weights",
     )
     seed: int = Field(default=0, ge=0, description="seed of weights, windows and noise")
     device: str = Field(default="auto", description="torch device; auto takes a GPU where there is one")
@@ -46,7 +56,7 @@ class Training(Section):
         default=0, ge=0, description="threads that read windows ahead; 0 reads between the steps"
     )
     threads: int = Field(
-        default=2,
+        default=1,
         ge=1,
         le=1024,
         description="threads that compute on a CPU; another number gives other weights, by rounding",
@@ -71,6 +81,71 @@ class Training(Section):
     def needs(self) -> tuple[str, ...]:
         """What earlier runs of a row must have made for it."""
         return ()
+
+
+class Denoising(Training):
+    """What the trainings of diffusion models share."""
+
+    diffusion_steps: int = Field(default=1000, ge=2, description="steps of the diffusion")
+    schedule: Literal["linear", "scaled_linear", "cosine"] = Field(
+        default="cosine",
+        description=(
+            "how noise grows over the steps; linear is that of the paper's base for bodies, scaled_linear for"
+            " faces: with clean prediction much of the first is pure noise, which teaches to answer from what"
+            " is told alone"
+        ),
+    )
+    prediction: Literal["noise", "clean"] = Field(
+        default="clean",
+        description=(
+            "what the network predicts; noise needs a network that is wider than the predicted channels"
+        ),
+    )
+    skip: Literal["none", "smoothed"] = Field(
+        default="smoothed",
+        validate_default=True,
+        description=(
+            "smoothed: the noisy input, smoothed over time as the step asks, is added to the output,"
+            " which needs clean prediction; none: the output alone, as in the paper"
+        ),
+    )
+    smooth_output: bool = Field(
+        default=False, description="smooth the network's output with the same window, if skip is smoothed"
+    )
+    velocity_weight: float = Field(
+        default=0.0, ge=0, description="weight of the error of frame-to-frame differences in the loss"
+    )
+    condition_dropout: float = Field(
+        default=0.1,
+        ge=0,
+        lt=1,
+        description=(
+            "share of training items that are told nothing; more than 0 allows guidance at generation"
+        ),
+    )
+    untold: Literal["learned", "mean"] = Field(
+        default="learned",
+        description="what stands for a condition that is not told: learned numbers, or its mean",
+    )
+    min_scale: float = Field(
+        default=0.01,
+        ge=0,
+        description="least number that a channel is divided by, radians or weight, so that noise of channels"
+        " that hardly move is not learned; 0 divides by the deviation, whatever it is",
+    )
+    min_std: float = Field(
+        default=0.003,
+        ge=0,
+        description="channels that vary less over the train split are left out and get their mean, radians or"
+        " weight",
+    )
+
+    @field_validator("skip")
+    @classmethod
+    def _adds_to_clean(cls, skip: str, info: ValidationInfo) -> str:
+        if skip != "none" and info.data.get("prediction") == "noise":
+            raise ValueError(f"skip is {skip}, which needs prediction clean; take skip none")
+        return skip
 
 
 class Run(Section):
@@ -128,7 +203,7 @@ class Generate(Section):
     """Sampling."""
 
     seed: int = Field(default=0, ge=0, description="seed of the noise")
-    num_samples: int = Field(default=2, ge=1, description="samples per test take, for the metrics")
+    num_samples: int = Field(default=5, ge=1, description="samples per test take, for the metrics")
     voices: Literal["own", "another"] = Field(
         default="own",
         description=(
@@ -148,7 +223,7 @@ class Generate(Section):
     )
     overlap_frames: int = Field(default=60, ge=0, description="frames that neighbouring windows share")
     threads: int = Field(
-        default=2,
+        default=1,
         ge=1,
         le=1024,
         description="threads that compute on a CPU; another number gives other samples, by rounding",

@@ -47,7 +47,7 @@ TINY = {
     "warmup_steps": 5,
     "device": "cpu",
 }
-FACE = face.Options(**TINY, audio="mel", dim=32, feedforward=48, sample_steps=4)
+FACE = face.Options(**TINY, dropout=0, audio="mel", dim=32, feedforward=48, sample_steps=4)
 LOWER = body.Options(**TINY, channels=16, blocks=2, heads=2, sample_steps=4)
 UPPER = LOWER.model_copy(update={"joints": "upper"})
 RUNS: dict[str, tuple[str, Training]] = {

@@ -56,8 +56,8 @@ def test_draws_of_too_few_rows_are_refused():
 @pytest.mark.parametrize("betas", [LDA, DIFFSPEAKER], ids=["linear", "scaled"])
 def test_tables_keep_the_accuracy_of_the_samples_whatever_was_asked_before(betas):
     engine, step = Diffusion(betas), torch.arange(len(betas))
-    engine._signal_and_noise(step, torch.ones(1, 1))
-    signal, level = engine._signal_and_noise(step, torch.ones(1, 1, dtype=torch.float64))
+    engine.signal_and_noise(step, torch.ones(1, 1))
+    signal, level = engine.signal_and_noise(step, torch.ones(1, 1, dtype=torch.float64))
     bar = np.cumprod(1 - betas)
     np.testing.assert_allclose(signal[:, 0].numpy() ** 2, bar, rtol=1e-12)
     np.testing.assert_allclose(level[:, 0].numpy() ** 2, 1 - bar, rtol=1e-12)

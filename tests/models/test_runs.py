@@ -47,7 +47,7 @@ def test_an_edited_model_file_never_yields_old_weights(shards, tmp_path):
     project, out = make_project(tmp_path), tmp_path / "run"
     module = project / "models" / "diffusion.py"
     text = module.read_text()
-    edited = text.replace("last: float = 0.7", "last: float = 0.5")
+    edited = text.replace("offset: float = 0.008", "offset: float = 0.02")
     assert edited != text
     first, log = trained_by(project, shards, out)
     assert "goes on" not in log
@@ -122,7 +122,7 @@ def in_function(name: str) -> Callable[[bytes], bytes]:
 def test_what_only_generation_runs_is_not_in_the_hash(recipe, monkeypatch):
     own = f"models/recipes/{recipe}.py"
     assert hashed_with(monkeypatch, own, in_function("sample"), recipe) == HASHES[recipe]
-    for name in ("loss", "condition", "target", "streams"):
+    for name in ("condition", "target", "streams"):
         assert hashed_with(monkeypatch, own, in_function(name), recipe) != HASHES[recipe]
     trained = source.closure("models.train", f"models.recipes.{recipe}", sampling=False)
     sampled = source.closure("models.generate", f"models.recipes.{recipe}")
@@ -215,6 +215,18 @@ def test_statistics_that_a_model_does_not_read_leave_it(shards, tmp_path):
     assert hash_of("body_lower", shards) != hash_of("body_lower", changed)
 
 
+CHOICES = {
+    "joints": "all",
+    "prediction": "noise",
+    "schedule": "linear",
+    "skip": "none",
+    "untold": "mean",
+    "precision": "bfloat16",
+    "device": "cuda",
+}
+"""Another choice than the default of each option that has choices."""
+
+
 @pytest.mark.parametrize("name", RUNS)
 def test_options_are_in_the_hash_but_for_those_without_effect(name, shards):
     recipe, options = RUNS[name]
@@ -223,8 +235,13 @@ def test_options_are_in_the_hash_but_for_those_without_effect(name, shards):
     for key, value in options.model_dump().items():
         if key == "audio":  # another stream, which these shards do not have
             continue
-        choices = {"joints": "all", "prediction": "noise", "precision": "bfloat16", "device": "cuda"}
-        other = choices[key] if isinstance(value, str) else value + 1 if not isinstance(value, bool) else True
+        other = (
+            CHOICES[key]
+            if isinstance(value, str)
+            else value + 1
+            if not isinstance(value, bool)
+            else not value
+        )
         assert (hash_of(name, shards, **{key: other}) != own) == (key not in train.NO_EFFECT), key
     told = meta(shards, options)
     assert train.run_hash(recipe, options, told, shards_of(shards)[0], start="0") != own

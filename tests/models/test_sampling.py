@@ -67,7 +67,7 @@ def test_a_perfect_network_gives_back_the_clean_sample(prediction, betas):
     clean = torch.randn(1, 6, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 
     def perfect(x, step):
-        signal, level = engine._signal_and_noise(step, x)
+        signal, level = engine.signal_and_noise(step, x)
         return clean if prediction == "clean" else (x - signal * clean) / level
 
     start = torch.randn(1, 6, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
@@ -86,7 +86,7 @@ def test_samplers_find_a_gaussian(num_steps):
     engine = Diffusion(LDA)
 
     def best(x, step):
-        signal, level = engine._signal_and_noise(step, x)
+        signal, level = engine.signal_and_noise(step, x)
         return level * (x - signal * 2) / (signal**2 * 0.25 + level**2)
 
     x = sampling.sample(engine, best, (1, 1), Draws(0, 0, 1, "cpu").split(4000), num_steps=num_steps)

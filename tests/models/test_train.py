@@ -45,8 +45,9 @@ def test_a_finished_run_is_written_out_again_without_training(shards, tmp_path, 
         2,
         3,
         4,
+        4,
         None,
-    ]
+    ], "a line for each step, one for what is measured at the last, and the summary"
 
 
 def test_other_options_or_data_start_afresh_beside(tmp_path):
@@ -98,11 +99,12 @@ def test_a_run_loads_as_it_was_saved(trained):
         ]
 
 
-def test_condition_dropout_allows_guidance(shards, trained, tmp_path):
+def test_condition_dropout_allows_guidance(shards, tmp_path):
     from pipeline.config import Generate
 
-    go("face", shards, tmp_path, steps=3, condition_dropout=0.5)
-    run, plain = runs.load(tmp_path), runs.load(trained.runs / "face")
+    go("face", shards, tmp_path / "some", steps=3, condition_dropout=0.5)
+    go("face", shards, tmp_path / "none", steps=3, condition_dropout=0.0)
+    run, plain = runs.load(tmp_path / "some"), runs.load(tmp_path / "none")
     told = {
         "mel": torch.randn(1, 30, 2, NUM_MELS),
         "facing": torch.ones(1, 30, 2),

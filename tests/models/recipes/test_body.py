@@ -5,11 +5,13 @@ import torch
 from helpers.tiny_shards import JOINTS, LOWER, NUM_MELS, TEXT_WIDTH, UPPER, meta
 
 from models import runs, sampling
+from models.draws import Draws
 from pipeline.config import Generate
 from pipeline.errors import InputError
 
 OWN = NUM_MELS + TEXT_WIDTH + 3
-"""What is told of one actor."""
+"""What is told of one actor, where words are not narrowed."""
+LOWER = LOWER.model_copy(update={"text_channels": 0})
 
 
 @pytest.fixture
@@ -32,7 +34,9 @@ def test_a_sample_is_the_inverse_of_the_target(batch, make, monkeypatch):
         24,
         len(upper.feature_names),
     )
-    assert len(lower.feature_names) == 2 * (3 * 7 + 4) and len(upper.feature_names) == 2 * 3 * 4
+    still = sum(std < LOWER.min_std for std in lower.meta.stats["body"]["std"])
+    own = len(lower.feature_names) + len(upper.feature_names)
+    assert still and own == 2 * (3 * len(JOINTS) - still + 4), "all that moves, and no more"
     assert sorted(both.feature_names) == sorted(lower.feature_names + upper.feature_names)
 
     def sample(model, told):
@@ -58,15 +62,29 @@ def test_feature_names_say_what_a_column_is(batch, make):
     assert lower.feature_names[-4:] == ["b.dx", "b.dz", "b.dheading", "b.y"]
 
 
-def test_an_upper_body_is_told_the_lower_ones_last(batch, make):
+def test_an_upper_body_is_told_the_lower_ones_too(batch, make):
     (lower,), (upper,) = make("lower").condition(batch), make("upper").condition(batch)
     assert lower.shape[-1] == make("lower").network.blocks[0].condition.in_features == 2 * OWN
     assert upper.shape[-1] == make("upper").network.blocks[0].condition.in_features
-    assert torch.equal(upper[..., : 2 * OWN], lower)
-    assert torch.equal(upper[..., 2 * OWN :], make("lower").target(batch)), "the real ones in training"
-    made = torch.randn(2, 24, 50)
+    upper, lower = upper.unflatten(2, (2, -1)), lower.unflatten(2, (2, -1))
+    assert torch.equal(upper[..., :OWN], lower)
+    real = make("lower").target(batch)
+    assert torch.equal(upper[..., OWN:].flatten(2), real), "the real ones in training"
+    made = torch.randn_like(real)
     (upper,) = make("upper").condition(batch | {"lower": made})
-    assert torch.equal(upper[..., 2 * OWN :], made), "in generation those that another run made"
+    told = upper.unflatten(2, (2, -1))[..., OWN:].flatten(2)
+    assert torch.equal(told, made), "in generation those that another run made"
+
+
+def test_channels_that_do_not_move_are_left_out_and_get_their_mean(batch, make, shards, monkeypatch):
+    model = make("all")
+    stats = model.meta.stats["body"]
+    still = [c for c, std in enumerate(stats["std"]) if std < model.options.min_std]
+    names = [f"{JOINTS[c // 3]}_{'xyz'[c % 3]}" for c in still]
+    assert names and not {name.removeprefix("a.") for name in model.feature_names} & set(names)
+    monkeypatch.setattr(sampling, "long_take", lambda *_, **__: torch.randn_like(model.target(batch)))
+    body = model.sample(batch, Draws(0, 0, 2, "cpu"), Generate())["body"]
+    assert torch.allclose(body[..., still], torch.tensor(stats["mean"])[still].expand_as(body[..., still]))
 
 
 def test_an_upper_body_without_a_lower_one_is_told(batch, make):

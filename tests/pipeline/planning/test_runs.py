@@ -61,7 +61,7 @@ rows:
 """)
     assert list(runs) == ["face", "whole", "later"]
     assert [(row.folder, row.makes, row.num_samples) for row in rows] == [
-        ("one_network", ("face", "body"), 2),
+        ("one_network", ("face", "body"), 5),
         ("a_later_face", ("face",), 7),
     ]
     assert runs["later"].waits_for == ("whole", "face") and runs["later"].target == "train_later"

@@ -5,6 +5,7 @@ import pytest
 from helpers.commands import refused
 from helpers.pictures import height_of
 
+from pipeline.errors import InputError
 from pipeline.report import losses
 
 RUNS = ("face", "body_lower", "body_upper")
@@ -77,3 +78,27 @@ def test_running_mean_is_the_mean_of_the_last_values():
     for width in (1, 3, 20, 50):
         wanted = [values[max(0, i + 1 - width) : i + 1].mean() for i in range(20)]
         assert np.allclose(losses.running_mean(values, width), wanted)
+
+
+def test_what_is_measured_on_other_takes_has_a_panel_of_its_own(tmp_path, monkeypatch):
+    def line(step, model):
+        return {"step": step, "held_out": {"loss": 1.0, "levels": {
+            level: {"model": model, "other": 0.5, "shrinkage": 0.3, "mean": 1.0} for level in ("0.9", "0.1")
+        }}}  # fmt: skip
+
+    lines = [{"step": 1, "loss": 2.0}, line(1, 0.4), {"step": 2, "loss": 1.0}, line(2, 0.2), {"summary": "x"}]
+    folder = tmp_path / "face"
+    folder.mkdir()
+    log = folder / "log.jsonl"
+    log.write_text("".join(json.dumps(one) + "\n" for one in lines))
+    assert losses.losses_of(log).tolist() == [[1, 2], [2, 1]]
+    found = losses.held_out_of(log)
+    assert list(found) == ["0.9", "0.1"]
+    assert found["0.9"].tolist() == [[1, 2], [0.4, 0.2], [0.5, 0.5], [0.3, 0.3], [1, 1]]
+    titles = []
+    monkeypatch.setattr(losses, "save", lambda fig, out: titles.extend(ax.get_title() for ax in fig.axes))
+    losses.run(runs=[folder], out=tmp_path / "losses.png")
+    assert titles == ["face", "takes not learned from"]
+    log.write_text(json.dumps({"step": 1, "held_out": {"levels": {"0.9": {"model": 1}}}}) + "\n")
+    with pytest.raises(InputError, match="held_out has no levels with model, other"):
+        losses.held_out_of(log)

@@ -39,6 +39,7 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
         "body": {"condition-dropout": 0, "text-dropout": 0},
     },
     "not swapped": {"face": {}, "body": {"swap": "false"}},
+    "mirrored too": {"face": {}, "body": {"mirror": "true"}},
     "last weights": {recipe: {"average": 0, "validation-share": 0} for recipe in BASES},
     "no velocity": {"face": {"velocity-weight": 0}, "body": {"velocity-weight": 0}},
 }

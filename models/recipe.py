@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from models.draws import Draws
 from pipeline.config import Generate
+from pipeline.motion.pose import Skeleton
 
 FINAL = ("face", "body", "relative")
 """What of a sample is written; `body` and `relative` come together."""
@@ -58,6 +59,9 @@ class Model(nn.Module):
     def device(self) -> torch.device:
         """Where the weights lie."""
         return next(self.parameters()).device
+
+    def prepare(self, skeletons: dict[str, Skeleton]) -> None:
+        """Take from the actors' skeletons what training needs of them; called before each training."""
 
     def initialise(self, given: dict[str, "Model"]) -> None:
         """Take up weights of the runs that the model is given, before a training that begins afresh.

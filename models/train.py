@@ -53,6 +53,7 @@ from models.weights import fit, write_tensors
 from pipeline import config, ownership, source, stage
 from pipeline.errors import InputError
 from pipeline.files import alone_in, whole, write_json
+from pipeline.motion.pose import Skeleton
 from pipeline.reading import read_json
 
 log = logging.getLogger("interact")
@@ -213,15 +214,21 @@ def optimise(
                 state.save(live_log)
 
 
+def _skeletons(shards: list) -> dict[str, Skeleton]:
+    """The skeleton of each actor of the train split, as their first take has it."""
+    result: dict[str, Skeleton] = {}
+    for shard, span in takes_of(shards, "train"):
+        for actor, performance in zip((span.actor_a, span.actor_b), span.performances):
+            if actor not in result:
+                result[actor] = shard.skeleton(performance)
+    return result
+
+
 def _describe(
     name: str, recipe: str, options: config.Training, meta: Meta, shards: list, encoder: dict | None
 ) -> dict[str, Any]:
     """model.json but for hash and feature names: what rebuilds the model and decodes its samples."""
-    skeletons = {}
-    for shard, span in takes_of(shards, "train"):
-        for actor, performance in zip((span.actor_a, span.actor_b), span.performances):
-            if actor not in skeletons:
-                skeletons[actor] = runs.skeleton_json(shard.skeleton(performance))
+    skeletons = {actor: runs.skeleton_json(own) for actor, own in _skeletons(shards).items()}
     defaults, attributes = config.Features(), shards[0].attributes
     mel = {key: float(attributes.get(key, getattr(defaults, key))) for key in ("mel_fft", "mel_fmax")}
     return {
@@ -386,7 +393,9 @@ def train(
     description = _describe(out.name, recipe, options, meta, opened, encoder)
     with torch.random.fork_rng():
         torch.manual_seed(options.seed)
-        model = runs.build(recipe, options, meta).to(device)
+        model = runs.build(recipe, options, meta)
+        model.prepare(_skeletons(opened))
+        model.to(device)
         rate = options.learning_rate
         optimiser = model.optimiser(model.groups(), rate)
         state = State(model, optimiser, checkpoints, last_step=options.steps, average=options.average)

@@ -213,6 +213,7 @@ PAPER_BODY = PAPER | {
     "text_channels": 0,
     "text_dropout": 0,
     "swap": False,
+    "mirror": False,
 }
 PAPER_FACE = PAPER | {"schedule": "scaled_linear", "velocity_weight": 1}
 

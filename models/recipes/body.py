@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from typing import Literal
 
+import numpy as np
 import torch
 from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor, nn
@@ -22,6 +23,8 @@ from models.draws import Draws
 from models.layers import DROPOUT, StepEmbedding, TisaTransformer
 from pipeline.config import Denoising, Generate
 from pipeline.errors import InputError
+from pipeline.motion.mirror import ROOT_SIGNS, mirrored_columns
+from pipeline.motion.pose import Skeleton
 
 DILATIONS = (0, 1, 2)
 
@@ -63,6 +66,11 @@ class Options(Denoising):
         default=30.0,
         ge=0,
         description="weight of the error of frame-to-frame differences in the loss; the paper has none",
+    )
+    mirror: bool = Field(
+        default=False,
+        description="learn from copies with left and right exchanged as well; needs skeletons that are alike"
+        " on both sides",
     )
     diffusion_steps: int = Field(default=150, ge=2, description="steps of the diffusion")
     sample_steps: int = Field(
@@ -173,11 +181,19 @@ class BodyDenoiser(nn.Module):
         return self.last(F.relu(self.middle(total)))
 
 
+def _where(chosen: Tensor, one: Tensor, other: Tensor) -> Tensor:
+    """`one` (B, ...) where an item is chosen (B,), else `other`."""
+    return torch.where(chosen.reshape(-1, *[1] * (one.ndim - 1)), one, other)
+
+
 class Model(denoising.Model):
     """Both actors' bodies, or the part of them that `joints` names."""
 
     own_columns: Tensor
     lower_columns: Tensor
+    mirrored_columns: Tensor
+    mirrored_signs: Tensor
+    root_signs: Tensor
 
     def __init__(self, options: Options, meta: recipe.Meta):
         super().__init__(options, meta)
@@ -249,18 +265,41 @@ class Model(denoising.Model):
             untold["text"] = silent | untold["text"] if "text" in untold else silent
         return untold
 
+    def prepare(self, skeletons: dict[str, Skeleton]) -> None:
+        """Which columns mirrored copies are made of."""
+        if not self.options.mirror:
+            return
+        found = {
+            tuple(np.concatenate(mirrored_columns(own.names, own.offsets_cm)).tolist())
+            for own in skeletons.values()
+        }
+        if len(found) > 1:
+            raise InputError(
+                "mirror: the actors' skeletons have other axes, need those of one rig; train without mirror"
+            )
+        columns, signs = np.split(np.array(found.pop()), 2)
+        self.register_buffer("mirrored_columns", torch.tensor(columns, dtype=torch.int64), persistent=False)
+        self.register_buffer("mirrored_signs", torch.tensor(signs, dtype=torch.float32), persistent=False)
+        self.register_buffer("root_signs", torch.tensor(ROOT_SIGNS, dtype=torch.float32), persistent=False)
+
     def varied(self, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
-        """Half of the windows with the actors swapped, in all that they do and say."""
-        if not self.options.swap:
-            return batch
-        swapped = draws.uniform() < 0.5
-
-        def exchanged(value: Tensor) -> Tensor:
-            """(B, T, 2, ...), or `actors` (B, 2)."""
-            axis = 1 if value.ndim == 2 else 2
-            return torch.where(swapped.reshape(-1, *[1] * (value.ndim - 1)), value.flip(axis), value)
-
-        return {name: exchanged(value) for name, value in batch.items()}
+        """Half of the windows with the actors swapped, in all that they do and say, and half mirrored."""
+        if self.options.swap:
+            swapped = draws.uniform() < 0.5
+            batch = {
+                # (B, T, 2, ...), or `actors` (B, 2)
+                name: _where(swapped, value.flip(1 if value.ndim == 2 else 2), value)
+                for name, value in batch.items()
+            }
+        if self.options.mirror:
+            turned = draws.uniform() < 0.5
+            body, relative = batch["body"], batch["relative"]
+            image = body[..., self.mirrored_columns] * self.mirrored_signs.to(body)
+            batch = batch | {
+                "body": _where(turned, image, body),
+                "relative": _where(turned, relative * self.root_signs.to(relative), relative),
+            }
+        return batch
 
     def sample(
         self, told: dict[str, Tensor], draws: Draws, options: Generate, report: Callable = iter

@@ -1,13 +1,17 @@
 """Bodies: which column is what, what each half is told, and that both halves give a whole body again."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from helpers.tiny_shards import JOINTS, LOWER, NUM_MELS, TEXT_WIDTH, UPPER, meta
 
 from models import runs, sampling
+from models.data import shards_of, takes_of
 from models.draws import Draws
 from pipeline.config import Generate
 from pipeline.errors import InputError
+from pipeline.motion.mirror import mirrored_columns
 
 OWN = NUM_MELS + TEXT_WIDTH + 3
 """What is told of one actor, where words are not narrowed."""
@@ -91,3 +95,38 @@ def test_an_upper_body_without_a_lower_one_is_told(batch, make):
     assert UPPER.needs == LOWER.makes == ("lower",) and LOWER.needs == ()
     with pytest.raises(InputError, match="an upper body needs a lower one"):
         make("upper").sample(batch, torch.Generator(), Generate())
+
+
+def test_mirrored_copies_are_bodies_and_roots_in_the_mirror(batch, make, shards):
+    """Half of the windows, both actors at once, and what is said stays."""
+    opened, _ = shards_of(shards)
+    _, span = takes_of(opened, "train")[0]
+    skeleton = opened[0].skeleton(span.performances[0])
+    columns, signs = mirrored_columns(skeleton.names, skeleton.offsets_cm)
+    model = make("lower")
+    model.options = model.options.model_copy(update={"swap": False, "mirror": True})
+    model.prepare({"001": skeleton})
+    image = batch["body"][..., columns] * torch.tensor(signs, dtype=torch.float32)
+    root = batch["relative"] * torch.tensor([-1.0, 1.0, -1.0, 1.0])
+    seen = set()
+    for step in range(20):
+        varied = model.varied(batch, Draws(0, step, 2, "cpu"))
+        assert all(varied[name] is batch[name] for name in ("mel", "text", "action", "actors"))
+        for item in range(2):
+            turned = torch.equal(varied["body"][item], image[item])
+            assert torch.equal(varied["relative"][item], (root if turned else batch["relative"])[item])
+            assert turned or torch.equal(varied["body"][item], batch["body"][item])
+            seen.add(turned)
+    assert seen == {True, False}
+
+
+def test_skeletons_that_have_no_mirror_image_are_refused(make, shards):
+    opened, _ = shards_of(shards)
+    _, span = takes_of(opened, "train")[0]
+    skeleton = opened[0].skeleton(span.performances[0])
+    model = make("lower")
+    model.options = model.options.model_copy(update={"mirror": True})
+    offsets = skeleton.offsets_cm.copy()
+    offsets[skeleton.names.index("LeftLeg")] = [0, 0, 42]
+    with pytest.raises(InputError, match="alike on both sides"):
+        model.prepare({"001": replace(skeleton, offsets_cm=offsets)})

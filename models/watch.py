@@ -46,10 +46,16 @@ class Watched:
         self.windows, self.others = windows, windows if several else others
         self.numbers = _spread(len(windows))
         elsewhere = _spread(len(self.others), 4 * MOST_WINDOWS)
+        ends = self.others.places.ends
+        firsts = sorted({0, *(int(end) for end in ends[:-1])} - {int(ends[-1])})
         self.partners = []
         for k, number in enumerate(self.numbers):
             own = windows.places[number][1].take
-            found = [other for other in elsewhere if self.others.places[other][1].take != own]
+            # a take with few windows may have none among those that are spread over all
+            for numbers in (elsewhere, firsts):
+                found = [other for other in numbers if self.others.places[other][1].take != own]
+                if found:
+                    break
             self.partners.append(found[(k * len(found)) // len(self.numbers)])
 
     def pairs(self, device: str) -> Iterator[tuple[dict[str, Tensor], dict[str, Tensor]]]:

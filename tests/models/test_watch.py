@@ -59,3 +59,12 @@ def test_windows_of_some_takes_only(windows, shards):
     names = [span.take for _, span in takes_of(opened, "train")]
     some = windows("train", names=names[1:])
     assert [span.take for _, span in some.takes] == names[1:] and len(some) < len(windows("train"))
+
+
+def test_a_take_with_a_single_window_stands_beside_those_of_a_long_one(windows, monkeypatch):
+    monkeypatch.setattr("models.watch.MOST_WINDOWS", 1)
+    monkeypatch.setattr("models.watch._spread", lambda count, most=1: [0])
+    test = windows("test")
+    watched = Watched(test, windows("train"))
+    (number,), (partner,) = watched.numbers, watched.partners
+    assert test.places[number][1].take != watched.others.places[partner][1].take

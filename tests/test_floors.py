@@ -19,7 +19,7 @@ FLOORS = (
     ("figures", "simulate"),
     ("capture", "rigs", "shards"),
     ("annotate", "release"),
-    ("statistics",),
+    ("statistics", "view"),
     ("report",),
     ("planning",),
 )

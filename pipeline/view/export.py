@@ -1,0 +1,141 @@
+"""Takes for other programs: both actors as GLB, bodies as BVH, voices as WAV.
+
+    python -m pipeline.view.export 20240110_007 --source data --out exported
+
+In: a run, a dataset, a release, or a folder with bvhs/ and, where there are some, face_arkit/, wav/ and
+rigs/.
+Out: a folder for each take. A file holds one variant, what was captured or one sample of a trained model: all
+people on one clock. Voices and bodies are copies of the files as they are.
+"""
+
+import logging
+import shutil
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from pipeline import ownership, stage
+from pipeline.errors import InputError
+from pipeline.files import whole
+from pipeline.reading import inside
+from pipeline.view.scene import Scene
+from pipeline.view.sources import Source, open_source
+
+log = logging.getLogger("interact")
+
+Writers = dict[Path, Callable[[Path], None]]
+"""Files to write, and what writes each."""
+
+
+def _copy(source: Path, target: Path) -> None:
+    with whole(target) as temporary:
+        shutil.copyfile(source, temporary)
+
+
+def _glb(source: Source, scene: Scene, folder: Path) -> Writers:
+    from pipeline.view.glb import write_glb
+
+    return {folder / f"{stem(scene)}.glb": partial(write_glb, scene)}
+
+
+def _bvh(source: Source, scene: Scene, folder: Path) -> Writers:
+    streams = next(streams for streams in source.streams if streams.key == scene.variants[0].key)
+    found: Writers = {}
+    for name, person in zip(source.performances[scene.take], scene.people):
+        if body := streams.body(name):
+            found[folder / f"{stem(scene)}.{person.actor}.bvh"] = partial(_copy, body)
+    return found
+
+
+def _wav(source: Source, scene: Scene, folder: Path) -> Writers:
+    return {
+        folder / f"voice.{person.actor}.wav": partial(_copy, person.voice)
+        for person in scene.people
+        if person.voice is not None
+    }
+
+
+FORMATS: dict[str, Callable[[Source, Scene, Path], Writers]] = {
+    "glb": _glb,
+    "bvh": _bvh,
+    "wav": _wav,
+}
+"""For a scene of one variant, the files of a format and what writes each."""
+DEFAULT = ("glb", "wav")
+
+
+def stem(scene: Scene) -> str:
+    """How files of a scene's variant are called: trained_models/sample-01 -> trained_models-sample-01."""
+    return scene.variants[0].key.replace("/", "-")
+
+
+def run(
+    *,
+    takes: Sequence[str],
+    source: Path,
+    out: Path,
+    formats: Sequence[str],
+    variants: Sequence[str] | None,
+    generated: Sequence[Path],
+    rigs: Path | None,
+) -> None:
+    """Write the takes."""
+    found = open_source(source, generated=generated, rigs=rigs)
+    chosen = list(takes) or found.takes
+    for take in chosen:
+        found.need_take(take)
+    unknown = next((name for name in formats if name not in FORMATS), None)
+    if unknown:
+        raise InputError(
+            f"--formats: got {unknown!r}, need some of {', '.join(FORMATS)}; correct the command"
+        )
+    for take in stage.progress(chosen, label="export"):
+        folder = inside(out, out / take, what=f"{source}: take {take}")
+        for key in variants or found.keys(take):
+            scene = found.scene(take, [key])
+            files: Writers = {}
+            for name in dict.fromkeys(formats):
+                files |= FORMATS[name](found, scene, folder)
+            ownership.take_folder(folder, "exported", list(files))
+            for path, write in files.items():
+                write(path)
+            log.info("%s: %s, %s, %.1f s", folder, take, scene.variants[0].label, scene.seconds)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line."""
+    parser = stage.parser(__doc__)
+    parser.add_argument("takes", nargs="*", metavar="TAKE", help="takes to export; all by default")
+    parser.add_argument(
+        "--source",
+        type=Path,
+        default=Path("data"),
+        help="root of a run, dataset, release, or folder with bvhs/ (default: data)",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder to write a folder for each take into")
+    parser.add_argument(
+        "--formats",
+        nargs="+",
+        default=list(DEFAULT),
+        help=f"some of {', '.join(FORMATS)} (default: {' '.join(DEFAULT)})",
+    )
+    parser.add_argument(
+        "--variants",
+        nargs="+",
+        help="keys of variants, such as captured or trained_models/sample-01; all by default",
+    )
+    parser.add_argument(
+        "--generated",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="further folders that models.generate wrote, a row each",
+    )
+    parser.add_argument(
+        "--rigs", type=Path, help="folder of <actor>.npz, or one .npz for all; the source's own by default"
+    )
+    stage.execute(parser, run, argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -24,13 +24,13 @@ TYPICAL_LEG_CM = 86.6
 """Hip to ankle of the body that the thicknesses below belong to."""
 HEAD_CM, MIN_TIP_CM = 18.0, 5.0
 """Least height of a head over its joint, and least length of a tip that tells where the crown is."""
-BEFORE_CM = 1.0
+BEFORE_CM = 2.5
 """How far the middle of a head lies before its joint."""
 MASK_SHARE = 0.75
 """A face less deep than this share of its width, above the eyes, has no back of the head."""
 MASK_FRONT_CM = 9.5
 """How far before its joint the forehead of a face without back of the head lies."""
-NECK_CM = 2.5
+NECK_CM = 0.5
 """How far below the chin a head is shown; the neck below it is the mannequin's."""
 FINGERS = ("Index", "Middle", "Ring", "Pinky")
 SPINE = ("Hips", "Spine", "Spine1", "Spine2", "Spine3", "Neck")
@@ -342,7 +342,10 @@ class _Maker:
         hip_wide = 0.5 * self.length("LeftUpLeg", "RightUpLeg") + 7.2 * s
         shoulders = 0.5 * self.length("LeftArm", "RightArm") if self.has("LeftArm", "RightArm") else 17 * s
         heights = np.array([(self.rest[j] - hips) @ self.up for j in spine])
-        rise = max(float((neck - hips) @ self.up), 1.0)
+        tops = [
+            float((self.rest[self.at[n]] - hips) @ self.up) for n in ("LeftArm", "RightArm") if n in self.at
+        ]
+        rise = max(float((neck - hips) @ self.up), *tops, 1.0)  # some necks begin below the shoulders
         low = float((hip_line - hips) @ self.up)
 
         def middle(height: float) -> np.ndarray:
@@ -350,7 +353,9 @@ class _Maker:
             if height <= 0:
                 part = min(height / low, 1.0) if low < -1e-6 else 0.0
                 return hips + part * (hip_line - hips) + (height - part * low) * self.up
-            return np.array([np.interp(height, heights, self.rest[spine][:, axis]) for axis in range(3)])
+            inner = min(height, float(heights[-1]))
+            place = np.array([np.interp(inner, heights, self.rest[spine][:, axis]) for axis in range(3)])
+            return place + (height - inner) * self.up
 
         rings = (
             (low - 5.5 * s, 0.60 * hip_wide, 7.6 * s),
@@ -446,11 +451,16 @@ class _Maker:
         shoulder, elbow, hand = (self.at[name] for name in names)
         collar = self.at.get(f"{side}Shoulder")
         if collar is not None:
-            away = self.rest[shoulder] - self.rest[collar]
-            sunk = 0.6 * s * self.up  # the joint lies under the bone, and the shoulder slopes
-            centres = [self.rest[collar] + share * away - sunk for share in (0.1, 0.45, 0.8, 1.0)]
-            radii = [(4.2 * s, 5.6 * s), (4.8 * s, 5.8 * s), (4.9 * s, 5.4 * s), (4.7 * s, 5.1 * s)]
-            self.loft(centres, radii, [((collar, 1.0),)] * 4, self.up)
+            base = self.place("Neck") if "Neck" in self.at else self.rest[collar]
+            away = self.rest[shoulder] - base
+            rise = max(float(-away @ self.up), 3.5 * s)  # shoulders slope from the neck
+            start = base + (rise + float(away @ self.up)) * self.up + 0.1 * away
+            slope = self.rest[shoulder] - start
+            centres = [start + share * slope - 0.6 * s * self.up for share in (0.0, 0.3, 0.65, 1.0)]
+            radii = [(5.6 * s, 5.6 * s), (5.0 * s, 6.2 * s), (4.8 * s, 5.8 * s), (4.9 * s, 5.2 * s)]
+            top = int(self.motion.parents[collar])
+            held: list[Held] = [((top, 0.8), (collar, 0.2)), ((top, 0.4), (collar, 0.6))]
+            self.loft(centres, radii, [*held, ((collar, 1.0),), ((collar, 1.0),)], self.up)
             self.cover(collar)
         upper = [
             (0.0, 5.3 * s, 5.3 * s),

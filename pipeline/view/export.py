@@ -1,11 +1,11 @@
-"""Takes for other programs: both actors as GLB, bodies as BVH, voices as WAV.
+"""Takes for other programs: both actors as GLB, bodies as BVH, voices as FLAC or WAV.
 
     python -m pipeline.view.export 20240110_007 --source data --out exported
 
 In: a run, a dataset, a release, or a folder with bvhs/ and, where there are some, face_arkit/, wav/ and
 rigs/.
 Out: a folder for each take. A file holds one variant, what was captured or one sample of a trained model: all
-people on one clock. Voices and bodies are copies of the files as they are.
+people on one clock. BVH and WAV are copies of the files as they are; FLAC has the samples of the WAV.
 """
 
 import logging
@@ -14,9 +14,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from pipeline import ownership, stage
 from pipeline.errors import InputError
 from pipeline.files import whole
+from pipeline.formats import audio
 from pipeline.reading import inside
 from pipeline.view.scene import Scene
 from pipeline.view.sources import Source, open_source
@@ -55,13 +58,38 @@ def _wav(source: Source, scene: Scene, folder: Path) -> Writers:
     }
 
 
+def _to_flac(voice: Path, target: Path) -> None:
+    """The samples of a voice, a block at a time: 16 bits as such, all others as 24 bits."""
+    import soundfile
+
+    stream = audio.open_audio(voice)
+    subtype = "PCM_16" if stream.container == "<i2" else "PCM_24"
+    with (
+        whole(target) as temporary,
+        soundfile.SoundFile(temporary, "w", stream.rate, 1, subtype, format="FLAC") as f,
+    ):
+        for block in audio.blocks(stream):
+            if not np.isfinite(block).all():
+                raise InputError(f"{voice}: NaN or infinite samples, need numbers; export the voice again")
+            f.write(block)
+
+
+def _flac(source: Source, scene: Scene, folder: Path) -> Writers:
+    return {
+        folder / f"voice.{person.actor}.flac": partial(_to_flac, person.voice)
+        for person in scene.people
+        if person.voice is not None
+    }
+
+
 FORMATS: dict[str, Callable[[Source, Scene, Path], Writers]] = {
     "glb": _glb,
     "bvh": _bvh,
+    "flac": _flac,
     "wav": _wav,
 }
 """For a scene of one variant, the files of a format and what writes each."""
-DEFAULT = ("glb", "wav")
+DEFAULT = ("glb", "flac")
 
 
 def stem(scene: Scene) -> str:

@@ -1,6 +1,7 @@
 import numpy as np
 import pygltflib
 import pytest
+import soundfile
 from helpers.tiny_scene import NUM_FRAMES, PERFORMANCES, TAKE, make_run, simulated_rig
 
 from pipeline.formats import arkit
@@ -28,6 +29,31 @@ def test_a_take_becomes_a_folder_of_files(tmp_path):
     run(tmp_path / "run", again, "--formats", "glb")
     for key in keys:
         assert (again / TAKE / f"{key}.glb").read_bytes() == (folder / f"{key}.glb").read_bytes()
+
+
+@pytest.mark.parametrize("subtype, bits", [("PCM_16", "PCM_16"), ("PCM_24", "PCM_24"), ("FLOAT", "PCM_24")])
+def test_a_flac_has_the_samples_of_the_voice(tmp_path, subtype, bits):
+    made = make_run(tmp_path / "run", samples=0)
+    voice = made.dataset / "wav" / f"{PERFORMANCES[0]}.wav"
+    samples, rate = soundfile.read(voice, dtype="float32")
+    soundfile.write(voice, samples, rate, subtype=subtype)
+    run(tmp_path / "run", tmp_path / "out", "--formats", "flac")
+    flac = tmp_path / "out" / TAKE / "voice.001.flac"
+    there, before = soundfile.read(flac, dtype="float32")[0], soundfile.read(voice, dtype="float32")[0]
+    assert soundfile.info(flac).subtype == bits and soundfile.info(flac).samplerate == rate
+    np.testing.assert_allclose(there, before, atol=2**-23)
+
+
+def test_a_voice_that_is_no_number_is_refused(tmp_path, capsys):
+    made = make_run(tmp_path / "run", samples=0)
+    voice = made.dataset / "wav" / f"{PERFORMANCES[0]}.wav"
+    samples, rate = soundfile.read(voice, dtype="float32")
+    samples[100] = np.nan
+    soundfile.write(voice, samples, rate, subtype="FLOAT")
+    with pytest.raises(SystemExit) as stop:
+        run(tmp_path / "run", tmp_path / "out")
+    assert stop.value.code == 2 and f"{PERFORMANCES[0]}.wav" in capsys.readouterr().err
+    assert not list((tmp_path / "out").rglob("*.flac"))
 
 
 def test_a_glb_has_one_animation_two_bodies_and_two_heads(tmp_path):

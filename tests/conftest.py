@@ -10,7 +10,7 @@ from helpers.workflow_project import make_project, snakemake
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def real_data() -> Path:
     """Folder of real recordings, or skip where there is none."""
     path = Path(os.environ.get("INTERACT_REAL_DATA", ROOT.parent / "shared" / "real"))

@@ -1,4 +1,4 @@
-"""Takes for other programs: both actors as GLB, bodies as BVH, voices as FLAC or WAV.
+"""Takes for other programs: both actors as GLB or USD, bodies as BVH, faces as CSV, voices as FLAC or WAV.
 
     python -m pipeline.view.export 20240110_007 --source data --out exported
 
@@ -21,7 +21,7 @@ from pipeline.errors import InputError
 from pipeline.files import whole
 from pipeline.formats import audio
 from pipeline.reading import inside
-from pipeline.view.scene import Scene
+from pipeline.view.scene import Person, Scene
 from pipeline.view.sources import Source, open_source
 
 log = logging.getLogger("interact")
@@ -41,6 +41,15 @@ def _glb(source: Source, scene: Scene, folder: Path) -> Writers:
     return {folder / f"{stem(scene)}.glb": partial(write_glb, scene)}
 
 
+def _usd(source: Source, scene: Scene, folder: Path) -> Writers:
+    from pipeline.view.usd import write_usd
+
+    voices = _wav(source, scene, folder)
+    named = {person.actor: _voice(person) for person in scene.people if person.voice is not None}
+    path = folder / f"{stem(scene)}.usdc"
+    return voices | {path: partial(write_usd, scene, scene.variants[0].key, voices=named)}
+
+
 def _bvh(source: Source, scene: Scene, folder: Path) -> Writers:
     streams = next(streams for streams in source.streams if streams.key == scene.variants[0].key)
     found: Writers = {}
@@ -50,9 +59,13 @@ def _bvh(source: Source, scene: Scene, folder: Path) -> Writers:
     return found
 
 
+def _voice(person: Person) -> str:
+    return f"voice.{person.actor}.wav"
+
+
 def _wav(source: Source, scene: Scene, folder: Path) -> Writers:
     return {
-        folder / f"voice.{person.actor}.wav": partial(_copy, person.voice)
+        folder / _voice(person): partial(_copy, person.voice)
         for person in scene.people
         if person.voice is not None
     }
@@ -84,6 +97,7 @@ def _flac(source: Source, scene: Scene, folder: Path) -> Writers:
 
 FORMATS: dict[str, Callable[[Source, Scene, Path], Writers]] = {
     "glb": _glb,
+    "usd": _usd,
     "bvh": _bvh,
     "flac": _flac,
     "wav": _wav,

@@ -1,7 +1,7 @@
 """Recordings of Live Link Face: the CSV that the app writes.
 
 In: a CSV with a timecode and ARKit weights in each row. Out: timecodes (N,) as text, and weights (N, 51) in
-the order of arkit.NAMES.
+the order of arkit.NAMES; and the other way round.
 """
 
 import csv
@@ -14,7 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import InputError
+from pipeline.files import whole
 from pipeline.formats import arkit
+from pipeline.formats.timecode import format_timecode, parse_timecode
 from pipeline.reading import MEBIBYTE, open_text, plain
 
 log = logging.getLogger("interact")
@@ -28,6 +30,41 @@ REPEATED_SHARE = 0.01
 
 An app that stumbles repeats a few.
 """
+
+TURNS = tuple(
+    f"{part}{axis}" for part in ("Head", "LeftEye", "RightEye") for axis in ("Yaw", "Pitch", "Roll")
+)
+"""Columns of the app behind the weights: how head and eyes turn."""
+START = "00:00:00:00"
+"""Timecode of frame 0 where nobody says another."""
+
+
+def write_live_link(path: Path, weights: np.ndarray, *, fps: float, start: str = START) -> None:
+    """Write ARKit weights (T, 51) as the app does, whole or not at all.
+
+    fps: frames per second; start: timecode of frame 0, which counts at COUNTING as the app's does. A row of
+    NaN is a frame without a face. What weights do not tell, tongueOut and how head and eyes turn, is 0.
+    InputError where a row has some NaN, or anything infinite.
+    """
+    weights = np.asarray(weights, float).reshape(-1, len(arkit.NAMES))
+    begin = parse_timecode(start, COUNTING)
+    seen = ~np.isnan(weights).all(1)
+    bad = np.argwhere(~np.isfinite(weights) & seen[:, None])
+    if len(bad):
+        frame, column = bad[0]
+        raise InputError(
+            f"{path}, frame {frame}: {arkit.NAMES[column]} is {weights[frame, column]}, need a number, or NaN"
+            " for all shapes of a frame without a face; mend the weights"
+        )
+    names = [name[0].upper() + name[1:] for name in arkit.NAMES_52]
+    rest = [0.0] * (len(names) - len(arkit.NAMES) + len(TURNS))
+    lines = [",".join(["Timecode", "BlendShapeCount", *names, *TURNS])]
+    for frame, row in enumerate(weights):
+        cells = [f"{value:.10f}" for value in [*row, *rest]] if seen[frame] else [""] * (len(row) + len(rest))
+        code = format_timecode(begin + frame / fps, COUNTING)
+        lines.append(",".join([code, str(len(cells) if seen[frame] else 0), *cells]))
+    with whole(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
 
 
 def read_timecodes(path: Path) -> list[str]:

@@ -19,7 +19,8 @@ import numpy as np
 from pipeline import ownership, stage
 from pipeline.errors import InputError
 from pipeline.files import whole
-from pipeline.formats import audio
+from pipeline.formats import audio, live_link
+from pipeline.formats.timecode import parse_timecode
 from pipeline.reading import inside
 from pipeline.view.scene import Person, Scene
 from pipeline.view.sources import Source, open_source
@@ -57,6 +58,16 @@ def _bvh(source: Source, scene: Scene, folder: Path) -> Writers:
         if body := streams.body(name):
             found[folder / f"{stem(scene)}.{person.actor}.bvh"] = partial(_copy, body)
     return found
+
+
+def _csv(source: Source, scene: Scene, folder: Path, *, start: str = live_link.START) -> Writers:
+    return {
+        folder / f"{stem(scene)}.{person.actor}.csv": partial(
+            live_link.write_live_link, weights=performance.face, fps=scene.fps, start=start
+        )
+        for person, performance in zip(scene.people, scene.variants[0].performances)
+        if performance.face is not None
+    }
 
 
 def _voice(person: Person) -> str:
@@ -99,6 +110,7 @@ FORMATS: dict[str, Callable[[Source, Scene, Path], Writers]] = {
     "glb": _glb,
     "usd": _usd,
     "bvh": _bvh,
+    "csv": _csv,
     "flac": _flac,
     "wav": _wav,
 }
@@ -120,8 +132,10 @@ def run(
     variants: Sequence[str] | None,
     generated: Sequence[Path],
     rigs: Path | None,
+    timecode: str,
 ) -> None:
     """Write the takes."""
+    parse_timecode(timecode, live_link.COUNTING)
     found = open_source(source, generated=generated, rigs=rigs)
     chosen = list(takes) or found.takes
     for take in chosen:
@@ -131,13 +145,14 @@ def run(
         raise InputError(
             f"--formats: got {unknown!r}, need some of {', '.join(FORMATS)}; correct the command"
         )
+    writers = FORMATS | {"csv": partial(_csv, start=timecode)}
     for take in stage.progress(chosen, label="export"):
         folder = inside(out, out / take, what=f"{source}: take {take}")
         for key in variants or found.keys(take):
             scene = found.scene(take, [key])
             files: Writers = {}
             for name in dict.fromkeys(formats):
-                files |= FORMATS[name](found, scene, folder)
+                files |= writers[name](found, scene, folder)
             ownership.take_folder(folder, "exported", list(files))
             for path, write in files.items():
                 write(path)
@@ -175,6 +190,12 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument(
         "--rigs", type=Path, help="folder of <actor>.npz, or one .npz for all; the source's own by default"
+    )
+    parser.add_argument(
+        "--timecode",
+        default=live_link.START,
+        metavar="HH:MM:SS:FF",
+        help=f"of frame 0 in CSV files, frames counted at {live_link.COUNTING} (default: {live_link.START})",
     )
     stage.execute(parser, run, argv)
 

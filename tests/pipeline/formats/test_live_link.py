@@ -88,3 +88,52 @@ def test_real_recordings(real_data, name, frames):
     assert (
         weights.min() >= 0 and weights.max() <= 1.1 and weights[:, arkit.NAMES.index("jawOpen")].std() > 0.01
     )
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    rng = np.random.default_rng(0)
+    weights = rng.uniform(-0.1, 1.2, (200, 51)).astype(np.float32)
+    weights[17] = np.nan
+    live_link.write_live_link(tmp_path / "x.csv", weights, fps=30, start="10:59:58:31.5")
+    stream, again = faces.open_face(tmp_path / "x.csv"), live_link.read_weights(tmp_path / "x.csv")
+    np.testing.assert_allclose(again, weights, atol=1e-10, rtol=0)
+    begin = 10 * 3600 + 59 * 60 + 58 + 31.5 / 60
+    np.testing.assert_allclose(stream.seconds, begin + np.arange(200) / 30, atol=1e-5)
+    live_link.write_live_link(tmp_path / "y.csv", again, fps=30, start="10:59:58:31.5")
+    assert (tmp_path / "y.csv").read_bytes() == (tmp_path / "x.csv").read_bytes()
+
+
+def test_it_goes_on_over_midnight(tmp_path):
+    live_link.write_live_link(tmp_path / "x.csv", np.zeros((90, 51)), fps=29.97, start="23:59:59:00")
+    codes = live_link.read_timecodes(tmp_path / "x.csv")
+    assert codes[0] == "23:59:59:00.000" and codes[-1].startswith("00:00:01:58.")
+    seconds = faces.open_face(tmp_path / "x.csv").seconds
+    np.testing.assert_allclose(np.diff(seconds), 1 / 29.97, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_it_is_as_the_app_writes_it(real_data, tmp_path, name):
+    real = real_data / "face" / f"llf_take_{name}.csv"
+    lines = real.read_text(encoding="utf-8").splitlines()
+    first = live_link.read_timecodes(real)[0]
+    weights = live_link.read_weights(real)
+    live_link.write_live_link(tmp_path / "x.csv", weights, fps=30, start=first)
+    ours = (tmp_path / "x.csv").read_text(encoding="utf-8").splitlines()
+    assert len(ours) == len(lines) and ours[0] == lines[0] and len(lines[0].split(",")) == 63
+    told = 2 + 51  # what our weights tell, with the timecode and the count before it
+    assert ours[1].split(",")[:told] == lines[1].split(",")[:told]
+    assert [line.split(",")[1:told] for line in ours] == [line.split(",")[1:told] for line in lines]
+    assert set(",".join(ours[9].split(",")[told:]).split(",")) == {"0.0000000000"}
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path):
+    weights = np.zeros((5, 51))
+    weights[3, arkit.NAMES.index("jawOpen")] = np.nan
+    with pytest.raises(InputError, match="x.csv, frame 3: jawOpen is nan, need a number"):
+        live_link.write_live_link(tmp_path / "x.csv", weights, fps=30)
+    weights[3] = np.inf
+    with pytest.raises(InputError, match="x.csv, frame 3: eyeBlinkLeft is inf"):
+        live_link.write_live_link(tmp_path / "x.csv", weights, fps=30)
+    with pytest.raises(InputError, match="timecode 'noon': need HH:MM:SS:FF"):
+        live_link.write_live_link(tmp_path / "x.csv", np.zeros((5, 51)), fps=30, start="noon")
+    assert not list(tmp_path.iterdir())

@@ -1,10 +1,12 @@
+import shutil
+
 import numpy as np
 import pygltflib
 import pytest
 import soundfile
 from helpers.tiny_scene import NUM_FRAMES, PERFORMANCES, TAKE, make_run, simulated_rig
 
-from pipeline.formats import arkit
+from pipeline.formats import arkit, live_link
 from pipeline.view import export
 from pipeline.view.glb import LEFT_OUT_CM, shapes
 from pipeline.view.sources import open_source
@@ -71,6 +73,24 @@ def test_a_glb_has_one_animation_two_bodies_and_two_heads(tmp_path):
     assert file.asset.extras == {"take": TAKE, "fps": 30.0, "frames": NUM_FRAMES}
 
 
+def test_faces_become_recordings_of_live_link_face(tmp_path):
+    made = make_run(tmp_path / "run", samples=1)
+    run(tmp_path / "run", tmp_path / "out", "--formats", "csv", "--timecode", "10:00:00:30")
+    folder = tmp_path / "out" / TAKE
+    for key, source in (
+        ("captured", made.dataset),
+        ("trained_models", tmp_path / "run" / "results" / "generated" / "trained_models"),
+    ):
+        for actor, name in zip(("001", "002"), PERFORMANCES):
+            weights = np.load(source / "face_arkit" / f"{name}.npy")
+            path = folder / f"{key}.{actor}.csv"
+            np.testing.assert_allclose(live_link.read_weights(path), weights, atol=1e-6, rtol=0)
+            assert live_link.read_timecodes(path)[1] == "10:00:00:32.000"
+    shutil.rmtree(made.dataset / "face_arkit")
+    run(tmp_path / "run", tmp_path / "bare", "--variants", "captured", "--formats", "csv", "bvh")
+    assert not list((tmp_path / "bare").rglob("*.csv")) and list((tmp_path / "bare").rglob("*.bvh"))
+
+
 def test_variants_on_one_skeleton_share_their_characters(tmp_path):
     make_run(tmp_path)
     from pipeline.view.glb import characters, write_glb
@@ -99,6 +119,7 @@ def test_what_is_left_out_of_shapes_moves_no_vertex_far():
     "flags, words",
     [
         (["--formats", "fbx"], "got 'fbx', need some of glb"),
+        (["--formats", "csv", "--timecode", "noon"], "timecode 'noon': need HH:MM:SS:FF"),
         (["--variants", "best"], "no variant 'best', there are: captured, trained_models"),
     ],
 )

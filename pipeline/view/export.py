@@ -82,7 +82,7 @@ def _wav(source: Source, scene: Scene, folder: Path) -> Writers:
     }
 
 
-def _to_flac(voice: Path, target: Path) -> None:
+def to_flac(voice: Path, target: Path) -> None:
     """The samples of a voice, a block at a time: 16 bits as such, all others as 24 bits."""
     import soundfile
 
@@ -100,7 +100,7 @@ def _to_flac(voice: Path, target: Path) -> None:
 
 def _flac(source: Source, scene: Scene, folder: Path) -> Writers:
     return {
-        folder / f"voice.{person.actor}.flac": partial(_to_flac, person.voice)
+        folder / f"voice.{person.actor}.flac": partial(to_flac, person.voice)
         for person in scene.people
         if person.voice is not None
     }

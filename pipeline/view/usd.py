@@ -269,14 +269,13 @@ class _Actor:
         binding.CreateBlendShapeTargetsRel().SetTargets(targets)
 
     def voice(self, path: str) -> None:
-        """A WAV beside the file, heard from its frame 0 on."""
+        """A WAV beside the file, heard from time code 0 on, which is the schema's default."""
         from pxr import Sdf, UsdMedia
 
         sound = UsdMedia.SpatialAudio.Define(self.stage, self.path.AppendChild("voice"))
         sound.CreateFilePathAttr(Sdf.AssetPath(f"./{path}"))
         sound.CreateAuralModeAttr(UsdMedia.Tokens.nonSpatial)
         sound.CreatePlaybackModeAttr(UsdMedia.Tokens.onceFromStart)
-        sound.CreateStartTimeAttr(Sdf.TimeCode(0))
 
 
 def _vectors(values: np.ndarray):

@@ -1,0 +1,37 @@
+// What the viewer uses of three.js; `npm run build` makes ../web/three.js of it.
+export {
+  AnimationMixer,
+  Box3,
+  BufferAttribute,
+  BufferGeometry,
+  CircleGeometry,
+  Color,
+  DataTexture,
+  DirectionalLight,
+  DoubleSide,
+  Group,
+  HemisphereLight,
+  LineBasicMaterial,
+  LineSegments,
+  LinearFilter,
+  LoopOnce,
+  MathUtils,
+  Matrix4,
+  Mesh,
+  MeshBasicMaterial,
+  MeshLambertMaterial,
+  MeshPhongMaterial,
+  PerspectiveCamera,
+  Plane,
+  PlaneGeometry,
+  Quaternion,
+  REVISION,
+  Scene,
+  Sphere,
+  Vector2,
+  Vector3,
+  WebGLRenderer,
+} from 'three';
+export { GLTFLoader } from 'three/addons/loaders/GLTFLoader.js';
+export { OrbitControls } from 'three/addons/controls/OrbitControls.js';
+export { clone as cloneSkinned } from 'three/addons/utils/SkeletonUtils.js';

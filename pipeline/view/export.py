@@ -43,8 +43,9 @@ def _glb(source: Source, scene: Scene, folder: Path) -> Writers:
 
 
 def _usd(source: Source, scene: Scene, folder: Path) -> Writers:
-    from pipeline.view.usd import write_usd
+    from pipeline.view.usd import need_usd_core, write_usd
 
+    need_usd_core()
     voices = _wav(source, scene, folder)
     named = {person.actor: _voice(person) for person in scene.people if person.voice is not None}
     path = folder / f"{stem(scene)}.usdc"

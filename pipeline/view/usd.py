@@ -57,17 +57,24 @@ def joint_paths(motion: Motion) -> list[str]:
     return paths
 
 
+def need_usd_core() -> None:
+    """InputError where the package that writes USD is missing."""
+    try:
+        import pxr  # noqa: F401
+    except ImportError:
+        raise InputError(
+            "USD: package usd-core is not installed; install the extra `usd` (pip install '.[usd]')"
+        ) from None
+
+
 def write_usd(scene: Scene, variant: str, out: Path, *, voices: Mapping[str, str] | None = None) -> None:
     """Write a variant of a scene, whole or not at all.
 
     voices: WAV files by actor, as paths from the folder of `out`.
     """
-    try:
-        from pxr import Sdf
-    except ImportError:
-        raise InputError(
-            f"{out}: USD needs usd-core, which is not installed; pip install 'interact-pipeline[usd]'"
-        ) from None
+    need_usd_core()
+    from pxr import Sdf
+
     if out.suffix not in SUFFIXES:
         raise InputError(f"{out}: need a name that ends in {' or '.join(SUFFIXES)}; correct the command")
     layer = Sdf.Layer.CreateAnonymous(out.suffix)

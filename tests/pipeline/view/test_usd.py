@@ -226,8 +226,23 @@ def test_a_name_of_another_kind_is_refused(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_without_usd_core_one_line_names_the_extra(tmp_path, monkeypatch):
+def test_without_usd_core_one_line_names_the_extra(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "pxr", None)
-    with pytest.raises(InputError, match=r"USD needs usd-core.*pip install 'interact-pipeline\[usd\]'"):
+    with pytest.raises(InputError, match="usd-core is not installed; install the extra `usd`"):
         write_usd(talking_scene(3), "captured", tmp_path / "take.usdc")
-    assert not list(tmp_path.iterdir())
+    make_run(tmp_path / "run", samples=0)
+    with pytest.raises(SystemExit) as stop:
+        export.main(
+            [
+                TAKE,
+                "--source",
+                str(tmp_path / "run"),
+                "--out",
+                str(tmp_path / "out"),
+                "--formats",
+                "glb",
+                "usd",
+            ]
+        )
+    assert stop.value.code == 2 and "the extra `usd`" in capsys.readouterr().err.splitlines()[-1]
+    assert not (tmp_path / "out").exists() and not (tmp_path / "take.usdc").exists()

@@ -86,8 +86,8 @@ class Stage {
     const colour = (name) => new THREE.Color(style.getPropertyValue(name).trim());
     this.colours = { room: colour('--room'), face: colour('--face'), line: colour('--grid'), ground: colour('--ground') };
     if (this.ground) {
-      this.ground.children[0].material.color.copy(this.colours.ground);
-      this.ground.children[1].material.color.copy(this.colours.line);
+      this._dropGround();
+      this._makeGround();
     }
     this.request();
   }
@@ -126,6 +126,7 @@ class Stage {
       for (const material of part.material ? [part.material].flat() : []) material.dispose();
     });
     this._dropGround();
+    this.area = null;
     this.file = null;
     this.moved = false;
     this.renderer.setRenderTarget(null);
@@ -438,9 +439,9 @@ class Stage {
     for (const panel of this.panels) this._label(panel);
     const bodies = this.panels.filter((panel) => panel.person === null).map((panel) => panel.rect);
     const [left, top, width, height] = bodies[0];
-    const [right, , last] = bodies.findLast((rect) => rect[1] === top);
+    const beside = bodies[1]?.[1] === top && bodies[1][0] === left + width;
     // where captions fit: below the bodies, not over faces
-    const place = { left, width: right + last - left || width, bottom: this.height - top - height + 10 };
+    const place = { left, width: beside ? 2 * width : width, bottom: this.height - top - height + 10 };
     for (const [name, pixels] of Object.entries(place)) this.box.style.setProperty(`--caption-${name}`, `${pixels}px`);
   }
 
@@ -457,7 +458,7 @@ class Stage {
     const rows = Math.ceil(heads.length / columns);
     let body = [left, top, width, height];
     const rects = [];
-    if (heads.length && width > 1.15 * height) {
+    if (heads.length && width > 1.45 * height) {
       const side = Math.min(height / rows, (0.42 * width) / columns);
       body = [left, top, width - columns * side, height];
       heads.forEach((_, i) => {
@@ -521,7 +522,7 @@ class Stage {
     camera.position.copy(head.localToWorld(place));
     camera.lookAt(head.localToWorld(face.centre.clone()));
     camera.near = 0.5 * distance;
-    const chin = head.localToWorld(face.centre.clone().setY(face.centre.y - 0.5 * face.size.y));
+    const chin = head.localToWorld(face.centre.clone().setY(face.centre.y - 0.4 * face.size.y));
     person.chin.setFromNormalAndCoplanarPoint(camera.up.clone().negate(), chin);
   }
 
@@ -663,22 +664,37 @@ class Stage {
     });
   }
 
-  /** A grid of metres below where the actors go. */
+  /** A floor with a line each metre, about where the actors go; it fades into the room. */
   _makeGround() {
-    const box = new THREE.Box3().setFromPoints(this._moments().points).expandByScalar(1.5);
-    const [x0, x1] = [Math.floor(box.min.x), Math.ceil(box.max.x)];
-    const [z0, z1] = [Math.floor(box.min.z), Math.ceil(box.max.z)];
+    const { room, ground, line } = this.colours;
+    this.area ??= new THREE.Box3().setFromPoints(this._moments().points);
+    const middle = this.area.getCenter(new THREE.Vector3()).setY(0);
+    const inner = 0.5 * this.area.getSize(new THREE.Vector3()).setY(0).length() + 1;
+    const outer = 2 * inner + 2;
+    const far = (x, z) => Math.min(1, Math.max(0, (Math.hypot(x - middle.x, z - middle.z) - inner) / (outer - inner)));
+    const coloured = (geometry, colour) => {
+      const { position } = geometry.attributes;
+      const colours = new Float32Array(3 * position.count);
+      for (let i = 0; i < position.count; i++) {
+        colour.clone().lerp(room, far(position.getX(i), position.getZ(i))).toArray(colours, 3 * i);
+      }
+      return geometry.setAttribute('color', new THREE.BufferAttribute(colours, 3));
+    };
+    const disc = new THREE.RingGeometry(0.001, outer, 64, 24).rotateX(-Math.PI / 2).translate(middle.x, -0.006, middle.z);
+    const floor = new THREE.Mesh(coloured(disc, ground), new THREE.MeshBasicMaterial({ vertexColors: true }));
+    floor.renderOrder = -3;
     const ends = [];
-    for (let x = x0; x <= x1; x++) ends.push(x, 0, z0, x, 0, z1);
-    for (let z = z0; z <= z1; z++) ends.push(x0, 0, z, x1, 0, z);
+    const reach = Math.ceil(outer);
+    const [x0, z0] = [Math.round(middle.x) - reach, Math.round(middle.z) - reach];
+    for (let i = 0; i <= 2 * reach; i++) {
+      for (let j = 0; j < 2 * reach; j++) {
+        if (far(x0 + i, z0 + j) < 1) ends.push(x0 + i, 0, z0 + j, x0 + i, 0, z0 + j + 1);
+        if (far(x0 + j, z0 + i) < 1) ends.push(x0 + j, 0, z0 + i, x0 + j + 1, 0, z0 + i);
+      }
+    }
     const lines = new THREE.BufferGeometry();
     lines.setAttribute('position', new THREE.BufferAttribute(new Float32Array(ends), 3));
-    const floor = new THREE.Mesh(
-      new THREE.PlaneGeometry(x1 - x0, z1 - z0).rotateX(-Math.PI / 2).translate((x0 + x1) / 2, -0.006, (z0 + z1) / 2),
-      new THREE.MeshBasicMaterial({ color: this.colours.ground }),
-    );
-    floor.renderOrder = -3;
-    const grid = new THREE.LineSegments(lines, new THREE.LineBasicMaterial({ color: this.colours.line }));
+    const grid = new THREE.LineSegments(coloured(lines, line), new THREE.LineBasicMaterial({ vertexColors: true }));
     grid.renderOrder = -2;
     this.ground = new THREE.Group();
     this.ground.add(floor, grid);

@@ -60,6 +60,17 @@ def test_three_is_small_and_names_its_licence():
     assert "three.js authors" in (WEB / "LICENSE-three.txt").read_text(encoding="utf-8")
 
 
+def test_the_part_of_three_is_what_scripts_use():
+    entry = (BUNDLE / "three.js").read_text(encoding="utf-8")
+    exported = set(re.findall(r"^  (\w+),$", entry, re.MULTILINE)) | {
+        "GLTFLoader",
+        "OrbitControls",
+        "cloneSkinned",
+    }
+    scripts = "".join((WEB / name).read_text(encoding="utf-8") for name in SCRIPTS if name != "three.js")
+    assert exported == set(re.findall(r"\bTHREE\.(\w+)", scripts))
+
+
 def test_scripts_are_strict():
     for name in SCRIPTS:
         if name != "three.js":

@@ -15,7 +15,10 @@ from pipeline.reading import read_text
 WEB = Path(__file__).parent / "web"
 """Files that a page which is served links to as `web/<name>`."""
 STYLES = ("viewer.css",)
-SCRIPTS = ("three.js", "clock.js", "face.js", "stage.js", "timeline.js", "takes.js", "keys.js", "app.js")
+SCRIPTS = (
+    "three.js", "dom.js", "files.js", "clock.js", "face.js", "actors.js", "ground.js", "views.js", "stage.js",
+    "timeline.js", "panel.js", "takes.js", "keys.js", "app.js",
+)  # fmt: skip
 """In the order in which a page runs them."""
 LICENCE = "LICENSE-three.txt"
 FILES = ("index.html", *STYLES, *SCRIPTS, LICENCE)

@@ -1,74 +1,13 @@
 'use strict';
 
-/** Where takes come from: inlined into the page, or files beside it. */
-const files = {
-  inlined: (id) => document.getElementById(id)?.textContent ?? null,
-
-  /** All takes that the page lists. */
-  list() {
-    return JSON.parse(files.inlined('takes') ?? '[]');
-  },
-
-  /** Whether the page carries its one take. */
-  carried() {
-    return files.inlined('take-file') !== null;
-  },
-
-  async take(name) {
-    if (files.carried()) return JSON.parse(files.inlined('take-file'));
-    return (await files.fetched(`takes/${encodeURIComponent(name)}/take.json`)).json();
-  },
-
-  /** The bytes of a take's GLB or sound; `told` hears how many have come, and of how many where that is known. */
-  async bytes(name, file, id, told = () => {}) {
-    if (files.carried()) {
-      const text = atob(files.inlined(id).trim());
-      const bytes = new Uint8Array(text.length);
-      for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
-      return bytes.buffer;
-    }
-    const response = await files.fetched(`takes/${encodeURIComponent(name)}/${encodeURIComponent(file)}`);
-    const all = Number(response.headers.get('content-length')) || 0;
-    const parts = [];
-    let come = 0;
-    for (const reader = response.body.getReader(); ; ) {
-      const { done, value } = await reader.read();
-      if (done) break;
-      parts.push(value);
-      told((come += value.length), all);
-    }
-    return new Blob(parts).arrayBuffer();
-  },
-
-  /** A response, or an error that says in one line why not: the server's own words where it has some. */
-  async fetched(address) {
-    let response;
-    try {
-      response = await fetch(address);
-    } catch {
-      throw new Error(`${address}: no answer; is the server of this page still running?`);
-    }
-    if (response.ok) return response;
-    const plain = (response.headers.get('content-type') ?? '').startsWith('text/plain');
-    const line = plain ? (await response.text()).trim().split('\n')[0] : '';
-    throw new Error(line || `${address}: the server answers ${response.status} ${response.statusText}`);
-  },
-};
-
 /** The viewer: the state of what is open, and what joins its parts. */
 class App {
   static SPEEDS = [0.25, 0.5, 0.75, 1, 1.25, 1.5, 2];
 
   constructor() {
     const find = (id) => document.getElementById(id);
-    this.parts = Object.fromEntries(
-      ['title', 'facts', 'first', 'second', 'layout', 'camera', 'list', 'captions', 'message', 'loading', 'panel', 'time'].map(
-        (id) => [id, find(id)],
-      ),
-    );
-    this.parts.tabs = document.querySelector('#panel [role=tablist]');
-    this.parts.body = find('panel-body');
-    this.parts.seek = find('seek');
+    const named = 'title facts first second layout camera list message loading time seek';
+    this.parts = Object.fromEntries(named.split(' ').map((id) => [id, find(id)]));
     this.take = null;
     this.ready = false;
     this.show = [];
@@ -77,21 +16,30 @@ class App {
     this.shownTime = -1;
     this.pictures = 0;
     this.clock = new Clock(document.querySelector('audio'), () => this.changed());
-    const actions = { seek: (seconds) => this.clock.seek(seconds), loop: (from, to) => this.clock.setLoop(from, to) };
+    const actions = {
+      seek: (seconds) => this.clock.seek(seconds),
+      loop: (from, to) => this.clock.setLoop(from, to),
+    };
     this.timeline = new Timeline(find('timeline'), actions);
+    this.panel = new Panel(find('panel'), actions.seek);
+    this.captions = new Captions(find('captions'));
     this.stage = Stage.drawer() ? new Stage(find('stage'), () => this.request()) : null;
     if (!this.stage) {
-      this.tell('This browser shows no 3-D pictures: WebGL is missing or switched off. Sound, words and tracks work without it.');
+      this.tell(
+        'This browser shows no 3-D pictures: WebGL is missing or switched off.' +
+          ' Sound, words and tracks work without it.',
+      );
     }
     this.takes = new TakeList(this.parts.list, files.list(), (take) => this.address(take));
     document.body.classList.toggle('alone', this.takes.takes.length < 2 && files.carried());
     this.buttons();
-    this.keys = new Keys(this.shortcuts(), find('help'));
+    this.keys = new Keys(shortcuts(this), find('help'));
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.stage?.theme());
     window.addEventListener('hashchange', () => this.follow());
     window.addEventListener('resize', () => this.timeline.resize());
     document.addEventListener('visibilitychange', () => this.request());
-    this.clock.audio.addEventListener('timeupdate', () => document.hidden && this.clock.now()); // no pictures: loop on
+    // while the page is hidden, nothing is drawn, and a loop goes on
+    this.clock.audio.addEventListener('timeupdate', () => document.hidden && this.clock.now());
     this.follow();
   }
 
@@ -114,44 +62,56 @@ class App {
   /** Open a take, as far as `wanted` asks at a time and with variants of its own. */
   async open(name, wanted) {
     this.name = name;
-    const mine = (this.opening = {});
+    this.opening?.abort();
+    const mine = (this.opening = new AbortController());
     this.ready = false;
     this.take = null;
     this.clock.close();
     this.timeline.close();
+    this.panel.close();
+    this.captions.close();
     this.stage?.close();
-    this.parts.captions.replaceChildren();
+    const wide = window.innerWidth >= 1200;
+    if (!wide) this.listOpen(false);
+    else if (document.body.classList.contains('no-take')) this.listOpen(this.takes.takes.length > 1);
     document.body.classList.remove('no-take');
     document.title = name;
     this.parts.title.textContent = name;
     this.parts.facts.textContent = '';
     if (this.stage) this.tell('');
     this.wait('Loading …');
-    this.listOpen(window.innerWidth >= 1200 && this.takes.takes.length > 1);
     this.takes.mark(name);
     try {
       if (location.protocol === 'file:' && !files.carried()) {
-        throw new Error('A browser reads no files beside a page from disk: open the page of the take itself.');
+        throw new Error(
+          'A browser reads no files beside a page from disk: open the page of the take itself.',
+        );
       }
-      const take = await files.take(name);
+      const { signal } = mine;
+      const take = await files.take(name, signal);
       if (mine !== this.opening) return;
       this.present(take);
       const told = (come, all) => {
         const size = (bytes) => (bytes / 1e6).toFixed(1);
         if (mine === this.opening) this.wait(`Loading ${size(come)}${all ? ` of ${size(all)}` : ''} MB`);
       };
-      const sound = take.audio ? files.bytes(name, take.audio, 'audio').catch((error) => error) : null;
-      const glb = this.stage ? await files.bytes(name, take.glb, 'glb', told) : null;
+      const sound = take.audio
+        ? files.bytes(name, take.audio, 'audio', { signal }).catch((error) => error)
+        : null;
+      const glb = this.stage ? await files.bytes(name, take.glb, 'glb', { signal, told }) : null;
       const heard = await sound;
       if (mine !== this.opening) return;
-      if (glb) await this.stage.open(glb, take);
+      if (glb) await this.stage.open(glb, take, signal);
       if (mine !== this.opening) return;
       const failed = heard instanceof Error;
-      this.clock.open(take.seconds, take.fps, heard && !failed ? new Blob([heard], { type: 'audio/flac' }) : null);
+      this.clock.open(
+        take.seconds,
+        take.fps,
+        heard && !failed ? new Blob([heard], { type: 'audio/flac' }) : null,
+      );
       if (failed) this.clock.complaint = heard.message;
       this.take = take;
       this.shownTime = -1;
-      this.captioned = '';
       this.ready = true;
       this.apply(wanted);
       this.wait('');
@@ -165,7 +125,8 @@ class App {
   /** Take variants, layout, camera and time from an address. */
   apply(wanted) {
     const { take } = this;
-    const known = (keys) => keys.filter((key) => take.variants.some((variant) => variant.key === key)).slice(0, 2);
+    const known = (keys) =>
+      [...new Set(keys)].filter((key) => take.variants.some((one) => one.key === key)).slice(0, 2);
     const asked = known((wanted.get('show') ?? '').split(','));
     const kept = known(this.show);
     this.show = asked.length ? asked : kept.length ? kept : [take.variants[0].key];
@@ -173,7 +134,8 @@ class App {
     const [kind, id] = (wanted.get('camera') ?? '').split(':');
     const actor = take.actors.findIndex((one) => one.id === id);
     if (['follow', 'eyes'].includes(kind) && actor >= 0) this.mode = { kind, actor };
-    else if (kind === 'both' || this.mode.actor >= take.actors.length) this.mode = { kind: 'both', actor: 0 };
+    else if (kind === 'both' || this.mode.actor >= take.actors.length)
+      this.mode = { kind: 'both', actor: 0 };
     this.pictured();
     this.clock.seek(Number(wanted.get('t')) || 0);
   }
@@ -192,8 +154,9 @@ class App {
     this.parts.facts.title = [this.parts.facts.textContent, take.scenario].filter(Boolean).join('\n');
     this.choices(take);
     this.timeline.open(take);
-    this.phrases = this.timeline.phrases();
-    this.panels(take);
+    const phrases = this.timeline.phrases();
+    this.panel.open(take, phrases, (word) => this.timeline.wordButton(word));
+    this.captions.open(take, phrases);
     this.parts.seek.max = take.seconds - 1 / take.fps;
   }
 
@@ -205,71 +168,31 @@ class App {
         if (!found.has(group)) found.set(group, []);
         found.get(group).push(element('option', { value: key, textContent: label }));
       }
-      return [...found].map(([label, options]) => (options.length > 1 ? element('optgroup', { label }, ...options) : options[0]));
+      return [...found].map(([label, options]) =>
+        options.length > 1 ? element('optgroup', { label }, ...options) : options[0],
+      );
     };
     this.parts.first.replaceChildren(...groups());
-    this.parts.second.replaceChildren(element('option', { value: '', textContent: 'nothing' }), ...groups());
+    this.parts.second.replaceChildren(
+      element('option', { value: '', textContent: 'nothing' }),
+      ...groups(),
+    );
     const one = take.variants.length < 2;
     document.getElementById('beside').hidden = one;
     this.parts.camera.replaceChildren(
-      element('option', { value: 'both', textContent: take.actors.length > 1 ? 'both in view' : 'all in view' }),
+      element('option', {
+        value: 'both',
+        textContent: take.actors.length > 1 ? 'both in view' : 'all in view',
+      }),
       ...['follow', 'eyes'].flatMap((kind) =>
         take.actors.map((actor) =>
-          element('option', { value: `${kind}:${actor.id}`, textContent: kind === 'eyes' ? `eyes of ${actor.id}` : `follow ${actor.id}` }),
+          element('option', {
+            value: `${kind}:${actor.id}`,
+            textContent: kind === 'eyes' ? `eyes of ${actor.id}` : `follow ${actor.id}`,
+          }),
         ),
       ),
     );
-  }
-
-  /** What stands beside the pictures: words, contacts, faults, and what is known of the take. */
-  panels(take) {
-    const { timeline } = this;
-    const who = (k) => element('span', { className: 'who', textContent: take.actors[k].id, '--actor': take.actors[k].colour });
-    const go = (seconds, textContent) => {
-      const button = element('button', { type: 'button', className: 'moment', textContent });
-      button.addEventListener('click', () => this.clock.seek(seconds));
-      return button;
-    };
-    const events = (entries) =>
-      entries.map(([from, , text, k]) =>
-        element('p', { className: 'event' }, go(from, clockText(from)), who(k), element('span', { textContent: text })),
-      );
-    for (const phrase of this.phrases) {
-      phrase.shown = element('p', { className: 'phrase', '--actor': take.actors[phrase.actor].colour });
-      const words = phrase.words.flatMap((word) => [timeline.wordButton(word), ' ']);
-      phrase.shown.append(who(phrase.actor), go(phrase.start, clockText(phrase.start)), element('span', {}, ...words));
-    }
-    const about = [
-      ['scenario', take.scenario],
-      ['actors', take.actors.map((actor) => [actor.id, actor.gender].filter(Boolean).join(', ')).join('; ')],
-      ['relationship', take.relationship],
-      ['emotion', take.emotion],
-      ['split', take.split],
-      ['verdict', take.verdict],
-      ['length', `${take.seconds.toFixed(2)} s, ${take.frames} frames at ${take.fps} a second`],
-      ['variants', take.variants.map((variant) => variant.label).join('; ')],
-      ...take.notes.map((note) => ['note', note]),
-    ].filter(([, text]) => text);
-    const tabs = [
-      ['Words', this.phrases.map((phrase) => phrase.shown), this.phrases.length],
-      ['Touches', events(take.contacts), take.contacts.length],
-      ['Faults', events(take.faults), take.faults.length],
-      ['About', [element('dl', {}, ...about.flatMap(([name, text]) => [element('dt', { textContent: name }), element('dd', { textContent: text })]))], 1],
-    ].filter(([, , count]) => count);
-    const buttons = tabs.map(([name, content], i) => {
-      const counted = /Touches|Faults/.test(name) ? `${name} ${content.length}` : name;
-      const button = element('button', { type: 'button', role: 'tab', id: `tab-${i}`, textContent: counted, 'aria-controls': 'panel-body' });
-      button.addEventListener('click', () => {
-        for (const other of buttons) other.setAttribute('aria-selected', String(other === button));
-        this.parts.body.replaceChildren(...content);
-        this.parts.body.setAttribute('aria-labelledby', button.id);
-        this.parts.body.scrollTop = 0;
-      });
-      return button;
-    });
-    this.parts.tabs.replaceChildren(...buttons);
-    this.phraseNow = null;
-    buttons[0].click();
   }
 
   /** Show the chosen variants from the chosen camera. */
@@ -279,10 +202,12 @@ class App {
     parts.second.value = this.show[1] ?? '';
     parts.layout.value = this.layout;
     parts.layout.hidden = this.show.length < 2;
-    parts.camera.value = this.mode.kind === 'both' ? 'both' : `${this.mode.kind}:${take.actors[this.mode.actor].id}`;
+    parts.camera.value =
+      this.mode.kind === 'both' ? 'both' : `${this.mode.kind}:${take.actors[this.mode.actor].id}`;
     if (stage) {
       stage.time = this.clock.now();
-      stage.mode = this.mode;
+      if (stage.views.mode !== this.mode) stage.views.moved = false;
+      stage.views.mode = this.mode;
       stage.show(this.show, this.layout);
     }
     this.remember();
@@ -291,6 +216,7 @@ class App {
 
   /** @param {string[]} keys one or two variants */
   choose(keys) {
+    if (!this.ready) return;
     this.show = keys.filter((key, i) => key && keys.indexOf(key) === i);
     this.pictured();
   }
@@ -346,51 +272,27 @@ class App {
       this.shownTime = seconds;
       this.stage?.setTime(seconds);
       const frame = Math.round(seconds * take.fps);
-      parts.time.replaceChildren(clockText(seconds), element('span', { textContent: ` / ${clockText(take.seconds)}` }));
+      parts.time.replaceChildren(
+        clockText(seconds),
+        element('span', { textContent: ` / ${clockText(take.seconds)}` }),
+      );
       parts.time.title = `frame ${frame} of ${take.frames}`;
       parts.time.dataset.frame = frame;
       if (document.activeElement !== parts.seek || this.clock.playing) parts.seek.value = String(seconds);
       parts.seek.setAttribute('aria-valuetext', `${seconds.toFixed(2)} seconds`);
     }
     this.timeline.update(seconds, this.clock.playing);
-    this.captions(seconds);
+    this.panel.light(this.captions.update(seconds));
     this.stage?.render();
     this.pictures += 1;
-  }
-
-  /** The phrases that are said now, and the word of each. */
-  captions(seconds) {
-    const { take } = this;
-    const now = take.actors.map((_, k) =>
-      this.phrases.findLast((phrase) => phrase.actor === k && phrase.start <= seconds + 1e-3 && seconds < phrase.end + 0.4),
-    );
-    const latest = now.filter(Boolean).sort((a, b) => b.start - a.start)[0];
-    if (latest && latest !== this.phraseNow) {
-      this.phraseNow?.shown.classList.remove('now');
-      latest.shown.classList.add('now');
-      this.phraseNow = latest;
-      const box = this.parts.body;
-      if (latest.shown.isConnected) box.scrollTop = latest.shown.offsetTop - box.offsetTop - box.clientHeight / 3;
-    }
-    const words = now.map((phrase) => (phrase ? lastStarted(phrase.words, seconds) : -1));
-    const state = now.map((phrase, k) => `${phrase ? phrase.start : ''}:${words[k]}`).join();
-    if (state === this.captioned) return;
-    this.captioned = state;
-    this.parts.captions.replaceChildren(
-      ...now.flatMap((phrase, k) => {
-        if (!phrase) return [];
-        const from = Math.max(0, Math.min(words[k] - 5, phrase.words.length - 11));
-        const said = phrase.words.slice(from, from + 11).map(({ word }, i) => element('span', { className: from + i === words[k] ? 'now' : '', textContent: `${word} ` }));
-        return [element('p', { '--actor': take.actors[k].colour }, ...said)];
-      }),
-    );
   }
 
   /** Write take, time and what is shown into the address, a moment later: browsers limit how often. */
   remember() {
     clearTimeout(this.remembering);
     this.remembering = setTimeout(() => {
-      if (!this.ready || location.hash !== this.hash) return; // who has just followed a link goes where it says
+      // who has just followed a link goes where it says
+      if (!this.ready || location.hash !== this.hash) return;
       history.replaceState(null, '', this.link());
       this.hash = location.hash;
     }, 200);
@@ -400,7 +302,8 @@ class App {
   link() {
     const parts = [`take=${encodeURIComponent(this.take.take)}`, `t=${this.clock.now().toFixed(3)}`];
     parts.push(`show=${this.show.map(encodeURIComponent).join(',')}`, `view=${this.layout}`);
-    if (this.mode.kind !== 'both') parts.push(`camera=${this.mode.kind}:${encodeURIComponent(this.take.actors[this.mode.actor].id)}`);
+    if (this.mode.kind !== 'both')
+      parts.push(`camera=${this.mode.kind}:${encodeURIComponent(this.take.actors[this.mode.actor].id)}`);
     return `${location.href.split('#')[0]}#${parts.join('&')}`;
   }
 
@@ -451,7 +354,9 @@ class App {
     if (!this.ready) return;
     const place = this.show.length - 1;
     const now = this.take.variants.find((variant) => variant.key === this.show[place]);
-    const firsts = this.take.variants.filter((one, i, all) => all.findIndex((other) => other.group === one.group) === i);
+    const firsts = this.take.variants.filter(
+      (one, i, all) => all.findIndex((other) => other.group === one.group) === i,
+    );
     const among = kind === 'sample' ? this.take.variants.filter((one) => one.group === now.group) : firsts;
     const i = among.findIndex((one) => (kind === 'sample' ? one.key === now.key : one.group === now.group));
     const next = among[(i + step + among.length) % among.length];
@@ -468,7 +373,10 @@ class App {
       return;
     }
     const others = this.take.variants.filter((one) => one.key !== this.show[0]);
-    const other = others.find((one) => one.key === this.generated) ?? others.find((one) => one.group !== 'captured') ?? others[0];
+    const other =
+      others.find((one) => one.key === this.generated) ??
+      others.find((one) => one.group !== 'captured') ??
+      others[0];
     if (other) this.choose([this.show[0], other.key]);
     else this.toast('This take has one variant only.');
   }
@@ -482,7 +390,8 @@ class App {
   /** Follow, or look through the eyes of, the next actor. */
   nextActor(kind) {
     if (!this.ready) return;
-    const actor = this.mode.kind === kind ? (this.mode.actor + 1) % this.take.actors.length : this.mode.actor;
+    const actor =
+      this.mode.kind === kind ? (this.mode.actor + 1) % this.take.actors.length : this.mode.actor;
     this.look(kind, actor);
   }
 
@@ -527,7 +436,9 @@ class App {
     on('help-open', () => document.getElementById('help').showModal());
     on('list-toggle', () => this.listOpen(!document.body.classList.contains('list-open')));
     const speed = document.getElementById('speed');
-    speed.append(...App.SPEEDS.map((value) => element('option', { value: String(value), textContent: `${value}×` })));
+    speed.append(
+      ...App.SPEEDS.map((value) => element('option', { value: String(value), textContent: `${value}×` })),
+    );
     speed.value = '1';
     speed.addEventListener('change', () => clock.setSpeed(Number(speed.value)));
     parts.seek.addEventListener('input', () => {
@@ -538,7 +449,8 @@ class App {
     parts.layout.addEventListener('change', () => this.toggleLayout());
     parts.camera.addEventListener('change', () => {
       const [kind, id] = parts.camera.value.split(':');
-      this.look(kind, Math.max(0, this.take.actors.findIndex((actor) => actor.id === id)));
+      const actor = this.ready ? this.take.actors.findIndex((one) => one.id === id) : 0;
+      this.look(kind, Math.max(0, actor));
     });
     parts.list.addEventListener('click', (event) => {
       if (event.target.closest('a.take') && window.innerWidth < 760) this.listOpen(false);
@@ -547,48 +459,15 @@ class App {
       // a button that a pointer pressed gives Space back to playing
       if (event.detail > 0) event.target.closest?.('button')?.blur();
     });
-    document.addEventListener('change', (event) => event.target.closest?.('header select, #transport select')?.blur());
-    document.querySelector('#stage canvas').addEventListener('dblclick', () => this.look(this.mode.kind, this.mode.actor));
+    document.addEventListener('change', (event) =>
+      event.target.closest?.('header select, #transport select')?.blur(),
+    );
+    document
+      .querySelector('#stage canvas')
+      .addEventListener('dblclick', () => this.look(this.mode.kind, this.mode.actor));
   }
 
-  /** What the keys do, for Keys. */
-  shortcuts() {
-    const { clock } = this;
-    const words = (step) => this.jump(this.timeline.words.flat().map((word) => word.start), step);
-    const events = (step) => this.jump([...(this.take?.faults ?? []), ...(this.take?.contacts ?? [])].map(([from]) => from), step);
-    const help = document.getElementById('help');
-    return [
-      { says: 'play or pause', does: { ' ': () => clock.toggle(), k: () => clock.toggle() } },
-      { says: 'one frame back, on', does: { ArrowLeft: () => clock.step(-1), ArrowRight: () => clock.step(1) } },
-      {
-        says: 'one second back, on',
-        does: { 'Shift+ArrowLeft': () => clock.seek(clock.now() - 1), 'Shift+ArrowRight': () => clock.seek(clock.now() + 1) },
-      },
-      { says: 'start, end', does: { Home: () => clock.seek(0), End: () => clock.seek(clock.last) } },
-      { says: 'next word, the one before', does: { w: () => words(1), 'Shift+w': () => words(-1) } },
-      { says: 'next contact or fault, the one before', does: { x: () => events(1), 'Shift+x': () => events(-1) } },
-      {
-        says: 'loop from here, to here, no more',
-        does: { '[': () => this.loopFrom(), ']': () => this.loopTo(), '\\': () => clock.setLoop(null, null) },
-      },
-      { says: 'slower, faster', does: { '-': () => this.nextSpeed(-1), '=': () => this.nextSpeed(1) } },
-      { says: 'sound on or off', does: { m: () => clock.setMuted(!clock.audio.muted) } },
-      { says: 'generated beside it, or not', does: { g: () => this.toggleGenerated() } },
-      { says: 'side by side, or overlaid', does: { o: () => this.toggleLayout() } },
-      { says: 'next sample, the one before', does: { s: () => this.switchTo('sample', 1), 'Shift+s': () => this.switchTo('sample', -1) } },
-      { says: 'next method, the one before', does: { d: () => this.switchTo('method', 1), 'Shift+d': () => this.switchTo('method', -1) } },
-      { says: 'camera: all in view', does: { b: () => this.look('both') } },
-      { says: 'camera: follow an actor, then the other', does: { f: () => this.nextActor('follow') } },
-      { says: 'camera: through the eyes of an actor, then of the other', does: { e: () => this.nextActor('eyes') } },
-      { says: 'tracks wider, less wide', does: { ArrowUp: () => this.timeline.zoomBy(1.5), ArrowDown: () => this.timeline.zoomBy(1 / 1.5) } },
-      { says: 'next take, the one before', does: { n: () => this.beside(1), p: () => this.beside(-1) } },
-      { says: 'list of takes', does: { t: () => this.listOpen(!document.body.classList.contains('list-open')) } },
-      { says: 'search takes', does: { '/': () => this.searchTakes() } },
-      { says: 'copy a link to this take and time', does: { c: () => this.copy() } },
-      { says: 'this help', does: { '?': () => help.showModal() } },
-    ];
-  }
-
+  /** Open the list of takes, ready to type. */
   searchTakes() {
     this.listOpen(true);
     this.takes.search.focus();
@@ -615,12 +494,12 @@ class App {
       }),
       /** Go to a second of the take. */
       seek: (seconds) => this.clock.seek(seconds),
-      /** Where a joint of a character of take.json is in the page: [x, y] in CSS pixels, null where it is not seen. */
+      /** Where a joint of a character of take.json is in the page: [x, y] in CSS pixels; null if not seen. */
       jointOnScreen: (character, joint, slot = 0) => {
         this.draw();
         return this.stage?.jointOnScreen(character, joint, slot) ?? null;
       },
-      /** Matrices (16 numbers, column by column) and place [left, top, width, height] of the first picture. */
+      /** Matrices (16 numbers, by columns) and place [left, top, width, height] of the first picture. */
       camera: () => this.stage?.view() ?? null,
       /** Objects on the graphics card, bytes of JavaScript where the browser tells them, open sounds. */
       memory: () => ({

@@ -80,7 +80,8 @@ class Clock {
     const passed = ((clock - this._since) / 1000) * this.speed;
     this._since = clock;
     if (this._soundLeads()) {
-      if (this.audio.paused || this.audio.seeking || this.audio.readyState < 3) return this._time; // starts soon
+      const { paused, seeking, readyState } = this.audio;
+      if (paused || seeking || readyState < 3) return this._time; // it starts soon
       const error = this.audio.currentTime - (this._time + passed);
       this._time += passed + (Math.abs(error) > Clock.JUMP ? error : 0.1 * error);
     } else {
@@ -96,7 +97,8 @@ class Clock {
 
   play() {
     if (this.playing || !this.duration) return;
-    if (this.loop && (this._time < this.loop[0] || this._time >= this.loop[1] - 1e-4)) this._go(this.loop[0]);
+    if (this.loop && (this._time < this.loop[0] || this._time >= this.loop[1] - 1e-4))
+      this._go(this.loop[0]);
     else if (this._time >= this.last - 1e-4) this._go(0);
     this.playing = true;
     this._since = performance.now();

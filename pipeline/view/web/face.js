@@ -49,7 +49,7 @@ class FaceShapes {
     return made;
   }
 
-  /** Triangles between cells of a grid: all vertices of a cell become its first, and what is flat then goes. */
+  /** Triangles between cells of a grid: all vertices of a cell become its first; what is flat then goes. */
   _fewer(cell) {
     const first = new Map();
     const stands = new Uint32Array(this.rest.length / 3);
@@ -153,7 +153,7 @@ class FaceShapes {
     return { vertices: Uint32Array.from(moved), deltas };
   }
 
-  /** Middle and size of what moves by more than a tenth of the largest travel; the whole head if nothing does. */
+  /** Middle and size of what moves by a tenth of the largest travel or more; of the head if nothing does. */
   _window() {
     const travel = new Float32Array(this.rest.length / 3);
     for (const { vertices, deltas } of this.shapes) {

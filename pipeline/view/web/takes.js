@@ -1,8 +1,8 @@
 'use strict';
 
 /**
- * The list of takes: search, filters, order. It holds elements for the rows in sight only, so that thousands of
- * takes scroll and filter at once.
+ * The list of takes: search, filters, order. It holds elements for the rows in sight only, so that thousands
+ * of takes scroll and filter at once.
  */
 class TakeList {
   /** What takes can be ordered by. */
@@ -25,7 +25,9 @@ class TakeList {
     this.box = box;
     this.takes = takes.map((take) => ({
       ...take,
-      text: [take.take, ...take.actors, take.relationship, take.emotion, take.verdict, take.split].join(' ').toLowerCase(),
+      text: [take.take, ...take.actors, take.relationship, take.emotion, take.verdict, take.split]
+        .join(' ')
+        .toLowerCase(),
     }));
     this.address = address;
     this.current = '';
@@ -53,16 +55,23 @@ class TakeList {
   /** Show what fits search and filters, in order. */
   filter() {
     const words = this.search.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const chosen = TakeList.FILTERS.map((name) => [name, this._select(name).value]).filter(([, value]) => value);
+    const chosen = TakeList.FILTERS.map((name) => [name, this._select(name).value]).filter(
+      ([, value]) => value,
+    );
     this.found = this.takes.filter(
-      (take) => words.every((word) => take.text.includes(word)) && chosen.every(([name, value]) => take[name] === value),
+      (take) =>
+        words.every((word) => take.text.includes(word)) &&
+        chosen.every(([name, value]) => take[name] === value),
     );
     const order = TakeList.ORDERS[this.order.value] ?? TakeList.ORDERS.take;
     this.found.sort((a, b) => order(a, b) || TakeList.ORDERS.take(a, b));
     const all = this.takes.length;
     const n = this.found.length;
     this.count.textContent = n === all ? `${all} ${all === 1 ? 'take' : 'takes'}` : `${n} of ${all} takes`;
-    this.active = Math.max(0, this.found.findIndex((take) => take.take === this.current));
+    this.active = Math.max(
+      0,
+      this.found.findIndex((take) => take.take === this.current),
+    );
     this.rows.scrollTop = 0;
     this._draw(true);
   }
@@ -148,7 +157,8 @@ class TakeList {
     const height = this._height();
     const { scrollTop, clientHeight } = this.rows;
     if (place * height < scrollTop) this.rows.scrollTop = place * height;
-    else if ((place + 1) * height > scrollTop + clientHeight) this.rows.scrollTop = (place + 1) * height - clientHeight;
+    else if ((place + 1) * height > scrollTop + clientHeight)
+      this.rows.scrollTop = (place + 1) * height - clientHeight;
   }
 
   _focus(place, event) {
@@ -162,7 +172,14 @@ class TakeList {
 
   _key(event) {
     const page = Math.max(1, Math.floor(this.rows.clientHeight / this._height()) - 1);
-    const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity };
+    const steps = {
+      ArrowDown: 1,
+      ArrowUp: -1,
+      PageDown: page,
+      PageUp: -page,
+      Home: -Infinity,
+      End: Infinity,
+    };
     if (!(event.key in steps) || event.ctrlKey || event.metaKey || event.altKey) return;
     event.stopPropagation();
     if (event.key === 'ArrowUp' && this.active === 0) {

@@ -1,35 +1,5 @@
 'use strict';
 
-/** An element with properties, attributes (`aria-...`, `data-...`), style variables (`--...`) and children. */
-function element(tag, properties = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(properties)) {
-    if (name.startsWith('--')) made.style.setProperty(name, value);
-    else if (name.includes('-') || name === 'role') made.setAttribute(name, value);
-    else made[name] = value;
-  }
-  made.append(...children);
-  return made;
-}
-
-/** Seconds as m:ss.ss. */
-function clockText(seconds) {
-  const hundredths = Math.round(100 * seconds);
-  const rest = hundredths % 6000;
-  return `${Math.floor(hundredths / 6000)}:${String((rest / 100).toFixed(2)).padStart(5, '0')}`;
-}
-
-/** The place of the last entry that starts at or before a time, -1 where none does; entries are in order. */
-function lastStarted(entries, seconds) {
-  let [low, high] = [0, entries.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (entries[middle].start <= seconds + 1e-3) low = middle + 1;
-    else high = middle;
-  }
-  return low - 1;
-}
-
 /**
  * The tracks of a take over its seconds: voices, words, actions, facing, contacts and faults of each actor.
  * Everything on it can be clicked, and empty places move the playhead.
@@ -128,7 +98,8 @@ class Timeline {
   /** A button that says a word and goes there; it is lit while the word is said. */
   wordButton(word) {
     const button = element('button', { type: 'button', className: 'word', textContent: word.word });
-    button.title = `${clockText(word.start)}${word.confidence === null || word.confidence === undefined ? '' : `, confidence ${word.confidence.toFixed(2)}`}`;
+    const sure = Number.isFinite(word.confidence) ? `, confidence ${word.confidence.toFixed(2)}` : '';
+    button.title = clockText(word.start) + sure;
     button.addEventListener('click', () => this.actions.seek(word.start));
     word.shown.push(button);
     return button;
@@ -149,21 +120,47 @@ class Timeline {
       });
       rows.push(this._row('words', 'words', spans));
     }
-    const spans = (entries, className, name) => entries.map(([from, to, text]) => this._span(from, to, name(text), className));
+    const spans = (entries, className, name) =>
+      entries.map(([from, to, text]) => this._span(from, to, name(text), className));
     const actions = take.actions?.[k] ?? [];
     if (actions.length) {
       const made = actions.map(([from, to, text]) => this._span(from, to, text, `action ${text}`, text));
       rows.push(this._row('action', 'actions', made));
     }
     const facing = take.facing?.[k] ?? [];
-    if (facing.length) rows.push(this._row('faces partner', 'facing', spans(facing, 'faces', () => 'faces the partner')));
+    if (facing.length)
+      rows.push(
+        this._row(
+          'faces partner',
+          'facing',
+          spans(facing, 'faces', () => 'faces the partner'),
+        ),
+      );
     const contacts = own(take.contacts);
-    if (contacts.length) rows.push(this._row('touches', 'contacts', spans(contacts, 'contact', (text) => text)));
+    if (contacts.length)
+      rows.push(
+        this._row(
+          'touches',
+          'contacts',
+          spans(contacts, 'contact', (text) => text),
+        ),
+      );
     const faults = own(take.faults);
-    if (faults.length) rows.push(this._row('faults', 'faults', spans(faults, 'fault', (text) => text)));
+    if (faults.length)
+      rows.push(
+        this._row(
+          'faults',
+          'faults',
+          spans(faults, 'fault', (text) => text),
+        ),
+      );
     const label = `actor ${actor.id}${actor.gender ? `, ${actor.gender}` : ''}`;
     const group = element('div', { className: 'actor', role: 'group', 'aria-label': label, ...colour });
-    const name = element('div', { className: 'row name' }, element('div', { className: 'label', textContent: label }));
+    const name = element(
+      'div',
+      { className: 'row name' },
+      element('div', { className: 'label', textContent: label }),
+    );
     group.append(name, ...rows);
     this.inner.append(group);
   }
@@ -171,12 +168,26 @@ class Timeline {
   _row(label, className, content) {
     const track = element('div', { className: `track ${className}` }, ...[content].flat());
     track.addEventListener('pointerdown', (event) => this._scrub(event, track));
-    return element('div', { className: 'row' }, element('div', { className: 'label', textContent: label }), track);
+    track.addEventListener('click', (event) => {
+      // a finger that moves scrolls, so only its tap counts
+      if (event.pointerType === 'touch' && !event.target.closest('button')) this._go(event, track);
+    });
+    return element(
+      'div',
+      { className: 'row' },
+      element('div', { className: 'label', textContent: label }),
+      track,
+    );
   }
 
   /** A part of a track that goes to its start when clicked. */
   _span(from, to, title, className, text = '', start = from) {
-    const button = element('button', { type: 'button', tabIndex: -1, className: `span ${className}`, textContent: text });
+    const button = element('button', {
+      type: 'button',
+      tabIndex: -1,
+      className: `span ${className}`,
+      textContent: text,
+    });
     button.title = `${title} (${clockText(from)} to ${clockText(to)})`;
     button.setAttribute('aria-label', button.title);
     button.style.left = `${(100 * from) / this.take.seconds}%`;
@@ -202,10 +213,16 @@ class Timeline {
 
   /** Marks at round seconds, as close as there is room for. */
   _ruler() {
-    const step = [0.5, 1, 2, 5, 10, 30, 60, 120].find((seconds) => (this._track() * seconds) / this.take.seconds > 64) ?? 300;
+    const step =
+      [0.5, 1, 2, 5, 10, 30, 60, 120].find(
+        (seconds) => (this._track() * seconds) / this.take.seconds > 64,
+      ) ?? 300;
     const marks = [];
     for (let i = 0; i * step < this.take.seconds; i++) {
-      const mark = element('span', { className: 'mark', textContent: clockText(i * step).replace(/\.?0+$/, '') });
+      const mark = element('span', {
+        className: 'mark',
+        textContent: clockText(i * step).replace(/\.?0+$/, ''),
+      });
       if (step >= 1) mark.textContent = clockText(i * step).slice(0, -3);
       mark.style.left = `${(100 * i * step) / this.take.seconds}%`;
       marks.push(mark);
@@ -251,24 +268,24 @@ class Timeline {
     if (x > 0.9 * room || x < 0) this.box.scrollLeft += x - 0.1 * room;
   }
 
+  /** Follow a mouse or pen with the playhead, from where it is pressed to where it is let go. */
   _scrub(event, track) {
-    if (event.button || event.target.closest('button')) return;
-    const go = (moved) => {
-      const box = track.getBoundingClientRect();
-      const share = (moved.clientX - box.left) / box.width;
-      const fps = this.take.fps;
-      this.actions.seek(Math.round(Math.min(1, Math.max(0, share)) * this.take.seconds * fps) / fps);
-    };
-    if (event.pointerType === 'touch') {
-      track.addEventListener('click', go, { once: true }); // a finger that moves scrolls
-      return;
-    }
+    if (event.button || event.pointerType === 'touch' || event.target.closest('button')) return;
+    const go = (moved) => this._go(moved, track);
     track.setPointerCapture(event.pointerId);
     track.addEventListener('pointermove', go);
     const done = () => track.removeEventListener('pointermove', go);
     track.addEventListener('pointerup', done, { once: true });
     track.addEventListener('pointercancel', done, { once: true });
     go(event);
+  }
+
+  /** Move the playhead to the frame at a pointer. */
+  _go(event, track) {
+    const box = track.getBoundingClientRect();
+    const share = Math.min(1, Math.max(0, (event.clientX - box.left) / box.width));
+    const { fps, seconds } = this.take;
+    this.actions.seek(Math.round(share * seconds * fps) / fps);
   }
 
   _wheel(event) {

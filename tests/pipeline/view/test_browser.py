@@ -364,11 +364,27 @@ def test_a_take_that_is_not_there_says_what_the_server_says(site, browser):
     page.wait_for_function("viewer.state().message", timeout=WAIT)
     assert state(page)["message"] == "no take here: /takes/20990101_001/take.json"
     assert page.locator("#message").is_visible()
+    for key in ("g", "o", "s", "f", " ", "w", "c", "[", "ArrowRight"):
+        page.keyboard.press(key)  # with nothing to do it to
     page.evaluate(f"location.hash = 'take={TAKE}'")
     page.wait_for_function("viewer.state().ready", timeout=WAIT)
     assert page.locator("#message").is_hidden()
     page.said[:] = [line for line in page.said if "404" not in line]  # which the browser itself reports
     next(pages, None)
+
+
+def test_of_takes_that_are_opened_at_once_the_last_stays(site, page):
+    see(page, f"{site[1]}/index.html#take={TAKE}")
+    page.evaluate(
+        f"(async () => {{ for (const take of ['{OTHER}', '{TAKE}', '{OTHER}', '{TAKE}', '{OTHER}']) {{"
+        " location.hash = 'take=' + take; await new Promise((done) => setTimeout(done, 15)); } })()"
+    )
+    page.wait_for_function(f"viewer.state().ready && viewer.state().take === '{OTHER}'", timeout=WAIT)
+    assert page.locator("#title").inner_text() == OTHER
+    assert page.evaluate("viewer.memory().sounds") == 1
+    drawn(page)
+    frame = round(state(page)["time"] * 30)
+    compare_joints(page, site[2][OTHER], frame)
 
 
 def test_without_webgl_it_says_so_and_the_rest_works(site, page):

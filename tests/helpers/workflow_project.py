@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from helpers import forks
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 TINY = """
 root: data
@@ -38,8 +40,11 @@ def make_project(folder: Path, config: str | None = None) -> Path:
 
 def snakemake(project: Path, *arguments: str) -> subprocess.CompletedProcess:
     """Run Snakemake in a project, output captured."""
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    told = ["--cores", "2", *arguments]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("SNAKEMAKE")}
+    if sys.platform == "linux":  # elsewhere a process with threads of the system's may not be forked
+        return forks.run(project, told, environment)
+    command = [sys.executable, "-m", "snakemake", *told]
     return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=3600)
 
 

@@ -55,9 +55,9 @@ def _is_text(node: ast.stmt) -> bool:
     )
 
 
-def _tree(path: Path, content: bytes, sampling: bool) -> ast.Module:
-    """A file's syntax tree without docstrings; without what only generation calls if not `sampling`."""
-    tree = ast.parse(content, path)
+def _tree(content: bytes, sampling: bool) -> ast.Module:
+    """A module's syntax tree without docstrings; without what only generation calls if not `sampling`."""
+    tree = ast.parse(content)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):
@@ -131,6 +131,12 @@ def _plain(node: object) -> object:
     return repr(node)
 
 
+@cache
+def _code_digest(content: bytes, sampling: bool) -> bytes:
+    """SHA-256 of what a module's text does; known again by the text, since files may be edited."""
+    return hashlib.sha256(repr(_plain(_tree(content, sampling))).encode()).digest()
+
+
 def digest(files: Iterable[Path], *, sampling: bool = True) -> str:
     """What the code of these files does, in 32 hexadecimal digits.
 
@@ -140,7 +146,6 @@ def digest(files: Iterable[Path], *, sampling: bool = True) -> str:
     for path in sorted(files):
         total.update(str(path.relative_to(REPOSITORY)).encode())
         content = path.read_bytes()
-        if path.suffix == ".py":
-            content = repr(_plain(_tree(path, content, sampling))).encode()
-        total.update(hashlib.sha256(content).digest())
+        is_code = path.suffix == ".py"
+        total.update(_code_digest(content, sampling) if is_code else hashlib.sha256(content).digest())
     return total.hexdigest()[:32]

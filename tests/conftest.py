@@ -5,6 +5,11 @@ import time
 from pathlib import Path
 
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # more threads than free cores wait for each other
+    for library in ("OMP", "OPENBLAS", "MKL"):  # before numpy and torch are imported
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
 from helpers.workflow_project import make_project, snakemake
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,5 +54,11 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files of the whole workflow come first, since they last longest."""
-    items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
+    """Files of the whole workflow come first, since they last longest; before all, those that share a run."""
+
+    def place(item: pytest.Item) -> int:
+        if item.get_closest_marker("xdist_group").args == ("finished",):
+            return 0
+        return 1 if item.path.parent == Path(__file__).parent else 2
+
+    items.sort(key=place)

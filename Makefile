@@ -18,9 +18,11 @@ $(VENV)/run.stamp: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[demo]"
 	touch $@
 
-$(VENV)/test.stamp: $(VENV)/run.stamp
+# in one pass, and then make run has nothing to install
+$(VENV)/test.stamp: pyproject.toml constraints.txt
+	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[demo,films,slurm,test,usd]"
-	touch $@
+	touch $(VENV)/run.stamp $@
 
 clean: ## remove the environment; output under data/ stays
 	rm -rf $(VENV)

@@ -90,6 +90,8 @@ DOORS: dict[str, tuple[str, str]] = {
         "soundfile.info",
         "libsndfile's header, of a file that voice_frames and read_wav read before",
     ),
+    "pipeline.view.server:Shelf._open": ("open", "a file that we have just written"),
+    "pipeline.view.__main__:run": ("webbrowser.open", "the address of our own server"),
     "pipeline.report.take:draw_voices": ("soundfile.read", "a voice that our separation wrote"),
     "pipeline.report.accuracy:_voices": ("soundfile.read", "a voice of a dataset that our capture wrote"),
     "pipeline.capture.mouth_crop:read_video": (

@@ -30,8 +30,10 @@ MASK_SHARE = 0.75
 """A face less deep than this share of its width, above the eyes, has no back of the head."""
 MASK_FRONT_CM = 9.5
 """How far before its joint the forehead of a face without back of the head lies."""
-NECK_CM = 0.5
-"""How far below the chin a head is shown; the neck below it is the mannequin's."""
+NECK_CM = 2.0
+"""What reaches further below the chin is a neck."""
+THROAT, NAPE = (0.63, -0.2), (0.13, 0.42)
+"""Where a neck is cut off, as shares: from the back of the head to the jaw, and from the chin to the eyes."""
 FINGERS = ("Index", "Middle", "Ring", "Pinky")
 SPINE = ("Hips", "Spine", "Spine1", "Spine2", "Spine3", "Neck")
 SEGMENTS, FINGER_SEGMENTS = 16, 8
@@ -144,14 +146,23 @@ def _upper_half(rig: Rig) -> tuple[float, np.ndarray]:
 def shown_faces(rig: Rig) -> np.ndarray:
     """Triangles (F, 3) int32 of a rig that are shown: those of the head, without a neck and shoulders below.
 
-    A neck that comes with a face is as stiff as the head. The chin is the lowest of what jawOpen moves.
+    A neck that comes with a face is as stiff as the head. It is cut off from the throat up to the nape, which
+    are found from the chin, the lowest of what jawOpen moves, the eyes, and the back of the head.
     """
     faces = triangles(rig.faces)
     travel = np.linalg.norm(rig.deltas[NAMES.index("jawOpen")], axis=-1)
     if not travel.any():
         return faces
-    chin = float(rig.neutral[travel > 0.5 * travel.max(), 1].min())
-    return faces[(rig.neutral[faces][..., 1] > chin - NECK_CM).any(1)]
+    jaw = rig.neutral[travel > 0.5 * travel.max()]
+    chin = float(jaw[:, 1].min())
+    if rig.neutral[:, 1].min() > chin - NECK_CM:
+        return faces
+    eyes, upper = _upper_half(rig)
+    back, tall = float(upper[:, 2].min()), eyes - chin
+    deep = float(jaw[:, 2].max()) - back
+    (throat, low), (nape, high) = ((back + z * deep, chin + y * tall) for z, y in (THROAT, NAPE))
+    cut = low + (high - low) * (rig.neutral[:, 2] - throat) / (nape - throat)
+    return faces[(rig.neutral[:, 1] > cut)[faces].any(1)]
 
 
 def head_height(motion: Motion, head: int) -> float:
@@ -411,12 +422,12 @@ class _Maker:
         if joints[0] != self.at["Neck"]:
             return
         head = self.at["Head"]
-        end = self.rest[head] + 4.0 * s * self.up
+        end = self.rest[head] + 4.0 * s * self.up + 1.2 * s * self.ahead  # skulls reach further forward
         profiles: list[list[tuple[float, float, float]]] = [
             [(0.15, 6.4 * s, 6.2 * s), (0.6, 5.6 * s, 5.8 * s)] if k == 0 else [(0.3, 5.4 * s, 5.6 * s)]
             for k in range(len(joints) - 1)
         ]
-        self.chain(joints, end, [*profiles, [(0.0, 5.2 * s, 5.4 * s), (1.0, 5.0 * s, 5.2 * s)]], self.left)
+        self.chain(joints, end, [*profiles, [(0.0, 5.2 * s, 4.7 * s), (1.0, 4.4 * s, 4.2 * s)]], self.left)
 
     def head(self) -> None:
         """A plain head: an egg with a nose, so that one sees where it looks."""

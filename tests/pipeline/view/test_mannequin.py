@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from helpers.bodies import standing
+from helpers.scenes import ict_rig
 from helpers.tiny_dataset import body
 from helpers.tiny_scene import simulated_rig
 from scipy.spatial import ConvexHull, cKDTree
@@ -137,6 +138,20 @@ def test_a_neck_is_not_shown():
     )
     shown = shown_faces(longer)
     assert shown.max() < n and len(shown) > 0.9 * len(triangles(rig.faces))
+    assert len(shown_faces(rig)) == len(triangles(rig.faces)), "a head without a neck is shown whole"
+
+
+def test_a_neck_ends_at_the_throat_and_higher_at_the_nape(real_data):
+    rig = ict_rig(real_data)
+    shown = shown_faces(rig)
+    kept = np.unique(shown)
+    jaw = np.linalg.norm(rig.deltas[NAMES.index("jawOpen")], axis=-1)
+    jaw = rig.neutral[jaw > 0.5 * jaw.max()]
+    assert len(shown) > 0.9 * len(triangles(rig.faces))
+    lowest = rig.neutral[kept, 1].min()
+    assert rig.neutral[:, 1].min() < lowest - 5 and jaw[:, 1].min() - 4 < lowest < jaw[:, 1].min()
+    behind = rig.neutral[kept][rig.neutral[kept, 2] < rig.neutral[kept, 2].min() + 5]
+    assert behind[:, 1].min() > jaw[:, 1].min() + 2
 
 
 def test_quads_and_triangles_become_triangles():

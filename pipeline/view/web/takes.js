@@ -142,7 +142,11 @@ class TakeList {
       },
       cell('name', take.take),
       cell('time', `${Number(take.seconds).toFixed(1)} s`),
-      cell('kind', [take.relationship, take.emotion].filter(Boolean).join(' · ') || take.actors.join(', ')),
+      cell(
+        'kind',
+        [take.relationship, take.emotion].filter(Boolean).join(' · ') ||
+          (take.actors[0] === take.take ? '' : take.actors.join(', ')),
+      ),
       cell('people', take.actors.join(', ')),
       cell('many', take.variants > 1 ? `${take.variants} variants` : ''),
       cell('split', take.split),

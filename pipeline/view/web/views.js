@@ -121,9 +121,8 @@ class Views {
   _lookAtOne(place, aspect) {
     const away = this.camera.position.clone().sub(this.controls.target).setY(0);
     if (away.lengthSq() < 1e-6) away.set(0, 0, 1);
-    place.y += 0.1;
     this.controls.target.copy(place);
-    this.camera.position.copy(place).addScaledVector(away.normalize(), 3.4 * Math.max(1, 0.8 / aspect));
+    this.camera.position.copy(place).addScaledVector(away.normalize(), 3.8 * Math.max(1, 0.8 / aspect));
     this.camera.position.y += 0.5;
     this.controls.update();
   }

@@ -2,6 +2,7 @@
 
 import colorsys
 import io
+import threading
 
 import numpy as np
 import pytest
@@ -9,6 +10,9 @@ from helpers import needs
 from helpers.viewer_site import NUM_FRAMES, TAKES, WORDS, make_site, served
 
 from pipeline.motion.skeleton import forward_kinematics
+from pipeline.view.catalogue import Catalogue
+from pipeline.view.server import Server, Shelf
+from pipeline.view.sources import open_source
 
 SOFTWARE = [
     "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-gpu-compositing", "--no-sandbox",
@@ -387,6 +391,32 @@ def test_of_takes_that_are_opened_at_once_the_last_stays(site, page):
     compare_joints(page, site[2][OTHER], frame)
 
 
+def test_the_server_of_the_viewer_serves_it_under_its_policy(site, page, tmp_path):
+    """With the real server, whose policy lets the page load nothing of others and evaluate no text."""
+    takes = Catalogue(open_source(site[0] / "run"))
+    with Server(Shelf(takes, tmp_path), list(TAKES), 0) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        try:
+            page.goto(f"{server.url}#take={TAKE}&show=captured,trained_models")
+            # the policy refuses wait_for_function, which evaluates a text in the page
+            for _ in range(WAIT // 50):
+                if state(page)["ready"] or state(page)["message"]:
+                    break
+                page.wait_for_timeout(50)
+            seen = state(page)
+            assert (seen["ready"], seen["sound"], seen["message"]) == (True, True, "")
+            drawn(page)
+            compare_joints(page, site[2][TAKE], 0)
+            words = page.locator("#panel .word").all_inner_texts()
+            assert sorted(words) == sorted(2 * ["Well,", "hello", "there."])
+            page.keyboard.press("w")
+            assert state(page)["time"] > 0
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 def test_without_webgl_it_says_so_and_the_rest_works(site, page):
     page.add_init_script(
         "const real = HTMLCanvasElement.prototype.getContext;"
@@ -419,6 +449,8 @@ def test_what_a_take_held_is_given_back(site, page):
 def test_a_phone_shows_all_parts(site, browser):
     pages = opened(browser, viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True)
     page = next(pages)
+    page.goto(f"{site[1]}/index.html")
+    assert page.locator("header select:visible").count() == 0  # nothing is open that they could show
     see(page, f"{site[1]}/index.html#take={TAKE}")
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     for part in ("#stage canvas", ".panel.face >> nth=1", "#play", "#seek", "#timeline", "#panel"):

@@ -52,9 +52,13 @@ SKIPPED = [
 ]
 """Commands by pattern, with the reason why they are not tried."""
 PARSED = (
-    r"(\w+=\S+ )*python (benchmarks/|-m (models\.train|pipeline\.capture\.train_separation) |.* --weights )"
+    r"(\w+=\S+ )*python (benchmarks/|-m (models\.train|pipeline\.capture\.train_separation|pipeline\.view)"
+    r"( |$)|.* --weights )"
 )
-"""Commands that take minutes, or trained weights for them: their flags alone are tried."""
+"""Commands that take minutes, that wait for Ctrl-C, or that need trained weights.
+
+Their flags alone are tried.
+"""
 ALWAYS_RUN = r"^snakemake .*--(report|unlock|rulegraph)\b"
 """Snakemake commands that run no job."""
 WORDS = {

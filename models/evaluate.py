@@ -33,6 +33,8 @@ from pipeline.reading import read_json
 THREADS = 2
 """Threads that compute, whatever the machine has: sums of another number differ in their last digits."""
 
+CAPTURED = "captured"
+"""What the viewer calls the real motion."""
 REAL, MEAN, NEAREST = "real", "mean pose", "nearest training clip"
 ROWS = {
     REAL: (
@@ -220,6 +222,7 @@ def run(
     out_page: Path,
     options: config.Evaluate,
     facing: config.Facing | None = None,
+    viewer: str | None = None,
 ) -> None:
     """Compute the table and write it as CSV and as a page."""
     names = rows or (["trained models"] if len(generated) == 1 else [folder.name for folder in generated])
@@ -235,7 +238,21 @@ def run(
     checked = {name: checks.verdicts(found[name], found[MEAN]) for name in names}
     about = {name: ROWS.get(name, "samples of the trained models for the test takes") for name in found}
     table_page.write_table(out_table, found)
-    table_page.write_page(out_page, found, notes, about=about, checked=checked)
+    links = {} if viewer is None else _links(viewer, shards, dict(zip(names, generated)))
+    table_page.write_page(out_page, found, notes, about=about, checked=checked, links=links)
+
+
+def _links(viewer: str, shards: Path, generated: dict[str, Path]) -> dict[str, dict[str, str]]:
+    """By row and test take, where the viewer shows them: what was captured, and a row's samples beside it.
+
+    Neither the mean pose nor the nearest clip is a motion in files.
+    """
+    takes = [span.take for _, span in takes_of(shards_of(shards)[0], "test")]
+    shown = {REAL: [CAPTURED]} | {name: [CAPTURED, folder.name] for name, folder in generated.items()}
+    return {
+        name: {take: table_page.take_link(viewer, take, variants) for take in takes}
+        for name, variants in shown.items()
+    }
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -254,6 +271,10 @@ def main(argv: list[str] | None = None) -> None:
         "--rigs",
         type=Path,
         help="folder of {actor}.npz, or one .npz for all actors; without it there are no face metrics",
+    )
+    parser.add_argument(
+        "--viewer",
+        help="address of the viewer's pages from the page's folder, such as viewer, to link to them",
     )
     parser.add_argument("--out-table", type=Path, required=True, help="CSV to write")
     parser.add_argument("--out-page", type=Path, required=True, help="HTML page to write")

@@ -1,7 +1,9 @@
 """The table of metrics as files: a CSV with all numbers, and a page that says what they are."""
 
 import html
+from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from models.checks import CHECKS, Verdict
 from models.scores import BODIES, COLUMNS, FACES, SPACE
@@ -35,6 +37,7 @@ body { max-width: 78rem; margin: 2rem auto; padding: 0 1rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; }
 th, td { padding: .35rem .6rem; border-bottom: 1px solid #ccc; text-align: right; vertical-align: top; }
+details a { display: block; font-weight: 400; } summary { font-weight: 400; }
 tr > th:first-child { text-align: left; font-weight: 600; white-space: nowrap; }
 td small { display: block; color: #666; white-space: nowrap; }
 td.fail { background: #fbe3e0; } td.pass { background: #e3f2e3; }
@@ -55,6 +58,21 @@ def write_table(path: Path, rows: dict[str, dict]) -> None:
         for name, row in rows.items()
     ]
     write_csv(path, columns, said)
+
+
+def take_link(viewer: str, take: str, variants: Sequence[str]) -> str:
+    """Address of a take's page in the viewer, opened with these variants (docs/view.md, Static pages)."""
+    return f"{viewer}/{quote(take)}.html#take={quote(take)}&show={','.join(map(quote, variants))}"
+
+
+def _method(name: str, links: dict[str, str]) -> str:
+    """A row's name, and its takes in the viewer: the name links to the only one, or they are listed below."""
+    said = html.escape(name)
+    found = {html.escape(take): html.escape(address) for take, address in links.items()}
+    if len(found) < 2:
+        return next((f'<a href="{address}">{said}</a>' for address in found.values()), said)
+    listed = "".join(f'<a href="{address}">{take}</a>' for take, address in found.items())
+    return f"{said}<details><summary>{len(found)} takes</summary>{listed}</details>"
 
 
 def _number(value: float | None) -> str:
@@ -78,9 +96,12 @@ def _title(name: str) -> str:
     return html.escape(name.removesuffix(unit).replace("_", " ")) + UNITS.get(unit, "")
 
 
-def _table(head: list[str], rows: dict[str, str]) -> str:
+def _table(head: list[str], rows: dict[str, str], links: dict[str, dict[str, str]]) -> str:
+    """A table; links: of rows by name, addresses of their takes."""
     heads = "".join(f"<th>{name}</th>" for name in head)
-    body = "".join(f"<tr><th>{html.escape(name)}</th>{cells}</tr>" for name, cells in rows.items())
+    body = "".join(
+        f"<tr><th>{_method(name, links.get(name, {}))}</th>{cells}</tr>" for name, cells in rows.items()
+    )
     return f'<div class="wide"><table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
@@ -96,16 +117,20 @@ def write_page(
     *,
     about: dict[str, str],
     checked: dict[str, list[Verdict]],
+    links: dict[str, dict[str, str]] | None = None,
 ) -> None:
     """The page: the tables, the checks, what rows and columns are, and what they were computed on.
 
-    about: what each row is; checked: the checks of rows by name. One file, no script.
+    about: what each row is; checked: the checks of rows by name; links: by row and take, where it can be
+    watched. One file, no script.
     """
+    links = links or {}
     tables = "".join(
         f"<h2>{heading}</h2>"
         + _table(
             ["method", *map(_title, columns)],
             {name: "".join(_cell(row, key) for key in columns) for name, row in rows.items()},
+            links,
         )
         for heading, columns in GROUPS.items()
     )
@@ -118,6 +143,7 @@ def write_page(
     checks = _table(
         ["method", *(_title(check.score) for check in CHECKS)],
         {name: "".join(judged(verdict) for verdict in found) for name, found in checked.items()},
+        links,
     )
     text = f"""<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -125,6 +151,7 @@ def write_page(
 <style>{STYLE}</style>
 <h1>Metrics on the test takes</h1>
 {"".join(f"<p>{html.escape(note)}</p>" for note in notes)}
+{"<p>A row's name leads to its takes in the viewer, beside what was captured.</p>" if links else ""}
 {tables}
 <h2>Checks</h2>
 <p>What trained models must show at least.</p>

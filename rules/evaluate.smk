@@ -86,5 +86,5 @@ rule evaluate:
         options=flags(study.config.evaluate),
     shell:
         "python -m models.evaluate --shards {params.shards:q} --generated {params.generated:q}"
-        " --rows {params.rows:q} --rigs {params.rigs:q} --out-table {output.table:q}"
+        " --rows {params.rows:q} --rigs {params.rigs:q} --out-table {output.table:q} --viewer viewer"
         " --out-page {output.page:q} {params.facing} {params.options} > {log:q} 2>&1"

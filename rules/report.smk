@@ -2,7 +2,7 @@
 
 
 # film strips of the held-out takes, real and generated, and of the first training take
-STRIPS = study.test_takes + [name for name in study.takes if name not in study.test_takes][:1]
+STRIPS = study.shown_takes
 
 # pictures and pages beside the results; a download has no sync and no fits, and only a simulated shoot has a
 # truth

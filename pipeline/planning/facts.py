@@ -376,6 +376,11 @@ class Facts:
         return [name for name in self.takes if self.split[name] == "test"]
 
     @cached_property
+    def shown_takes(self) -> list[str]:
+        """Takes that pictures and pages show: the held-out ones, and the first of the others."""
+        return self.test_takes + [name for name in self.takes if name not in self.test_takes][:1]
+
+    @cached_property
     def shards(self) -> dict[str, list[str]]:
         """Takes of each shard, by shard name: what plan.json has frozen, and new shards for new takes."""
         frozen = shard_plan.read_plan(Path(self.root, "shards/plan.json"))

@@ -336,9 +336,25 @@ class Study(Facts):
 
         Sample 0 stands in the row's folder itself, further ones, for the diversity metrics, in sample-01, ...
         """
+        return self._generated(row, self.test_takes)
+
+    def all_generated_of(self, wildcards) -> list[str]:
+        """Input function: what all rows make of {take}, and their records.
+
+        Nothing where it is not held out.
+        """
+        rows = self.rows if wildcards.take in self.test_takes else []
+        records = [f"{self.row_folder(row)}/generated.json" for row in rows]
+        return records + [path for row in rows for path in self._generated(row, [wildcards.take])]
+
+    def row_folders_of(self, wildcards) -> list[str]:
+        """Params function: folders of the rows that have motion of {take}: all where it is held out."""
+        return [self.row_folder(row) for row in self.rows] if wildcards.take in self.test_takes else []
+
+    def _generated(self, row: PlannedRow, takes: list[str]) -> list[str]:
         kinds = {"body": "bvhs/{}.bvh", "face": "face_arkit/{}.npy"}
         samples = ["", *(f"sample-{i:02d}/" for i in range(1, row.num_samples))]
-        names = [name for take in self.test_takes for name in self.takes[take].performances]
+        names = [name for take in takes for name in self.takes[take].performances]
         return [
             f"{self.row_folder(row)}/{sample}{kinds[kind].format(name)}"
             for kind in row.makes

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from models import baselines, data, evaluate, generate, metrics, scores
+from models.data import shards_of, takes_of
 from pipeline.config import Evaluate, Facing, Generate
 from pipeline.errors import InputError
 from pipeline.formats import arkit
@@ -334,7 +335,7 @@ def test_every_row_of_the_config_is_a_row_of_the_table(rows, trained, generated,
         tmp_path / "t.csv",
     ]
     arguments += ["--out-page", tmp_path / "t.html", "--window-frames", 40, "--num-pairs", 50]
-    evaluate.main([str(argument) for argument in arguments])
+    evaluate.main([str(argument) for argument in [*arguments, "--viewer", "viewer"]])
     with open(tmp_path / "t.csv", newline="") as f:
         found = {row["method"]: row for row in csv.DictReader(f)}
     assert list(found) == ["real", "trained models", "one <sample>", "mean pose", "nearest training clip"]
@@ -344,6 +345,10 @@ def test_every_row_of_the_config_is_a_row_of_the_table(rows, trained, generated,
     assert (one["samples"], both["samples"]) == ("1", "2") and float(one["Div_sample"]) == 0
     assert one["FD_g"] != both["FD_g"] and one["LVE_cm2"] != both["LVE_cm2"]
     page = (tmp_path / "t.html").read_text()
+    takes = [span.take for _, span in takes_of(shards_of(trained.shards)[0], "test")]
+    for take in takes:
+        for shown in ("captured", f"captured,{generated.name}", "captured,one"):
+            assert f'"viewer/{take}.html#take={take}&amp;show={shown}"' in page
     assert "2 (trained models), 1 (one <sample>) samples a take" in html.unescape(page)
     assert (
         "<sample>" not in page and page.count("one &lt;sample&gt;") == 7

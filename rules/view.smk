@@ -71,3 +71,50 @@ rule viewer:
         out=subpath(output.index, parent=True),
     shell:
         "python -m pipeline.view.viewer --takes {input.takes:q} --out {params.out:q} > {log:q} 2>&1"
+
+
+rule film:
+    input:
+        bvh=study.both(f"{study.dataset}/bvhs/{{performance}}.bvh"),
+        face=study.both(f"{study.dataset}/face_arkit/{{performance}}.npy"),
+        voices=study.both(f"{study.dataset}/wav/{{performance}}.wav"),
+        rigs=study.rigs,
+        takes=f"{study.dataset}/takes.tsv",
+        transcripts=study.both(f"{ROOT}/annotations/transcripts/{{performance}}.json"),
+        generated=study.generated_of,
+        code=code("pipeline.view.film"),
+    output:
+        f"{ROOT}/results/films/{{take}}.mp4",
+    log:
+        f"{ROOT}/logs/film/{{take}}.log",
+    benchmark:
+        f"{ROOT}/timings/film/{{take}}.tsv"
+    conda:
+        "../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+    params:
+        reads=study.reads,
+        source=input_folder("takes", levels=2),
+        variants=lambda wildcards: (
+            [
+                "captured",
+                *(
+                    [study.shown_row.folder]
+                    if wildcards.take in study.test_takes and study.shown_row
+                    else []
+                ),
+            ]
+        ),
+        rigs=study.rig_source,
+        out=subpath(output[0], parent=True),
+    shell:
+        "python -m pipeline.view.film {wildcards.take:q} --source {params.source:q} --rigs {params.rigs:q}"
+        " --variants {params.variants:q} --out {params.out:q} > {log:q} 2>&1"
+
+
+# captured beside the first sample of generated motion; needs the extra `films`, so it is no part of all
+rule films:
+    input:
+        expand(f"{ROOT}/results/films/{{take}}.mp4", take=study.shown_takes),

@@ -38,6 +38,9 @@ def test_everything_is_there(project):
     accuracy = (data / "results" / "accuracy.csv").read_text()
     assert "mean,,face_weight_rms" in accuracy
     assert list((data / "results" / "strips").glob("*.png"))
+    links = re.findall(r'href="(viewer/[^"#]+)', (data / "results" / "table.html").read_text())
+    assert links and all((data / "results" / link).is_file() for link in links)
+    assert (data / "results" / "viewer" / "index.html").is_file()
     assert not list(data.rglob(".*-*")), "temporary files stay behind"
 
 

@@ -37,15 +37,21 @@ RECORD = "generated.json"
 
 @dataclass(frozen=True)
 class Streams:
-    """A folder of streams: of what was captured, or one sample of a row."""
+    """A folder of streams: of what was captured, or one sample of a row.
+
+    bodies: where bodies are that carry the faces of a row without bodies of its own.
+    """
 
     key: str
     label: str
     folder: Path
+    bodies: Path | None = None
 
     def body(self, performance: str) -> Path | None:
         """The body's file, None where there is none."""
-        path = self.folder / "bvhs" / f"{performance}.bvh"
+        if self.bodies is not None and self.face(performance) is None:
+            return None
+        path = (self.bodies or self.folder) / "bvhs" / f"{performance}.bvh"
         return path if path.exists() else None
 
     def face(self, performance: str) -> Path | None:
@@ -165,6 +171,8 @@ class Source:
                 continue
             bodies = [stream.body(name) for name in names]
             if all(bodies):
+                if stream.bodies is not None:
+                    notes.append(f"{stream.label}: faces alone, on the captured bodies")
                 variants.append(Variant(stream.key, stream.label, _performances(stream, names)))
             elif any(bodies) or any(stream.face(name) for name in names):
                 lacking = next(name for name, body in zip(names, bodies) if body is None)
@@ -304,6 +312,8 @@ def open_source(folder: Path, *, generated: Sequence[Path] = (), rigs: Path | No
             f"{folder}: neither dataset/bvhs/ nor bvhs/ is in it; give the root of a run, a dataset, a"
             " release or a folder with bvhs/"
         )
+    if dataset is not None:
+        rows = [row if (row.folder / "bvhs").is_dir() else replace(row, bodies=dataset) for row in rows]
     own = (dataset or folder) / "rigs"
     source = Source(
         folder,

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import needs
 from helpers.tiny_scene import PERFORMANCES, TAKE, make_run
 
 from pipeline.errors import InputError
@@ -379,3 +380,41 @@ def test_the_browser_opens_where_there_is_a_screen(run, monkeypatch, screen, tak
 def test_the_shelf_refuses_what_is_no_take(run, tmp_path):
     with pytest.raises(InputError, match="no take"):
         Shelf(Catalogue(open_source(run)), tmp_path).file("x", "take.json")
+
+
+def test_a_browser_plays_what_is_served_under_its_policy(run, tmp_path):
+    """What the policy forbids is an error of the console."""
+    chromium = needs.browser()
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox"]
+    flags.append("--autoplay-policy=no-user-gesture-required")
+    root = tmp_path / "run"
+    shutil.copytree(run, root)
+    bad = root / "annotations" / "facing" / f"{OTHER[:8]}_001_{OTHER[9:]}.npy"
+    np.save(bad, np.load(bad)[1:])
+    said = []
+    with serving(root, tmp_path / "shelf") as (port, _), sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+        shown = browser.new_page()
+        shown.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
+        shown.on("pageerror", lambda error: said.append(f"error: {error}"))
+
+        def state(key, good):
+            """What the page says of itself, once it is good."""
+            for _ in range(600):
+                if good(found := shown.evaluate("viewer.state()")[key]):
+                    return found
+                time.sleep(0.1)
+            raise AssertionError(f"{key} stays {found}: {shown.evaluate('viewer.state()')}")
+
+        shown.goto(f"http://127.0.0.1:{port}/#take={TAKE}&show=captured,trained_models")
+        state("ready", bool)
+        assert shown.evaluate("viewer.state()")["show"] == ["captured", "trained_models"]
+        shown.keyboard.press("Space")
+        state("time", lambda seconds: seconds > 0.3)
+        assert not [line for line in said if line.startswith("error") or "Content" in line]
+        shown.goto(f"http://127.0.0.1:{port}/#take={OTHER}")
+        message = state("message", bool)
+        assert message.endswith("label the take again") and bad.name in message
+        browser.close()

@@ -46,6 +46,23 @@ def test_a_dataset_and_bare_folders_are_sources_too(tmp_path):
     assert both.keys(TAKE) == ["captured", "trained_models", "trained_models/sample-01"]
 
 
+def test_faces_of_a_row_without_bodies_are_on_the_captured_ones(tmp_path):
+    made = make_run(tmp_path, takes=(TAKE, "20260102_007"), samples=1)
+    row = tmp_path / "results" / "generated" / "trained_models"
+    shutil.rmtree(row / "bvhs")
+    source = open_source(tmp_path)
+    assert source.keys(TAKE) == ["captured", "trained_models"] and source.keys("20260102_007") == ["captured"]
+    scene = source.scene(TAKE)
+    captured, faces = scene.variants
+    assert scene.notes == ("trained models: faces alone, on the captured bodies",)
+    for number, name in enumerate(PERFORMANCES):
+        one, other = captured.performances[number], faces.performances[number]
+        np.testing.assert_array_equal(one.motion.rotations, other.motion.rotations)
+        np.testing.assert_array_equal(other.face, np.load(row / "face_arkit" / f"{name}.npy"))
+        assert not np.array_equal(one.face, other.face)
+        assert made.dataset / "bvhs" / f"{name}.bvh" in source.files(TAKE)
+
+
 def test_a_body_of_any_name_is_a_take_of_its_own(tmp_path):
     save_bvh(tmp_path / "bvhs" / "walk fast.bvh", body(20))
     scene = open_source(tmp_path).scene("walk fast")

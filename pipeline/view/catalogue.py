@@ -8,6 +8,7 @@ import logging
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import quote
 
 from pipeline.errors import InputError
 from pipeline.formats.bvh import read_header
@@ -111,6 +112,11 @@ class Catalogue:
     def rows(self) -> list[dict]:
         """A row for each take, in name order."""
         return [self.row(take) for take in self.source.takes]
+
+
+def address(take: str) -> str:
+    """The address of a take's page from the list of takes."""
+    return f"{quote(take)}.html"
 
 
 def row_of(take_file: dict, *, page: str | None) -> dict:

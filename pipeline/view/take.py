@@ -16,7 +16,7 @@ from pipeline import stage
 from pipeline.files import whole
 from pipeline.reading import inside, read_bytes, read_json
 from pipeline.view import voices
-from pipeline.view.catalogue import Catalogue, row_of
+from pipeline.view.catalogue import Catalogue, address, row_of
 from pipeline.view.glb import write_glb
 from pipeline.view.scene import CAPTURED
 from pipeline.view.sources import Source, open_source
@@ -44,7 +44,9 @@ def write_page(folder: Path, out: Path) -> None:
 
     content = read_json(folder / TAKE_FILE, kind=dict)
     audio = read_bytes(folder / AUDIO) if content["audio"] else None
-    text = app_page([row_of(content, page=out.name)], Carried(content, read_bytes(folder / GLB), audio))
+    text = app_page(
+        [row_of(content, page=address(content["take"]))], Carried(content, read_bytes(folder / GLB), audio)
+    )
     with whole(out) as temporary:
         temporary.write_text(text, encoding="utf-8")
 

@@ -14,7 +14,7 @@ from pipeline.errors import InputError
 from pipeline.files import whole
 from pipeline.reading import read_json
 from pipeline.view import page
-from pipeline.view.catalogue import row_of
+from pipeline.view.catalogue import address, row_of
 from pipeline.view.take_file import FORMAT
 
 log = logging.getLogger("interact")
@@ -33,7 +33,7 @@ def run(*, takes: Sequence[Path], out: Path) -> None:
         content = read_json(path, kind=dict)
         try:
             good = content["format"] == FORMAT
-            rows.append(row_of(content, page=f"{content['take']}.html"))
+            rows.append(row_of(content, page=address(content["take"])))
         except (KeyError, TypeError):
             good = False
         if not good:

@@ -2,10 +2,13 @@ import base64
 import json
 import re
 import shutil
+from urllib.parse import unquote
 
 import pytest
+from helpers.tiny_dataset import body
 from helpers.tiny_scene import PERFORMANCES, TAKE, bare_folder, make_run
 
+from pipeline.formats.bvh import save_bvh
 from pipeline.view import page, take, viewer
 
 OTHER = "20260102_007"
@@ -99,6 +102,17 @@ def test_a_folder_without_voices_gets_a_page_without_sound(made, tmp_path):
     take.main([TAKE, "--source", str(folder), "--out", str(tmp_path / "out")])
     assert carried(tmp_path / "out" / f"{TAKE}.html", "audio") is None
     assert not list((tmp_path / "out").rglob("*.flac"))
+
+
+def test_a_take_of_any_name_is_found_by_its_address(tmp_path):
+    save_bvh(tmp_path / "in" / "bvhs" / "walk #2 50%.bvh", body(20))
+    out = tmp_path / "out"
+    take.main(["walk #2 50%", "--source", str(tmp_path / "in"), "--out", str(out)])
+    viewer.main(["--takes", str(out / "takes" / "walk #2 50%" / "take.json"), "--out", str(out)])
+    for path in (out / "index.html", out / "walk #2 50%.html"):
+        (row,) = json.loads(carried(path, "takes"))
+        assert row["take"] == "walk #2 50%" and row["page"] == "walk%20%232%2050%25.html"
+        assert (out / unquote(row["page"])).is_file()
 
 
 def refused(main, arguments, capsys):

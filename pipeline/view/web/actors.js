@@ -22,7 +22,9 @@ class Actor {
       if (!part.isMesh) return;
       part.frustumCulled = false;
       part.renderOrder = ghost ? 1 : 0;
-      part.material = Actor._paint(part.material, part.isSkinnedMesh ? 12 : 22, second, ghost);
+      const paint = (far) =>
+        Actor._paint(part.material, { shininess: part.isSkinnedMesh ? 12 : 22, second, ghost, far });
+      [part.material, part.userData.far] = [paint(false), part.isSkinnedMesh ? null : paint(true)];
       if (part.isSkinnedMesh) this.skin = part;
       else if (part.name === character.head) this.head = part;
     });
@@ -31,6 +33,8 @@ class Actor {
     this.fine = this.face?.geometry() ?? null;
     this.coarse = this.face?.coarse(this.fine) ?? null;
     if (this.fine) this.head.geometry = this.fine;
+    /** Of the head as it is, and where it is small. */
+    this.paints = this.head ? [this.head.material, this.head.userData.far] : [];
     this.weights = this.head?.morphTargetInfluences.slice() ?? [];
     this.veils = ghost ? [this.skin, this.head].filter(Boolean).map(Actor._veil) : [];
     const { bones } = this.skin.skeleton;
@@ -63,6 +67,7 @@ class Actor {
     if (!this.head) return;
     this.head.visible = !sees;
     if (this.coarse) this.head.geometry = small ? this.coarse : this.fine;
+    this.head.material = small ? this.paints[1] : this.paints[0];
     for (const veil of this.veils) veil.visible = true;
     if (this.veils.length > 1)
       Object.assign(this.veils[1], { visible: !sees, geometry: this.head.geometry });
@@ -77,19 +82,21 @@ class Actor {
     this.skin.material.clippingPlanes = [this.chin];
     this.head.visible = true;
     this.head.geometry = this.fine;
+    this.head.material = this.paints[0];
     for (const veil of this.veils) veil.visible = false;
   }
 
   dispose() {
     this.skin.skeleton.dispose();
     this.root.traverse((part) => part.material?.dispose());
+    for (const paint of this.paints) paint.dispose();
     this.fine?.dispose();
     this.coarse?.dispose();
   }
 
   _through(opacity) {
     this.skin.material.opacity = opacity;
-    if (this.head) this.head.material.opacity = opacity;
+    for (const paint of this.paints) paint.opacity = opacity;
   }
 
   /** Soft spots below hips and feet; they shrink as a foot rises. */
@@ -106,15 +113,17 @@ class Actor {
     });
   }
 
-  /** The material of the file as the viewer draws it. */
-  static _paint({ color, side }, shininess, second, ghost) {
+  /** The material of the file as the viewer draws it; `far`: of a head that has few triangles. */
+  static _paint({ color, side }, { shininess, second, ghost, far }) {
     const made = new THREE.MeshPhongMaterial({ color: color.clone(), side, shininess, specular: 0x1c1c1c });
-    const last = '#include <opaque_fragment>';
-    // the inside of a head, which is seen through its mouth
-    const dark = 'if (!gl_FrontFacing) outgoingLight *= 0.12;';
+    // the inside of a head, seen through its mouth, is dark; but where triangles are few, some turn over
+    const [after, adds] = far
+      ? ['#include <normal_fragment_begin>', 'normal = normalize(vNormal);']
+      : ['#include <envmap_fragment>', 'if (!gl_FrontFacing) outgoingLight *= 0.12;'];
     made.onBeforeCompile = (shader) => {
-      shader.fragmentShader = shader.fragmentShader.replace(last, `${dark}\n${last}`);
+      shader.fragmentShader = shader.fragmentShader.replace(after, `${after}\n${adds}`);
     };
+    made.customProgramCacheKey = () => adds;
     if (second) made.color.lerp(new THREE.Color(0xffffff), Actor.LIGHTER);
     made.transparent = ghost;
     return made;

@@ -14,10 +14,9 @@ from pipeline.errors import InputError
 from pipeline.formats.bvh import read_header
 from pipeline.formats.dataset_file import read_about
 from pipeline.formats.split_file import read_split
-from pipeline.formats.takes import performance_actor
 from pipeline.motion.clock import FPS
 from pipeline.reading import read_json
-from pipeline.view.sources import Source
+from pipeline.view.sources import Source, actor_in
 
 log = logging.getLogger("interact")
 
@@ -99,7 +98,7 @@ class Catalogue:
             verdict, num_frames = "", self._lengths.get(take)
         return {
             "take": take,
-            "actors": [performance_actor(name) or name for name in self.source.performances[take]],
+            "actors": [actor_in(name) for name in self.source.performances[take]],
             "relationship": said["relationship"],
             "emotion": said["emotion"],
             "seconds": None if num_frames is None else round(num_frames / FPS, 2),

@@ -8,6 +8,7 @@ for.
 
 import difflib
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,7 +20,8 @@ from pipeline.errors import InputError
 from pipeline.formats import ict
 from pipeline.formats.people import load_people
 from pipeline.formats.rig_file import Rig, load_rig
-from pipeline.formats.takes import Take, dataset_takes, is_performance, listed_takes, performance_actor
+from pipeline.formats.takes import Take, dataset_takes, is_performance, listed_takes
+from pipeline.ids import ID
 from pipeline.listing import files_in
 from pipeline.motion import rotations
 from pipeline.motion.clock import FPS, linear
@@ -31,6 +33,8 @@ log = logging.getLogger("interact")
 
 SAMPLE = "sample-"
 """How folders of further samples begin (models.generate)."""
+UNDATED = re.compile(f"00000000_{ID}_{ID}")
+"""Performances that have no date."""
 RECORD = "generated.json"
 """What models.generate leaves in a folder that it wrote."""
 
@@ -158,7 +162,7 @@ class Source:
         names = self.performances[take]
         people = tuple(
             Person(actor, self.rig(actor), self.voice(name))
-            for name, actor in ((name, performance_actor(name) or name) for name in names)
+            for name, actor in ((name, actor_in(name)) for name in names)
         )
         notes = [
             f"no rig of {person.actor}: body only"
@@ -223,10 +227,17 @@ class Source:
 
 def take_of(name: str) -> str:
     """The take that a performance is of; any other name is a take of its own."""
-    if not is_performance(name):
-        return name
-    date, _, scenario = name.split("_")
-    return f"{date}_{scenario}"
+    return "_".join(name.split("_")[::2]) if _is_performance(name) else name
+
+
+def actor_in(name: str) -> str:
+    """The actor of a performance; any other name is its own."""
+    return name.split("_")[1] if _is_performance(name) else name
+
+
+def _is_performance(name: str) -> bool:
+    """Whether a name is a performance's: also without a date, as models.generate makes them of voices."""
+    return is_performance(name) or bool(UNDATED.fullmatch(name))
 
 
 def at_fps(motion: Motion, fps: float) -> Motion:

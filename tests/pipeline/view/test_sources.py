@@ -7,6 +7,7 @@ from helpers.tiny_dataset import body
 from helpers.tiny_scene import NUM_FRAMES, PERFORMANCES, TAKE, bare_folder, make_run
 
 from pipeline.errors import InputError
+from pipeline.files import write_json
 from pipeline.formats.bvh import load_bvh, save_bvh
 from pipeline.motion import rotations
 from pipeline.view.sources import at_fps, open_source
@@ -68,6 +69,15 @@ def test_a_body_of_any_name_is_a_take_of_its_own(tmp_path):
     scene = open_source(tmp_path).scene("walk fast")
     assert [person.actor for person in scene.people] == ["walk fast"]
     assert scene.variants[0].performances[0].face is None and not scene.notes
+
+
+def test_what_is_generated_of_voices_without_a_date_is_one_take(tmp_path):
+    for actor in ("001", "007"):
+        save_bvh(tmp_path / "bvhs" / f"00000000_{actor}_000.bvh", body(20))
+    write_json(tmp_path / "generated.json", {"num_samples": 1})
+    source = open_source(tmp_path)
+    assert source.takes == ["00000000_000"]
+    assert [person.actor for person in source.scene("00000000_000").people] == ["001", "007"]
 
 
 def test_what_is_longer_is_left_out_and_said(tmp_path):

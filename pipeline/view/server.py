@@ -21,9 +21,11 @@ from io import BufferedReader
 from pathlib import Path
 
 from pipeline.errors import InputError
+from pipeline.ids import is_id
 from pipeline.reading import line_of
 from pipeline.view import page
 from pipeline.view.catalogue import Catalogue
+from pipeline.view.sources import missing_take
 from pipeline.view.take import write_files
 from pipeline.view.take_file import AUDIO, GLB, TAKE_FILE
 
@@ -201,6 +203,8 @@ class Handler(BaseHTTPRequestHandler):
                 case ["takes", take, file] if take in self.server.takes and file in (TAKE_FILE, GLB, AUDIO):
                     with self.server.shelf.file(take, file) as f:
                         self._send(f, Path(file).suffix)
+                case ["takes", take, file] if file == TAKE_FILE and is_id(take, "take"):
+                    self._say(HTTPStatus.NOT_FOUND, missing_take(take, sorted(self.server.takes)))
                 case _:
                     self._say(HTTPStatus.NOT_FOUND, "nothing is here")
         except FileNotFoundError:

@@ -122,9 +122,7 @@ class Source:
     def need_take(self, take: str) -> None:
         """InputError that names the nearest take where there is none of a name."""
         if take not in self.performances:
-            near = difflib.get_close_matches(take, self.takes, n=1, cutoff=0.4)
-            hint = f"did you mean {near[0]}?" if near else f"there are {len(self.takes)}; name one of them"
-            raise InputError(f"{self.folder}: no take {take!r}; {hint}")
+            raise InputError(f"{self.folder}: {missing_take(take, self.takes)}")
 
     def rig(self, actor: str) -> Rig | None:
         """An actor's rig, read once; None where there is none."""
@@ -223,6 +221,13 @@ class Source:
         self.need_take(take)
         names = self.performances[take]
         return [stream.key for stream in self.streams if all(stream.body(name) for name in names)]
+
+
+def missing_take(take: str, takes: Sequence[str]) -> str:
+    """What is said where a take is not among others, with the nearest of them."""
+    near = difflib.get_close_matches(take, takes, n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]}?" if near else f"there are {len(takes)}; name one of them"
+    return f"no take {take!r:.80}; {hint}"
 
 
 def take_of(name: str) -> str:

@@ -152,7 +152,6 @@ OUTSIDE = [
     f"/takes/{TAKE}/scene.glb%00.json",
     "/takes/./take.json",
     "/takes/../take.json",
-    "/takes/20260102_008/take.json",
     "/" + "a" * 5000,
     "/takes/" + "a" * 60_000 + "/take.json",
     "*",
@@ -165,6 +164,12 @@ OUTSIDE = [
 def test_a_path_outside_is_refused(port, path):
     status, _, content = ask(port, path)
     assert status == 404 and content == b"nothing is here\n"
+
+
+def test_a_link_to_a_take_that_is_not_there_names_the_nearest(port):
+    status, _, content = ask(port, "/takes/20260102_008/take.json")
+    assert status == 404 and b"no take '20260102_008'; did you mean" in content
+    assert ask(port, "/takes/20260102_008/scene.glb")[2] == b"nothing is here\n"
 
 
 def test_a_link_beside_the_scripts_leads_nowhere(run, tmp_path, monkeypatch):

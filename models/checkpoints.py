@@ -90,7 +90,7 @@ def file_name(step: int) -> str:
     return f"step-{step:08d}.safetensors"
 
 
-WRITTEN = ("config.yaml", "model.json", "model.safetensors", "CARD.md")
+WRITTEN = ("config.yaml", "model.json", "model.safetensors", "last.safetensors", "CARD.md")
 """Files of a run folder, which a training replaces, ..."""
 PROOFS = ("checkpoints", "log.jsonl")
 """... and what says that a training wrote them."""
@@ -264,8 +264,8 @@ class State:
             f" remove the folder {self.folder}, and training begins afresh"
         )
 
-    def restore(self, live_log: Path) -> None:
-        """Take up the newest checkpoint that is whole, if there is one, and its log."""
+    def restore(self, live_log: Path | None) -> None:
+        """Take up the newest checkpoint that is whole, if there is one, and its log where one is named."""
         lines: list[str] = []
         if found := self._newest_whole():
             self._record, self.step, lines = found.record, found.record["step"], found.record["log"]
@@ -275,20 +275,34 @@ class State:
                 self.kept.load_state_dict(found.average)
             for name, parameter in self.network.named_parameters():
                 kept = found.optimiser.get(name, {})
-                # counts of steps stay on the CPU, where the optimisers of torch keep them
+                # counts of steps stay on the CPU, where the optimisers of torch keep them unless fused
+                fused = any(group.get("fused") for group in self.optimiser.param_groups)
                 self.optimiser.state[parameter] = {
-                    key: value.to(parameter.device) if isinstance(value, Tensor) and value.ndim else value
+                    key: (
+                        value.to(parameter.device)
+                        if isinstance(value, Tensor) and (value.ndim or fused)
+                        else value
+                    )
                     for key, value in kept.items()
                 }
                 if not kept:
                     del self.optimiser.state[parameter]
+        if live_log is None:
+            return
         with whole(live_log) as temporary:
             temporary.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
 
 
-def step_seed(seed: int, step: int) -> int:
-    """Seed of everything that is drawn in a step, so that a step does not depend on the draws before it."""
-    return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> 1)
+def step_seed(seed: int, step: int, first: int = 0) -> int:
+    """Seed of everything that is drawn in a step, so that a step does not depend on the draws before it.
+
+    first: the place in the batch of the first item that is computed, where a batch is computed in parts.
+    """
+    # four numbers, for three are those of an item (models.draws)
+    return int(
+        np.random.SeedSequence([seed, step, *((first, 1) if first else ())]).generate_state(1, np.uint64)[0]
+        >> 1
+    )
 
 
 def loss_of(line: str, where: Path) -> float | None:

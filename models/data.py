@@ -93,6 +93,11 @@ class Windows(Dataset):
         batch = self.batch(numbers) if len(numbers) else {}
         return [{name: array[row] for name, array in batch.items()} for row in range(len(numbers))]
 
+    def name(self, number: int) -> str:
+        """What a message calls a window: its take and frames."""
+        _, span, start = self.places[number]
+        return f"{span.take} frames {start} to {start + self.window - 1}"
+
     def batch(self, numbers: list[int]) -> dict[str, np.ndarray]:
         """Windows of these numbers, at least one, as arrays (B, T, ...), with `actors` (B, 2)."""
         places = [self.places[i] for i in numbers]
@@ -140,9 +145,18 @@ def collate(items: dict[str, np.ndarray] | list[dict[str, np.ndarray]]) -> dict[
 
 
 def loader(
-    windows: Windows, *, batch_size: int, seed: int, first_step: int, last_step: int, workers: int = 0
+    windows: Windows,
+    *,
+    batch_size: int,
+    seed: int,
+    first_step: int,
+    last_step: int,
+    workers: int = 0,
+    share: slice = slice(None),
 ) -> Iterator[dict[str, torch.Tensor]]:
-    """Batches of the steps first_step .. last_step - 1, in order; `workers` threads read ahead.
+    """Batches of the steps first_step .. last_step - 1, in order, of each the windows of `share`.
+
+    `workers` threads read ahead.
 
     Threads, not processes: rows are copied out of mapped files without Python's lock, and a process would
     have to hand every batch over, which costs more than reading it (benchmarks/shards.py).
@@ -150,12 +164,12 @@ def loader(
     batches = Batches(len(windows), batch_size, seed=seed, first_step=first_step, last_step=last_step)
     if not workers:
         for numbers in batches:
-            yield collate(windows.batch(numbers))
+            yield collate(windows.batch(numbers[share]))
         return
     with ThreadPoolExecutor(workers) as pool:
         waiting: deque[Future] = deque()
         for numbers in batches:
-            waiting.append(pool.submit(windows.batch, numbers))
+            waiting.append(pool.submit(windows.batch, numbers[share]))
             if len(waiting) > 2 * workers:
                 yield collate(waiting.popleft().result())
         while waiting:

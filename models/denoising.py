@@ -116,6 +116,10 @@ class Model(recipe.Model):
             else None
         )
 
+    def compiled(self) -> list[nn.Module]:
+        """The network: what is around it draws numbers."""
+        return [self.network]
+
     def target(self, batch: dict[str, Tensor]) -> Tensor:
         """What the network predicts, standardised (parts B, T, D)."""
         raise NotImplementedError

@@ -103,8 +103,18 @@ class Model(nn.Module):
         return [{"params": [parameter for parameter in self.parameters() if parameter.requires_grad]}]
 
     def optimiser(self, groups: list[dict[str, Any]], rate: float) -> torch.optim.Optimizer:
-        """The optimiser of the groups."""
-        return torch.optim.Adam(groups, lr=rate)
+        """The optimiser of the groups: Adam, with decoupled decay of the weights where there is some.
+
+        On a GPU it is fused.
+        """
+        fused = self.device.type == "cuda" or None
+        if decay := self.options.weight_decay:
+            return torch.optim.AdamW(groups, lr=rate, weight_decay=decay, fused=fused)
+        return torch.optim.Adam(groups, lr=rate, fused=fused)
+
+    def compiled(self) -> list[nn.Module]:
+        """Modules that torch.compile is applied to where the options ask for it."""
+        return [self]
 
     def after_step(self) -> None:
         """Called after each step of the optimiser: codebooks by moving average, and the like."""

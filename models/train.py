@@ -20,18 +20,22 @@ import math
 import re
 import shutil
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 import pipeline
 from models import recipes, runs
+from models.board import Board
+from models.card import card, learned
 from models.checkpoints import (
-    MEASURED,
     NEWEST,
     PREVIOUS,
     PROOFS,
@@ -45,10 +49,11 @@ from models.checkpoints import (
 from models.data import Windows, actors_of, attach_speech, loader, shards_of, speech_folder, takes_of
 from models.description import RUN_NAME
 from models.draws import Draws
-from models.held_out import ERRORS
+from models.faults import is_out_of_memory, need_finite, what_fits
+from models.processes import Processes, joined, shared_loss
 from models.recipe import Meta, Model
 from models.threads import fixed_threads
-from models.watch import Watched, left_out
+from models.watch import Watch, Watched, left_out
 from models.weights import fit, write_tensors
 from pipeline import config, ownership, source, stage
 from pipeline.errors import InputError
@@ -57,7 +62,7 @@ from pipeline.motion.pose import Skeleton
 from pipeline.reading import read_json
 
 log = logging.getLogger("interact")
-NO_EFFECT = ("checkpoint_steps", "sample_steps", "workers", "keep_checkpoints")
+NO_EFFECT = ("checkpoint_steps", "sample_steps", "workers", "keep_checkpoints", "tensorboard")
 """Options that do not change the weights."""
 MAX_LOG_LINES = 10_000
 KEPT = "kept.json"
@@ -119,35 +124,51 @@ def keep_other_code(checkpoints: Path, made_of: str, code: str) -> None:
             write_json(own / name, read_record(found / name), durable=True)
 
 
-@dataclass(frozen=True)
-class Watch:
-    """What is measured while a training goes on: test takes, and train takes that it does not learn from."""
+def learning_rate(options: config.Training, step: int) -> float:
+    """The rate of a step, from 0: linear warm-up, then `decay` down to `final_rate` at the last step."""
+    warm = options.learning_rate * min(1.0, (step + 1) / max(options.warmup_steps, 1))
+    if options.decay == "none":
+        return warm
+    done = max(step - options.warmup_steps, 0) / max(options.steps - 1 - options.warmup_steps, 1)
+    least = options.final_rate
+    shares = {
+        "linear": 1 - (1 - least) * done,
+        "cosine": least + (1 - least) * (1 + math.cos(math.pi * done)) / 2,
+        "exponential": least**done,
+    }
+    return warm * shares[options.decay]
 
-    test: Watched | None
-    validation: Watched | None
-    seed: int
-    device: str
 
-    def measure(self, state: State) -> dict[str, Any] | None:
-        """A line of the log: the error on held-out windows of the weights that would be kept now.
+def gradients(
+    loss: nn.Module,
+    batch: dict[str, Tensor],
+    options: config.Training,
+    *,
+    step: int,
+    first: int,
+    pieces: int,
+    half: torch.autocast,
+) -> dict[str, Tensor]:
+    """Add up the gradients of a batch, a piece of it after the other; the means of what the loss tells.
 
-        The best on the validation takes so far are kept. None where there is nothing to measure.
-        """
-        kept = state.kept.eval()
-        assert isinstance(kept, Model)
-        found = {
-            name: kept.held_out(watched.pairs(self.device), self.seed)
-            for name, watched in (("test", self.test), ("validation", self.validation))
-            if watched
-        }
-        if not found:
-            return None
-        line: dict[str, Any] = {"step": state.step, MEASURED: found.get("test")}
-        if "validation" in found:
-            loss = found["validation"]["loss"]
-            if math.isfinite(loss):
-                line |= {"validation": loss, "best": state.keep_best(loss)}
-        return line
+    Each item draws the same numbers in whatever piece and process it lies: `first` is its place in the whole
+    batch of the step.
+    """
+    size = len(batch["actors"]) // pieces
+    means: dict[str, Tensor] = {}
+    for piece in range(pieces):
+        own = slice(piece * size, (piece + 1) * size)
+        part = {name: value[own] for name, value in batch.items()}
+        torch.manual_seed(step_seed(options.seed, step, first + own.start))  # dropout
+        draws = Draws(options.seed, step, size, part["actors"].device, first=first + own.start)
+        last = piece == pieces - 1
+        with loss.no_sync() if isinstance(loss, DistributedDataParallel) and not last else nullcontext():
+            with half:
+                told = loss(part, draws)
+            (told["loss"] / pieces).backward()
+        for name, value in told.items():
+            means[name] = means.get(name, torch.zeros_like(value)) + value.detach() / pieces
+    return means
 
 
 def optimise(
@@ -160,12 +181,20 @@ def optimise(
     *,
     device: str,
     label: str,
+    processes: Processes,
 ) -> None:
-    """Run the steps that are left: linear warm-up, gradients clipped to a norm, weights averaged.
+    """Run the steps that are left: gradients clipped to a norm, weights averaged.
 
-    Checkpoints, measurements and log lines on the way.
+    Checkpoints, measurements and log lines on the way. Numbers are asked of a GPU only now and then, so that
+    it never waits.
     """
     learning = [parameter for group in state.optimiser.param_groups for parameter in group["params"]]
+    mine = processes.share(options.batch_size)
+    if (mine.stop - mine.start) % options.pieces:
+        raise InputError(
+            f"pieces: got {options.pieces} for {mine.stop - mine.start} windows of a process, need a divisor;"
+            " change batch_size or pieces"
+        )
     batches = loader(
         windows,
         batch_size=options.batch_size,
@@ -173,45 +202,52 @@ def optimise(
         first_step=state.step,
         last_step=options.steps,
         workers=options.workers,
+        share=mine,
     )
     log_every = max(1, options.steps // MAX_LOG_LINES)
+    check_every = log_every if torch.device(device).type == "cuda" else 1
     half = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=options.precision == "bfloat16")
-    with open(live_log, "a", encoding="utf-8") as lines:
-
-        def write(line: dict[str, Any]) -> None:
-            lines.write(json.dumps(line) + "\n")
-            lines.flush()
-
-        for batch in stage.progress(batches, label=f"train {label}", total=options.steps - state.step):
+    if options.compile:
+        for module in model.compiled():
+            module.compile()
+    loss = shared_loss(model, processes)
+    recent: list[Tensor] = []
+    with Board(live_log, options, processes) as board:
+        steps = stage.progress(batches, label=f"train {label}", total=options.steps - state.step)
+        for batch in steps:
             model.train()
-            torch.manual_seed(step_seed(options.seed, state.step))  # dropout
-            draws = Draws(options.seed, state.step, len(batch["actors"]), device)
-            rate = options.learning_rate * min(1.0, (state.step + 1) / max(options.warmup_steps, 1))
+            rate = learning_rate(options, state.step)
             for group in state.optimiser.param_groups:
                 group["lr"] = rate * group.get("rate", 1.0)
             batch = {name: value.to(device, non_blocking=True) for name, value in batch.items()}
-            with half:
-                told = model.loss(batch, draws)
             state.optimiser.zero_grad(set_to_none=True)
-            told["loss"].backward()
+            work = partial(gradients, loss, batch, options, step=state.step, first=mine.start, half=half)
+            try:
+                told = work(pieces=options.pieces)
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                error.__traceback__ = None  # whose frames hold what filled the memory
+                raise InputError(what_fits(work, model, len(batch["actors"]), options, label)) from None
             torch.nn.utils.clip_grad_norm_(learning, options.clip_norm)
             state.optimiser.step()
             model.after_step()
             state.advance()
+            recent.append(told["loss"])
             last = state.step == options.steps
+            if state.step % check_every == 0 or last:
+                need_finite(recent, state.step, windows, options, mine, label)
+                recent.clear()
             if state.step % log_every == 0 or last:
-                values = {name: value.detach().item() for name, value in told.items()}
-                if not math.isfinite(values["loss"]):
-                    raise InputError(
-                        f"train {label}: the loss is {values['loss']} at step {state.step}, need a finite"
-                        f" one; lower learning_rate ({options.learning_rate:g})"
-                    )
-                write({"step": state.step, "loss": values.pop("loss"), "learning_rate": rate} | values)
+                values = processes.mean(told)
+                board.write({"step": state.step, "loss": values.pop("loss"), "learning_rate": rate} | values)
             if last or (options.held_out_steps and state.step % options.held_out_steps == 0):
-                if line := watch.measure(state):
-                    write(line)
+                if processes.first and (line := watch.measure(state)):
+                    board.write(line)
             if state.step % options.checkpoint_steps == 0 or last:
-                state.save(live_log)
+                if processes.first:
+                    state.save(live_log)
+                processes.wait()
 
 
 def _skeletons(shards: list) -> dict[str, Skeleton]:
@@ -250,80 +286,6 @@ def _describe(
     }
 
 
-def _card(
-    description: dict,
-    what: str,
-    num_parameters: int,
-    train: tuple[int, float],
-    ends: tuple[float, float],
-    kept: list,
-) -> str:
-    """CARD.md: what the model is, what it was trained on, and how to use it."""
-    options, (takes, seconds), (first, last) = description["options"], train, ends
-    actors = ", ".join(description["actors"])
-    windows = f"{options['batch_size']} windows of {options['window_frames']} frames"
-    lines = [
-        f"# {description['run']}",
-        "",
-        f"Recipe {description['recipe']}, at 30 frames per second. {what}",
-        "",
-        f"- parameters: {num_parameters:,}; channels predicted: {len(description['feature_names'])}",
-        f"- trained on {takes} takes ({seconds:.0f} s of two people), actors {actors}",
-        f"- {options['steps']} steps of {windows}, seed {options['seed']}",
-        f"- loss {first:.4f} -> {last:.4f} (mean of the first and of the last tenth of the steps)",
-        f"- hash of options, data and code: {description['hash']}",
-    ]
-    if description["given"]:
-        lines.append(f"- given {', '.join(description['given'])}")
-    if description["start"]:
-        lines.append(f"- began with the weights of {description['start']}")
-    if kept:
-        lines.append(
-            f"- **its first steps were trained with other code** ({', '.join(kept)}): checkpoints were kept"
-        )
-    lines += [
-        "",
-        "Use: `python -m models.generate --runs <folder of runs> --audio A.wav B.wav --out DIR`.",
-        "",
-        "The model knows the actors, the scenes and the microphones of its training takes. What it makes of",
-        "other voices is not measured. The licence of the training data applies to the weights.",
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _learned(measured: dict[str, Any] | None, state: State, watch: Watch) -> str:
-    """The card's part on takes that the model has not learned from."""
-    lines = ["", "## On takes that it has not learned from", ""]
-    which = "the moving average of the weights" if state.average else "the weights"
-    if state.best and watch.validation:
-        takes = ", ".join(span.take for _, span in watch.validation.windows.takes)
-        lines.append(
-            f"Kept are {which} of step {state.best['step']}, which did best on train takes that were left out"
-            f" of the learning: {takes}."
-        )
-    else:
-        lines.append(f"Kept are {which} of the last step: no train take was left out to compare them on.")
-    if measured is None or watch.test is None:
-        return "\n".join([*lines, "", "No test take is as long as a window, so nothing was measured.", ""])
-    windows = watch.test
-    lines += ["", f"{len(windows.numbers)} windows of test takes, loss {measured['loss']:.4f}."]
-    if levels := measured.get("levels"):
-        lines += [
-            "Mean squared error of standardised motion that is seen through noise, by the signal's share",
-            "(alpha-bar): of the model; of the same with another take's conditions; of the best linear",
-            "shrinkage of the input, per channel; of the mean.",
-            "",
-            "| alpha-bar | model | another take's conditions | shrinkage | mean |",
-            "| --- | --- | --- | --- | --- |",
-        ]
-        lines += [
-            f"| {level} | " + " | ".join(f"{error[name]:.4f}" for name in ERRORS) + " |"
-            for level, error in levels.items()
-        ]
-    return "\n".join([*lines, ""])
-
-
 def run(
     *,
     recipe: str,
@@ -345,8 +307,21 @@ def run(
         )
     ownership.need_proof(out, [out / name for name in WRITTEN], PROOFS)
     (out / PROOFS[0]).mkdir(parents=True, exist_ok=True)
-    with alone_in(out, log), fixed_threads(options.threads):
-        train(recipe, shards, out, options, speech, given or [], start)
+    device = runs.pick_device(options.device)
+    with fixed_threads(options.threads), _multiplied(options), joined(device) as processes:
+        with alone_in(out, log) if processes.first else nullcontext():
+            train(recipe, shards, out, options, speech, given or [], start, processes)
+
+
+@contextmanager
+def _multiplied(options: config.Training) -> Iterator[None]:
+    """Multiply float32 matrices on a GPU as the precision asks."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest" if options.precision == "float32" else "high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def train(
@@ -357,14 +332,15 @@ def train(
     speech: Path | None,
     given: list[Path],
     start: Path | None,
+    processes: Processes,
 ) -> None:
-    """Train or go on, in a run folder that nobody else writes."""
+    """Train or go on, in a run folder that no other training writes."""
     opened, stats = shards_of(shards)
     encoder = None
     if "speech" in options.streams:
         stats = stats | attach_speech(opened, speech_folder(shards, speech))
         encoder = stats["encoder"]
-    device = runs.pick_device(options.device)
+    device = processes.device(runs.pick_device(options.device))
     taught = {folder.name: runs.load(folder, device=device) for folder in given}
     if len(taught) < len(given):
         names = ", ".join(folder.name for folder in given)
@@ -387,8 +363,9 @@ def train(
     )
     code = code_hash(recipe)
     checkpoints = out / PROOFS[0] / f"{made_of}-{code}"
-    if options.keep_checkpoints:
+    if options.keep_checkpoints and processes.first:
         keep_other_code(checkpoints.parent, made_of, code)
+    processes.wait()
     live_log = out / "log.jsonl"
     description = _describe(out.name, recipe, options, meta, opened, encoder)
     with torch.random.fork_rng():
@@ -399,12 +376,14 @@ def train(
         rate = options.learning_rate
         optimiser = model.optimiser(model.groups(), rate)
         state = State(model, optimiser, checkpoints, last_step=options.steps, average=options.average)
-        state.restore(live_log)
+        state.restore(live_log if processes.first else None)
         started = _begin(model, state, taught, begun, start)
-        with whole(out / "config.yaml") as temporary:
-            told = {"recipe": recipe, "given": sorted(taught), "start": start.name if start else None}
-            text = yaml.safe_dump(told | {"options": options.model_dump()}, sort_keys=False)
-            temporary.write_text(text, encoding="utf-8")
+        if processes.first:
+            with whole(out / "config.yaml") as temporary:
+                told = {"recipe": recipe, "given": sorted(taught), "start": start.name if start else None}
+                text = yaml.safe_dump(told | {"options": options.model_dump()}, sort_keys=False)
+                temporary.write_text(text, encoding="utf-8")
+        processes.wait()
         kept = _kept(checkpoints)
         if kept:
             log.warning("%s: goes on from steps that other code (%s) has trained", out, ", ".join(kept))
@@ -417,7 +396,11 @@ def train(
                 checkpoints.name,
             )
         if state.step < options.steps:
-            optimise(model, state, windows, watch, live_log, options, device=device, label=out.name)
+            told_of: dict[str, Any] = {"device": device, "label": out.name, "processes": processes}
+            optimise(model, state, windows, watch, live_log, options, **told_of)
+        if not processes.first:
+            return
+        _write_last(out / "last.safetensors", state)
         state.finish()
         measured = None
         if watch.test:
@@ -438,9 +421,17 @@ def train(
     data = len(windows.takes), frames / 30
     what = (type(options).__doc__ or "").strip().splitlines()[0]
     with whole(out / "CARD.md") as temporary:
-        text = _card(description, what, num_parameters, data, ends, kept) + _learned(measured, state, watch)
+        text = card(description, what, num_parameters, data, ends, kept) + learned(measured, state, watch)
         temporary.write_text(text, encoding="utf-8")
     log.info("%s: %d steps, loss %.4f -> %.4f (mean of the first and last tenth)", out, options.steps, *ends)
+
+
+def _write_last(path: Path, state: State) -> None:
+    """Write the kept weights of the last step where those that are written as the model's are others."""
+    if state.best and state.best["step"] != state.step:
+        write_tensors(path, state.kept.state_dict())
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _begin(

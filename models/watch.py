@@ -5,12 +5,17 @@ Test takes tell how well it does, and choose nothing. Some train takes can be le
 say in it.
 """
 
+import math
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
+from models.checkpoints import MEASURED, State
 from models.data import Windows, collate
+from models.recipe import Model
 from pipeline.formats.shard_file import Shard, TakeSpan
 
 MOST_WINDOWS = 24
@@ -67,6 +72,37 @@ class Watched:
                 for windows, numbers in ((self.windows, self.numbers), (self.others, self.partners))
             )
             yield own, other
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What is measured while a training goes on: test takes, and train takes that it does not learn from."""
+
+    test: Watched | None
+    validation: Watched | None
+    seed: int
+    device: str
+
+    def measure(self, state: State) -> dict[str, Any] | None:
+        """A line of the log: the error on held-out windows of the weights that would be kept now.
+
+        The best on the validation takes so far are kept. None where there is nothing to measure.
+        """
+        kept = state.kept.eval()
+        assert isinstance(kept, Model)
+        found = {
+            name: kept.held_out(watched.pairs(self.device), self.seed)
+            for name, watched in (("test", self.test), ("validation", self.validation))
+            if watched
+        }
+        if not found:
+            return None
+        line: dict[str, Any] = {"step": state.step, MEASURED: found.get("test")}
+        if "validation" in found:
+            loss = found["validation"]["loss"]
+            if math.isfinite(loss):
+                line |= {"validation": loss, "best": state.keep_best(loss)}
+        return line
 
 
 def _long(span: TakeSpan, windows: Windows) -> bool:

@@ -22,6 +22,15 @@ class Training(Section):
     stride_frames: int = Field(default=5, ge=1, description="frames between window starts")
     learning_rate: float = Field(default=1e-3, gt=0, description="Adam's learning rate after warm-up")
     warmup_steps: int = Field(default=20, ge=0, description="steps of linear warm-up")
+    decay: Literal["none", "linear", "cosine", "exponential"] = Field(
+        default="none", description="how the learning rate falls after the warm-up, down to final_rate"
+    )
+    final_rate: float = Field(
+        default=0.1, gt=0, le=1, description="learning rate of the last step, as a share of learning_rate"
+    )
+    weight_decay: float = Field(
+        default=0.0, ge=0, description="decay of the weights, apart from the gradient (AdamW); 0 is Adam"
+    )
     checkpoint_steps: int = Field(default=100, ge=1, description="steps between checkpoints")
     clip_norm: float = Field(
         default=25.0, gt=0, description="largest norm of the gradient; longer ones are scaled down"
@@ -49,8 +58,26 @@ class Training(Section):
     )
     seed: int = Field(default=0, ge=0, description="seed of weights, windows and noise")
     device: str = Field(default="auto", description="torch device; auto takes a GPU where there is one")
-    precision: Literal["float32", "bfloat16"] = Field(
-        default="float32", description="type of the arithmetic in training; bfloat16 is faster on GPUs"
+    precision: Literal["float32", "tf32", "bfloat16"] = Field(
+        default="float32",
+        description="type of the arithmetic in training; on GPUs tf32 multiplies matrices faster with 10 bits"
+        " of fraction, bfloat16 computes faster still with 7",
+    )
+    pieces: int = Field(
+        default=1,
+        ge=1,
+        description="parts in which a batch is computed where it does not fit into memory at once (gradient"
+        " accumulation)",
+    )
+    compile: bool = Field(
+        default=False,
+        description="compile the network (torch.compile), which needs a C++ compiler: slow at first, then"
+        " faster on GPUs",
+    )
+    tensorboard: bool = Field(
+        default=False,
+        description="write losses and speed for TensorBoard too, into tensorboard/ of the run (needs the"
+        " extra tensorboard)",
     )
     workers: int = Field(
         default=0, ge=0, description="threads that read windows ahead; 0 reads between the steps"

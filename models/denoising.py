@@ -99,6 +99,8 @@ class Model(recipe.Model):
 
     network: nn.Module
     """(x (B, T, D), step (B,), *condition) -> (B, T, D)."""
+    told: Told
+    """What the network is told, by names."""
     parts = 1
     """Items that a window becomes: 2 where each actor is one."""
 
@@ -137,7 +139,12 @@ class Model(recipe.Model):
     def forget(self, draws: Draws) -> dict[str, Tensor]:
         """What a training step leaves untold, drawn by the options' shares."""
         share = self.options.condition_dropout
-        return self.untold(draws.uniform() < share) if share else {}
+        untold = self.untold(draws.uniform() < share) if share else {}
+        if share := self.options.part_dropout:
+            for name in self.told.names:
+                dropped = (draws.uniform() < share)[:, None]
+                untold[name] = dropped | untold[name] if name in untold else dropped
+        return untold
 
     def varied(self, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
         """The windows, or copies of them that are as good: mirrored, or the actors swapped."""

@@ -17,7 +17,7 @@ from models.draws import Draws
 from pipeline.errors import InputError
 
 Network = Callable[[Tensor, Tensor], Tensor]
-PREDICTIONS = ("noise", "clean")
+PREDICTIONS = ("noise", "clean", "v")
 
 
 def linear_betas(num_steps: int, first: float = 0.01, last: float = 0.7) -> np.ndarray:
@@ -43,7 +43,9 @@ SCHEDULES = {"linear": linear_betas, "scaled_linear": scaled_linear_betas, "cosi
 
 
 class Diffusion:
-    """A schedule with what the network predicts: "noise", or "clean" (x_0).
+    """A schedule with what the network predicts: "noise", "clean" (x_0), or "v".
+
+    v is sqrt(alpha_bar) noise - sqrt(1 - alpha_bar) x_0 (Salimans and Ho 2022).
 
     `betas` and `alpha_bar` are float64 on the CPU. What multiplies a sample is computed in float64 and kept
     for each type and device of samples, where a step looks it up without waiting for the device.
@@ -87,6 +89,8 @@ class Diffusion:
         if self.prediction == "clean":
             return output
         signal, level = self.signal_and_noise(step, x)
+        if self.prediction == "v":
+            return signal * x - level * output
         return (x - level * output) / signal
 
     def noise_of(self, output: Tensor, x: Tensor, step: Tensor) -> Tensor:
@@ -94,6 +98,8 @@ class Diffusion:
         if self.prediction == "noise":
             return output
         signal, level = self.signal_and_noise(step, x)
+        if self.prediction == "v":
+            return level * x + signal * output
         return (x - signal * output) / level
 
     def loss(self, network: Network, clean: Tensor, draws: Draws, *, velocity_weight: float = 0.0) -> Tensor:
@@ -108,6 +114,9 @@ class Diffusion:
         noise = draws.normal(tuple(clean.shape[1:])).to(clean)
         output = network(self.q_sample(clean, step, noise), step)
         target = noise if self.prediction == "noise" else clean
+        if self.prediction == "v":
+            signal, level = self.signal_and_noise(step, clean)
+            target = signal * noise - level * clean
         result = (output - target).square().mean()
         if velocity_weight:
             result = result + velocity_weight * (output.diff(dim=1) - target.diff(dim=1)).square().mean()

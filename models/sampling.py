@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from functools import cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,6 +21,7 @@ from pipeline.config import Generate
 from pipeline.errors import InputError
 
 log = logging.getLogger("interact")
+SAMPLERS = ("ddim", "dpm++", "ddpm", "legacy_ddim")
 MIN_SIGNAL = 1e-3
 """DDIM starts at the last step whose alpha_bar is at least this.
 
@@ -42,6 +44,21 @@ def guided(conditional: Network, unconditional: Network, scale: float) -> Networ
     return network
 
 
+def guided_apart(network: Network, told: Network, without: list[tuple[Network, float]]) -> Network:
+    """A network with more, or less, of single conditions: n + sum of (scale - 1) (told - told without it).
+
+    Liu et al. 2022 compose conditions so. Scale 1 changes nothing, 0 takes the condition away.
+    """
+
+    def guide(x: Tensor, step: Tensor) -> Tensor:
+        result, full = network(x, step), told(x, step)
+        for lacking, scale in without:
+            result = result + (scale - 1) * (full - lacking(x, step))
+        return result
+
+    return guide
+
+
 def sample(
     engine: Diffusion,
     network: Network,
@@ -49,19 +66,23 @@ def sample(
     draws: Draws,
     *,
     num_steps: int,
+    sampler: str = "ddim",
     report: Callable = iter,
 ) -> Tensor:
     """Samples (B, *shape), one per row of the draws, where those are made.
 
-    They take `num_steps` network calls: ancestral where that is all steps, else DDIM. `report` wraps the list
-    of steps and shows progress.
+    They take `num_steps` network calls: ancestral where that is all steps, or where `sampler` is "ddpm", else
+    as the sampler goes. `report` wraps the list of steps and shows progress.
     """
+    if sampler not in SAMPLERS:
+        raise InputError(f"sampler: got {sampler!r}, need one of {', '.join(SAMPLERS)}")
     noise = draws.normal(shape)
-    if num_steps >= engine.num_steps:
+    if sampler == "ddpm" or num_steps >= engine.num_steps:
         return ddpm(engine, network, noise, draws, report=report)
     if num_steps > (usable := usable_steps(engine)):
         _say_fewer(num_steps, usable, engine.num_steps)
-    return ddim(engine, network, noise, num_steps=num_steps, report=report)
+    steps = {"ddim": ddim, "dpm++": dpm, "legacy_ddim": legacy_ddim}[sampler]
+    return steps(engine, network, noise, num_steps=num_steps, report=report)
 
 
 @torch.no_grad()
@@ -140,6 +161,91 @@ def ddim(
     return clean
 
 
+def even_steps(engine: Diffusion, num_steps: int, *, min_signal: float = MIN_SIGNAL) -> list[int]:
+    """Descending steps whose log signal-to-noise ratios are evenly spread, as DPM-Solver++ wants them.
+
+    From the last usable step to step 1, or to 0 where all usable ones are asked for, each of them once.
+    """
+    usable = usable_steps(engine, min_signal)
+    num_steps = min(num_steps, usable)
+    if num_steps == usable:
+        return list(range(usable))[::-1]
+    bar = engine.alpha_bar[1:usable].numpy()
+    ratio = np.log(bar) - np.log1p(-bar)  # falls with the step
+    wanted = np.linspace(ratio[-1], ratio[0], num_steps)
+    ideal = np.interp(wanted, ratio[::-1], np.arange(usable - 1, 0, -1))
+    steps: list[int] = []
+    for left, place in zip(range(num_steps - 1, -1, -1), ideal):
+        highest = steps[-1] - 1 if steps else usable - 1
+        steps.append(max(min(round(float(place)), highest), 1 + left))
+    return steps
+
+
+@torch.no_grad()
+def dpm(
+    engine: Diffusion,
+    network: Network,
+    x: Tensor,
+    *,
+    num_steps: int,
+    min_signal: float = MIN_SIGNAL,
+    report: Callable = iter,
+) -> Tensor:
+    """Deterministic sampling of second order from standard normal x (B, T, D): DPM-Solver++(2M).
+
+    Lu et al. 2022, algorithm 2, on `even_steps`. With the half log signal-to-noise ratio
+    lambda = log(sqrt(alpha_bar) / sqrt(1 - alpha_bar)) and h the difference of it from one step to the next,
+    x_s = sigma_s / sigma_t x_t - sqrt(alpha_bar_s) (exp(-h) - 1) D, where D is the x_0 of this step continued
+    along the line through it and the one before. The first step is DDIM's. As there, the result is the x_0 of
+    the last step.
+    """
+    bar = engine.alpha_bar
+    steps = even_steps(engine, num_steps, min_signal=min_signal)
+    before: Tensor | None = None
+    last_h = 0.0
+    for t, following in zip(report(steps), [*steps[1:], None]):
+        step = torch.full((len(x),), t, dtype=torch.int64, device=x.device)
+        clean = engine.clean_of(network(x, step), x, step)
+        if following is None:
+            break
+        h = float((bar[following].log() - (1 - bar[following]).log() - bar[t].log() + (1 - bar[t]).log()) / 2)
+        ahead = clean if before is None else clean + (clean - before) * (h / last_h / 2)
+        x = (
+            float(((1 - bar[following]) / (1 - bar[t])).sqrt()) * x
+            - float(bar[following].sqrt()) * math.expm1(-h) * ahead
+        )
+        before, last_h = clean, h
+    return clean
+
+
+@torch.no_grad()
+def legacy_ddim(
+    engine: Diffusion,
+    network: Network,
+    x: Tensor,
+    *,
+    num_steps: int,
+    min_signal: float = MIN_SIGNAL,
+    report: Callable = iter,
+) -> Tensor:
+    """What DiffSpeaker computed: the DDIM of diffusers 0.11 to 0.14 where the network predicts x_0.
+
+    It takes x_0 in place of the noise: x_s = (sqrt(alpha_bar_s) + sqrt(1 - alpha_bar_s)) x_0, the last one at
+    step 0. So noise acts at the first step alone, and the result is x_0 times a little more than 1 (1.02873
+    with DiffSpeaker's schedule). For comparison with published figures only.
+    """
+    if engine.prediction != "clean":
+        raise InputError(
+            f"sampler legacy_ddim: needs prediction clean, the model predicts {engine.prediction}; take ddim"
+        )
+    steps = ddim_steps(engine, num_steps, min_signal=min_signal)
+    for t, following in zip(report(steps), [*steps[1:], 0]):
+        clean = network(x, torch.full((len(x),), t, dtype=torch.int64, device=x.device))
+        share = engine.alpha_bar[following]
+        x = float(share.sqrt() + (1 - share).sqrt()) * clean
+    return x
+
+
 def windowed(
     network: Callable[[Tensor, Tensor, int, int], Tensor], *, window: int, overlap: int, multiple: int = 1
 ) -> Network:
@@ -192,6 +298,18 @@ def long_take(
             f"guidance {options.guidance}: this model was trained without condition_dropout; take guidance 1,"
             " or train it again with some"
         )
+    scales = {name: scale for name, scale in options.guidance_of.items() if scale != 1}
+    unknown = [name for name in scales if name not in model.told.names]
+    if unknown:
+        raise InputError(
+            f"guidance_of: got {unknown[0]!r}, this model is told {', '.join(model.told.names)}; name some of"
+            " these"
+        )
+    if scales and not (model.options.part_dropout or model.options.condition_dropout):
+        raise InputError(
+            f"guidance_of {', '.join(scales)}: this model was trained without part_dropout; train it again"
+            " with some"
+        )
     if options.overlap_frames >= options.window_frames:
         raise InputError(
             f"overlap_frames: got {options.overlap_frames},"
@@ -209,10 +327,15 @@ def long_take(
     draws = draws.split(model.parts)
     with torch.no_grad():
         condition = model.condition(told)
-        guide = in_window(condition)
+        guide = told_all = in_window(condition)
         if options.guidance != 1:
             nothing = model.untold(torch.ones(len(draws), dtype=torch.bool, device=model.device))
             guide = guided(guide, in_window(model.condition(told, nothing)), options.guidance)
+        if scales:
+            every = torch.ones(len(draws), 1, dtype=torch.bool, device=model.device)
+            without = {name: in_window(model.condition(told, {name: every})) for name in scales}
+            guide = guided_apart(guide, told_all, [(without[name], scale) for name, scale in scales.items()])
         shape = condition[0].shape[1], len(model.feature_names)
-        steps = model.options.sample_steps
-        return sample(model.diffusion, guide, shape, draws, num_steps=steps, report=report)
+        sampler = model.options.sampler if options.sampler == "own" else options.sampler
+        steps = options.sample_steps or model.options.sample_steps
+        return sample(model.diffusion, guide, shape, draws, num_steps=steps, sampler=sampler, report=report)

@@ -62,7 +62,7 @@ from pipeline.motion.pose import Skeleton
 from pipeline.reading import read_json
 
 log = logging.getLogger("interact")
-NO_EFFECT = ("checkpoint_steps", "sample_steps", "workers", "keep_checkpoints", "tensorboard")
+NO_EFFECT = ("checkpoint_steps", "sample_steps", "sampler", "workers", "keep_checkpoints", "tensorboard")
 """Options that do not change the weights."""
 MAX_LOG_LINES = 10_000
 KEPT = "kept.json"

@@ -122,11 +122,16 @@ class Denoising(Training):
             " is told alone"
         ),
     )
-    prediction: Literal["noise", "clean"] = Field(
+    prediction: Literal["noise", "clean", "v"] = Field(
         default="clean",
         description=(
-            "what the network predicts; noise needs a network that is wider than the predicted channels"
+            "what the network predicts; noise and v need a network that is wider than the predicted channels"
         ),
+    )
+    sampler: Literal["ddim", "dpm++", "ddpm", "legacy_ddim"] = Field(
+        default="ddim",
+        description="how samples are drawn: in sample_steps steps of first or second order (ddim, dpm++), in"
+        " all steps with noise (ddpm), or as DiffSpeaker's code did (legacy_ddim)",
     )
     skip: Literal["none", "smoothed"] = Field(
         default="smoothed",
@@ -150,6 +155,13 @@ class Denoising(Training):
             "share of training items that are told nothing; more than 0 allows guidance at generation"
         ),
     )
+    part_dropout: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="share of training items that are not told one condition, drawn for each condition by"
+        " itself; more than 0 allows generate.guidance_of",
+    )
     untold: Literal["learned", "mean"] = Field(
         default="learned",
         description="what stands for a condition that is not told: learned numbers, or its mean",
@@ -170,7 +182,7 @@ class Denoising(Training):
     @field_validator("skip")
     @classmethod
     def _adds_to_clean(cls, skip: str, info: ValidationInfo) -> str:
-        if skip != "none" and info.data.get("prediction") == "noise":
+        if skip != "none" and info.data.get("prediction") in ("noise", "v"):
             raise ValueError(f"skip is {skip}, which needs prediction clean; take skip none")
         return skip
 
@@ -242,6 +254,17 @@ class Generate(Section):
         default=1.0,
         ge=0,
         description="scale of classifier-free guidance; 1 is none, others need condition_dropout in training",
+    )
+    guidance_of: dict[str, float] = Field(
+        default={},
+        description="guidance of single conditions by name, such as audio, text or action: 1 changes nothing,"
+        " 0 takes it away, 2 doubles what it adds; needs part_dropout in training",
+    )
+    sampler: Literal["own", "ddim", "dpm++", "ddpm", "legacy_ddim"] = Field(
+        default="own", description="sampler in place of the models' own"
+    )
+    sample_steps: int = Field(
+        default=0, ge=0, description="network calls in place of the models' own number; 0 takes theirs"
     )
     window_frames: int = Field(
         default=300,

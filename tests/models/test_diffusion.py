@@ -39,6 +39,33 @@ def test_loss_of_a_perfect_network_is_zero_and_velocity_counts():
     assert plain == pytest.approx(1, rel=1e-5) and both == pytest.approx(5, rel=1e-5)
 
 
+def test_predictions_say_the_same():
+    """A network that knows the clean sample gives it, and the noise, in whatever form it answers."""
+    rng = torch.Generator().manual_seed(0)
+    clean, noise = (torch.randn(4, 8, 3, dtype=torch.float64, generator=rng) for _ in range(2))
+    step = torch.tensor([0, 30, 75, 149])
+    for prediction in diffusion.PREDICTIONS:
+        engine = Diffusion(diffusion.cosine_betas(150), prediction=prediction)
+        x = engine.q_sample(clean, step, noise)
+        signal, level = engine.signal_and_noise(step, x)
+        answer = {"noise": noise, "clean": clean, "v": signal * noise - level * clean}[prediction]
+        torch.testing.assert_close(engine.clean_of(answer, x, step)[:3], clean[:3], rtol=1e-6, atol=1e-6)
+        torch.testing.assert_close(engine.noise_of(answer, x, step)[1:], noise[1:], rtol=1e-6, atol=1e-6)
+
+
+def test_loss_of_v_is_zero_for_v():
+    engine = Diffusion(DIFFSPEAKER, prediction="v")
+    clean = torch.randn(3, 8, 4, generator=torch.Generator().manual_seed(0))
+
+    def perfect(x, step):
+        signal, level = engine.signal_and_noise(step, x)
+        noise = (x - signal * clean) / level
+        return signal * noise - level * clean
+
+    assert float(engine.loss(perfect, clean, Draws(0, 0, 3, "cpu"))) == pytest.approx(0, abs=1e-9)
+    assert float(engine.loss(lambda x, t: x, clean, Draws(0, 0, 3, "cpu"))) > 0.1
+
+
 def test_loss_is_the_same_for_the_same_draws():
     engine, clean = Diffusion(LDA), torch.ones(3, 8, 4)
     losses = [
@@ -64,7 +91,7 @@ def test_tables_keep_the_accuracy_of_the_samples_whatever_was_asked_before(betas
 
 
 def test_bad_settings_are_named():
-    with pytest.raises(InputError, match="need one of noise, clean"):
-        Diffusion(LDA, prediction="v")
+    with pytest.raises(InputError, match="need one of noise, clean, v"):
+        Diffusion(LDA, prediction="x")
     with pytest.raises(InputError, match="between 0 and 1"):
         Diffusion([0.1, 1.5])

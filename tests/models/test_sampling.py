@@ -6,6 +6,7 @@ import torch
 from models import diffusion, sampling
 from models.diffusion import Diffusion
 from models.draws import Draws
+from pipeline.errors import InputError
 
 LDA = diffusion.linear_betas(150)
 DIFFSPEAKER = diffusion.scaled_linear_betas(1000)
@@ -76,8 +77,8 @@ def test_a_perfect_network_gives_back_the_clean_sample(prediction, betas):
     assert torch.allclose(ancestral, clean, atol=1e-6)
 
 
-@pytest.mark.parametrize("num_steps", [150, 25])
-def test_samplers_find_a_gaussian(num_steps):
+@pytest.mark.parametrize("num_steps, sampler", [(150, "ddim"), (25, "ddim"), (25, "dpm++"), (10, "dpm++")])
+def test_samplers_find_a_gaussian(num_steps, sampler):
     """For data N(2, 0.25) the best prediction of the noise is known in closed form.
 
     Coarse steps leave a bias that is the samplers' own: the ancestral variance is the lower of the two bounds
@@ -89,9 +90,89 @@ def test_samplers_find_a_gaussian(num_steps):
         signal, level = engine.signal_and_noise(step, x)
         return level * (x - signal * 2) / (signal**2 * 0.25 + level**2)
 
-    x = sampling.sample(engine, best, (1, 1), Draws(0, 0, 1, "cpu").split(4000), num_steps=num_steps)
+    x = sampling.sample(
+        engine, best, (1, 1), Draws(0, 0, 1, "cpu").split(4000), num_steps=num_steps, sampler=sampler
+    )
     assert float(x.mean()) == pytest.approx(2, abs=0.05)
     assert float(x.std()) == pytest.approx(0.5, abs=0.06)
+
+
+def exact_end(engine, x, mean, variance, t):
+    """Where the probability-flow ODE of N(mean, variance) carries x from a step: x_0."""
+    bar = float(engine.alpha_bar[t])
+    return mean + (x - bar**0.5 * mean) * (variance / (bar * variance + 1 - bar)) ** 0.5
+
+
+@pytest.mark.parametrize("betas", [DIFFSPEAKER, SCHEDULES["cosine_1000"]], ids=["scaled", "cosine"])
+def test_the_second_order_sampler_is_nearer_to_the_exact_path(betas):
+    """The path is known in closed form for a Gaussian. 10 steps are nearer to it than 40 of DDIM."""
+    engine = Diffusion(betas, prediction="clean")
+
+    def best(x, step):
+        signal, level = engine.signal_and_noise(step, x)
+        return 2 + signal * 0.25 * (x - signal * 2) / (signal**2 * 0.25 + level**2)
+
+    x = torch.linspace(-2, 2, 41, dtype=torch.float64).reshape(1, 41, 1)
+    errors = {}
+    for sampler, steps_of in ((sampling.ddim, sampling.ddim_steps), (sampling.dpm, sampling.even_steps)):
+        for num_steps in (10, 20, 40):
+            made = sampler(engine, best, x, num_steps=num_steps)
+            end = exact_end(engine, x, 2, 0.25, steps_of(engine, num_steps)[0])
+            errors[sampler.__name__, num_steps] = float((made - end).abs().max())
+    for num_steps in (10, 20, 40):
+        assert errors["dpm", num_steps] < 0.25 * errors["ddim", num_steps], errors
+    assert errors["dpm", 10] < errors["ddim", 40], errors
+
+
+@pytest.mark.parametrize("betas", SCHEDULES.values(), ids=SCHEDULES)
+def test_even_steps_are_as_many_as_are_asked_for(betas):
+    engine = Diffusion(betas)
+    usable = sampling.usable_steps(engine)
+    for asked in range(1, min(len(betas), 80)):
+        steps = sampling.even_steps(engine, asked)
+        assert len(steps) == min(asked, usable) and len(set(steps)) == len(steps)
+        assert steps == sorted(steps, reverse=True) and steps[0] == usable - 1
+        assert steps[-1] == (asked < usable) or asked == 1
+    spread = sampling.even_steps(Diffusion(DIFFSPEAKER), 6)
+    bar = Diffusion(DIFFSPEAKER).alpha_bar[spread]
+    gaps = (bar.log() - (1 - bar).log()).diff()
+    assert float(gaps.max() / gaps.min()) < 1.2
+
+
+def test_legacy_ddim_is_a_refinement_of_x_0_and_a_little_too_large():
+    engine = Diffusion(DIFFSPEAKER, prediction="clean")
+    clean = torch.randn(1, 6, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    seen = []
+
+    def network(x, step):
+        seen.append((int(step[0]), x.clone()))
+        return clean
+
+    made = sampling.legacy_ddim(engine, network, torch.randn_like(clean), num_steps=50)
+    torch.testing.assert_close(made, 1.02873 * clean, rtol=1e-5, atol=0)
+    assert [step for step, _ in seen] == list(range(981, 0, -20))
+    bar = float(engine.alpha_bar[961])
+    torch.testing.assert_close(seen[1][1], (bar**0.5 + (1 - bar) ** 0.5) * clean)
+    with pytest.raises(InputError, match="needs prediction clean, the model predicts noise; take ddim"):
+        sampling.legacy_ddim(Diffusion(DIFFSPEAKER), network, clean, num_steps=50)
+
+
+def test_an_unknown_sampler_is_named():
+    with pytest.raises(InputError, match="got 'euler', need one of ddim, dpm"):
+        sampling.sample(
+            Diffusion(LDA), lambda x, t: x, (1, 1), Draws(0, 0, 1, "cpu"), num_steps=5, sampler="euler"
+        )
+
+
+def test_single_conditions_are_guided():
+    full, none = (lambda x, t: x + 3), (lambda x, t: x)
+    quiet, wordless = (lambda x, t: x + 1), (lambda x, t: x + 2.5)
+    x = torch.zeros(1)
+    for scales, want in (((1, 1), 3), ((2, 1), 5), ((0, 1), 1), ((2, 3), 6), ((0, 0), 0.5)):
+        guide = sampling.guided_apart(full, full, list(zip((quiet, wordless), scales)))
+        assert float(guide(x, x)) == want
+    both = sampling.guided_apart(sampling.guided(full, none, 2), full, [(quiet, 2)])
+    assert float(both(x, x)) == 6 + 2
 
 
 def test_guidance():

@@ -7,10 +7,10 @@ r"""Sample two moving people from trained models: for test takes out of shards, 
 In: run folders in the order in which they sample, each told what the ones before it made; or a folder of
 runs, of which the built-in row is taken, `face`, `body_lower`, `body_upper`, those that are there. With
 shards: voices, words, actions and facing of the test takes, and where the actors stand in frame 0. With
---audio: two mono WAVs of one conversation, at any rate; the shorter one ends in silence. Out, in the
-dataset's formats: bvhs/{performance}.bvh (the joints of the models' dataset) and face_arkit/{performance}.npy
-(N, 51) float32; samples after the first of test takes go to sample-01, sample-02, ... and generated.json says
-how many there are and which models they are from.
+--audio: the voices of one conversation, in one file or two (models.voices), which are written beside, as
+wav/{performance}.wav. Out, in the dataset's formats: bvhs/{performance}.bvh (the joints of the models'
+dataset) and face_arkit/{performance}.npy (N, 51) float32; samples after the first of test takes go to
+sample-01, sample-02, ... and generated.json says how many there are and which models they are from.
 
 ARKit weights are written as sampled, not clipped to [0, 1]: the dataset's own are least-squares fits that
 leave this range too, and metrics compare like with like.
@@ -20,7 +20,7 @@ import logging
 import os
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,17 +35,17 @@ from models.draws import Draws
 from models.recipe import FINAL
 from models.runs import pick_device
 from models.threads import fixed_threads
+from models.voices import two_voices, words_of, write_voice
 from pipeline import config, ownership, stage
 from pipeline.errors import InputError
 from pipeline.files import whole, write_json
 from pipeline.formats.bvh import save_bvh
 from pipeline.formats.shard_file import Shard, TakeSpan, open_shards, text_frames
-from pipeline.formats.voice_file import read_voice
+from pipeline.formats.voice_file import KINDS
 from pipeline.ids import check_id, is_id
 from pipeline.motion import clock, pose
 from pipeline.reading import inside
 from pipeline.shards import features
-from pipeline.signals.resampling import resample
 
 log = logging.getLogger("interact")
 (BUILT_IN,) = config.ROWS.values()
@@ -69,7 +69,8 @@ class Scene:
 
     name; performances and actors (2 each); batch: mel (N, 2, M), text (N, 2, E), spoken, action, facing (N,
     2) as a training item has them; start (2, 4): x, height or NaN for the model's own, z in cm and heading in
-    radians of frame 0; skeletons (2 of pipeline.motion.pose).
+    radians of frame 0; skeletons (2 of pipeline.motion.pose); voices (2, each (S,) at 16 kHz) that are of no
+    take.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Scene:
     batch: dict[str, np.ndarray]
     start: np.ndarray
     skeletons: list[pose.Skeleton]
+    voices: list[np.ndarray] = field(default_factory=list)
 
 
 def run_folders(paths: list[Path]) -> list[Path]:
@@ -200,9 +202,12 @@ def files_of(names: Iterable[str], out: Path) -> list[list[Path]]:
     return result
 
 
-def need_own(out: Path, performances: Iterable[str]) -> None:
-    """InputError where `out` has motion of these performances, and nothing in it says it was generated."""
-    ownership.need_proof(out, sum(files_of(performances, out), []), [RECORD, BEGUN])
+def need_own(out: Path, performances: Iterable[str], more: Iterable[Path] = ()) -> None:
+    """InputError where `out` has motion of these performances, and nothing in it says it was generated.
+
+    more: further files that are to be written.
+    """
+    ownership.need_proof(out, [*sum(files_of(performances, out), []), *more], [RECORD, BEGUN])
 
 
 def record(found: list[runs.Run], options: config.Generate, path: Path) -> None:
@@ -276,17 +281,6 @@ def _two(values: list | None, default: list, choices: list, flag: str) -> list:
     return values
 
 
-def _words(transcripts: list[Path] | None, audio: list[Path]) -> list[list[dict]]:
-    """Words of the two voices: read, or recognised by the default transcriber."""
-    if transcripts:
-        from pipeline.formats.words import read_words
-
-        return [read_words(path) for path in transcripts]
-    from pipeline.annotate.transcripts import transcribe
-
-    return transcribe(audio, config.Transcripts())
-
-
 def scene_of_voices(
     audio: list[Path],
     transcripts: list[Path] | None,
@@ -316,24 +310,17 @@ def scene_of_voices(
         )
     doing = _two(actions, ["stand"], list(ACTIONS), "--actions")
     faces = _two(facing, ["yes"], ["yes", "no"], "--facing")
-    voices = [resample(*read_voice(path)) for path in audio]
-    num_samples = max(len(voice) for voice in voices)
+    voices = two_voices(audio)
+    num_samples = len(voices[0])
     num_frames = num_samples * clock.FPS // clock.AUDIO_RATE
     if num_frames < 2:
         raise InputError(
             f"{audio[0]}: got {num_samples / clock.AUDIO_RATE:.3f} s of audio, need 0.1 s or more;"
             " give longer files"
         )
-    if len(voices[0]) != len(voices[1]):
-        log.warning(
-            "%s and %s differ by %.2f s; the shorter one ends in silence",
-            *audio,
-            abs(len(voices[0]) - len(voices[1])) / clock.AUDIO_RATE,
-        )
-    voices = [np.pad(voice, (0, num_samples - len(voice))) for voice in voices]
     mels = [features.log_mel(voice, num_frames, **first.description["features"]) for voice in voices]
     reader = next((run for run in found if "text" in run.options.streams), None)
-    embedded = _embed(_words(transcripts, audio), num_frames, reader) if reader else {}
+    embedded = _embed(words_of(transcripts, audio, voices), num_frames, reader) if reader else {}
     encoder = speech_encoder(found)
     heard = {"speech": _hear(voices, num_frames, encoder, speech_model)} if encoder else {}
     if any("audio" in run.options.streams for run in found):
@@ -357,6 +344,7 @@ def scene_of_voices(
         {key: value[:, order] for key, value in batch.items()},
         placement[order],
         [first.skeleton(actor) for actor in ids],
+        [voices[k][: clock.sample_of(num_frames)] for k in order],
     )
 
 
@@ -433,11 +421,15 @@ def run(
                 "speech_model": speech_model,
             }
             scene = scene_of_voices(audio, transcripts, found, **choices)
-            need_own(out, scene.performances)
+            heard = [out / "wav" / f"{name}.wav" for name in scene.performances]
+            need_own(out, scene.performances, heard)
             sampled = sample(found, scene, number=0, options=options)
             record(found, options.model_copy(update={"num_samples": 1}), out / BEGUN)
             write(scene, sampled, out)
+            for voice, path in zip(scene.voices, heard):
+                write_voice(voice, inside(out, path, what=str(path)))
             os.replace(out / BEGUN, out / RECORD)
+            log.info("see and hear it: python -m pipeline.view --source %s --rigs <folder of rigs>", out)
             log.info("%s: motion of actors %s and %s, %d frames", out, *scene.actors, len(scene.batch["mel"]))
 
 
@@ -516,16 +508,19 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--audio",
         type=Path,
-        nargs=2,
-        metavar="WAV",
-        help="voices of two people instead of shards: WAV, FLAC or MP3, several channels are mixed down",
+        nargs="+",
+        metavar="FILE",
+        help=(
+            "voices instead of shards: a file for each of two people, or one file of both (a channel each) or"
+            f" of one, whose partner is silent; {KINDS}"
+        ),
     )
     parser.add_argument(
         "--transcripts",
         type=Path,
-        nargs=2,
+        nargs="+",
         metavar="JSON",
-        help="their words with times (default: recognised)",
+        help="words with times of the first, or of both; a silent one may have some (default: recognised)",
     )
     parser.add_argument(
         "--speech-model", help="where the face's speech encoder lies (default: where it lay in training)"

@@ -82,6 +82,10 @@ DOORS: dict[str, tuple[str, str]] = {
         "soundfile.SoundFile",
         "libsndfile, on a file that open_plain opened, in bounded blocks",
     ),
+    "pipeline.formats.voice_file:_mpeg4": (
+        "av.open",
+        "libavformat's MPEG-4 reader alone, on a file that open_plain opened, in bounded blocks",
+    ),
     "pipeline.release.ingest:voice_frames": (
         "soundfile.info",
         "libsndfile's header, of a file that is plain",

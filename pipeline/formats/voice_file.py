@@ -1,6 +1,6 @@
 """One person's voice out of an audio file of any common kind, of one or more channels.
 
-WAV as recorders leave them, FLAC, MP3, Ogg.
+WAV as recorders leave them, FLAC, MP3, Ogg, and M4A as phones leave them.
 
 In: a file. Out: samples (S,) float32, full scale at 1, and their rate. Where nothing hangs on which channel
 it is (a voice to generate from or to write down), several channels are mixed down and that is told; a
@@ -8,7 +8,7 @@ dataset's files have one channel, and a shoot's name theirs (`channel` under aud
 recorder's channels are different microphones.
 
 A WAV goes through pipeline.formats.audio, which reads files that were cut off or lost step; other kinds and
-codings through libsndfile.
+codings through libsndfile, M4A through PyAV.
 """
 
 import logging
@@ -21,7 +21,7 @@ from pipeline.formats import audio
 from pipeline.reading import line_of, open_plain
 
 log = logging.getLogger("interact")
-KINDS = "WAV, FLAC, MP3 or Ogg"
+KINDS = "WAV, FLAC, MP3, Ogg or M4A"
 MOST_SAMPLES = 1 << 30
 """Samples of a voice that are read at once: six hours at 48 kHz."""
 BLOCK_SAMPLES = 1 << 20
@@ -87,6 +87,8 @@ def read_channels(path: Path) -> tuple[np.ndarray, int]:
             return _wav(path)
         except audio.OtherCoding:  # 8 bit, A-law, MP3 in a WAV: libsndfile knows them
             pass
+    if head[4:8] == b"ftyp":
+        return _mpeg4(path)
     return _decoded(path)
 
 
@@ -118,6 +120,38 @@ def _decoded(path: Path) -> tuple[np.ndarray, int]:
         raise InputError(
             f"{path}: cannot be read as {KINDS} ({line_of(error)}); check the path and the file"
         ) from None
+    return _joined(path, blocks), rate
+
+
+def _mpeg4(path: Path) -> tuple[np.ndarray, int]:
+    """Samples (C, S) and rate of the first sound in an MPEG-4 file, such as a phone's M4A."""
+    try:
+        import av
+    except ImportError as error:
+        raise InputError(f"{path}: {error}; pip install av, or export the sound as WAV") from None
+    blocks, count, rate = [], 0, 0
+    try:
+        # an open file, and one demuxer: nothing that the file names is opened
+        with open_plain(path) as f, av.open(f, "r", format="mp4") as container:
+            if not container.streams.audio:
+                raise InputError(f"{path}: no sound in it, need a recording; check the file")
+            convert = av.AudioResampler(format="fltp")
+            for frame in (*container.decode(audio=0), None):
+                for part in convert.resample(frame):
+                    blocks.append(part.to_ndarray())
+                    rate, count = part.sample_rate, count + blocks[-1].size
+                    _check_length(path, count)
+    except (av.FFmpegError, OSError, ValueError, RuntimeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"{path}: cannot be read as {KINDS} ({line_of(error)}); check the path and the file"
+        ) from None
+    return _joined(path, blocks), rate
+
+
+def _joined(path: Path, blocks: list[np.ndarray]) -> np.ndarray:
+    """Blocks (C, n) as one array; InputError where there are none, or samples are not finite."""
     if not blocks:
         raise InputError(f"{path}: no samples, need a recording; check the file")
     samples = np.concatenate(blocks, axis=1)
@@ -127,7 +161,7 @@ def _decoded(path: Path) -> tuple[np.ndarray, int]:
             f"{path}, sample {bad[0]}: got {len(bad)} samples that are not finite or far beyond full scale;"
             " export the file again"
         )
-    return samples, rate
+    return samples
 
 
 def _check_length(path: Path, count: int) -> None:

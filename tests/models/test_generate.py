@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import soundfile
 from helpers.tiny_shards import JOINTS, TAKES, TEXT_WIDTH, make_shards, write_shard
 
 from models import generate
@@ -180,7 +181,9 @@ def test_two_voices_become_two_people(trained, voices, tiny_embeddings, tmp_path
         for a in ("001", "002")
         for f, e in (("bvhs", "bvh"), ("face_arkit", "npy"))
     }
-    assert set(files(tmp_path / "out")) == motion | {"generated.json"}
+    heard = {f"wav/00000000_{a}_000.wav" for a in ("001", "002")}
+    assert set(files(tmp_path / "out")) == motion | heard | {"generated.json"}
+    assert [soundfile.info(tmp_path / "out" / name).frames for name in sorted(heard)] == [32_000] * 2
     roots = [
         pose.encode(load_bvh(tmp_path / "out" / "bvhs" / f"00000000_{a}_000.bvh", unit="cm"))[1]
         for a in ("001", "002")
@@ -218,7 +221,7 @@ def test_a_face_needs_no_body_models(trained, voices, tmp_path):
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "face").symlink_to(trained.runs / "face")
     go(runs=[tmp_path / "runs"], audio=[voices / "a.wav", voices / "b.wav"], out=tmp_path / "out")
-    assert {p.name for p in (tmp_path / "out").iterdir()} == {"face_arkit", "generated.json"}
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"face_arkit", "generated.json", "wav"}
 
 
 def test_stereo_and_other_kinds_of_files_are_voices_too(trained, voices, tmp_path, caplog):

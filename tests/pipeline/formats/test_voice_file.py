@@ -86,7 +86,7 @@ def test_a_dataset_s_file_has_one_channel(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("x.wav", b"", "cannot be read as WAV, FLAC, MP3 or Ogg"),
+        ("x.wav", b"", "cannot be read as WAV, FLAC, MP3, Ogg or M4A"),
         ("x.mp3", b"ID3\4 no music", "cannot be read as"),
         ("x.flac", b"fLaC" + bytes(200), "cannot be read as"),
         ("x.wav", b"RIFF\0\0\0\0WAVE", "no format"),
@@ -126,3 +126,40 @@ def test_transcripts_take_a_stereo_file(tmp_path, caplog):
     assert (
         transcripts.transcribe([tmp_path / "x.flac"], Transcripts()) == [[]] and "mixed down" in caplog.text
     )
+
+
+def write_m4a(path, samples: np.ndarray, *, rate: int = 48_000) -> None:
+    """AAC in MPEG-4 of samples (S, C), as phones record."""
+    import av
+
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("aac", rate=rate)
+        stream.layout = "mono" if samples.shape[1] == 1 else "stereo"
+        for first in range(0, len(samples), 1024):
+            block = np.ascontiguousarray(samples[first : first + 1024].T, np.float32)
+            frame = av.AudioFrame.from_ndarray(block, format="fltp", layout=stream.layout.name)
+            frame.sample_rate, frame.pts = rate, first
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+@pytest.mark.parametrize("num_channels", [1, 2])
+def test_an_m4a_is_read_from_its_first_sample_on(tmp_path, num_channels):
+    """A click is where it was: what primes the decoder is left out."""
+    rate = 48_000
+    x = np.zeros((rate, num_channels), np.float32)
+    x[20_000:20_200] = 0.8 * np.random.default_rng(0).uniform(-1, 1, (200, 1))
+    write_m4a(tmp_path / "x.m4a", x)
+    found, read_rate = voice_file.read_channels(tmp_path / "x.m4a")
+    assert read_rate == rate and found.shape[0] == num_channels and found.dtype == np.float32
+    assert abs(found.shape[1] - rate) < 2_100
+    loud = np.flatnonzero(np.abs(found[0]) > 0.2)
+    assert abs(loud[0] - 20_000) < 100 and abs(loud[-1] - 20_200) < 100
+
+
+@pytest.mark.parametrize("size", [12, 100, 5_000])
+def test_half_an_m4a_is_refused(tmp_path, size):
+    write_m4a(tmp_path / "x.m4a", tone(1))
+    (tmp_path / "half.m4a").write_bytes((tmp_path / "x.m4a").read_bytes()[:size])
+    with pytest.raises(InputError, match="half.m4a: "):
+        voice_file.read_channels(tmp_path / "half.m4a")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models import metrics, space
+from models import metrics, space, speaking
 from models.tally import Pairs, Tally, half_width, jackknife_half_width, merged
 from pipeline import config
 from pipeline.errors import InputError
@@ -58,6 +58,7 @@ FACES = {
         " samples. Lower is better."
     ),
     "LVE_mean_cm2": "cm^2. The same of the mean over a take's samples.",
+    "LVE_root_cm": "cm. As LVE_cm2, of distances in place of their squares.",
     "FDD_cm2": (
         "cm^2. Deviation over time of upper-face vertices' squared distance to the neutral face, real minus"
         " generated. Best near 0."
@@ -65,6 +66,15 @@ FACES = {
     "spread_face": "As spread_body, of the ARKit weights that move.",
     "accel_face": (
         "Mean size of the second difference over time of ARKit weights, divided by that of the real faces."
+        " 1 is best."
+    ),
+    "jaw_voice": (
+        "Correlation of jawOpen with the log energy of the own voice, mean over performances and samples."
+        " Best near the real row."
+    ),
+    "blinks_min": "Blinks a minute. Best near the real row.",
+    "upper_face": (
+        "Mean change a second of the weights of brows, eyes and cheeks, divided by that of the real faces."
         " 1 is best."
     ),
 }
@@ -148,14 +158,17 @@ def face_errors(
 
     Only the regions' vertices are built, in blocks.
     """
-    ((lve, fdd),) = sampled_face_errors([predicted], real, rig, areas)
+    ((lve, _, fdd),) = sampled_face_errors([predicted], real, rig, areas)
     return lve, fdd
 
 
 def sampled_face_errors(
     predicted: list[np.ndarray], real: np.ndarray, rig: Rig, areas: dict[str, np.ndarray]
-) -> list[tuple[float, float]]:
-    """LVE and FDD (cm^2) of each of several faces (N, 51); the real mesh is built once for all."""
+) -> list[tuple[float, float, float]]:
+    """LVE (cm^2), LVE of distances (cm) and FDD (cm^2) of each of several faces (N, 51).
+
+    The real mesh is built once for all.
+    """
 
     def mesh(weights: np.ndarray, vertices: np.ndarray) -> np.ndarray:
         deltas = rig.deltas[:, vertices].reshape(len(rig.deltas), -1).astype(np.float64)
@@ -163,13 +176,15 @@ def sampled_face_errors(
 
     lips, upper, frames = areas["lips"], areas["upper_face"], len(real)
     real, faces = np.asarray(real, np.float64), [np.asarray(face, np.float64) for face in predicted]
-    lve, fdd = np.zeros(len(faces)), np.zeros(len(faces))
+    lve, root, fdd = (np.zeros(len(faces)) for _ in range(3))
     step = max(1, BLOCK // (3 * len(lips)))
     for a in range(0, frames, step):
         true = mesh(real[a : a + step], lips)
         for i, face in enumerate(faces):
             made = mesh(face[a : a + step], lips)
-            lve[i] += metrics.lip_vertex_error(made, true, np.arange(len(lips))) * len(true) / frames
+            every, share = np.arange(len(lips)), len(true) / frames
+            lve[i] += metrics.lip_vertex_error(made, true, every) * share
+            root[i] += metrics.lip_vertex_error(made, true, every, squared=False) * share
     step = max(1, BLOCK // (3 * frames))
     for a in range(0, len(upper), step):
         part = upper[a : a + step]
@@ -178,7 +193,7 @@ def sampled_face_errors(
             made, rest = mesh(face, part), rig.neutral[part]
             deviation = metrics.face_dynamics_deviation(made, true, rest, np.arange(len(part)))
             fdd[i] += deviation * len(part) / len(upper)
-    return list(zip(lve.tolist(), fdd.tolist()))
+    return list(zip(lve.tolist(), root.tolist(), fdd.tolist()))
 
 
 def windows_of(num_frames: int, window: int) -> list[tuple[int, int]]:
@@ -334,14 +349,22 @@ def _faces(setting: Setting, index: int, made: list[Sample], counted: Counted) -
     for tally, values in zip(own, pushed):
         if len(values):
             tally.add_mean("accel_face", values.mean(), len(values))
+    mel = np.asarray(shard["mel"][span.start_frame : span.stop_frame])
+    for tally, face in zip(own, faces):
+        for k in range(2):
+            tally.add_mean("blinks_min", speaking.blinks_per_minute(face[:, k]), len(face))
+            tally.add_mean("upper_face", speaking.upper_face_speed(face[:, k]), len(face))
+            if (follows := speaking.jaw_and_voice(face[:, k], mel[:, k])) is not None:
+                tally.add_mean("jaw_voice", follows, 1)
     if setting.rigs is not None:
         real = np.asarray(shard["face"][span.start_frame : span.stop_frame])
         for k, actor in enumerate((span.actor_a, span.actor_b)):
             rig, areas = setting.rigs.of(actor)
             asked = list(faces[:, :, k]) + ([faces[:, :, k].mean(0)] if len(faces) > 1 else [])
             errors = sampled_face_errors(asked, real[:, k], rig, areas)
-            for tally, (lve, fdd) in zip(own, errors):
+            for tally, (lve, root, fdd) in zip(own, errors):
                 tally.add_mean("LVE_cm2", lve, 1)
+                tally.add_mean("LVE_root_cm", root, 1)
                 tally.add_mean("FDD_cm2", fdd, 1)
             counted.by_part[part].add_mean("LVE_mean_cm2", errors[-1][0], 1)
     for s, tally in enumerate(own):
@@ -382,7 +405,7 @@ def score(made: Tally, real: Tally, *, repeats: int = 1) -> dict[str, float | No
     if "frames" in made.rows:
         for name, rows in (("FD_g", "frames"), ("FD_k", "steps")):
             found[name] = metrics.frechet(made.rows[rows], real.rows[rows], repeats_y=repeats)
-    for name in ("accel_body", "accel_face"):
+    for name in ("accel_body", "accel_face", "upper_face"):
         own, true = found[name], real.average(name)
         found[name] = own / true if own is not None and true else None
     for name, (mean, distance) in DISTRIBUTIONS.items():

@@ -50,8 +50,8 @@ def project(finished, tmp_path_factory) -> Path:
     assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
     assert {name: weights(copy)[name] for name in TRAINED} == before, "other runs were trained again"
     assert set(re.findall(r"^(?:local)?rule (\w+):", result.stdout + result.stderr, re.MULTILINE)) == {
-        "train_run", "generate_linear_face", "generate_both", "evaluate", "report_losses", "view_take", "viewer",
-        "all",
+        "train_run", "generate_linear_face", "generate_both", "evaluate", "report_losses", "view_take",
+        "viewer", "all",
     }  # fmt: skip
     return copy
 

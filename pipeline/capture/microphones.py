@@ -1,7 +1,7 @@
 """Microphones alone: two recordings of one conversation on one clock, where no sync places them on a take's.
 
-In: two recordings, or one of two channels: WAV, FLAC, MP3, Ogg or M4A. Out: their samples (2, S) float32 at one
-rate over the time that both cover. Recordings that both say when they began (pipeline.formats.audio) are
+In: two recordings, or one of two channels: WAV, FLAC, MP3, Ogg or M4A. Out: their samples (2, S) float32 at
+one rate over the time that both cover. Recordings that both say when they began (pipeline.formats.audio) are
 placed by that; else both begin together, and one line says so. A clock is taken to run at the rate of its
 file's header.
 """

@@ -2,6 +2,7 @@
 PYTHON ?= python3
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 VENV := .venv
+# modules are compiled as they are first imported: all of them would take a minute of one core
 BIN := $(VENV)/bin
 
 .PHONY: run test status clean
@@ -15,13 +16,13 @@ test: $(VENV)/test.stamp ## every test
 
 $(VENV)/run.stamp: pyproject.toml constraints.txt
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[demo]"
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e ".[demo]"
 	touch $@
 
 # in one pass, and then make run has nothing to install
 $(VENV)/test.stamp: pyproject.toml constraints.txt
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[demo,films,slurm,test,usd]"
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e ".[demo,films,slurm,test,usd]"
 	touch $(VENV)/run.stamp $@
 
 clean: ## remove the environment; output under data/ stays

@@ -20,7 +20,7 @@ from pathlib import Path
 from pipeline import stage
 from pipeline.view.catalogue import Catalogue
 from pipeline.view.server import Server, Shelf
-from pipeline.view.sources import open_source
+from pipeline.view.sources import add_source_flags, open_source
 
 log = logging.getLogger("interact")
 PORT = 8430
@@ -66,22 +66,7 @@ def main(argv: list[str] | None = None) -> None:
     """Command line."""
     parser = stage.parser(__doc__)
     parser.add_argument("takes", nargs="*", metavar="TAKE", help="takes to list; all by default")
-    parser.add_argument(
-        "--source",
-        type=Path,
-        default=Path("data"),
-        help="root of a run, dataset, release, or folder with bvhs/ (default: data)",
-    )
-    parser.add_argument(
-        "--generated",
-        type=Path,
-        nargs="+",
-        default=[],
-        help="further folders that models.generate wrote, a row each",
-    )
-    parser.add_argument(
-        "--rigs", type=Path, help="folder of <actor>.npz, or one .npz for all; the source's own by default"
-    )
+    add_source_flags(parser)
     parser.add_argument(
         "--port", type=int, default=PORT, help=f"port, 0 for one that is free (default: {PORT})"
     )

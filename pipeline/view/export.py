@@ -23,7 +23,7 @@ from pipeline.formats import audio, live_link
 from pipeline.formats.timecode import parse_timecode
 from pipeline.reading import inside
 from pipeline.view.scene import Person, Scene
-from pipeline.view.sources import Source, open_source
+from pipeline.view.sources import Source, add_source_flags, open_source
 
 log = logging.getLogger("interact")
 
@@ -164,12 +164,7 @@ def main(argv: list[str] | None = None) -> None:
     """Command line."""
     parser = stage.parser(__doc__)
     parser.add_argument("takes", nargs="*", metavar="TAKE", help="takes to export; all by default")
-    parser.add_argument(
-        "--source",
-        type=Path,
-        default=Path("data"),
-        help="root of a run, dataset, release, or folder with bvhs/ (default: data)",
-    )
+    add_source_flags(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder to write a folder for each take into")
     parser.add_argument(
         "--formats",
@@ -181,16 +176,6 @@ def main(argv: list[str] | None = None) -> None:
         "--variants",
         nargs="+",
         help="keys of variants, such as captured or trained_models/sample-01; all by default",
-    )
-    parser.add_argument(
-        "--generated",
-        type=Path,
-        nargs="+",
-        default=[],
-        help="further folders that models.generate wrote, a row each",
-    )
-    parser.add_argument(
-        "--rigs", type=Path, help="folder of <actor>.npz, or one .npz for all; the source's own by default"
     )
     parser.add_argument(
         "--timecode",

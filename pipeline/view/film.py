@@ -28,7 +28,7 @@ from pipeline.view import voices
 from pipeline.view.catalogue import Catalogue
 from pipeline.view.picture import Pictures, rgb
 from pipeline.view.scene import Scene
-from pipeline.view.sources import Source, open_source
+from pipeline.view.sources import Source, add_source_flags, open_source
 from pipeline.view.take_file import words
 
 log = logging.getLogger("interact")
@@ -297,27 +297,12 @@ def main(argv: list[str] | None = None) -> None:
     """Command line."""
     parser = stage.parser(__doc__)
     parser.add_argument("takes", nargs="*", metavar="TAKE", help="takes to film; all by default")
-    parser.add_argument(
-        "--source",
-        type=Path,
-        default=Path("data"),
-        help="root of a run, dataset, release, or folder with bvhs/ (default: data)",
-    )
+    add_source_flags(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder to write <take>.mp4 into")
     parser.add_argument(
         "--variants",
         nargs="+",
         help="keys of what is shown beside each other, such as captured trained_models; by default the first",
-    )
-    parser.add_argument(
-        "--generated",
-        type=Path,
-        nargs="+",
-        default=[],
-        help="further folders that models.generate wrote, a row each",
-    )
-    parser.add_argument(
-        "--rigs", type=Path, help="folder of <actor>.npz, or one .npz for all; the source's own by default"
     )
     parser.add_argument("--size", default="1280x720", help="width and height in pixels (default: 1280x720)")
     parser.add_argument("--start", type=float, default=0.0, help="where to begin, seconds (default: 0)")

@@ -6,6 +6,7 @@ names of takes, and a take as a Scene at 30 fps. Nothing is written, and no body
 for.
 """
 
+import argparse
 import difflib
 import logging
 import re
@@ -341,3 +342,23 @@ def open_source(folder: Path, *, generated: Sequence[Path] = (), rigs: Path | No
     if not source.takes:
         raise InputError(f"{folder}: no .bvh in its bvhs/; give a folder that has some")
     return source
+
+
+def add_source_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags that say where takes come from: what `open_source` asks for."""
+    parser.add_argument(
+        "--source",
+        type=Path,
+        default=Path("data"),
+        help="root of a run, dataset, release, or folder with bvhs/ (default: data)",
+    )
+    parser.add_argument(
+        "--generated",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="further folders that models.generate wrote, a row each",
+    )
+    parser.add_argument(
+        "--rigs", type=Path, help="folder of <actor>.npz, or one .npz for all; the source's own by default"
+    )

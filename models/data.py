@@ -5,7 +5,7 @@ needs is read, window by window, so memory does not grow with the dataset; the i
 """
 
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -46,9 +46,9 @@ class Windows(Dataset):
     """All windows of a split: item i is window i of the takes in order, every `stride` frames.
 
     An item holds arrays (T, ...) as `read` gives them, and `actors` (2,): the numbers of its two in `actors`,
-    -1 for who is not among them. Takes shorter than a window give none, which is logged. Shards open lazily,
-    per process. `names` takes some takes of the split only. InputError for a split, a window or streams that
-    cannot be.
+    -1 for who is not among them; and a number for each name of `labels`, which has it by the take. Takes
+    shorter than a window give none, which is logged. Shards open lazily, per process. `names` takes some
+    takes of the split only. InputError for a split, a window or streams that cannot be.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class Windows(Dataset):
         actors: list[str],
         split: str = "train",
         names: Collection[str] | None = None,
+        labels: Mapping[str, Mapping[str, int]] | None = None,
     ):
         if split not in SPLITS:
             raise InputError(f"split: got {split!r}, need {' or '.join(SPLITS)}")
@@ -71,6 +72,7 @@ class Windows(Dataset):
         if window < (least := 2 if "root" in streams else 1) or stride < 1:
             raise InputError(f"window {window}, stride {stride}: need at least {least} and 1 frames")
         self.streams, self.actors, self.memory = streams, actors, Rows()
+        self.labels = labels or {}
         fix = "lower window_frames or give longer takes"
         takes = [
             (shard, span) for shard, span in takes_of(shards, split) if names is None or span.take in names
@@ -102,7 +104,9 @@ class Windows(Dataset):
         """Windows of these numbers, at least one, as arrays (B, T, ...), with `actors` (B, 2)."""
         places = [self.places[i] for i in numbers]
         batch = read(places, self.streams, self.window, self.memory)
-        return batch | {"actors": np.array([numbers_of(span, self.actors) for _, span, _ in places])}
+        takes = [span.take for _, span, _ in places]
+        told = {name: np.array([own[take] for take in takes]) for name, own in self.labels.items()}
+        return batch | told | {"actors": np.array([numbers_of(span, self.actors) for _, span, _ in places])}
 
 
 class Batches:

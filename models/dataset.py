@@ -17,10 +17,10 @@ import numpy as np
 
 from pipeline.errors import InputError
 from pipeline.formats.shard_file import SPLITS, Shard, TakeSpan, open_shards, read_stats
+from pipeline.formats.shard_index import labels_of
 from pipeline.motion.clock import AUDIO_RATE, FPS, sample_of
 from pipeline.motion.pose import Skeleton
 from pipeline.shards import arrow
-from pipeline.shards.index import LABELS, read_index
 from pipeline.shards.streams import DERIVED, STORED, STREAMS, chosen, frame_bytes, frames, row_shape, windows
 from pipeline.shards.windows import (
     Memory,
@@ -136,7 +136,7 @@ class Dataset:
             what=split or "all",
             fix="lower window or give longer takes" if found else "name another split",
         )
-        self._labels = _labels(self.folder, self.takes)
+        self._labels = labels_of(self.folder, self.takes)
         self._memory = Memory()
         if arrays == "torch":
             from models.data import Rows
@@ -413,19 +413,3 @@ def _attach(shards: list[Shard], folder: Path) -> None:
                 f"{folder / shard.path.name}: of another encoder than {shards[0].path.name} beside it; write"
                 " both again (python -m pipeline.shards.speech)"
             )
-
-
-def _labels(folder: Path, takes: list[str]) -> dict[str, dict[str, str]]:
-    """Labels of takes by the index beside the shards, empty where there is none or it has no labels."""
-    path = folder / "index.parquet"
-    if not path.exists():
-        return {}
-    found = {
-        row["take"]: {name: row[name] or "" for name in LABELS if name in row} for row in read_index(path)
-    }
-    if missing := [take for take in takes if take not in found]:
-        raise InputError(
-            f"{path}: no take {missing[0]}, which the shards have; write it again"
-            " (python -m pipeline.shards.index)"
-        )
-    return {take: found[take] for take in takes}

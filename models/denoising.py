@@ -104,16 +104,29 @@ class Model(recipe.Model):
     parts = 1
     """Items that a window becomes: 2 where each actor is one."""
 
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Names of what can be untold, one by one: the parts of `told`, and the labels of the take."""
+        return (*self.told.names, *self.options.told)
+
+    latent = False
+    """Whether noise is on an encoding of what is predicted."""
+
+    @property
+    def width(self) -> int:
+        """Channels of what noise is added to."""
+        return len(self.feature_names)
+
     def __init__(self, options: Denoising, meta: recipe.Meta):
         super().__init__(options, meta)
         betas = SCHEDULES[options.schedule](options.diffusion_steps)
         self.diffusion = Diffusion(betas, prediction=options.prediction)
 
-    def _join(self, network: nn.Module, features: int) -> None:
+    def _join(self, network: nn.Module) -> None:
         """Take the network, and the smoothing behind it where the options ask for that."""
         self.network = network
         self.smoothing = (
-            Smoothing(features, output=self.options.smooth_output)
+            Smoothing(self.width, output=self.options.smooth_output)
             if self.options.skip == "smoothed"
             else None
         )
@@ -128,20 +141,20 @@ class Model(recipe.Model):
 
     def condition(
         self, batch: dict[str, Tensor], untold: dict[str, Tensor] | None = None
-    ) -> tuple[Tensor, ...]:
+    ) -> tuple[Tensor | None, ...]:
         """What the network is told; of what is `untold`, by name, the null."""
         raise NotImplementedError
 
     def untold(self, dropped: Tensor) -> dict[str, Tensor]:
         """What is untold of items of which nothing (B,) is told."""
-        raise NotImplementedError
+        return dict.fromkeys((*self.told.names, *self.options.told), dropped[:, None])
 
     def forget(self, draws: Draws) -> dict[str, Tensor]:
         """What a training step leaves untold, drawn by the options' shares."""
         share = self.options.condition_dropout
         untold = self.untold(draws.uniform() < share) if share else {}
         if share := self.options.part_dropout:
-            for name in self.told.names:
+            for name in self.conditions:
                 dropped = (draws.uniform() < share)[:, None]
                 untold[name] = dropped | untold[name] if name in untold else dropped
         return untold
@@ -150,7 +163,15 @@ class Model(recipe.Model):
         """The windows, or copies of them that are as good: mirrored, or the actors swapped."""
         return batch
 
-    def denoise(self, x: Tensor, step: Tensor, *condition: Tensor) -> Tensor:
+    def encode(self, clean: Tensor) -> Tensor:
+        """What noise is added to, of what is predicted (B, T, D)."""
+        return clean
+
+    def decode(self, made: Tensor) -> Tensor:
+        """The inverse of `encode`."""
+        return made
+
+    def denoise(self, x: Tensor, step: Tensor, *condition: Tensor | None) -> Tensor:
         """What the options' `prediction` names, of noisy x (B, T, D) at steps (B,)."""
         output = self.network(x, step, *condition)
         if self.smoothing is None:
@@ -168,6 +189,8 @@ class Model(recipe.Model):
             self.target(batch),
             draws,
             velocity_weight=self.options.velocity_weight,
+            encode=self.encode if self.latent else None,
+            decode=self.decode if self.latent else None,
         )
         return {"loss": loss}
 

@@ -21,7 +21,7 @@ from pipeline.reading import read_json
 
 FIX = "get the model again from where it comes, or train it again"
 MOST_JOINTS, MOST_ACTORS, MOST_CHANNELS = 10_000, 100_000, 1_000_000
-MOST_SIZE, MOST_BLOCKS, MOST_GIVEN = 1_000_000, 1_000, 8
+MOST_SIZE, MOST_BLOCKS, MOST_GIVEN, MOST_LABELS = 1_000_000, 1_000, 8, 10_000
 """Largest number among a model's options, and most blocks."""
 
 RUN_NAME = "[A-Za-z][A-Za-z0-9_]{0,63}"
@@ -88,6 +88,7 @@ class Description(BaseModel):
     stats: dict[str, Channels]
     skeletons: dict[str, Body]
     given: dict[Name, dict[str, Any]] = {}
+    labels: dict[Name, Annotated[list[Name], Field(min_length=1, max_length=MOST_LABELS)]] = {}
     text_model: Annotated[str, Field(min_length=1, max_length=4096)]
     speech_encoder: Encoder | None = None
     features: Mel
@@ -149,6 +150,15 @@ def _stream_faults(found: Description, streams: tuple[str, ...]) -> str | None:
     return None
 
 
+def _label_faults(found: Description, told: tuple[str, ...]) -> str | None:
+    """How the labels are not those that the model is told, None where they are."""
+    if set(found.labels) != set(told):
+        return f"its labels are of {', '.join(found.labels) or 'nothing':.60}, it is told {', '.join(told)}"
+    if odd := next((name for name, known in found.labels.items() if len(set(known)) < len(known)), None):
+        return f"a label stands twice in labels.{odd:.60}"
+    return None
+
+
 def check_options(section: type[BaseModel], options: dict[str, Any], where: object) -> Any:
     """The options of a model as their config section has them.
 
@@ -194,7 +204,7 @@ def check_description(read: dict[str, Any], where: object, *, depth: int = 0) ->
     if fault := _faults(found):
         raise InputError(f"{where}: {fault}; {FIX}")
     options = check_options(recipes.options_of(found.recipe), found.options, where)
-    if fault := _stream_faults(found, options.streams):
+    if fault := _stream_faults(found, options.streams) or _label_faults(found, getattr(options, "told", ())):
         raise InputError(f"{where}: {fault}; {FIX}")
     if depth > MOST_GIVEN:
         raise InputError(f"{where}: runs are given runs {depth} deep, need at most {MOST_GIVEN}; {FIX}")

@@ -17,6 +17,7 @@ from models.draws import Draws
 from pipeline.errors import InputError
 
 Network = Callable[[Tensor, Tensor], Tensor]
+Code = Callable[[Tensor], Tensor]
 PREDICTIONS = ("noise", "clean", "v")
 
 
@@ -102,22 +103,47 @@ class Diffusion:
             return level * x + signal * output
         return (x - signal * output) / level
 
-    def loss(self, network: Network, clean: Tensor, draws: Draws, *, velocity_weight: float = 0.0) -> Tensor:
+    def loss(
+        self,
+        network: Network,
+        clean: Tensor,
+        draws: Draws,
+        *,
+        velocity_weight: float = 0.0,
+        encode: Code | None = None,
+        decode: Code | None = None,
+    ) -> Tensor:
         """Mean squared error of what the network predicts at one random step per item.
 
         clean: (B, T, D), with as many rows as the draws have. The velocity term (DiffSpeaker's, weight 1
         there) adds the mean squared error of differences of successive frames of the predicted quantity.
+
+        encode, decode: noise is added to an encoding of what is clean, and the network predicts that
+        encoding; the errors are those of what is decoded. An error of the encoding is added, whose target is
+        fixed: it holds what the network makes to where encodings lie, from which a sampler goes on, and the
+        encoding learns nothing from it, so that it cannot shrink to please it.
         """
         if len(draws) != len(clean):
             raise ValueError(f"got draws of {len(draws)} rows for {len(clean)} items; split them")
         step = draws.integers(self.num_steps)
+        if encode and decode:
+            encoded = encode(clean)
+            noise = draws.normal(tuple(encoded.shape[1:])).to(clean)
+            made = network(self.q_sample(encoded, step, noise), step)
+            held = (made - encoded.detach()).square().mean()
+            return held + _error(decode(made), clean, velocity_weight)
         noise = draws.normal(tuple(clean.shape[1:])).to(clean)
         output = network(self.q_sample(clean, step, noise), step)
         target = noise if self.prediction == "noise" else clean
         if self.prediction == "v":
             signal, level = self.signal_and_noise(step, clean)
             target = signal * noise - level * clean
-        result = (output - target).square().mean()
-        if velocity_weight:
-            result = result + velocity_weight * (output.diff(dim=1) - target.diff(dim=1)).square().mean()
-        return result
+        return _error(output, target, velocity_weight)
+
+
+def _error(output: Tensor, target: Tensor, velocity_weight: float) -> Tensor:
+    """Mean squared error, and that of differences between frames times a weight."""
+    result = (output - target).square().mean()
+    if velocity_weight:
+        result = result + velocity_weight * (output.diff(dim=1) - target.diff(dim=1)).square().mean()
+    return result

@@ -20,7 +20,6 @@ import logging
 import os
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,142 +27,35 @@ from typing import Any
 import numpy as np
 import torch
 
-from models import data, recipes, runs
+from models import runs
 from models.channels import identities
-from models.data import attach_speech, read, speech_folder, takes_of
+from models.data import attach_speech, speech_folder, takes_of
 from models.draws import Draws
+from models.labels import number_of
 from models.recipe import FINAL
+from models.row import check_encoder, known_labels, load_runs, speech_encoder
 from models.runs import pick_device
+from models.scene import MADE, STREAMS, Scene, other_takes, scene_of, told_of
 from models.threads import fixed_threads
-from models.voices import two_voices, words_of, write_voice
+from models.voice_scene import ACTIONS, parse_placement, scene_of_voices
+from models.voices import write_voice
 from pipeline import config, ownership, stage
 from pipeline.errors import InputError
 from pipeline.files import whole, write_json
 from pipeline.formats.bvh import save_bvh
-from pipeline.formats.shard_file import Shard, TakeSpan, open_shards, text_frames
+from pipeline.formats.shard_file import open_shards
+from pipeline.formats.shard_index import LABELS, labels_of
 from pipeline.formats.voice_file import KINDS
-from pipeline.ids import check_id, is_id
-from pipeline.motion import clock, pose
+from pipeline.ids import check_id
+from pipeline.motion import pose
 from pipeline.reading import inside
-from pipeline.shards import features
 
 log = logging.getLogger("interact")
-(BUILT_IN,) = config.ROWS.values()
-"""Runs of the built-in row."""
-ACTIONS = ("sit", "walk", "stand")
-DISTANCE_CM = 150.0
 NO_DATE = "00000000"
 """Date in the name of what was made of voices that have none."""
 RECORD = "generated.json"
 BEGUN = ".generated.json"
 """The record while motion is being written, so that a killed command may go on in its folder."""
-STREAMS: tuple[str, ...] = ("mel", "text", "action", "facing")
-"""What every scene has; more where a model hears more."""
-MADE = ("face", "body", "root")
-"""Streams that models are trained to make, and are not told."""
-
-
-@dataclass
-class Scene:
-    """What models are told of a take, for two actors in id order.
-
-    name; performances and actors (2 each); batch: mel (N, 2, M), text (N, 2, E), spoken, action, facing (N,
-    2) as a training item has them; start (2, 4): x, height or NaN for the model's own, z in cm and heading in
-    radians of frame 0; skeletons (2 of pipeline.motion.pose); voices (2, each (S,) at 16 kHz) that are of no
-    take.
-    """
-
-    name: str
-    performances: tuple[str, str]
-    actors: tuple[str, str]
-    batch: dict[str, np.ndarray]
-    start: np.ndarray
-    skeletons: list[pose.Skeleton]
-    voices: list[np.ndarray] = field(default_factory=list)
-
-
-def run_folders(paths: list[Path]) -> list[Path]:
-    """Run folders as they are given; of one folder of runs those of the built-in row that are there."""
-    if len(paths) != 1 or (paths[0] / "model.json").exists():
-        return paths
-    return [paths[0] / name for name in BUILT_IN if (paths[0] / name / "model.json").exists()]
-
-
-def load_runs(paths: list[Path], device: str) -> list[runs.Run]:
-    """The models of a row; InputError where they do not make a face or a body, or do not fit together."""
-    found = [runs.load(folder, device=device) for folder in run_folders(paths)]
-    if not found:
-        raise InputError(
-            f"{paths[0]}: no trained model;"
-            f" need a run, or a folder of the runs {', '.join(BUILT_IN)} (python -m models.train)"
-        )
-    recipes.made_by([(run.name, run.options) for run in found], str(paths[0]))
-    first, *others = found
-    for other in others:
-        for key in ("joint_names", "features", "text_model"):
-            if other.description[key] != first.description[key]:
-                raise InputError(
-                    f"{paths[0]}: {key} of {other.name} and {first.name} differ;"
-                    " train both on the same shards"
-                )
-    first_encoder, *more = [encoder for run in found if (encoder := _encoder_of(run))] or [{}]
-    for encoder in more:
-        check_encoder(encoder, first_encoder, str(paths[0]))
-    return found
-
-
-def _encoder_of(run: runs.Run) -> dict | None:
-    return run.description["speech_encoder"] if "speech" in run.options.streams else None
-
-
-def speech_encoder(found: list[runs.Run]) -> dict | None:
-    """What describes the speech encoder that a run hears; None where none does."""
-    return next((encoder for run in found if (encoder := _encoder_of(run))), None)
-
-
-def check_encoder(own: dict, need: dict, where: str) -> None:
-    """InputError unless features come from the encoder that the face was trained with.
-
-    Where its files lie does not matter.
-    """
-    for key in sorted(need.keys() - {"model"}):
-        if own.get(key) != need[key]:
-            raise InputError(
-                f"{where}: {key} of the speech encoder is {own.get(key)}, the face was trained with"
-                f" {need[key]} (model {need['model']}); take that encoder, or train the face again"
-            )
-
-
-def scene_of(shard, span, streams: tuple[str, ...] = STREAMS) -> Scene:
-    """The scene of a take in a shard; initial placement and skeletons are the real ones."""
-    batch = {
-        name: array[0]
-        for name, array in read([(shard, span, 0)], streams, span.stop_frame - span.start_frame).items()
-    }
-    start = np.asarray(shard["root"][span.start_frame], float)
-    skeletons = [shard.skeleton(performance) for performance in span.performances]
-    return Scene(span.take, span.performances, (span.actor_a, span.actor_b), batch, start, skeletons)
-
-
-def told_of(scene: Scene, other: Scene) -> Scene:
-    """A scene whose people are told what is said, done and faced in another.
-
-    What is too long is cut, what is too short begins again. People, places and skeletons stay.
-    """
-    batch = {
-        name: other.batch[name][np.arange(len(values)) % len(other.batch[name])]
-        for name, values in scene.batch.items()
-    }
-    return replace(scene, batch=batch)
-
-
-def other_takes(shards: list[Shard]) -> dict[str, tuple[Shard, TakeSpan]]:
-    """For each test take another: the next one, after the last the first, or the first train take."""
-    test = takes_of(shards, "test")
-    others = [*test[1:], test[0]] if len(test) > 1 else takes_of(shards, "train")[:1]
-    if test and not others:
-        raise InputError("generate.voices another: there is one take and no other, need two; take voices own")
-    return {span.take: other for (_, span), other in zip(test, others)}
 
 
 def sample(
@@ -180,11 +72,14 @@ def sample(
     device = found[0].model.device
     told = {name: torch.from_numpy(value)[None].to(device) for name, value in scene.batch.items()}
     for run, seed in zip(found, seeds):
-        known = torch.from_numpy(identities(scene.actors, run.description["actors"]))[None].to(device)
+        known = {"actors": torch.from_numpy(identities(scene.actors, run.description["actors"]))}
+        for name, labels in run.model.meta.labels.items():
+            known[name] = torch.tensor(number_of(scene.labels.get(name, ""), labels))
+        known = {name: value[None].to(device) for name, value in known.items()}
         long = len(scene.batch["mel"]) > options.window_frames
         report = partial(stage.progress, label=f"{scene.name} {run.name}") if long else iter
         draws = Draws(int(seed >> 1), 0, 1, device)
-        told |= run.model.sample(told | {"actors": known}, draws, options, report)
+        told |= run.model.sample(told | known, draws, options, report)
     return {name: told[name][0].cpu().numpy() for name in FINAL if name in told}
 
 
@@ -248,140 +143,6 @@ def sample_folder(out: Path, number: int) -> Path:
     return out / f"sample-{number:02d}" if number else out
 
 
-def parse_placement(text: str | None) -> np.ndarray:
-    """Roots of frame 0 (2, 4) from "x,z,heading_deg x,z,heading_deg".
-
-    x and z are in cm. Heading 0 looks along +z, 90 along +x. Default: 1.5 m apart on the x axis, facing each
-    other. Heights are the model's own (NaN here).
-    """
-    if text is None:
-        half = DISTANCE_CM / 2
-        text = f"{-half},0,90 {half},0,-90"
-    try:
-        values = np.array([[float(number) for number in actor.split(",")] for actor in text.split()])
-    except ValueError:
-        values = np.zeros(0)
-    if values.shape != (2, 3) or not np.isfinite(values).all():
-        raise InputError(
-            f'--placement: got {text!r}, need "x,z,heading_deg x,z,heading_deg" in cm and degrees,'
-            ' such as "-75,0,90 75,0,-90"'
-        )
-    return np.stack([values[:, 0], np.full(2, np.nan), values[:, 1], np.deg2rad(values[:, 2])], 1)
-
-
-def _two(values: list | None, default: list, choices: list, flag: str) -> list:
-    """One or two values of a flag as two; InputError for others than the choices."""
-    values = list(values or default)
-    values = values * 2 if len(values) == 1 else values
-    unknown = [value for value in values if value not in choices]
-    if unknown or len(values) != 2:
-        raise InputError(
-            f"{flag}: got {' '.join(map(str, values))}, need one per actor out of {', '.join(choices)}"
-        )
-    return values
-
-
-def scene_of_voices(
-    audio: list[Path],
-    transcripts: list[Path] | None,
-    found: list[runs.Run],
-    *,
-    actions,
-    facing,
-    actors,
-    placement,
-    name: str,
-    speech_model: str | None = None,
-) -> Scene:
-    """A scene out of two voices (WAV, FLAC, MP3, at any rate; several channels are mixed down).
-
-    Actors stand in id order, as in training, whatever the order of the files; each keeps its file, action and
-    place. Each actor has the skeleton of the train split.
-    """
-    first = found[0]
-    known = first.description["actors"]
-    date, _, number = name.partition("_")
-    if not (len(date) == 8 and date.isdecimal() and date.isascii() and is_id(number, "scenario")):
-        raise InputError(f"--name: got {name!r}, need <date>_<scenario> such as 20240101_001")
-    chosen = _two(actors, known[:2], known, "--actors")
-    if chosen[0] == chosen[1]:
-        raise InputError(
-            f"--actors: got {chosen[0]} twice, need two different ones out of {', '.join(known)}"
-        )
-    doing = _two(actions, ["stand"], list(ACTIONS), "--actions")
-    faces = _two(facing, ["yes"], ["yes", "no"], "--facing")
-    voices = two_voices(audio)
-    num_samples = len(voices[0])
-    num_frames = num_samples * clock.FPS // clock.AUDIO_RATE
-    if num_frames < 2:
-        raise InputError(
-            f"{audio[0]}: got {num_samples / clock.AUDIO_RATE:.3f} s of audio, need 0.1 s or more;"
-            " give longer files"
-        )
-    mels = [features.log_mel(voice, num_frames, **first.description["features"]) for voice in voices]
-    reader = next((run for run in found if "text" in run.options.streams), None)
-    embedded = _embed(words_of(transcripts, audio, voices), num_frames, reader) if reader else {}
-    encoder = speech_encoder(found)
-    heard = {"speech": _hear(voices, num_frames, encoder, speech_model)} if encoder else {}
-    if any("audio" in run.options.streams for run in found):
-        heard["audio"] = np.stack([voice[: data.num_samples(num_frames)] for voice in voices], 1)
-    batch = (
-        embedded
-        | heard
-        | {
-            "mel": np.stack(mels, 1),
-            "action": np.tile([ACTIONS.index(action) for action in doing], (num_frames, 1)),
-            "facing": np.tile([int(face == "yes") for face in faces], (num_frames, 1)),
-        }
-    )
-    order = np.argsort(chosen, kind="stable")
-    ids = chosen[order[0]], chosen[order[1]]
-    performances = f"{date}_{ids[0]}_{number}", f"{date}_{ids[1]}_{number}"
-    return Scene(
-        name,
-        performances,
-        ids,
-        {key: value[:, order] for key, value in batch.items()},
-        placement[order],
-        [first.skeleton(actor) for actor in ids],
-        [voices[k][: clock.sample_of(num_frames)] for k in order],
-    )
-
-
-def _hear(voices: list[np.ndarray], num_frames: int, need: dict, model: str | None) -> np.ndarray:
-    """Speech features (N, 2, E) of two voices, as sidecars have them.
-
-    They come from the encoder that the face was trained with.
-    """
-    from pipeline.shards.speech import encode
-
-    layer = need["layer"] if need["layer"] == "last" else int(need["layer"])
-    sizes = {key: need[key] for key in ("window_seconds", "context_seconds")}
-    values, own = encode(
-        voices, num_frames, config.Speech(model=model or need["model"], layer=layer, **sizes)
-    )
-    check_encoder(own | {"width": values.shape[2]}, need, f"speech model {own['model']!r}")
-    return values.astype(np.float32)
-
-
-def _embed(words: list[list[dict]], num_frames: int, run: runs.Run) -> dict[str, np.ndarray]:
-    """text (N, 2, E) and spoken (N, 2) of two lists of words, as shards have them."""
-    from pipeline.shards.text import embed_words
-
-    model, width = run.description["text_model"], len(run.description["stats"]["text"]["mean"])
-    rows = np.concatenate([embed_words(said, model=model) for said in words])
-    if len(rows) and rows.shape[1] != width:
-        raise InputError(
-            f"text model {model!r}: gives {rows.shape[1]} values a word, the models were trained with"
-            f" {width}; use the model they were trained with"
-        )
-    start, end = (np.array([word[key] for said in words for word in said], float) for key in ("start", "end"))
-    index = text_frames(np.repeat([0, 1], [len(said) for said in words]), start, end, num_frames)
-    text = np.zeros((num_frames, 2, width), np.float32)
-    text[index >= 0] = rows[index[index >= 0]]
-    return {"text": text, "spoken": index >= 0}
-
-
 def run(
     *,
     runs: list[Path],
@@ -398,6 +159,8 @@ def run(
     name: str,
     out: Path,
     options: config.Generate,
+    relationship: str | None = None,
+    emotion: str | None = None,
 ) -> None:
     """Sample what the arguments name and write it."""
     if (shards is None) == (audio is None):
@@ -407,6 +170,9 @@ def run(
             f"generate.voices {options.voices}: there is no other take beside --audio; give --shards, or take"
             " voices own"
         )
+    labels = {key: value for key, value in zip(LABELS, (relationship, emotion)) if value is not None}
+    if labels and audio is None:
+        raise InputError(f"--{next(iter(labels))}: test takes have their own labels; leave it out")
     with fixed_threads(options.threads):
         found = load_runs(runs, pick_device(options.device))
         if shards is not None:
@@ -419,6 +185,7 @@ def run(
                 "placement": parse_placement(placement),
                 "name": name,
                 "speech_model": speech_model,
+                "labels": labels,
             }
             scene = scene_of_voices(audio, transcripts, found, **choices)
             heard = [out / "wav" / f"{name}.wav" for name in scene.performances]
@@ -463,6 +230,8 @@ def sample_takes(
                 " train them on these shards"
             )
     others = other_takes(opened) if options.voices == "another" else {}
+    known = known_labels(found)
+    labels = labels_of(shards, list(test)) if known else {}
     need_own(out, [name for take in chosen for name in test[take][1].performances])
     for take in stage.progress(chosen, label="generate"):
         shard, span = test[take]
@@ -477,6 +246,17 @@ def sample_takes(
                 take,
                 actor,
             )
+        scene.labels |= labels.get(take, {})
+        for label, ones in known.items():
+            if scene.labels.get(label, "") not in ones:
+                log.warning(
+                    "take %s: its %s is %r, which is in no train take; the models are told none (they know"
+                    " %s)",
+                    take,
+                    label,
+                    scene.labels.get(label, ""),
+                    ", ".join(ones),
+                )
         for number in range(options.num_samples):
             sampled = sample(found, scene, number=number, options=options)
             record(found, options, out / BEGUN)
@@ -534,6 +314,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--actors", nargs="+", help="ids that lend style and body (default: the first two known)"
     )
+    for label in LABELS:
+        parser.add_argument(
+            f"--{label}",
+            help=f"{label} of the two, for models that are told it, which say what they know (default: none)",
+        )
     parser.add_argument(
         "--placement",
         help=(

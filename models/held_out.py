@@ -25,6 +25,8 @@ from models.draws import Draws
 
 LEVELS = (0.9, 0.5, 0.1)
 ERRORS = ("model", "other", "shrinkage", "mean")
+SAME = ("actors", "relationship", "emotion")
+"""What stays where another take's conditions are told: the people and their scene."""
 
 
 class Denoises(Protocol):
@@ -36,11 +38,17 @@ class Denoises(Protocol):
     def target(self, batch: dict[str, Tensor]) -> Tensor:
         """What the network predicts."""
 
-    def condition(self, batch: dict[str, Tensor]) -> tuple[Tensor, ...]:
+    def condition(self, batch: dict[str, Tensor]) -> tuple[Tensor | None, ...]:
         """What it is told."""
 
-    def denoise(self, x: Tensor, step: Tensor, *condition: Tensor) -> Tensor:
+    def denoise(self, x: Tensor, step: Tensor, *condition: Tensor | None) -> Tensor:
         """What it makes of noisy x."""
+
+    def encode(self, clean: Tensor) -> Tensor:
+        """What noise is added to."""
+
+    def decode(self, made: Tensor) -> Tensor:
+        """What is predicted."""
 
 
 @torch.no_grad()
@@ -59,15 +67,17 @@ def held_out(
     for batch, other in pairs:
         count = len(batch["actors"])
         clean = model.target(batch)
-        told, told_other = model.condition(batch), model.condition(other | {"actors": batch["actors"]})
+        same = {name: batch[name] for name in SAME if name in batch}
+        told, told_other = model.condition(batch), model.condition(other | same)
+        encoded = model.encode(clean)
         squares = squares + clean.double().square().sum((0, 1)).cpu()
         rows += clean.shape[0] * clean.shape[1]
         for number, level in enumerate(LEVELS):
             draws = Draws(seed, number, count, clean.device, first=first).split(model.parts)
             step = torch.full((len(clean),), steps[level], device=clean.device)
-            x = engine.q_sample(clean, step, draws.normal(clean.shape[1:]))
+            x = engine.q_sample(encoded, step, draws.normal(encoded.shape[1:]))
             for name, condition in (("model", told), ("other", told_other)):
-                made = engine.clean_of(model.denoise(x, step, *condition), x, step)
+                made = model.decode(engine.clean_of(model.denoise(x, step, *condition), x, step))
                 sums[level, name] += float((made - clean).square().sum())
         first += count
     power = (squares / rows).numpy()

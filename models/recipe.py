@@ -7,9 +7,10 @@ A recipe is a file models/recipes/<name>.py with two classes.
 (`models.data.read`), and `makes`, what its samples hold.
 
 `Model(models.recipe.Model)`: the network. A batch is a dict of tensors: the streams (B, T, 2, ...), and
-`actors` (B, 2), the place of each actor in `meta.actors`, -1 for one whom training has not seen. Whatever the
-model needs at generation is a parameter, a buffer, or follows from `options` and `meta`: both are kept beside
-the weights.
+`actors` (B, 2), the place of each actor in `meta.actors`, -1 for one whom training has not seen; of a model
+that is told labels of the take, `relationship` or `emotion` (B,), the place of each in `meta.labels`, -1 for
+one that is unknown. Whatever the model needs at generation is a parameter, a buffer, or follows from
+`options` and `meta`: both are kept beside the weights.
 
 What samples hold, by name: `face` (B, T, 2, 51) ARKit weights; `body` (B, T, 2, 3 J) radians with `relative`
 (B, T, 2, 4), the relative root. Any other name is a part that later runs of the same row are told: `lower`,
@@ -36,13 +37,15 @@ class Meta:
     """What a model knows of its train split.
 
     stats: mean and std of each stream's channels, as stats.json; joint_names: J names; actors: the known
-    identities; given: model.json of each run that the model is given, by the run's name.
+    identities; given: model.json of each run that the model is given, by the run's name; labels: of each
+    label of the take that the model is told, by name, those that are known.
     """
 
     stats: dict[str, dict[str, list[float]]]
     joint_names: list[str]
     actors: list[str]
     given: dict[str, dict[str, Any]] = field(default_factory=dict)
+    labels: dict[str, list[str]] = field(default_factory=dict)
 
 
 class Model(nn.Module):

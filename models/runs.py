@@ -5,7 +5,8 @@ feature_names (what it predicts), joint_names and parents of the dataset, actors
 order of their embeddings), stats (mean and std per channel of the train split, as lists), skeletons (one per
 actor: offsets_cm, ends_cm by joint number, orders), text_model, speech_encoder (of a model that hears one:
 model, layer, windows, SHA-256 of its weights; else null), features (options of the log-mel), fps, hash, given
-(model.json of each run that it was given, by name), start (the run whose weights it began with, else null).
+(model.json of each run that it was given, by name), start (the run whose weights it began with, else null),
+labels (of each label of the take that it is told, by name, those that are known).
 """
 
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ def meta_of(
     joint_names: list[str],
     actors: list[str],
     given: dict[str, dict[str, Any]] | None = None,
+    labels: dict[str, list[str]] | None = None,
 ) -> Meta:
     """What a model with these options knows of its train split.
 
@@ -42,7 +44,7 @@ def meta_of(
         name: {key: list(stats[name][key]) for key in ("mean", "std")}
         for name in statistics_of(options.streams)
     }
-    return Meta(own, list(joint_names), list(actors), given or {})
+    return Meta(own, list(joint_names), list(actors), given or {}, labels or {})
 
 
 def build(recipe: str, options: Training, meta: Meta) -> Model:
@@ -96,6 +98,7 @@ def rebuild(description: dict[str, Any], where: object) -> Model:
         description["joint_names"],
         description["actors"],
         description.get("given") or {},
+        description.get("labels") or {},
     )
     return build(recipe, options, meta)
 

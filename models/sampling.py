@@ -299,10 +299,10 @@ def long_take(
             " or train it again with some"
         )
     scales = {name: scale for name, scale in options.guidance_of.items() if scale != 1}
-    unknown = [name for name in scales if name not in model.told.names]
+    unknown = [name for name in scales if name not in model.conditions]
     if unknown:
         raise InputError(
-            f"guidance_of: got {unknown[0]!r}, this model is told {', '.join(model.told.names)}; name some of"
+            f"guidance_of: got {unknown[0]!r}, this model is told {', '.join(model.conditions)}; name some of"
             " these"
         )
     if scales and not (model.options.part_dropout or model.options.condition_dropout):
@@ -316,10 +316,12 @@ def long_take(
             f" need less than window_frames ({options.window_frames})"
         )
 
-    def in_window(condition: tuple[Tensor, ...]) -> Network:
+    def in_window(condition: tuple[Tensor | None, ...]) -> Network:
         def part(x: Tensor, step: Tensor, a: int, b: int) -> Tensor:
             return model.denoise(
-                x, step, *(value[:, a:b] if value.ndim == 3 else value for value in condition)
+                x,
+                step,
+                *(value[:, a:b] if value is not None and value.ndim == 3 else value for value in condition),
             )
 
         return windowed(part, window=options.window_frames, overlap=options.overlap_frames, multiple=multiple)
@@ -335,7 +337,10 @@ def long_take(
             every = torch.ones(len(draws), 1, dtype=torch.bool, device=model.device)
             without = {name: in_window(model.condition(told, {name: every})) for name in scales}
             guide = guided_apart(guide, told_all, [(without[name], scale) for name, scale in scales.items()])
-        shape = condition[0].shape[1], len(model.feature_names)
+        first = condition[0]
+        assert first is not None  # what is told frame by frame
+        shape = first.shape[1], model.width
         sampler = model.options.sampler if options.sampler == "own" else options.sampler
         steps = options.sample_steps or model.options.sample_steps
-        return sample(model.diffusion, guide, shape, draws, num_steps=steps, sampler=sampler, report=report)
+        made = sample(model.diffusion, guide, shape, draws, num_steps=steps, sampler=sampler, report=report)
+        return model.decode(made)

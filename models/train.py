@@ -50,6 +50,7 @@ from models.data import Windows, actors_of, attach_speech, loader, shards_of, sp
 from models.description import RUN_NAME
 from models.draws import Draws
 from models.faults import is_out_of_memory, need_finite, what_fits
+from models.labels import known_labels, number_of, train_labels
 from models.processes import Processes, joined, shared_loss
 from models.recipe import Meta, Model
 from models.threads import fixed_threads
@@ -77,11 +78,13 @@ def run_hash(
     *,
     encoder: dict | None = None,
     start: str | None = None,
+    labels: dict[str, dict[str, str]] | None = None,
 ) -> str:
     """What the weights depend on but for the code: recipe, options, train data, runs that it is given.
 
-    Of the data that which this model reads: statistics, train takes and who acts in them, and the files that
-    the rows of its streams come from. So a face stays as it is where only a word was corrected.
+    Of the data that which this model reads: statistics, train takes and who acts in them, the labels of takes
+    that it is told, and the files that the rows of its streams come from. So a face stays as it is where only
+    a word was corrected.
     """
     chosen = {key: value for key, value in options.model_dump().items() if key not in NO_EFFECT}
     train = takes_of(shards, "train")
@@ -94,7 +97,8 @@ def run_hash(
     ]
     read = [meta.stats, meta.joint_names, meta.actors, encoder if "speech" in options.streams else None]
     given = {name: description["hash"] for name, description in meta.given.items()}
-    told = [recipe, chosen, spans, origins, read, given, start]
+    own = {name: [by_take[span.take] for _, span in train] for name, by_take in (labels or {}).items()}
+    told = [recipe, chosen, spans, origins, read, given, start, own]
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -283,6 +287,7 @@ def _describe(
         "text_model": str(attributes.get("text_model", config.Text().model)),
         "features": {"num_mels": shards[0]["mel"].shape[-1]} | mel | {"mel_fft": int(mel["mel_fft"])},
         "given": meta.given,
+        "labels": meta.labels,
     }
 
 
@@ -350,16 +355,24 @@ def train(
         raise InputError(
             f"{start}: is of recipe {begun.description['recipe']}, need {recipe}; name another run"
         )
+    labels = train_labels(shards, opened, getattr(options, "told", ()))
     meta = runs.meta_of(
         options,
         stats,
         opened[0].joint_names,
         actors_of(opened),
         {name: one.description for name, one in taught.items()},
+        known_labels(labels, [span.take for _, span in takes_of(opened, "train")]),
     )
-    windows, watch = _windows(opened, options, meta, device)
+    windows, watch = _windows(opened, options, meta, labels, device)
     made_of = run_hash(
-        recipe, options, meta, opened, encoder=encoder, start=begun.description["hash"] if begun else None
+        recipe,
+        options,
+        meta,
+        opened,
+        encoder=encoder,
+        start=begun.description["hash"] if begun else None,
+        labels=labels,
     )
     code = code_hash(recipe)
     checkpoints = out / PROOFS[0] / f"{made_of}-{code}"
@@ -450,7 +463,9 @@ def _begin(
     return started
 
 
-def _windows(shards: list, options: Any, meta: Meta, device: str) -> tuple[Windows, Watch]:
+def _windows(
+    shards: list, options: Any, meta: Meta, labels: dict[str, dict[str, str]], device: str
+) -> tuple[Windows, Watch]:
     """Windows to learn from, and those to measure on.
 
     A test or validation take that is shorter than a window is not measured.
@@ -458,6 +473,10 @@ def _windows(shards: list, options: Any, meta: Meta, device: str) -> tuple[Windo
     train, test = takes_of(shards, "train"), takes_of(shards, "test")
     validating = left_out(train, options.validation_share, options.seed)
     learned = [span.take for _, span in train if span.take not in validating]
+    numbers = {
+        name: {take: number_of(label, meta.labels[name]) for take, label in by_take.items()}
+        for name, by_take in labels.items()
+    }
 
     def chosen(names: list[str], split: str) -> Windows:
         return Windows(
@@ -468,6 +487,7 @@ def _windows(shards: list, options: Any, meta: Meta, device: str) -> tuple[Windo
             actors=meta.actors,
             split=split,
             names=names,
+            labels=numbers,
         )
 
     windows = chosen(learned, "train")

@@ -10,6 +10,7 @@ for row in study.rows:
             models=study.trained(run.name for run in row.runs),
             shards=study.shard_files,
             speech=study.speech_files if study.row_hears(row) else [],
+            labels=study.row_labels(row),
             code=study.row_code(row),
         output:
             f"{study.row_folder(row)}/generated.json",

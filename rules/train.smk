@@ -8,6 +8,7 @@ rule train_run:
     input:
         shards=study.shard_files,
         speech=study.run_speech,
+        labels=study.run_labels,
         runs=study.run_inputs,
         code=study.run_code,
     output:

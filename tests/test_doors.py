@@ -143,7 +143,7 @@ DOORS: dict[str, tuple[str, str]] = {
         "np.memmap",
         "place, type and shape that hdf5_layout checked",
     ),
-    "pipeline.shards.index:read_index": (
+    "pipeline.formats.shard_index:read_index": (
         "pq.ParquetFile",
         "an index, plain and with the columns and types that are asked for",
     ),

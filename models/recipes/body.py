@@ -7,7 +7,7 @@ is told the real lower bodies (teacher forcing); in generation those that an ear
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import numpy as np
@@ -20,6 +20,7 @@ from models import denoising, recipe
 from models.channels import NUM_ACTIONS, ROOT_NAMES, Moments, body_columns, said
 from models.denoising import Told
 from models.draws import Draws
+from models.labels import Labels, label_numbers
 from models.layers import DROPOUT, StepEmbedding, TisaTransformer
 from pipeline.config import Denoising, Generate
 from pipeline.errors import InputError
@@ -140,7 +141,9 @@ class BodyDenoiser(nn.Module):
     """The whole network. The paper's base: channels 256, blocks 20, heads 8, windows of 150 frames.
 
     features D, condition C; channels is the width, blocks the number of residual blocks, window the frames of
-    a training window (it sets the widest head's field of view, window // 2).
+    a training window (it sets the widest head's field of view, window // 2), labels the known labels of the
+    take by name, whose embeddings are added to that of the diffusion step, as classes are elsewhere (Dhariwal
+    and Nichol 2021).
     """
 
     def __init__(
@@ -153,6 +156,7 @@ class BodyDenoiser(nn.Module):
         heads: int = 8,
         window: int = 150,
         dropout: float = DROPOUT,
+        labels: Mapping[str, list[str]] | None = None,
     ):
         super().__init__()
         options = {"max_view": max(window // 2, 6), "dropout": dropout}
@@ -168,11 +172,16 @@ class BodyDenoiser(nn.Module):
         for layer in (self.first, self.middle, *(block.out for block in stack)):
             nn.init.kaiming_normal_(layer.weight)
         nn.init.zeros_(self.last.weight)
+        self.labels = Labels(labels, 2 * channels, std=0.0) if labels else None
 
-    def forward(self, x: Tensor, step: Tensor, condition: Tensor) -> Tensor:
-        """x (B, T, D), step (B,), condition (B, T, C) -> (B, T, D)."""
+    def forward(self, x: Tensor, step: Tensor, condition: Tensor, labels: Tensor | None = None) -> Tensor:
+        """x (B, T, D), step (B,), condition (B, T, C), labels (B, L) numbers -> (B, T, D)."""
         x = F.relu(self.first(x))
         embedded = self.step(step)
+        if self.labels is not None:
+            if labels is None:
+                raise ValueError("this network is told labels: give labels")
+            embedded = embedded + self.labels(labels).sum(1)
         total = torch.zeros_like(x)
         for block in self.blocks:
             x, skip = block(x, embedded, condition)
@@ -224,8 +233,9 @@ class Model(denoising.Model):
             heads=options.heads,
             window=options.window_frames,
             dropout=options.dropout,
+            labels=meta.labels,
         )
-        self._join(network, len(self.feature_names))
+        self._join(network)
 
     def _part(self, batch: dict[str, Tensor], columns: Tensor, *, root: bool) -> Tensor:
         """Standardised columns of both bodies (B, T, 2, D), each with the relative root if asked."""
@@ -238,10 +248,11 @@ class Model(denoising.Model):
 
     def condition(
         self, batch: dict[str, Tensor], untold: dict[str, Tensor] | None = None
-    ) -> tuple[Tensor, ...]:
+    ) -> tuple[Tensor | None, ...]:
         """What the network is told (B, T, C), actor a first; an upper body the lower ones of the batch too.
 
-        Those are `lower`, which an earlier run of the row has made, or else the real ones.
+        Then numbers of labels (B, L), if it is told any. The lower bodies are `lower`, which an earlier run
+        of the row has made, or else the real ones.
         """
         parts = said(batch, self.mel, self.text)
         if self.options.joints == "upper":
@@ -251,11 +262,9 @@ class Model(denoising.Model):
                 if real
                 else batch["lower"].unflatten(2, (2, -1))
             )
-        return (self.told(parts, untold or {}).flatten(2),)
-
-    def untold(self, dropped: Tensor) -> dict[str, Tensor]:
-        """All parts of the items that are dropped (B,)."""
-        return dict.fromkeys(self.told.names, dropped[:, None])
+        untold = untold or {}
+        labels = label_numbers(batch, self.options.told, untold, self.parts)
+        return (self.told(parts, untold).flatten(2), *labels)
 
     def forget(self, draws: Draws) -> dict[str, Tensor]:
         """Everything of some items, and the words of some actors."""
@@ -287,8 +296,8 @@ class Model(denoising.Model):
         if self.options.swap:
             swapped = draws.uniform() < 0.5
             batch = {
-                # (B, T, 2, ...), or `actors` (B, 2)
-                name: _where(swapped, value.flip(1 if value.ndim == 2 else 2), value)
+                # (B, T, 2, ...), `actors` (B, 2), or of the take (B,)
+                name: _where(swapped, value.flip(min(value.ndim - 1, 2)), value) if value.ndim > 1 else value
                 for name, value in batch.items()
             }
         if self.options.mirror:

@@ -7,17 +7,19 @@ frames), diffusion step. The facing of every frame also enters with the audio: a
 a training window and actors turn within it, which one token cannot say.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import torch
 from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from models import denoising, recipe
 from models.channels import Moments, styles
 from models.denoising import Told
 from models.draws import Draws
+from models.labels import Labels, label_numbers
 from models.layers import DROPOUT, BiasedDecoderLayer, periodic_encoding, sinusoid
 from pipeline.config import Denoising, Generate
 from pipeline.formats import arkit
@@ -48,6 +50,23 @@ class Options(Denoising):
         " kept; 0 learns from all and keeps the last weights. The error of all channels is least before lips"
         " have learned enough from the voice",
     )
+    noise_on: Literal["weights", "latent"] = Field(
+        default="weights",
+        validate_default=True,
+        description="what noise is added to: weights, which are then projected to dim channels, as in the"
+        " public code of the base; latent, an encoding of them in dim channels that is learned along, as the"
+        " paper says",
+    )
+    facing: Literal["both", "token", "frame", "none"] = Field(
+        default="both",
+        description="how the face is told who faces whom: one token for the whole window, as the paper does;"
+        " in every frame beside the voices; both; or not at all",
+    )
+    styles: Literal["two", "merged"] = Field(
+        default="two",
+        description="whether the styles of actor and partner are two tokens or the sum of them is one; the"
+        " paper does not say",
+    )
     dim: int = Field(default=96, ge=8, description="width of the model; the paper's is 512")
     heads: int = Field(default=4, ge=1, validate_default=True, description="attention heads")
     feedforward: int = Field(
@@ -64,12 +83,19 @@ class Options(Denoising):
     @property
     def streams(self) -> tuple[str, ...]:
         """What the model reads of shards."""
-        return ("face", self.audio, "facing")
+        return ("face", self.audio, *(("facing",) if self.facing != "none" else ()))
 
     @property
     def makes(self) -> tuple[str, ...]:
         """What its samples hold."""
         return ("face",)
+
+    @field_validator("noise_on")
+    @classmethod
+    def _of_clean(cls, noise_on: str, info: ValidationInfo) -> str:
+        if noise_on == "latent" and info.data.get("prediction") in ("noise", "v"):
+            raise ValueError("noise_on is latent, which needs prediction clean: its error is that of weights")
+        return noise_on
 
     @field_validator("heads")
     @classmethod
@@ -82,12 +108,23 @@ class Options(Denoising):
         return heads
 
 
+def level(encoding: Tensor) -> Tensor:
+    """An encoding (B, T, C) with mean 0 and variance 1 in each frame."""
+    return F.layer_norm(encoding, encoding.shape[-1:])
+
+
 class FaceDenoiser(nn.Module):
     """DiffSpeaker's denoiser. The public size: dim 512, heads 4, feedforward 1024, period 30.
 
-    features D; audio A, all audio features of a frame; identities, the number of known actors; partner: a
-    second style token; facing: a facing token, and facing per frame of actor and partner beside the audio.
-    With neither it is the published single-person network.
+    features D; audio A, all audio features of a frame; identities, the number of known actors; styles: tokens
+    for the styles of actor and partner ("two"), one for their sum ("merged"), or the actor's alone ("own");
+    facing: a facing token ("token"), facing per frame of actor and partner beside the audio ("frame"),
+    "both", or "none"; labels: known labels of the take by name, a token each. With the own style, without
+    facing and labels it is the published single-person network.
+
+    latent: noise is on an encoding (B, T, dim) of the weights and not on the weights. Then `first` encodes
+    and `last` decodes, as many parameters as before. Each frame's encoding has mean 0 and variance 1, so that
+    it can neither grow out of the noise nor vanish in it.
     """
 
     def __init__(
@@ -100,23 +137,35 @@ class FaceDenoiser(nn.Module):
         heads: int = 4,
         feedforward: int = 1024,
         period: int = 30,
-        partner: bool = True,
-        facing: bool = True,
+        styles: str = "two",
+        facing: str = "both",
+        labels: Mapping[str, list[str]] | None = None,
+        latent: bool = False,
         dropout: float = DROPOUT,
     ):
         super().__init__()
-        self.period = period
+        self.period, self.latent, self.merged = period, latent, styles == "merged"
         self.first = nn.Linear(features, dim)
-        self.audio = nn.Linear(audio + 2 * facing, dim)
+        self.by_frame = facing in ("frame", "both")
+        self.audio = nn.Linear(audio + 2 * self.by_frame, dim)
         self.style = nn.Parameter(torch.randn(identities, dim))
-        self.partner_style = nn.Parameter(torch.randn(identities, dim)) if partner else None
-        self.facing = nn.Parameter(torch.randn(2, dim)) if facing else None
+        self.partner_style = nn.Parameter(torch.randn(identities, dim)) if styles != "own" else None
+        self.facing = nn.Parameter(torch.randn(2, dim)) if facing in ("token", "both") else None
         self.step = nn.Sequential(nn.Linear(STEP_WIDTH, dim), nn.SiLU(), nn.Linear(dim, dim))
         self.layer = BiasedDecoderLayer(dim, heads, feedforward, period=period, dropout=dropout)
         self.last = nn.Linear(dim, features)
         self.dropout = nn.Dropout(dropout)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
+        self.labels = Labels(labels, dim, std=1.0) if labels else None
+
+    def encode(self, weights: Tensor) -> Tensor:
+        """The encoding (B, T, dim) of weights (B, T, D), which noise is added to; of a latent network."""
+        return level(self.first(weights))
+
+    def decode(self, encoding: Tensor) -> Tensor:
+        """Weights (B, T, D) of an encoding (B, T, dim); of a latent network."""
+        return self.last(encoding)
 
     def forward(
         self,
@@ -126,31 +175,41 @@ class FaceDenoiser(nn.Module):
         style: Tensor,
         partner: Tensor | None = None,
         facing: Tensor | None = None,
+        labels: Tensor | None = None,
     ) -> Tensor:
-        """The clean weights.
+        """The clean weights (B, T, D), or of a latent network their encoding (B, T, dim).
 
-        x (B, T, D), step (B,), audio (B, T, A); style and partner (B, identities), one-hot, or a mixture for
-        an actor whom training has not seen; facing (B, T, 2), 1 where the actor (the partner) faces the
-        other. Raises ValueError where the network has a partner or facing token and is not told of it.
+        x as what is returned, step (B,), audio (B, T, A); style and partner (B, identities), one-hot, or a
+        mixture for an actor whom training has not seen; facing (B, T, 2), 1 where the actor (the partner)
+        faces the other; labels (B, L), numbers. Raises ValueError where the network is not told of what it
+        has a token or an input for.
         """
         tokens = [style.to(x) @ self.style]
         if self.partner_style is not None:
             if partner is None:
                 raise ValueError("this network has a partner token: give partner")
-            tokens.append(partner.to(x) @ self.partner_style)
-        if self.facing is not None:
+            other = partner.to(x) @ self.partner_style
+            tokens = [tokens[0] + other] if self.merged else [*tokens, other]
+        if self.facing is not None or self.by_frame:
             if facing is None:
-                raise ValueError("this network has a facing token: give facing")
+                raise ValueError("this network is told facing: give facing")
             facing = facing.to(x)
-            majority = (facing[..., 0].mean(1) >= 0.5).to(x)[:, None]
-            tokens.append(torch.cat([1 - majority, majority], 1) @ self.facing)
-            audio = torch.cat([audio, facing], -1)
+            if self.facing is not None:
+                majority = (facing[..., 0].mean(1) >= 0.5).to(x)[:, None]
+                tokens.append(torch.cat([1 - majority, majority], 1) @ self.facing)
+            if self.by_frame:
+                audio = torch.cat([audio, facing], -1)
         tokens.append(self.step(sinusoid(step, STEP_WIDTH).to(x)))
+        if self.labels is not None:
+            if labels is None:
+                raise ValueError("this network is told labels: give labels")
+            tokens += self.labels(labels).unbind(1)
         place = periodic_encoding(
             x.shape[1], self.last.in_features, self.period, device=x.device, dtype=x.dtype
         )
-        frames = self.dropout(self.first(x) + place)
-        return self.last(self.layer(frames, self.audio(audio), torch.stack(tokens, 1)))
+        frames = self.dropout((x if self.latent else self.first(x)) + place)
+        made = self.layer(frames, self.audio(audio), torch.stack(tokens, 1))
+        return made if self.latent else self.last(made)
 
 
 class Model(denoising.Model):
@@ -175,9 +234,24 @@ class Model(denoising.Model):
             heads=options.heads,
             feedforward=options.feedforward,
             period=options.period,
+            styles=options.styles,
+            facing=options.facing,
+            labels=meta.labels,
+            latent=options.noise_on == "latent",
             dropout=options.dropout,
         )
-        self._join(network, len(columns))
+        self.latent = network.latent
+        self._join(network)
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Names of what can be untold: the voices, both styles, and labels of the take."""
+        return (*self.told.names, "style", *self.options.told)
+
+    @property
+    def width(self) -> int:
+        """Channels of what noise is added to."""
+        return self.options.dim if self.latent else super().width
 
     def target(self, batch: dict[str, Tensor]) -> Tensor:
         """What the network predicts, standardised: (2 B, T, D), actors a and b of an item in a row."""
@@ -185,27 +259,47 @@ class Model(denoising.Model):
 
     def condition(
         self, batch: dict[str, Tensor], untold: dict[str, Tensor] | None = None
-    ) -> tuple[Tensor, ...]:
-        """What the network is told: audio, styles of actor and partner, and facing.
+    ) -> tuple[Tensor | None, ...]:
+        """What the network is told: audio, styles of actor and partner, facing, and labels if any.
 
-        Their shapes are (2 B, T, C), (2 B, A) for each style, and (2 B, T, 2).
+        Their shapes are (2 B, T, C), (2 B, A) for each style, (2 B, T, 2) or None, and (2 B, L). Whose style
+        is untold has the mean of all, as a stranger.
         """
+        untold = untold or {}
 
         def own_first(x: Tensor) -> Tensor:
             return torch.stack([x, x.flip(2)], 1).flatten(0, 1)
 
         heard = {"audio": own_first(self.heard.standardise(batch[self.options.audio]))}
         style = styles(batch["actors"], len(self.meta.actors))
+        own, other = style.flatten(0, 1), style.flip(1).flatten(0, 1)
+        if "style" in untold:
+            mean = torch.full_like(own, 1 / own.shape[1])
+            own, other = (torch.where(untold["style"], mean, value) for value in (own, other))
         return (
-            self.told(heard, untold or {}).flatten(2),
-            style.flatten(0, 1),
-            style.flip(1).flatten(0, 1),
-            own_first(batch["facing"]),
+            self.told(heard, untold).flatten(2),
+            own,
+            other,
+            own_first(batch["facing"]) if self.options.facing != "none" else None,
+            *label_numbers(batch, self.options.told, untold, self.parts),
         )
 
-    def untold(self, dropped: Tensor) -> dict[str, Tensor]:
-        """Both voices of the items that are dropped (2 B,)."""
-        return {"audio": dropped[:, None]}
+    def _face(self) -> FaceDenoiser:
+        assert isinstance(self.network, FaceDenoiser)
+        return self.network
+
+    def encode(self, clean: Tensor) -> Tensor:
+        """What noise is added to, of standardised weights (2 B, T, D)."""
+        return self._face().encode(clean) if self.latent else clean
+
+    def decode(self, made: Tensor) -> Tensor:
+        """Standardised weights (2 B, T, D)."""
+        return self._face().decode(made) if self.latent else made
+
+    def denoise(self, x: Tensor, step: Tensor, *condition: Tensor | None) -> Tensor:
+        """What is clean: weights, or an encoding as `encode` gives it."""
+        made = super().denoise(x, step, *condition)
+        return level(made) if self.latent else made
 
     def sample(
         self, told: dict[str, Tensor], draws: Draws, options: Generate, report: Callable = iter

@@ -162,6 +162,11 @@ class Denoising(Training):
         description="share of training items that are not told one condition, drawn for each condition by"
         " itself; more than 0 allows generate.guidance_of",
     )
+    told: tuple[Literal["relationship", "emotion"], ...] = Field(
+        default=(),
+        description="labels of the take that the model is told as well, such as [relationship, emotion]; a"
+        " take without one, or with one that training has not seen, is told a learned null",
+    )
     untold: Literal["learned", "mean"] = Field(
         default="learned",
         description="what stands for a condition that is not told: learned numbers, or its mean",
@@ -178,6 +183,13 @@ class Denoising(Training):
         description="channels that vary less over the train split are left out and get their mean, radians or"
         " weight",
     )
+
+    @field_validator("told")
+    @classmethod
+    def _once(cls, told: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(told)) < len(told):
+            raise ValueError(f"told is {', '.join(told)}, need each label once; take one out")
+        return told
 
     @field_validator("skip")
     @classmethod
@@ -257,8 +269,8 @@ class Generate(Section):
     )
     guidance_of: dict[str, float] = Field(
         default={},
-        description="guidance of single conditions by name, such as audio, text or action: 1 changes nothing,"
-        " 0 takes it away, 2 doubles what it adds; needs part_dropout in training",
+        description="guidance of single conditions by name, such as audio, style, text or emotion: 1 changes"
+        " nothing, 0 takes it away, 2 doubles what it adds; needs part_dropout in training",
     )
     sampler: Literal["own", "ddim", "dpm++", "ddpm", "legacy_ddim"] = Field(
         default="own", description="sampler in place of the models' own"

@@ -40,6 +40,11 @@ class PlannedRun:
         return "speech" in self.options.streams
 
     @property
+    def is_told_labels(self) -> bool:
+        """Whether it is told labels of the takes."""
+        return bool(getattr(self.options, "told", ()))
+
+    @property
     def waits_for(self) -> tuple[str, ...]:
         """Runs that are trained before it."""
         return (*self.given, *([self.start] if self.start else []))

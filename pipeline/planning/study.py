@@ -386,6 +386,10 @@ class Study(Facts):
         """Input function: the speech sidecars, where {run} hears them."""
         return self.speech_files if self.run_of(wildcards).hears else []
 
+    def run_labels(self, wildcards) -> list[str]:
+        """Input function: the index of the shards, which has the takes' labels, where {run} is told any."""
+        return [f"{self.root}/shards/index.parquet"] if self.run_of(wildcards).is_told_labels else []
+
     def run_flags(self, wildcards) -> str:
         """Params function: what {run} is trained on beside shards, and its options."""
         run = self.run_of(wildcards)
@@ -400,6 +404,11 @@ class Study(Facts):
         return code(
             "models.generate", *sorted({f"models.recipes.{self.runs[name].recipe}" for name in names})
         )
+
+    def row_labels(self, row: PlannedRow) -> list[str]:
+        """The index of the shards, where a run of the row is told labels of the takes."""
+        told = any(run.is_told_labels for run in row.runs)
+        return [f"{self.root}/shards/index.parquet"] if told else []
 
     def row_hears(self, row: PlannedRow) -> bool:
         """Whether a run of the row hears the speech encoder."""

@@ -8,7 +8,6 @@ labels stand here and not in the shards, so that a label that is corrected makes
 shard, and what was trained on the shards stays.
 """
 
-import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,57 +15,15 @@ from pipeline import stage
 from pipeline.errors import InputError
 from pipeline.files import whole
 from pipeline.formats.shard_file import Shard, TakeSpan, check_alike
+from pipeline.formats.shard_index import LABELS
 from pipeline.formats.takes import Take, dataset_takes
-from pipeline.ids import check_ids
-from pipeline.reading import plain, reading
 from pipeline.shards import stats as shard_stats
-
-LABELS = ("relationship", "emotion")
-MOST_BYTES = 1 << 30
-"""Bytes of an index, unpacked: a take has some hundred."""
-_FIX = "write it again (python -m pipeline.shards.index)"
 
 
 def row_of(shard: Shard, span: TakeSpan, take: Take | None) -> dict[str, str | int]:
     """What the index says of a take; without its labels where no dataset is at hand."""
     labels = {name: take.row[name] for name in LABELS} if take else {}
     return {"take": span.take, "shard": shard.path.name} | asdict(span) | labels
-
-
-def read_index(path: Path) -> list[dict]:
-    """Rows of index.parquet; InputError where it is none, or its takes are."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    plain(path, most=MOST_BYTES)
-    with reading(path, "index of shards", fix=_FIX):
-        with pq.ParquetFile(path) as f:
-            if odd := next(
-                (
-                    field
-                    for field in f.schema_arrow
-                    if not (pa.types.is_string(field.type) or pa.types.is_int64(field.type))
-                ),
-                None,
-            ):
-                raise ValueError(
-                    f"column {odd.name!r:.60} has type {str(odd.type):.60}, need texts and whole numbers"
-                )
-            if missing := [name for name in ("take", "shard") if name not in f.schema_arrow.names]:
-                raise ValueError(f"no column {missing[0]}")
-            size = sum(f.metadata.row_group(i).total_byte_size for i in range(f.metadata.num_row_groups))
-            if size > MOST_BYTES:
-                raise ValueError(f"it unpacks to {size:,} bytes, need at most {MOST_BYTES:,}")
-            rows = f.read().to_pylist()
-    check_ids([row["take"] for row in rows], "take", path, fix=_FIX)
-    for row in rows:
-        odd = next((name for name, value in row.items() if isinstance(value, int) and value < 0), None)
-        if odd or not re.fullmatch(r"shard-\d+\.h5", row["shard"] or ""):
-            got = f"{odd} {row[odd]}" if odd else f"shard {row['shard']!r:.60}"
-            raise InputError(
-                f"{path}: take {row['take']} has {got}, need the name of a shard and places from 0 on; {_FIX}"
-            )
-    return rows
 
 
 def run(*, shards: list[Path], index: Path, stats: Path | None = None, dataset: Path | None = None) -> None:

@@ -15,7 +15,7 @@ from pipeline.formats.shard_file import (
     Shard,
     TakeSpan,
 )
-from pipeline.shards.index import LABELS, read_index
+from pipeline.formats.shard_index import LABELS, read_index
 
 
 def run(*, file: Path, take: str | None, plot: Path | None) -> None:

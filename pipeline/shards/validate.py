@@ -24,11 +24,12 @@ from pipeline.formats.shard_file import (
     shard_paths,
     text_frames,
 )
+from pipeline.formats.shard_index import LABELS, read_index
 from pipeline.formats.split_file import read_split
 from pipeline.formats.takes import dataset_takes
 from pipeline.reading import reading
 from pipeline.shards import speech_stats
-from pipeline.shards.index import LABELS, read_index, row_of
+from pipeline.shards.index import row_of
 from pipeline.shards.plan import read_plan
 from pipeline.shards.stats import statistics
 

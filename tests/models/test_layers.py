@@ -18,9 +18,11 @@ def test_body_network_has_the_published_number_of_parameters(features, condition
         assert count(BodyDenoiser(features, condition)) == want
 
 
-def test_face_network_has_the_published_number_of_parameters():
+@pytest.mark.parametrize("latent", [False, True])
+def test_face_network_has_the_published_number_of_parameters(latent):
+    """Whether noise is on weights or on their encoding."""
     with torch.device("meta"):
-        assert count(FaceDenoiser(51, 768, 7, partner=False, facing=False)) == 4_260_915
+        assert count(FaceDenoiser(51, 768, 7, styles="own", facing="none", latent=latent)) == 4_260_915
 
 
 def test_tisa_slopes():
@@ -28,10 +30,21 @@ def test_tisa_slopes():
     assert layers.tisa_slopes(8, 5, 75).tolist() == pytest.approx(want, rel=1e-6)
 
 
-def test_temporal_bias():
-    bias = layers.temporal_bias(4, 300, 30)
-    got = [float(bias[index]) for index in ((0, 0, 29), (0, 0, 30), (0, 0, 31), (0, 31, 0), (2, 100, 250))]
-    assert got == [0, 0, -0.25, -0.25, -0.0625]
+@pytest.mark.parametrize("prefix", [0, 2, 3, 4, 6])
+def test_temporal_bias(prefix):
+    """The closed form, behind any number of prefix tokens: constants of the public code, and each cell."""
+    bias = layers.temporal_bias(4, 300, 30, prefix=prefix)
+    assert bias.shape == (4, 300, prefix + 300) and not bias[..., :prefix].any()
+    for (head, query, key), want in {
+        (0, 0, 29): 0, (0, 0, 30): 0, (0, 0, 31): -0.25, (0, 31, 0): -0.25, (2, 100, 250): -0.0625,
+    }.items():  # fmt: skip
+        assert float(bias[head, query, prefix + key]) == want
+    whole = bias[..., prefix:]
+    for head, slope in enumerate((1 / 4, 1 / 16, 1 / 64, 1 / 256)):
+        for query in (0, 1, 29, 30, 59, 150, 299):
+            past = [-slope * ((query - key) // 30) for key in range(query + 1)]
+            future = [-slope * ((key - query - 1) // 30) for key in range(query + 1, 300)]
+            assert whole[head, query].tolist() == past + future
 
 
 def test_tisa_score_depends_on_distance_only_and_equals_its_formula():
@@ -72,20 +85,38 @@ def test_cross_attention_sees_its_own_frame_only():
     assert (difference[[0, 1, 2, 3, 4, 6, 7]] < 1e-6).all()
 
 
-def test_cross_attention_equals_the_masked_form():
+def reference_of(linear_in: torch.nn.Linear, linear_out: torch.nn.Linear) -> torch.nn.MultiheadAttention:
+    """torch's own attention with a layer's weights."""
+    reference = torch.nn.MultiheadAttention(16, 4, batch_first=True).eval()
+    reference.in_proj_weight.data, reference.in_proj_bias.data = linear_in.weight.data, linear_in.bias.data
+    reference.out_proj.weight.data, reference.out_proj.bias.data = (
+        linear_out.weight.data,
+        linear_out.bias.data,
+    )
+    return reference
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 6])
+def test_self_attention_equals_the_biased_form(length):
+    """Queries are frames, keys are prefix tokens and frames, with the bias as a mask of floats."""
+    torch.manual_seed(2)
+    layer = layers.BiasedDecoderLayer(16, 4, 32, period=5).eval()
+    x, prefix = torch.randn(2, 17, 16), torch.randn(2, length, 16)
+    tokens = torch.cat([prefix, x], 1)
+    mask = layers.temporal_bias(4, 17, 5, prefix=length).repeat(2, 1, 1)
+    with torch.no_grad():
+        reference = reference_of(layer.self_in, layer.self_out)
+        want = reference(x, tokens, tokens, attn_mask=mask, need_weights=False)[0]
+        assert torch.allclose(layer._self_attention(x, prefix), want, atol=1e-5)
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 6])
+def test_cross_attention_equals_the_masked_form(length):
     torch.manual_seed(1)
     layer = layers.BiasedDecoderLayer(16, 4, 32, period=5).eval()
-    x, memory, prefix = torch.randn(2, 6, 16), torch.randn(2, 6, 16), torch.randn(2, 2, 16)
-    reference = torch.nn.MultiheadAttention(16, 4, batch_first=True)
-    reference.in_proj_weight.data, reference.in_proj_bias.data = (
-        layer.cross_in.weight.data,
-        layer.cross_in.bias.data,
-    )
-    reference.out_proj.weight.data, reference.out_proj.bias.data = (
-        layer.cross_out.weight.data,
-        layer.cross_out.bias.data,
-    )
-    hidden = torch.cat([torch.zeros(6, 2, dtype=bool), ~torch.eye(6, dtype=bool)], 1)
+    x, memory, prefix = torch.randn(2, 6, 16), torch.randn(2, 6, 16), torch.randn(2, length, 16)
+    reference = reference_of(layer.cross_in, layer.cross_out)
+    hidden = torch.cat([torch.zeros(6, length, dtype=bool), ~torch.eye(6, dtype=bool)], 1)
     tokens = torch.cat([prefix, memory], 1)
     with torch.no_grad():
         want = reference(x, tokens, tokens, attn_mask=hidden, need_weights=False)[0]

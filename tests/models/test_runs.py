@@ -226,6 +226,10 @@ CHOICES = {
     "decay": "cosine",
     "sampler": "dpm++",
     "device": "cuda",
+    "told": ("emotion",),
+    "noise_on": "latent",
+    "facing": "token",
+    "styles": "merged",
 }
 """Another choice than the default of each option that has choices."""
 
@@ -240,7 +244,7 @@ def test_options_are_in_the_hash_but_for_those_without_effect(name, shards):
             continue
         other = (
             CHOICES[key]
-            if isinstance(value, str)
+            if isinstance(value, str | tuple)
             else value + 1
             if not isinstance(value, bool)
             else not value

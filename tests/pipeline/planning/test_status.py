@@ -1,6 +1,7 @@
 """The jobs that status knows after the takes: trainings that rows need, a folder for each row, the table."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from helpers.workflow_project import REPOSITORY
@@ -57,3 +58,14 @@ def test_the_rules_have_the_logs_that_status_reads():
         folder = place.parent.name
         name = {"train_run": "{{run}}", "generate": "{row.folder}"}.get(folder, place.stem)
         assert f'f"{{ROOT}}/{place.parent}/{name}.log"' in rules
+
+
+def test_the_index_is_read_where_a_run_is_told_labels():
+    """Labels stand there and in no shard: others do not wait for it, and are not trained again with it."""
+    study = Study({"runs": {"face": {"told": ["emotion"]}}})
+    index = ["data/shards/index.parquet"]
+    for name, want in {"face": index, "body_lower": []}.items():
+        assert study.run_labels(SimpleNamespace(run=name)) == want
+    (row,) = study.rows
+    assert study.row_labels(row) == index
+    assert Study({}).row_labels(Study({}).rows[0]) == []

@@ -3,11 +3,12 @@ from helpers.commands import refused
 
 from pipeline.errors import InputError
 from pipeline.formats import shard_file
+from pipeline.formats.shard_index import read_index
 from pipeline.shards import index
 
 
 def test_index_rows(folder):
-    rows = index.read_index(folder / "index.parquet")
+    rows = read_index(folder / "index.parquet")
     assert [(row["take"], row["shard"], row["split"]) for row in rows] == [
         ("20260101_001", "shard-000.h5", "train"),
         ("20260101_002", "shard-000.h5", "test"),
@@ -18,7 +19,7 @@ def test_index_rows(folder):
 
 def test_the_index_has_the_labels_and_no_shard_does(folder):
     """A corrected label makes another index and no other shard."""
-    rows = index.read_index(folder / "index.parquet")
+    rows = read_index(folder / "index.parquet")
     assert {row["emotion"] for row in rows} == {"Joy é"}
     assert not {"emotion", "relationship"} & {*shard_file.TAKE_FIELDS}
     assert b"Joy" not in (folder / "shard-000.h5").read_bytes()
@@ -53,7 +54,7 @@ def test_an_index_of_another_kind_is_refused(tmp_path):
     path = tmp_path / "index.parquet"
     good = {"take": ["20260101_001"], "shard": ["shard-000.h5"]}
     pq.write_table(pa.table(good), path)
-    assert index.read_index(path) == [{"take": "20260101_001", "shard": "shard-000.h5"}]
+    assert read_index(path) == [{"take": "20260101_001", "shard": "shard-000.h5"}]
     for columns, line in (
         (good | {"take": ["x/../../ESCAPED"]}, "take is 'x/../../ESCAPED'"),
         (good | {"take": pa.array([None], pa.string())}, "take is None"),
@@ -66,13 +67,13 @@ def test_an_index_of_another_kind_is_refused(tmp_path):
     ):
         pq.write_table(pa.table(columns), path)
         with pytest.raises(InputError, match=line):
-            index.read_index(path)
+            read_index(path)
     content = path.read_bytes()
     for number in range(200):
         flipped = bytearray(content)
         flipped[(number * 7919) % len(content)] ^= 1 << number % 8
         path.write_bytes(flipped)
         try:
-            index.read_index(path)
+            read_index(path)
         except InputError as error:
             assert "\n" not in str(error)

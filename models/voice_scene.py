@@ -1,0 +1,172 @@
+"""A scene out of anybody's voices: who speaks, stands, does and faces what, for models to be told."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from models import data, runs
+from models.row import check_encoder, known_labels, speech_encoder
+from models.scene import Scene
+from models.voices import two_voices, words_of
+from pipeline import config
+from pipeline.errors import InputError
+from pipeline.formats.shard_file import text_frames
+from pipeline.ids import is_id
+from pipeline.motion import clock
+from pipeline.shards import features
+
+log = logging.getLogger("interact")
+ACTIONS = ("sit", "walk", "stand")
+DISTANCE_CM = 150.0
+
+
+def parse_placement(text: str | None) -> np.ndarray:
+    """Roots of frame 0 (2, 4) from "x,z,heading_deg x,z,heading_deg".
+
+    x and z are in cm. Heading 0 looks along +z, 90 along +x. Default: 1.5 m apart on the x axis, facing each
+    other. Heights are the model's own (NaN here).
+    """
+    if text is None:
+        half = DISTANCE_CM / 2
+        text = f"{-half},0,90 {half},0,-90"
+    try:
+        values = np.array([[float(number) for number in actor.split(",")] for actor in text.split()])
+    except ValueError:
+        values = np.zeros(0)
+    if values.shape != (2, 3) or not np.isfinite(values).all():
+        raise InputError(
+            f'--placement: got {text!r}, need "x,z,heading_deg x,z,heading_deg" in cm and degrees,'
+            ' such as "-75,0,90 75,0,-90"'
+        )
+    return np.stack([values[:, 0], np.full(2, np.nan), values[:, 1], np.deg2rad(values[:, 2])], 1)
+
+
+def _two(values: list | None, default: list, choices: list, flag: str) -> list:
+    """One or two values of a flag as two; InputError for others than the choices."""
+    values = list(values or default)
+    values = values * 2 if len(values) == 1 else values
+    unknown = [value for value in values if value not in choices]
+    if unknown or len(values) != 2:
+        raise InputError(
+            f"{flag}: got {' '.join(map(str, values))}, need one per actor out of {', '.join(choices)}"
+        )
+    return values
+
+
+def scene_of_voices(
+    audio: list[Path],
+    transcripts: list[Path] | None,
+    found: list[runs.Run],
+    *,
+    actions,
+    facing,
+    actors,
+    placement,
+    name: str,
+    speech_model: str | None = None,
+    labels: dict[str, str] | None = None,
+) -> Scene:
+    """A scene out of two voices (WAV, FLAC, MP3, at any rate; several channels are mixed down).
+
+    Actors stand in id order, as in training, whatever the order of the files; each keeps its file, action and
+    place. Each actor has the skeleton of the train split.
+    """
+    first = found[0]
+    known = first.description["actors"]
+    date, _, number = name.partition("_")
+    if not (len(date) == 8 and date.isdecimal() and date.isascii() and is_id(number, "scenario")):
+        raise InputError(f"--name: got {name!r}, need <date>_<scenario> such as 20240101_001")
+    chosen = _two(actors, known[:2], known, "--actors")
+    if chosen[0] == chosen[1]:
+        raise InputError(
+            f"--actors: got {chosen[0]} twice, need two different ones out of {', '.join(known)}"
+        )
+    _check_labels(labels or {}, known_labels(found))
+    doing = _two(actions, ["stand"], list(ACTIONS), "--actions")
+    faces = _two(facing, ["yes"], ["yes", "no"], "--facing")
+    voices = two_voices(audio)
+    num_samples = len(voices[0])
+    num_frames = num_samples * clock.FPS // clock.AUDIO_RATE
+    if num_frames < 2:
+        raise InputError(
+            f"{audio[0]}: got {num_samples / clock.AUDIO_RATE:.3f} s of audio, need 0.1 s or more;"
+            " give longer files"
+        )
+    mels = [features.log_mel(voice, num_frames, **first.description["features"]) for voice in voices]
+    reader = next((run for run in found if "text" in run.options.streams), None)
+    embedded = _embed(words_of(transcripts, audio, voices), num_frames, reader) if reader else {}
+    encoder = speech_encoder(found)
+    heard = {"speech": _hear(voices, num_frames, encoder, speech_model)} if encoder else {}
+    if any("audio" in run.options.streams for run in found):
+        heard["audio"] = np.stack([voice[: data.num_samples(num_frames)] for voice in voices], 1)
+    batch = (
+        embedded
+        | heard
+        | {
+            "mel": np.stack(mels, 1),
+            "action": np.tile([ACTIONS.index(action) for action in doing], (num_frames, 1)),
+            "facing": np.tile([int(face == "yes") for face in faces], (num_frames, 1)),
+        }
+    )
+    order = np.argsort(chosen, kind="stable")
+    ids = chosen[order[0]], chosen[order[1]]
+    performances = f"{date}_{ids[0]}_{number}", f"{date}_{ids[1]}_{number}"
+    return Scene(
+        name,
+        performances,
+        ids,
+        {key: value[:, order] for key, value in batch.items()},
+        placement[order],
+        [first.skeleton(actor) for actor in ids],
+        [voices[k][: clock.sample_of(num_frames)] for k in order],
+        labels or {},
+    )
+
+
+def _check_labels(labels: dict[str, str], known: dict[str, list[str]]) -> None:
+    """InputError for a label that no model knows; those that could be told and are not are logged."""
+    for name, label in labels.items():
+        if name not in known:
+            raise InputError(
+                f"--{name}: got {label!r}, and these models are told none; leave it out, or train some with"
+                f" told [{name}]"
+            )
+        if label not in known[name]:
+            raise InputError(f"--{name}: got {label!r}, need one out of {', '.join(known[name])}")
+    for name in sorted(known.keys() - labels.keys()):
+        log.info("the models are told no %s; --%s takes one out of %s", name, name, ", ".join(known[name]))
+
+
+def _hear(voices: list[np.ndarray], num_frames: int, need: dict, model: str | None) -> np.ndarray:
+    """Speech features (N, 2, E) of two voices, as sidecars have them.
+
+    They come from the encoder that the face was trained with.
+    """
+    from pipeline.shards.speech import encode
+
+    layer = need["layer"] if need["layer"] == "last" else int(need["layer"])
+    sizes = {key: need[key] for key in ("window_seconds", "context_seconds")}
+    values, own = encode(
+        voices, num_frames, config.Speech(model=model or need["model"], layer=layer, **sizes)
+    )
+    check_encoder(own | {"width": values.shape[2]}, need, f"speech model {own['model']!r}")
+    return values.astype(np.float32)
+
+
+def _embed(words: list[list[dict]], num_frames: int, run: runs.Run) -> dict[str, np.ndarray]:
+    """text (N, 2, E) and spoken (N, 2) of two lists of words, as shards have them."""
+    from pipeline.shards.text import embed_words
+
+    model, width = run.description["text_model"], len(run.description["stats"]["text"]["mean"])
+    rows = np.concatenate([embed_words(said, model=model) for said in words])
+    if len(rows) and rows.shape[1] != width:
+        raise InputError(
+            f"text model {model!r}: gives {rows.shape[1]} values a word, the models were trained with"
+            f" {width}; use the model they were trained with"
+        )
+    start, end = (np.array([word[key] for said in words for word in said], float) for key in ("start", "end"))
+    index = text_frames(np.repeat([0, 1], [len(said) for said in words]), start, end, num_frames)
+    text = np.zeros((num_frames, 2, width), np.float32)
+    text[index >= 0] = rows[index[index >= 0]]
+    return {"text": text, "spoken": index >= 0}

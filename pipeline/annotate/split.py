@@ -10,36 +10,65 @@ what it was, so that a take never moves between train and test when others are a
 to test that round(test_share * takes) are test in all, at least one and never all. They are drawn by
 systematic sampling: the rest is sorted by relationship, then emotion, then a hash of seed and take, and every
 k-th is taken from a start that the seed decides; so each relationship, and within it each emotion, gives its
-share.
+share. Takes with one of `test_actors` are test before that, so that no model learns from these actors; a row
+or an earlier split.tsv that calls such a take train is an error.
 
 Light: this module is imported while the Snakefile is read.
 """
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.errors import InputError
 from pipeline.files import write_tsv
 from pipeline.formats.split_file import VALUES, read_split
 
+ACTORS = ("actor_a", "actor_b")
+
 
 def _hash(seed: int, text: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed} {text}".encode()).digest()[:8], "big")
 
 
-def assign(takes: list[dict], frozen: dict[str, str], *, test_share: float, seed: int) -> dict[str, str]:
+def assign(
+    takes: list[dict],
+    frozen: dict[str, str],
+    *,
+    test_share: float,
+    seed: int,
+    test_actors: Sequence[str] = (),
+) -> dict[str, str]:
     """`train` or `test` by take, in the order of `takes`, by the rule above.
 
-    takes: dicts with `take`, and `relationship`, `emotion`, `split` where known; frozen: an earlier result.
-    Raises InputError that names the take where a split is neither train, test nor empty.
+    takes: dicts with `take`, and `actor_a`, `actor_b`, `relationship`, `emotion`, `split` where known;
+    frozen: an earlier result. Raises InputError that names the take where a split is neither train, test nor
+    empty, or is train with one of `test_actors`; for a test actor who is in no take; and where they leave no
+    take to train on.
     """
+    playing = {row.get(key) for row in takes for key in ACTORS}
+    if absent := [actor for actor in test_actors if actor not in playing]:
+        known = ", ".join(sorted(actor for actor in playing if actor))
+        raise InputError(f"split.test_actors: no take with actor {absent[0]!r:.70}; the actors are {known}")
     result: dict[str, str] = {}
     for row in takes:
         name, given = row["take"], row.get("split") or frozen.get(row["take"], "")
         if given and given not in VALUES:
             raise InputError(f"take {name}: split is {given!r}, need train, test or empty; correct its row")
+        if held := [row[key] for key in ACTORS if row.get(key) in test_actors]:
+            if given == "train":
+                raise InputError(
+                    f"take {name}: is train, and its actor {held[0]} is one of split.test_actors, whose takes"
+                    " are test; take another root (or remove split.tsv there), or correct its row"
+                )
+            given = "test"
         result[name] = given
     free = [row for row in takes if not result[row["take"]]]
+    if test_actors and not free and "train" not in result.values():
+        raise InputError(
+            f"split.test_actors: got {', '.join(test_actors)}, and each take has one of them, need one to"
+            " train on; name fewer"
+        )
     free.sort(
         key=lambda row: (
             row.get("relationship") or "",
@@ -62,9 +91,8 @@ def run(*, takes: Path, out: Path, seed: int, options) -> None:
     from pipeline.formats.takes import read_takes
 
     frozen = read_split(out) if out.exists() else {}
-    rows = frozen | assign(
-        [take.row for take in read_takes(takes)], frozen, test_share=options.test_share, seed=seed
-    )
+    found = [take.row for take in read_takes(takes)]
+    rows = frozen | assign(found, frozen, seed=seed, **options.model_dump())
     write_tsv(out, ["take", "split"], [{"take": name, "split": rows[name]} for name in sorted(rows)])
 
 

@@ -319,3 +319,6 @@ class Split(Section):
         lt=1,
         description="share of takes held out (33 of 241 in the paper); at least one",
     )
+    test_actors: tuple[str, ...] = Field(
+        default=(), description="actors that no model learns from: all takes with one of them are held out"
+    )

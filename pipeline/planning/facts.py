@@ -364,11 +364,9 @@ class Facts:
         """train or test by take: what split.tsv has frozen, and the rule for takes that it does not know."""
         path = Path(self.root, "annotations/split.tsv")
         frozen = read_split(path) if path.exists() else {}
-        rows = [
-            {"take": take.name, **{key: take.row[key] for key in ("relationship", "emotion", "split")}}
-            for take in self.takes.values()
-        ]
-        return split.assign(rows, frozen, test_share=self.config.split.test_share, seed=self.config.seed)
+        keys = ("actor_a", "actor_b", "relationship", "emotion", "split")
+        rows = [{"take": take.name, **{key: take.row[key] for key in keys}} for take in self.takes.values()]
+        return split.assign(rows, frozen, seed=self.config.seed, **self.config.split.model_dump())
 
     @cached_property
     def test_takes(self) -> list[str]:

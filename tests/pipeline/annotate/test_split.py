@@ -117,3 +117,29 @@ def test_light_to_import():
         ).stdout.strip()
         == "[]"
     )
+
+
+def test_no_model_learns_from_test_actors():
+    rows = [row | {"actor_a": f"{i % 4}", "actor_b": "9"} for i, row in enumerate(takes(24))]
+    result = assign(rows, {}, test_share=0.1, seed=0, test_actors=["3"])
+    assert held_out(result) == {row["take"] for row in rows if row["actor_a"] == "3"}
+    more = assign(rows, {}, test_share=0.5, seed=0, test_actors=["3"])
+    assert held_out(result) < held_out(more) and len(held_out(more)) == 12
+
+
+@pytest.mark.parametrize(
+    "actors, frozen, said",
+    [
+        (["7"], {}, "no take with actor '7'; the actors are 0, 1"),
+        (
+            ["0"],
+            {"2026_000": "train"},
+            "take 2026_000: is train, and its actor 0 is one of",
+        ),
+        (["0", "1"], {}, "each take has one of them"),
+    ],
+)
+def test_test_actors_that_cannot_be(actors, frozen, said):
+    rows = [row | {"actor_a": "0", "actor_b": "1"} for row in takes(3)]
+    with pytest.raises(InputError, match=said):
+        assign(rows, frozen, test_share=SHARE, seed=0, test_actors=actors)

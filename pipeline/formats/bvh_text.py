@@ -217,8 +217,8 @@ def _columns(text: bytes, num_columns: int, *, start: int = 0) -> np.ndarray | N
 
     names = [str(i) for i in range(num_columns)]
 
-    def read(part: memoryview) -> list[np.ndarray]:
-        rows = csv.read_csv(
+    def read(part: memoryview) -> pa.Table:
+        return csv.read_csv(
             pa.py_buffer(part),
             read_options=csv.ReadOptions(
                 column_names=names, use_threads=False, block_size=2**21
@@ -228,7 +228,6 @@ def _columns(text: bytes, num_columns: int, *, start: int = 0) -> np.ndarray | N
                 column_types=dict.fromkeys(names, pa.float64()), null_values=[]
             ),
         )
-        return [column.to_numpy() for column in rows.columns]
 
     view, middle = (
         memoryview(text),
@@ -240,11 +239,12 @@ def _columns(text: bytes, num_columns: int, *, start: int = 0) -> np.ndarray | N
             halves = list(pool.map(read, parts))
     except pa.ArrowInvalid:
         return None
-    stops = np.cumsum([len(half[0]) for half in halves])
-    table = np.empty((num_columns, stops[-1]))
-    for stop, half in zip(stops, halves):
-        for row, column in zip(table, half):
-            row[stop - len(column) : stop] = column
+    table = np.empty((num_columns, sum(half.num_rows for half in halves)))
+    for row, *columns in zip(table, *(half.columns for half in halves)):
+        stop = 0
+        for chunk in (chunk for column in columns for chunk in column.chunks):
+            stop += len(chunk)
+            row[stop - len(chunk) : stop] = np.from_dlpack(chunk)  # its to_numpy would import pandas
     return table
 
 

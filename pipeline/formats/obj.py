@@ -183,7 +183,7 @@ def _numbers(letters: np.ndarray, lengths: np.ndarray) -> np.ndarray | bytes:
         len(lengths), pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(letters))
     )
     try:
-        return pc.cast(words, pa.float64()).to_numpy()
+        return np.from_dlpack(pc.cast(words, pa.float64()))  # to_numpy would import pandas
     except pa.ArrowInvalid:  # also at what float() understands, such as +1.0
         text = letters.tobytes()
         singly = [text[a:b] for a, b in zip(offsets, offsets[1:])]

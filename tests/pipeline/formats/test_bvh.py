@@ -1,5 +1,7 @@
 import logging
 import os
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -564,3 +566,13 @@ def test_real_bodies(real_data, tmp_path, caplog, name):
     assert 60 < np.median(world[:, 0, 1]) < 130 and 140 < np.median(world[:, found["Head"], 1]) < 210
     save_bvh(tmp_path / "again.bvh", motion)
     assert same(motion, load_bvh(tmp_path / "again.bvh", unit="cm")) < 1e-5
+
+
+def test_reading_a_body_imports_no_pandas(tmp_path):
+    """It takes longer to import than a body to read."""
+    path = write(tmp_path, SMALL)
+    code = (
+        f"import sys, pathlib, pipeline.formats.bvh as bvh; bvh.load_bvh(pathlib.Path({str(path)!r}));"
+        " sys.exit('pandas' in sys.modules or 'pyarrow' not in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

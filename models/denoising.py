@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models import recipe
-from models.diffusion import SCHEDULES, Diffusion
+from models.diffusion import SCHEDULES, Diffusion, Network
 from models.draws import Draws
 from models.held_out import held_out
 from models.layers import sinusoid
@@ -173,7 +173,14 @@ class Model(recipe.Model):
 
     def denoise(self, x: Tensor, step: Tensor, *condition: Tensor | None) -> Tensor:
         """What the options' `prediction` names, of noisy x (B, T, D) at steps (B,)."""
-        output = self.network(x, step, *condition)
+        return self.smoothed(self.network(x, step, *condition), x, step)
+
+    def told_once(self, *condition: Tensor | None) -> Network:
+        """`denoise` with a condition that is the same for many steps."""
+        return lambda x, step: self.denoise(x, step, *condition)
+
+    def smoothed(self, output: Tensor, x: Tensor, step: Tensor) -> Tensor:
+        """The network's output with the smoothed input, where the options ask for that."""
         if self.smoothing is None:
             return output
         signal, _ = self.diffusion.signal_and_noise(step, x)

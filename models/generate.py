@@ -51,6 +51,8 @@ from pipeline.motion import pose
 from pipeline.reading import inside
 
 log = logging.getLogger("interact")
+LONG_FRAMES = 300
+"""Sampling longer takes shows its progress."""
 NO_DATE = "00000000"
 """Date in the name of what was made of voices that have none."""
 RECORD = "generated.json"
@@ -76,7 +78,7 @@ def sample(
         for name, labels in run.model.meta.labels.items():
             known[name] = torch.tensor(number_of(scene.labels.get(name, ""), labels))
         known = {name: value[None].to(device) for name, value in known.items()}
-        long = len(scene.batch["mel"]) > options.window_frames
+        long = len(scene.batch["mel"]) > LONG_FRAMES
         report = partial(stage.progress, label=f"{scene.name} {run.name}") if long else iter
         draws = Draws(int(seed >> 1), 0, 1, device)
         told |= run.model.sample(told | known, draws, options, report)

@@ -8,6 +8,8 @@ bodies, DiffSpeaker's for faces). numpy only. What cannot be measured (NaN, too 
 fit) is an ArrayError.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from models.tally import Gaussian, Pairs, Tally, symmetric_root
@@ -229,6 +231,23 @@ def _meshes(predicted, real, name: str) -> tuple[np.ndarray, np.ndarray]:
             " both to the same frames"
         )
     return predicted, real
+
+
+def largest_jump(values: np.ndarray, seams: Iterable[int], *, share: float = 0.999) -> tuple[float, float]:
+    """The largest step over a seam of a motion (T, D), and what a `share` of its other steps stay below.
+
+    A step is the root mean square over channels of the difference of a frame to the one before it; a seam is
+    the frame after which, or at which, something was joined: the steps to it and to the frame after count.
+    Raises ArrayError where a seam is not in the motion, or no other step is left.
+    """
+    values = _finite(values, "largest_jump", 2)
+    steps = np.sqrt(np.square(np.diff(values, axis=0)).mean(1))
+    at = np.unique([place for seam in seams for place in (seam - 1, seam)])
+    if not len(at) or at[0] < 0 or at[-1] >= len(steps) or len(at) == len(steps):
+        raise ArrayError(
+            f"largest_jump: got seams whose steps are {at.tolist()!s:.60} of {len(steps)}, need some of them"
+        )
+    return float(steps[at].max()), float(np.quantile(np.delete(steps, at), share))
 
 
 def lip_vertex_error(

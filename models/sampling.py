@@ -246,6 +246,22 @@ def legacy_ddim(
     return x
 
 
+def window_spans(frames: int, *, window: int, overlap: int, multiple: int = 1) -> list[tuple[int, int]]:
+    """Windows a .. b - 1 that cover a take: `window` frames, of which neighbours share `overlap` or more.
+
+    Starts are multiples of `multiple`; the last window is moved back, rounded up to a multiple, so that it
+    ends at the take's end. A window shorter than `multiple` would leave gaps: it is made as long as that and
+    the overlap.
+    """
+    if window < multiple:
+        window = multiple + overlap
+    if frames <= window:
+        return [(0, frames)]
+    hop = max((window - overlap) // multiple, 1) * multiple
+    starts = [*range(0, frames - window, hop), -(-(frames - window) // multiple) * multiple]
+    return [(a, min(a + window, frames)) for a in starts]
+
+
 def windowed(
     network: Callable[[Tensor, Tensor, int, int], Tensor], *, window: int, overlap: int, multiple: int = 1
 ) -> Network:
@@ -255,21 +271,16 @@ def windowed(
     overlapping windows are averaged with weights that fall linearly towards a window's ends, at every
     diffusion step, so the windows agree on one sample instead of being joined afterwards, and memory does not
     grow with the take but for the sample itself. Window starts are multiples of `multiple` (a period that
-    positions repeat with); the last window is moved back, rounded up to a multiple, so that it ends at the
-    take's end. A window shorter than `multiple` would leave gaps: it is made as long as that and the overlap.
+    positions repeat with); see `window_spans`.
     """
-    if window < multiple:
-        window = multiple + overlap
-    hop = max((window - overlap) // multiple, 1) * multiple
 
     def run(x: Tensor, step: Tensor) -> Tensor:
         frames = x.shape[1]
-        if frames <= window:
+        spans = window_spans(frames, window=window, overlap=overlap, multiple=multiple)
+        if len(spans) == 1:
             return network(x, step, 0, frames)
         total, weights = torch.zeros_like(x), torch.zeros(frames, 1, dtype=x.dtype, device=x.device)
-        starts = list(range(0, frames - window, hop)) + [-(-(frames - window) // multiple) * multiple]
-        for a in starts:
-            b = min(a + window, frames)
+        for a, b in spans:
             place = torch.arange(b - a, device=x.device)
             weight = torch.minimum(place + 1, b - a - place).clamp(max=max(overlap, 1)).to(x)[:, None]
             total[:, a:b] += network(x[:, a:b], step, a, b) * weight
@@ -290,8 +301,10 @@ def long_take(
 ) -> Tensor:
     """Samples (parts B, T, D) of a diffusion model that is told of B takes of any length.
 
-    Takes longer than `options.window_frames` are denoised in overlapping windows that agree on one sample;
-    the condition's tensors (B, T, ...) are cut with it. The draws have a row for each of the takes.
+    Takes longer than `options.window_frames` are denoised in overlapping windows that agree on one sample.
+    What is told of a window is worked out when it is first seen, and of that only what its steps need is
+    kept: memory grows with the take by little more than the sample itself. The draws have a row for each of
+    the takes.
     """
     if options.guidance != 1 and not model.options.condition_dropout:
         raise InputError(
@@ -310,36 +323,41 @@ def long_take(
             f"guidance_of {', '.join(scales)}: this model was trained without part_dropout; train it again"
             " with some"
         )
-    if options.overlap_frames >= options.window_frames:
+    if 0 < options.window_frames <= options.overlap_frames:
         raise InputError(
             f"overlap_frames: got {options.overlap_frames},"
             f" need less than window_frames ({options.window_frames})"
         )
 
-    def in_window(condition: tuple[Tensor | None, ...]) -> Network:
-        def part(x: Tensor, step: Tensor, a: int, b: int) -> Tensor:
-            return model.denoise(
-                x,
-                step,
-                *(value[:, a:b] if value is not None and value.ndim == 3 else value for value in condition),
-            )
+    num_frames = max(value.shape[1] for value in told.values() if value.ndim > 2)
 
-        return windowed(part, window=options.window_frames, overlap=options.overlap_frames, multiple=multiple)
+    def in_window(untold: dict[str, Tensor] | None = None) -> Network:
+        seen: dict[tuple[int, int], Network] = {}
+
+        def part(x: Tensor, step: Tensor, a: int, b: int) -> Tensor:
+            if (a, b) not in seen:
+                window = {name: value[:, a:b] if value.ndim > 2 else value for name, value in told.items()}
+                seen[a, b] = model.told_once(*model.condition(window, untold))
+            return seen[a, b](x, step)
+
+        return windowed(
+            part,
+            window=options.window_frames or num_frames,
+            overlap=options.overlap_frames,
+            multiple=multiple,
+        )
 
     draws = draws.split(model.parts)
     with torch.no_grad():
-        condition = model.condition(told)
-        guide = told_all = in_window(condition)
+        guide = told_all = in_window()
         if options.guidance != 1:
             nothing = model.untold(torch.ones(len(draws), dtype=torch.bool, device=model.device))
-            guide = guided(guide, in_window(model.condition(told, nothing)), options.guidance)
+            guide = guided(guide, in_window(nothing), options.guidance)
         if scales:
             every = torch.ones(len(draws), 1, dtype=torch.bool, device=model.device)
-            without = {name: in_window(model.condition(told, {name: every})) for name in scales}
+            without = {name: in_window({name: every}) for name in scales}
             guide = guided_apart(guide, told_all, [(without[name], scale) for name, scale in scales.items()])
-        first = condition[0]
-        assert first is not None  # what is told frame by frame
-        shape = first.shape[1], model.width
+        shape = num_frames, model.width
         sampler = model.options.sampler if options.sampler == "own" else options.sampler
         steps = options.sample_steps or model.options.sample_steps
         made = sample(model.diffusion, guide, shape, draws, num_steps=steps, sampler=sampler, report=report)

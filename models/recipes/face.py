@@ -8,7 +8,7 @@ a training window and actors turn within it, which one token cannot say.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Any, Literal, cast
 
 import torch
 from pydantic import Field, ValidationInfo, field_validator
@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from models import denoising, recipe
 from models.channels import Moments, styles
 from models.denoising import Told
+from models.diffusion import Network
 from models.draws import Draws
 from models.labels import Labels, label_numbers
 from models.layers import DROPOUT, BiasedDecoderLayer, periodic_encoding, sinusoid
@@ -184,31 +185,46 @@ class FaceDenoiser(nn.Module):
         faces the other; labels (B, L), numbers. Raises ValueError where the network is not told of what it
         has a token or an input for.
         """
-        tokens = [style.to(x) @ self.style]
+        return self.made(x, step, *self.remembered(audio, style, partner, facing, labels))
+
+    def remembered(
+        self,
+        audio: Tensor,
+        style: Tensor,
+        partner: Tensor | None = None,
+        facing: Tensor | None = None,
+        labels: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """What is told, as far as it is the same at every step: memory (B, T, dim) and tokens (B, P, dim)."""
+        tokens = [style.to(audio) @ self.style]
         if self.partner_style is not None:
             if partner is None:
                 raise ValueError("this network has a partner token: give partner")
-            other = partner.to(x) @ self.partner_style
+            other = partner.to(audio) @ self.partner_style
             tokens = [tokens[0] + other] if self.merged else [*tokens, other]
         if self.facing is not None or self.by_frame:
             if facing is None:
                 raise ValueError("this network is told facing: give facing")
-            facing = facing.to(x)
+            facing = facing.to(audio)
             if self.facing is not None:
-                majority = (facing[..., 0].mean(1) >= 0.5).to(x)[:, None]
+                majority = (facing[..., 0].mean(1) >= 0.5).to(audio)[:, None]
                 tokens.append(torch.cat([1 - majority, majority], 1) @ self.facing)
             if self.by_frame:
                 audio = torch.cat([audio, facing], -1)
-        tokens.append(self.step(sinusoid(step, STEP_WIDTH).to(x)))
         if self.labels is not None:
             if labels is None:
                 raise ValueError("this network is told labels: give labels")
             tokens += self.labels(labels).unbind(1)
+        return self.audio(audio), torch.stack(tokens, 1)
+
+    def made(self, x: Tensor, step: Tensor, memory: Tensor, tokens: Tensor) -> Tensor:
+        """What `forward` makes of noisy x at steps (B,), of what is remembered."""
+        token = self.step(sinusoid(step, STEP_WIDTH).to(x))
         place = periodic_encoding(
             x.shape[1], self.last.in_features, self.period, device=x.device, dtype=x.dtype
         )
         frames = self.dropout((x if self.latent else self.first(x)) + place)
-        made = self.layer(frames, self.audio(audio), torch.stack(tokens, 1))
+        made = self.layer(frames, memory, torch.cat([tokens, token[:, None]], 1))
         return made if self.latent else self.last(made)
 
 
@@ -296,10 +312,16 @@ class Model(denoising.Model):
         """Standardised weights (2 B, T, D)."""
         return self._face().decode(made) if self.latent else made
 
-    def denoise(self, x: Tensor, step: Tensor, *condition: Tensor | None) -> Tensor:
+    def smoothed(self, output: Tensor, x: Tensor, step: Tensor) -> Tensor:
         """What is clean: weights, or an encoding as `encode` gives it."""
-        made = super().denoise(x, step, *condition)
+        made = super().smoothed(output, x, step)
         return level(made) if self.latent else made
+
+    def told_once(self, *condition: Tensor | None) -> Network:
+        """`denoise` with a condition, whose projections are worked out once for all steps."""
+        network, told = self._face(), cast(Any, condition)
+        remembered = network.remembered(*told)
+        return lambda x, step: self.smoothed(network.made(x, step, *remembered), x, step)
 
     def sample(
         self, told: dict[str, Tensor], draws: Draws, options: Generate, report: Callable = iter

@@ -250,6 +250,10 @@ TAKEN = ("body", "run", "separation")
 """Names that no run can have: train_body, train_run and train_separation are other rules."""
 
 
+SHORTEST_WINDOW = 16
+"""Frames that a network sees at once, at least."""
+
+
 class Generate(Section):
     """Sampling."""
 
@@ -280,8 +284,9 @@ class Generate(Section):
     )
     window_frames: int = Field(
         default=300,
-        ge=16,
-        description="longest stretch that a network sees at once; longer takes go in overlapping windows",
+        ge=0,
+        description="longest stretch that a network sees at once; longer takes go in overlapping windows; 0"
+        " shows it the whole take, in memory that grows with the square of its length",
     )
     overlap_frames: int = Field(default=60, ge=0, description="frames that neighbouring windows share")
     threads: int = Field(
@@ -291,6 +296,13 @@ class Generate(Section):
         description="threads that compute on a CPU; another number gives other samples, by rounding",
     )
     device: str = Field(default="auto", description="torch device; auto takes a GPU where there is one")
+
+    @field_validator("window_frames")
+    @classmethod
+    def _long_or_whole(cls, window_frames: int) -> int:
+        if 0 < window_frames < SHORTEST_WINDOW:
+            raise ValueError(f"need {SHORTEST_WINDOW} frames or more, or 0 for whole takes")
+        return window_frames
 
 
 class Evaluate(Section):

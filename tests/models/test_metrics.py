@@ -201,3 +201,18 @@ def test_bad_arrays_are_named(call, message):
         call()
     assert isinstance(caught.value, ValueError)
     assert "\n" not in str(caught.value)
+
+
+def test_the_largest_jump_is_that_of_the_seams():
+    rng = np.random.default_rng(0)
+    values = np.cumsum(rng.normal(0, 0.01, (1001, 3)), 0)
+    steps = np.sqrt(np.square(np.diff(values, axis=0)).mean(1))
+    largest, others = metrics.largest_jump(values, [500])
+    assert largest == max(steps[499], steps[500])
+    assert others == pytest.approx(np.quantile(np.delete(steps, [499, 500]), 0.999))
+    values[500:] += 1
+    largest, same = metrics.largest_jump(values, [500])
+    assert largest > 0.9 and same == pytest.approx(others)
+    for seams in ([], [1001], [0]):
+        with pytest.raises(metrics.ArrayError, match="need some of them"):
+            metrics.largest_jump(values, seams)

@@ -1,11 +1,16 @@
 """Samplers: steps of DDIM, a known distribution found, guidance, and windows that agree on a long take."""
 
+import numpy as np
 import pytest
 import torch
+from helpers.tiny_shards import voice
+from pydantic import ValidationError
 
-from models import diffusion, sampling
+from models import diffusion, runs, sampling
 from models.diffusion import Diffusion
 from models.draws import Draws
+from models.metrics import largest_jump
+from pipeline.config import Generate
 from pipeline.errors import InputError
 
 LDA = diffusion.linear_betas(150)
@@ -212,3 +217,67 @@ def test_windows_shorter_than_the_period_are_cross_faded():
     assert seen == [(0, 38), (30, 60)]
     rise = got[0, 29:39, 0]
     assert rise[0] == 0 and rise[-1] == 1 and (rise.diff() > 0).all()
+
+
+def test_spans_cover_a_take_and_share_the_overlap():
+    assert sampling.window_spans(300, window=300, overlap=60) == [(0, 300)]
+    assert sampling.window_spans(700, window=300, overlap=60) == [(0, 300), (240, 540), (400, 700)]
+    spans = sampling.window_spans(2700, window=300, overlap=60, multiple=30)
+    assert all(a % 30 == 0 for a, _ in spans) and spans[-1][1] == 2700
+    assert all(before[1] - after[0] >= 60 for before, after in zip(spans, spans[1:]))
+
+
+@pytest.fixture(scope="module")
+def long_told(trained):
+    """A tiny face, and 90 s of voices that are told it."""
+    run = runs.load(trained.runs / "face")
+    rng = np.random.default_rng(5)
+    mel = np.stack([voice(rng, 2700) for _ in range(2)], 1)
+    facing = np.repeat(rng.integers(0, 2, (27, 2)), 100, 0)
+    told = {"mel": torch.from_numpy(mel)[None], "facing": torch.from_numpy(facing)[None]}
+    return run.model, told | {"actors": torch.tensor([[0, 1]])}
+
+
+def test_ninety_seconds_have_no_seam(long_told):
+    """Where windows begin and end, no step is larger than the motion's own 99.9th percentile."""
+    model, told = long_told
+    face = model.sample(told, Draws(2, 0, 1, "cpu"), Generate())["face"][0].numpy()
+    spans = sampling.window_spans(2700, window=300, overlap=60, multiple=model.options.period)
+    seams = sorted({place for span in spans for place in span} - {0, 2700})
+    assert face.shape == (2700, 2, 51) and len(seams) == 20
+    for k in range(2):
+        largest, others = largest_jump(face[:, k], seams)
+        assert largest < others
+    apart = model.sample(told, Draws(2, 0, 1, "cpu"), Generate(overlap_frames=0))["face"][0].numpy()
+    largest, others = largest_jump(apart[:, 0], range(300, 2700, 300))
+    assert largest > 2 * others, "windows that do not overlap have seams"
+
+
+def test_a_whole_take_is_one_window(long_told):
+    model, told = long_told
+    short = {name: value[:, :400] if value.ndim > 2 else value for name, value in told.items()}
+    whole = model.sample(short, Draws(0, 0, 1, "cpu"), Generate(window_frames=0))["face"]
+    same = model.sample(short, Draws(0, 0, 1, "cpu"), Generate(window_frames=400))["face"]
+    windows = model.sample(short, Draws(0, 0, 1, "cpu"), Generate())["face"]
+    assert torch.equal(whole, same) and not torch.equal(whole, windows)
+    with pytest.raises(ValidationError, match="need 16 frames or more, or 0 for whole takes"):
+        Generate(window_frames=15)
+
+
+def test_what_is_told_of_a_window_is_worked_out_once(long_told, monkeypatch):
+    """Each window's condition is asked for once, not at each step; the samples are those of doing so."""
+    model, told = long_told
+    asked, condition = [], model.condition
+    monkeypatch.setattr(
+        model,
+        "condition",
+        lambda batch, *more: (asked.append(batch["mel"].shape[1]), condition(batch, *more))[1],
+    )
+    options = Generate(window_frames=300, sample_steps=6)
+    made = model.sample(told, Draws(0, 0, 1, "cpu"), options)["face"]
+    spans = sampling.window_spans(2700, window=300, overlap=60, multiple=30)
+    assert asked == [b - a for a, b in spans]
+    monkeypatch.setattr(
+        model, "told_once", lambda *told: lambda x, step: model.denoise(x, step, *told), raising=True
+    )
+    assert torch.equal(model.sample(told, Draws(0, 0, 1, "cpu"), options)["face"], made)

@@ -199,6 +199,8 @@ def _notes(
     ]
     if few:
         notes.append(f"Fewer rows than pairs, so all rows were paired once: {', '.join(few)}.")
+    if options.actors:
+        notes.append(f"Faces are those of {', '.join(options.actors)} alone, bodies those of everybody.")
     if setting.rigs is None:
         notes.append("No rigs were given, so there are no vertex errors of faces.")
     return notes

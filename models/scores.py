@@ -216,6 +216,21 @@ class Setting:
     options: config.Evaluate
     facing: config.Facing = field(default_factory=config.Facing)
 
+    def __post_init__(self) -> None:
+        playing = {actor for _, span in self.takes for actor in (span.actor_a, span.actor_b)}
+        if absent := [actor for actor in self.options.actors if actor not in playing]:
+            raise InputError(
+                f"evaluate.actors: no test take with actor {absent[0]!r:.70}; the actors of the test"
+                f" takes are {', '.join(sorted(playing))}"
+            )
+
+    def faces_of(self, span: TakeSpan) -> dict[int, str]:
+        """Actors whose faces are measured in a take, by their place in it."""
+        chosen = self.options.actors
+        return {
+            k: actor for k, actor in enumerate((span.actor_a, span.actor_b)) if not chosen or actor in chosen
+        }
+
     @property
     def windows(self) -> list[list[tuple[int, int]]]:
         """Windows of each take."""
@@ -342,23 +357,26 @@ def _faces(setting: Setting, index: int, made: list[Sample], counted: Counted) -
     """Count the faces of a take's samples."""
     shard, span = setting.takes[index]
     part = index % setting.num_parts
-    faces = np.stack([np.asarray(sample.face, np.float64) for sample in made])
+    actors = setting.faces_of(span)
+    if not actors:
+        return
+    faces = np.stack([np.asarray(sample.face, np.float64)[:, list(actors)] for sample in made])
     metrics.need_finite(faces, f"take {span.take}, faces")
     pushed = np.abs(np.stack([metrics.acceleration(face, fps=FPS) for face in faces])).mean((2, 3))
     own = [Tally() for _ in made]
     for tally, values in zip(own, pushed):
         if len(values):
             tally.add_mean("accel_face", values.mean(), len(values))
-    mel = np.asarray(shard["mel"][span.start_frame : span.stop_frame])
+    mel = np.asarray(shard["mel"][span.start_frame : span.stop_frame])[:, list(actors)]
     for tally, face in zip(own, faces):
-        for k in range(2):
+        for k in range(len(actors)):
             tally.add_mean("blinks_min", speaking.blinks_per_minute(face[:, k]), len(face))
             tally.add_mean("upper_face", speaking.upper_face_speed(face[:, k]), len(face))
             if (follows := speaking.jaw_and_voice(face[:, k], mel[:, k])) is not None:
                 tally.add_mean("jaw_voice", follows, 1)
     if setting.rigs is not None:
-        real = np.asarray(shard["face"][span.start_frame : span.stop_frame])
-        for k, actor in enumerate((span.actor_a, span.actor_b)):
+        real = np.asarray(shard["face"][span.start_frame : span.stop_frame])[:, list(actors)]
+        for k, actor in enumerate(actors.values()):
             rig, areas = setting.rigs.of(actor)
             asked = list(faces[:, :, k]) + ([faces[:, :, k].mean(0)] if len(faces) > 1 else [])
             errors = sampled_face_errors(asked, real[:, k], rig, areas)

@@ -309,5 +309,8 @@ class Evaluate(Section):
     """Metrics."""
 
     window_frames: int = Field(default=300, ge=8, description="frames in a test window of the body metrics")
+    actors: tuple[str, ...] = Field(
+        default=(), description="actors whose faces are measured, such as split.test_actors; none: all"
+    )
     num_pairs: int = Field(default=10_000, ge=1, description="random pairs of the diversity metric")
     seed: int = Field(default=0, ge=0, description="seed of the pairs")

@@ -137,6 +137,28 @@ def test_intervals_are_those_of_each_sample_and_each_take_alone(rows, trained, g
             )
 
 
+def test_faces_of_some_actors_are_measured_alone(trained, generated, rigs):
+    takes = takes_of(shards_of(trained.shards)[0], "test")
+    actors = [actor for _, span in takes for actor in (span.actor_a, span.actor_b)]
+
+    def found(*chosen):
+        options = OPTIONS.model_copy(update={"actors": chosen})
+        return evaluate.table(trained.shards, {"made": generated}, scores.Rigs(rigs), options)
+
+    together, _ = found()
+    alone = {actor: found(actor) for actor in set(actors)}
+    for column in ("LVE_cm2", "LVE_mean_cm2", "FDD_cm2"):
+        values = [alone[actor][0]["made"][column] for actor in actors]
+        assert np.mean(values) == pytest.approx(together["made"][column], rel=1e-9)
+        assert len(set(values)) > 1
+    rows, notes = alone[actors[0]]
+    assert f"Faces are those of {actors[0]} alone, bodies those of everybody." in notes
+    assert rows["made"]["performances"] == actors.count(actors[0])
+    assert rows["made"]["FD_g"] == together["made"]["FD_g"]
+    with pytest.raises(InputError, match="no test take with actor '9'; the actors of the test takes are"):
+        found("9")
+
+
 def test_many_takes_are_left_out_in_parts(trained, generated, monkeypatch):
     apart, _ = evaluate.table(trained.shards, {"mine": generated}, None, OPTIONS)
     monkeypatch.setattr(scores, "MOST_PARTS", 1)

@@ -20,6 +20,7 @@ import numpy as np
 from models import baselines, checks, scores, table_page
 from models.data import shards_of, takes_of
 from models.generate import sample_folder
+from models.mouths import Mouths
 from models.scores import Rigs, Sample, Source
 from models.threads import fixed_threads
 from pipeline import config, stage
@@ -27,6 +28,7 @@ from pipeline.errors import InputError
 from pipeline.formats.array_files import read_npy
 from pipeline.formats.bvh import load_bvh
 from pipeline.formats.shard_file import Shard, TakeSpan
+from pipeline.formats.words import read_phonemes
 from pipeline.motion import pose
 from pipeline.reading import read_json
 
@@ -146,16 +148,26 @@ def sources_of(
     }
 
 
+def phonemes_of(
+    takes: list[tuple[Shard, TakeSpan]], transcripts: Path
+) -> dict[str, list[tuple[str, float, float]]]:
+    """By performance of the takes, its phonemes (name, start, end) in seconds."""
+    names = [name for _, span in takes for name in span.performances]
+    return {name: read_phonemes(Path(transcripts) / f"{name}.json") for name in names}
+
+
 def table(
     shards: Path,
     generated: dict[str, Path],
     rigs: Rigs | None,
     options: config.Evaluate,
     facing: config.Facing | None = None,
+    transcripts: Path | None = None,
 ) -> tuple[dict[str, dict], list[str]]:
     """The rows by name, and notes on what they were computed on.
 
-    `generated` are folders by the names of their rows, `facing` is the rule of the shards' facing labels.
+    `generated` are folders by the names of their rows, `facing` is the rule of the shards' facing labels,
+    `transcripts` the folder of the performances' transcripts, None for no closures of lips.
     Windows have `window_frames`; a take that is shorter is one window of its own length.
     """
     opened, stats = shards_of(shards)
@@ -163,10 +175,13 @@ def table(
     if not test:
         raise InputError(f"{shards}: no take in the test split; give at least one take split test")
     folders = {name: sample_folders(folder) for name, folder in generated.items()}
-    setting = scores.Setting(test, stats, rigs, options, facing or config.Facing())
+    actors = sorted({actor for _, span in test for actor in (span.actor_a, span.actor_b)})
+    mouths = Mouths(opened, stats, {} if rigs is None else {actor: rigs.of(actor)[0] for actor in actors})
+    phonemes = None if transcripts is None else phonemes_of(test, transcripts)
+    setting = scores.Setting(test, stats, rigs, options, facing or config.Facing(), mouths, phonemes)
     sources = sources_of(setting, opened, folders)
     real = scores.count(setting, sources[REAL])
-    truth, rows = scores.Truth(real), {}
+    truth, rows = scores.Truth(real, mouths), {}
     for name in stage.progress(list(sources), label="evaluate"):
         counted = real if name == REAL else scores.count(setting, sources[name])
         rows[name] = scores.row_of(counted, truth, options)
@@ -202,7 +217,15 @@ def _notes(
     if options.actors:
         notes.append(f"Faces are those of {', '.join(options.actors)} alone, bodies those of everybody.")
     if setting.rigs is None:
-        notes.append("No rigs were given, so there are no vertex errors of faces.")
+        notes.append("No rigs were given, so there are no vertex errors of faces and no closures of lips.")
+    elif setting.phonemes is None:
+        notes.append("No transcripts were given, so no closures of lips are measured.")
+    if setting.mouths is not None:
+        own = [actor for actor, mouth in setting.mouths.of.items() if mouth.split == "test"]
+        if own:
+            notes.append(
+                f"No train take has {', '.join(own)}: their mouths are held against their own test takes."
+            )
     return notes
 
 
@@ -224,6 +247,7 @@ def run(
     out_page: Path,
     options: config.Evaluate,
     facing: config.Facing | None = None,
+    transcripts: Path | None = None,
     viewer: str | None = None,
 ) -> None:
     """Compute the table and write it as CSV and as a page."""
@@ -235,7 +259,12 @@ def run(
         )
     with fixed_threads(THREADS):
         found, notes = table(
-            shards, dict(zip(names, generated)), None if rigs is None else Rigs(rigs), options, facing
+            shards,
+            dict(zip(names, generated)),
+            None if rigs is None else Rigs(rigs),
+            options,
+            facing,
+            transcripts,
         )
     checked = {name: checks.verdicts(found[name], found[MEAN]) for name in names}
     about = {name: ROWS.get(name, "samples of the trained models for the test takes") for name in found}
@@ -273,6 +302,11 @@ def main(argv: list[str] | None = None) -> None:
         "--rigs",
         type=Path,
         help="folder of {actor}.npz, or one .npz for all actors; without it there are no face metrics",
+    )
+    parser.add_argument(
+        "--transcripts",
+        type=Path,
+        help="folder of the test takes' transcripts; without it no closure of lips on p, b and m is measured",
     )
     parser.add_argument(
         "--viewer",

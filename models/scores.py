@@ -8,10 +8,12 @@ sums (models.tally), so memory does not grow with the frames but for a few numbe
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from models import metrics, space, speaking
+from models import lips, metrics, space, speaking
+from models.mouths import Mouths
 from models.tally import Pairs, Tally, half_width, jackknife_half_width, merged
 from pipeline import config
 from pipeline.errors import InputError
@@ -57,12 +59,15 @@ FACES = {
         "cm^2. Largest squared error of a frame's lip vertices, mean over frames, then over performances and"
         " samples. Lower is better."
     ),
-    "LVE_mean_cm2": "cm^2. The same of the mean over a take's samples.",
+    "LVE_frames_cm2": "cm^2. As LVE_cm2, over the frames of all performances (CodeTalker's mean).",
+    "LVE_mean_cm2": "cm^2. As LVE_cm2, of the mean over a take's samples.",
     "LVE_root_cm": "cm. As LVE_cm2, of distances in place of their squares.",
+    "LVE_root_frames_cm": "cm. As LVE_root_cm, over the frames of all performances.",
     "FDD_cm2": (
         "cm^2. Deviation over time of upper-face vertices' squared distance to the neutral face, real minus"
-        " generated. Best near 0."
+        " generated, mean over performances and samples. Best near 0."
     ),
+    "FDD_root_cm": "cm. As FDD_cm2, of distances in place of their squares.",
     "spread_face": "As spread_body, of the ARKit weights that move.",
     "accel_face": (
         "Mean size of the second difference over time of ARKit weights, divided by that of the real faces."
@@ -76,6 +81,22 @@ FACES = {
     "upper_face": (
         "Mean change a second of the weights of brows, eyes and cheeks, divided by that of the real faces."
         " 1 is best."
+    ),
+    "plosives_closed": (
+        "Share of the instants of p, b and m at which the lips are shut. Best near the real row. Read it"
+        " beside plosives_false: lips that never open are always shut."
+    ),
+    "plosives_false": (
+        "Share of the frames of other sounds in which the lips are shut. Best near the real row."
+    ),
+    "mouth_FD": (
+        "Frechet distance of an actor's mouth shapes to those that the actor was captured with, in the"
+        " weights' deviations, mean over actors. Lower is better; the real row says how near other takes of"
+        " the same actor are."
+    ),
+    "mouth_own": (
+        "Share of frames whose mouth shape is nearer to the own actor's captured mean than to another"
+        " actor's, mean over the others. 0.5: nothing of the actor is left. Best near the real row."
     ),
 }
 _W1 = "1-Wasserstein distance of its distribution to the real one. Lower is better."
@@ -114,6 +135,8 @@ STILL = {"body": 0.01, "root": np.array([0.01, 0.01, 1e-4, 0.01]), "face": 1e-3}
 A joint by less than 0.01 rad, half a degree; a root by less than 0.01 cm or 1e-4 rad a frame (3 mm, 0.2
 degrees a second), or 0.1 mm of height; a face by less than 0.001 of a shape, some hundredths of a millimetre.
 """
+MOUTH = "mouth"
+"""How names of what is counted of an actor's mouth begin; the actor's id follows."""
 BLOCK = 1 << 21
 """Most coordinates of a mesh in memory at a time."""
 
@@ -158,14 +181,23 @@ def face_errors(
 
     Only the regions' vertices are built, in blocks.
     """
-    ((lve, _, fdd),) = sampled_face_errors([predicted], real, rig, areas)
-    return lve, fdd
+    (found,) = sampled_face_errors([predicted], real, rig, areas)
+    return found.lve, found.fdd
+
+
+class FaceErrors(NamedTuple):
+    """Errors of a performance: squared in cm^2, roots in cm."""
+
+    lve: float
+    lve_root: float
+    fdd: float
+    fdd_root: float
 
 
 def sampled_face_errors(
     predicted: list[np.ndarray], real: np.ndarray, rig: Rig, areas: dict[str, np.ndarray]
-) -> list[tuple[float, float, float]]:
-    """LVE (cm^2), LVE of distances (cm) and FDD (cm^2) of each of several faces (N, 51).
+) -> list[FaceErrors]:
+    """LVE and FDD, of squared distances and of distances, of each of several faces (N, 51).
 
     The real mesh is built once for all.
     """
@@ -176,7 +208,7 @@ def sampled_face_errors(
 
     lips, upper, frames = areas["lips"], areas["upper_face"], len(real)
     real, faces = np.asarray(real, np.float64), [np.asarray(face, np.float64) for face in predicted]
-    lve, root, fdd = (np.zeros(len(faces)) for _ in range(3))
+    lve, lve_root, fdd, fdd_root = (np.zeros(len(faces)) for _ in range(4))
     step = max(1, BLOCK // (3 * len(lips)))
     for a in range(0, frames, step):
         true = mesh(real[a : a + step], lips)
@@ -184,16 +216,18 @@ def sampled_face_errors(
             made = mesh(face[a : a + step], lips)
             every, share = np.arange(len(lips)), len(true) / frames
             lve[i] += metrics.lip_vertex_error(made, true, every) * share
-            root[i] += metrics.lip_vertex_error(made, true, every, squared=False) * share
+            lve_root[i] += metrics.lip_vertex_error(made, true, every, squared=False) * share
     step = max(1, BLOCK // (3 * frames))
     for a in range(0, len(upper), step):
         part = upper[a : a + step]
         true = mesh(real, part)
         for i, face in enumerate(faces):
-            made, rest = mesh(face, part), rig.neutral[part]
-            deviation = metrics.face_dynamics_deviation(made, true, rest, np.arange(len(part)))
-            fdd[i] += deviation * len(part) / len(upper)
-    return list(zip(lve.tolist(), root.tolist(), fdd.tolist()))
+            made, rest, share = mesh(face, part), rig.neutral[part], len(part) / len(upper)
+            for total, squared in ((fdd, True), (fdd_root, False)):
+                total[i] += share * metrics.face_dynamics_deviation(
+                    made, true, rest, np.arange(len(part)), squared=squared
+                )
+    return [FaceErrors(*values) for values in zip(*(x.tolist() for x in (lve, lve_root, fdd, fdd_root)))]
 
 
 def windows_of(num_frames: int, window: int) -> list[tuple[int, int]]:
@@ -207,7 +241,8 @@ class Setting:
     """What all rows are measured on.
 
     takes: test takes (shard, span); stats: stats.json of the shards; rigs: None for no face errors; options;
-    facing: the rule of the facing labels.
+    facing: the rule of the facing labels; mouths: what the actors were captured with; phonemes: by
+    performance, (name, start, end) in seconds, None where no transcripts are given.
     """
 
     takes: list[tuple[Shard, TakeSpan]]
@@ -215,6 +250,8 @@ class Setting:
     rigs: Rigs | None
     options: config.Evaluate
     facing: config.Facing = field(default_factory=config.Facing)
+    mouths: Mouths | None = None
+    phonemes: dict[str, list[tuple[str, float, float]]] | None = None
 
     def __post_init__(self) -> None:
         playing = {actor for _, span in self.takes for actor in (span.actor_a, span.actor_b)}
@@ -380,11 +417,17 @@ def _faces(setting: Setting, index: int, made: list[Sample], counted: Counted) -
             rig, areas = setting.rigs.of(actor)
             asked = list(faces[:, :, k]) + ([faces[:, :, k].mean(0)] if len(faces) > 1 else [])
             errors = sampled_face_errors(asked, real[:, k], rig, areas)
-            for tally, (lve, root, fdd) in zip(own, errors):
-                tally.add_mean("LVE_cm2", lve, 1)
-                tally.add_mean("LVE_root_cm", root, 1)
-                tally.add_mean("FDD_cm2", fdd, 1)
-            counted.by_part[part].add_mean("LVE_mean_cm2", errors[-1][0], 1)
+            for tally, found in zip(own, errors):
+                tally.add_mean("LVE_cm2", found.lve, 1)
+                tally.add_mean("LVE_frames_cm2", found.lve, len(real))
+                tally.add_mean("LVE_root_cm", found.lve_root, 1)
+                tally.add_mean("LVE_root_frames_cm", found.lve_root, len(real))
+                tally.add_mean("FDD_cm2", found.fdd, 1)
+                tally.add_mean("FDD_root_cm", found.fdd_root, 1)
+            counted.by_part[part].add_mean("LVE_mean_cm2", errors[-1].lve, 1)
+    for tally, face in zip(own, faces):
+        for k, (place, actor) in enumerate(actors.items()):
+            _mouth(setting, actor, span.performances[place], face[:, k], tally)
     for s, tally in enumerate(own):
         counted.add(part, s, tally)
     moves, std = _live(setting.stats, "face", STILL["face"])
@@ -392,6 +435,25 @@ def _faces(setting: Setting, index: int, made: list[Sample], counted: Counted) -
         counted.by_part[part].add_mean(
             "spread_face", metrics.sample_spread(faces[..., moves], std), faces.shape[1]
         )
+
+
+def _mouth(setting: Setting, actor: str, performance: str, face: np.ndarray, own: Tally) -> None:
+    """Count the mouth of a performance (N, 51): whose it is, and where its lips are shut."""
+    if setting.mouths is None:
+        return
+    mouth, rows = setting.mouths.of[actor], setting.mouths.rows(face)
+    if rows.shape[1]:
+        own.add_rows(f"{MOUTH} {actor}", rows)
+    if rows.shape[1] and (nearer := setting.mouths.nearer(actor, rows)):
+        own.add_mean("mouth_own", float(np.mean(list(nearer.values()))), len(rows))
+        for other, share in nearer.items():
+            own.add_mean(f"{MOUTH} {actor} {other}", share, len(rows))
+    if setting.phonemes is not None and mouth.gap is not None and mouth.shut_below is not None:
+        found = lips.closures(mouth.gap.of(face) <= mouth.shut_below, setting.phonemes[performance])
+        if found.instants:
+            own.add_mean("plosives_closed", found.closed / found.instants, found.instants)
+        if found.frames:
+            own.add_mean("plosives_false", found.shut / found.frames, found.frames)
 
 
 def count(setting: Setting, samples: list[Source]) -> Counted:
@@ -417,12 +479,33 @@ def count(setting: Setting, samples: list[Source]) -> Counted:
     return counted
 
 
-def score(made: Tally, real: Tally, *, repeats: int = 1) -> dict[str, float | None]:
+def mouth_distances(made: Tally, mouths: Mouths) -> dict[str, dict[str, float]]:
+    """By actor, Frechet distances of the mouth shapes counted to those that each actor was captured with."""
+    return {
+        actor: {
+            other: metrics.frechet(made.rows[f"{MOUTH} {actor}"], mouth.rows)
+            for other, mouth in mouths.of.items()
+        }
+        for actor in mouths.of
+        if f"{MOUTH} {actor}" in made.rows
+    }
+
+
+def score(
+    made: Tally, real: Tally, *, repeats: int = 1, mouths: Mouths | None = None
+) -> dict[str, float | None]:
     """Scores of what was counted, all but Div_g; each real row counts `repeats` times."""
     found = {name: made.average(name) for name in COLUMNS}
     if "frames" in made.rows:
         for name, rows in (("FD_g", "frames"), ("FD_k", "steps")):
             found[name] = metrics.frechet(made.rows[rows], real.rows[rows], repeats_y=repeats)
+    if mouths is not None:
+        own_mouths = [
+            metrics.frechet(made.rows[f"{MOUTH} {actor}"], mouth.rows)
+            for actor, mouth in mouths.of.items()
+            if f"{MOUTH} {actor}" in made.rows
+        ]
+        found["mouth_FD"] = float(np.mean(own_mouths)) if own_mouths else None
     for name in ("accel_body", "accel_face", "upper_face"):
         own, true = found[name], real.average(name)
         found[name] = own / true if own is not None and true else None
@@ -436,9 +519,10 @@ def score(made: Tally, real: Tally, *, repeats: int = 1) -> dict[str, float | No
 
 
 class Truth:
-    """What is counted of the real takes: of all, and of all but one part."""
+    """What is counted of the real takes: of all, and of all but one part; and the captured mouths."""
 
-    def __init__(self, real: Counted):
+    def __init__(self, real: Counted, mouths: Mouths | None = None):
+        self.mouths = mouths
         count = len(real.by_part)
         self.whole = merged(real.by_part)
         self.without = [_but_one(real.by_part, left) for left in range(count if count > 1 else 0)]
@@ -453,11 +537,11 @@ def intervals(counted: Counted, truth: Truth) -> dict[str, float | None]:
     """Half-widths of 95 % intervals by `<score>_seeds` and `<score>_takes`; None where fewer than two."""
     samples = len(counted.by_sample)
     alone = [
-        score(counted.by_sample[s], truth.whole) | {"Div_g": counted.distance(sample=s)}
+        score(counted.by_sample[s], truth.whole, mouths=truth.mouths) | {"Div_g": counted.distance(sample=s)}
         for s in range(samples if samples > 1 else 0)
     ]
     without = [
-        score(_but_one(counted.by_part, left), real, repeats=samples)
+        score(_but_one(counted.by_part, left), real, repeats=samples, mouths=truth.mouths)
         | {"Div_g": counted.distance(without=left)}
         for left, real in enumerate(truth.without)
     ]
@@ -476,7 +560,8 @@ def row_of(counted: Counted, truth: Truth, options: config.Evaluate) -> dict:
     """A row of the table: the scores, their intervals, and on how much they were computed."""
     samples, everything = len(counted.by_sample), merged(counted.by_part)
     row: dict = {"samples": samples, "windows": len(counted.lengths), "window_frames": options.window_frames}
-    row |= score(everything, truth.whole, repeats=samples) | {"Div_g": counted.distance()}
+    row |= score(everything, truth.whole, repeats=samples, mouths=truth.mouths)
+    row["Div_g"] = counted.distance()
     row |= intervals(counted, truth)
     if counted.pairs:
         row |= {"num_pairs": counted.num_pairs, "num_rows": counted.num_rows * samples}

@@ -52,6 +52,7 @@ rule evaluate:
         ],
         shards=study.shard_files,
         rigs=[study.rig(actor) for actor in study.actors],
+        transcripts=expand(f"{ROOT}/annotations/transcripts/{{name}}.json", name=study.test_performances),
         code=code("models.evaluate"),
     output:
         table=report(
@@ -83,9 +84,11 @@ rule evaluate:
         generated=[study.row_folder(row) for row in study.rows],
         rows=[row.name for row in study.rows],
         rigs=study.rig_source,
+        transcripts=input_folder("transcripts"),
         facing=study.facing_flags,
         options=flags(study.config.evaluate),
     shell:
         "python -m models.evaluate --shards {params.shards:q} --generated {params.generated:q}"
-        " --rows {params.rows:q} --rigs {params.rigs:q} --out-table {output.table:q} --viewer viewer"
-        " --out-page {output.page:q} {params.facing} {params.options} > {log:q} 2>&1"
+        " --rows {params.rows:q} --rigs {params.rigs:q} --transcripts {params.transcripts:q}"
+        " --viewer viewer --out-table {output.table:q} --out-page {output.page:q}"
+        " {params.facing} {params.options} > {log:q} 2>&1"

@@ -29,3 +29,26 @@ def read_words(path: Path) -> list[dict]:
                 " sorted by start; mend the file"
             )
     return words
+
+
+def read_phonemes(path: Path) -> list[tuple[str, float, float]]:
+    """Phonemes (name, start, end) of a transcript in seconds, checked; ARPAbet, none where it has none."""
+    phonemes = read_json(path, kind=dict).get("phonemes", [])
+    if not isinstance(phonemes, list):
+        raise InputError(
+            f'{path}: "phonemes" is no list; write it again with python -m pipeline.annotate.transcripts'
+        )
+    result: list[tuple[str, float, float]] = []
+    for i, phoneme in enumerate(phonemes):
+        try:
+            name, start, end = phoneme["phoneme"], phoneme["start"], phoneme["end"]
+            good = 0 <= start <= end < LONGEST_SECONDS and isinstance(name, str)
+        except (TypeError, KeyError):
+            good = False
+        if not good:
+            raise InputError(
+                f'{path}, phoneme {i}: got {phoneme!r:.200}, need "phoneme", "start" and "end" with 0 <='
+                " start <= end; mend the file"
+            )
+        result.append((name, float(start), float(end)))
+    return result

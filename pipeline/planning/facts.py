@@ -374,6 +374,11 @@ class Facts:
         return [name for name in self.takes if self.split[name] == "test"]
 
     @cached_property
+    def test_performances(self) -> list[str]:
+        """Performances of the takes that are held out."""
+        return [name for take in self.test_takes for name in self.takes[take].performances]
+
+    @cached_property
     def shown_takes(self) -> list[str]:
         """Takes that pictures and pages show: the held-out ones, and the first of the others."""
         return self.test_takes + [name for name in self.takes if name not in self.test_takes][:1]

@@ -45,10 +45,15 @@ def flags(section: BaseModel, *, without: tuple[str, ...] = ()) -> str:
 
 
 def input_folder(name: str, *, levels: int = 1) -> Callable:
-    """Params function: the folder `levels` above the first of the input files called `name`."""
+    """Params function: the folder `levels` above the first of the input files called `name`.
+
+    Nothing where there are none: a plan without held-out takes ends with its own line (`Study.held_out`).
+    """
 
     def folder(wildcards, input) -> str:
         files = getattr(input, name)
+        if not files:
+            return ""
         return str(Path(files if isinstance(files, str) else files[0]).parents[levels - 1])
 
     return folder

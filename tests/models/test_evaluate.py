@@ -11,15 +11,17 @@ import shutil
 import numpy as np
 import pytest
 
-from models import baselines, data, evaluate, generate, metrics, scores
+from models import baselines, data, evaluate, generate, lips, metrics, mouths, scores
 from models.data import shards_of, takes_of
 from pipeline.config import Evaluate, Facing, Generate
 from pipeline.errors import InputError
+from pipeline.files import write_json
 from pipeline.formats import arkit
 from pipeline.formats.rig_file import load_rig, regions
 from pipeline.motion import pose
 
 OPTIONS = Evaluate(window_frames=40, num_pairs=50)
+SOUNDS = (("P", 0.02), ("AH", 0.22), ("M", 0.42), ("IY", 0.62), ("B", 0.82))
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +36,19 @@ def rigs(tmp_path_factory):
             deltas=deltas,
             faces=np.zeros((1, 3), int),
         )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def transcripts(trained, tmp_path_factory):
+    """The same sounds in each second; the longer take has them in its first only."""
+    folder = tmp_path_factory.mktemp("transcripts")
+    for _, span in takes_of(shards_of(trained.shards)[0], "test"):
+        for name in span.performances:
+            seconds = 1 if name.endswith("_004") else 3
+            said = [(sound, i + start, i + start + 0.1) for i in range(seconds) for sound, start in SOUNDS]
+            phonemes = [{"phoneme": sound, "start": a, "end": b, "word": 0} for sound, a, b in said]
+            write_json(folder / f"{name}.json", {"words": [], "phonemes": phonemes})
     return folder
 
 
@@ -53,9 +68,9 @@ def generated(trained, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def rows(trained, generated, rigs, tmp_path_factory):
+def rows(trained, generated, rigs, transcripts, tmp_path_factory):
     out = tmp_path_factory.mktemp("results")
-    paths = {"out_table": out / "table.csv", "out_page": out / "table.html"}
+    paths = {"out_table": out / "table.csv", "out_page": out / "table.html", "transcripts": transcripts}
     evaluate.run(shards=trained.shards, generated=[generated], rigs=rigs, options=OPTIONS, **paths)
     with open(paths["out_table"], newline="") as f:
         return {row["method"]: row for row in csv.DictReader(f)}, paths["out_page"].read_text()
@@ -177,7 +192,7 @@ def test_rows_of_trained_models_are_checked(rows):
 
 def test_numbers_are_those_of_the_metrics(rows, trained, generated, rigs):
     shards, _ = data.shards_of(trained.shards)
-    real, made, lve = [], [[], []], []
+    real, made, lve, root, fdd, frames = [], [[], []], [], [], [], []
     for shard, span in data.takes_of(shards, "test"):
         real += [shard["body"][a : a + 40].reshape(40, -1) for a in (span.start_frame, span.start_frame + 40)]
         for number in range(2):
@@ -189,7 +204,17 @@ def test_numbers_are_those_of_the_metrics(rows, trained, generated, rigs):
                     rig.neutral + np.einsum("tk,kvc->tvc", w[:, k].astype(float), rig.deltas)
                     for w in (sample.face, shard["face"][span.start_frame : span.stop_frame])
                 ]
-                lve.append(metrics.lip_vertex_error(*meshes, regions(rig)["lips"]))
+                areas, frames = regions(rig), [*frames, len(meshes[0])]
+                lve.append(metrics.lip_vertex_error(*meshes, areas["lips"]))
+                root.append(metrics.lip_vertex_error(*meshes, areas["lips"], squared=False))
+                fdd.append(
+                    [
+                        metrics.face_dynamics_deviation(
+                            *meshes, rig.neutral, areas["upper_face"], squared=squared
+                        )
+                        for squared in (True, False)
+                    ]
+                )
     want = metrics.body_metrics(
         np.array(made), np.array(real), rng=np.random.default_rng(OPTIONS.seed), num_pairs=50
     )
@@ -198,7 +223,63 @@ def test_numbers_are_those_of_the_metrics(rows, trained, generated, rigs):
     assert {key: float(row[key]) for key in names} == pytest.approx(
         {key: want[key] for key in names}, rel=1e-6
     )
-    assert float(row["LVE_cm2"]) == pytest.approx(np.mean(lve), rel=1e-5)
+    want = {"LVE_cm2": np.mean(lve), "LVE_frames_cm2": np.average(lve, weights=frames)}
+    want |= {"LVE_root_cm": np.mean(root), "LVE_root_frames_cm": np.average(root, weights=frames)}
+    want |= dict(zip(("FDD_cm2", "FDD_root_cm"), np.mean(fdd, 0)))
+    assert {name: float(row[name]) for name in want} == pytest.approx(want, rel=1e-5)
+    assert row["LVE_frames_cm2"] != row["LVE_cm2"]
+
+
+def test_closures_are_counted_by_the_actors_gaps(rows, trained, rigs):
+    shards, _ = data.shards_of(trained.shards)
+    real = rows[0]["real"]
+    closed, false = [], []
+    for shard, span in data.takes_of(shards, "test"):
+        for k, actor in enumerate((span.actor_a, span.actor_b)):
+            gap = lips.gap_of(load_rig(rigs / f"{actor}.npz"))
+            own = [
+                gap.of(s["face"][t.start_frame : t.stop_frame, j])
+                for s in shards
+                for t in s.takes
+                for j, other in enumerate((t.actor_a, t.actor_b))
+                if other == actor
+            ]
+            low, high = np.percentile(np.concatenate(own), [2, 98])
+            shut = gap.of(shard["face"][span.start_frame : span.stop_frame, k]) <= low + 0.15 * (high - low)
+            seconds = 1 if span.take == "20240101_004" else 3
+            lips_at = [i + middle for i in range(seconds) for middle in (0.07, 0.47, 0.87)]
+            times = np.arange(len(shut)) / 30
+            for middle in lips_at:
+                closed.append(any(shut[abs(times - middle) <= 0.05]))
+            for t, is_shut in zip(times, shut):
+                said = any(0.22 <= t - i <= 0.32 or 0.62 <= t - i <= 0.72 for i in range(seconds))
+                false += [is_shut] if said and min(abs(t - middle) for middle in lips_at) > 0.1 else []
+    assert float(real["plosives_closed"]) == pytest.approx(np.mean(closed))
+    assert float(real["plosives_false"]) == pytest.approx(np.mean(false))
+    assert 0 < np.mean(closed) and 0 < np.mean(false)
+
+
+def test_mouths_are_those_of_the_actors(rows, trained, generated):
+    shards, stats = data.shards_of(trained.shards)
+    captured, made = mouths.Mouths(shards, stats, {}), {}
+    for shard, span in data.takes_of(shards, "test"):
+        for number in range(2):
+            sample = evaluate.read_generated(generate.sample_folder(generated, number), shard, span)
+            for k, actor in enumerate((span.actor_a, span.actor_b)):
+                made.setdefault(actor, []).append(captured.rows(sample.face[:, k]))
+    pooled = {actor: np.concatenate(parts) for actor, parts in made.items()}
+    train = {actor: [] for actor in captured.of}
+    for shard in shards:
+        for span in shard.takes:
+            for k, actor in enumerate((span.actor_a, span.actor_b)):
+                if span.split == captured.of[actor].split:
+                    train[actor].append(captured.rows(shard["face"][span.start_frame : span.stop_frame, k]))
+    distances = [
+        metrics.frechet_distance(part, np.concatenate(train[actor])) for actor, part in pooled.items()
+    ]
+    row = rows[0]["trained models"]
+    assert float(row["mouth_FD"]) == pytest.approx(np.mean(distances), rel=1e-6)
+    assert 0 < float(row["mouth_own"]) < 1
 
 
 def test_blocks_do_not_change_face_errors(rigs, monkeypatch):
@@ -339,7 +420,7 @@ def one_sample(generated, folder):
     return folder
 
 
-def test_every_row_of_the_config_is_a_row_of_the_table(rows, trained, generated, rigs, tmp_path):
+def test_every_row_of_the_config_is_a_row_of_the_table(rows, trained, generated, rigs, transcripts, tmp_path):
     arguments = [
         "--shards",
         trained.shards,
@@ -357,7 +438,9 @@ def test_every_row_of_the_config_is_a_row_of_the_table(rows, trained, generated,
         tmp_path / "t.csv",
     ]
     arguments += ["--out-page", tmp_path / "t.html", "--window-frames", 40, "--num-pairs", 50]
-    evaluate.main([str(argument) for argument in [*arguments, "--viewer", "viewer"]])
+    evaluate.main(
+        [str(argument) for argument in [*arguments, "--transcripts", transcripts, "--viewer", "viewer"]]
+    )
     with open(tmp_path / "t.csv", newline="") as f:
         found = {row["method"]: row for row in csv.DictReader(f)}
     assert list(found) == ["real", "trained models", "one <sample>", "mean pose", "nearest training clip"]

@@ -1,7 +1,7 @@
 """How fast two faces are made of two voices, at which error; and how long takes go through windows.
 
     python benchmarks/sampling.py data                     # the root of a run whose face is trained
-    python benchmarks/sampling.py data --run other_face --threads 2 --seeds 0 1 2
+    python benchmarks/sampling.py data --run other_face --threads 2 --seeds 0 1
 
 Voices are those of the test takes, one after the other and again until there are `--seconds` of them (the
 samplers) or `--long-seconds` (the windows), as the run hears them. Printed, as Markdown:
@@ -193,7 +193,7 @@ def main() -> None:
     )
     parser.add_argument("project", type=Path, help="root of a run")
     parser.add_argument("--run", default="face", help="a run that makes faces (default: %(default)s)")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1, help="as many as generate takes by default: 1")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--long-seconds", type=float, default=90)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])

@@ -101,6 +101,7 @@ class Model(recipe.Model):
     """(x (B, T, D), step (B,), *condition) -> (B, T, D)."""
     told: Told
     """What the network is told, by names."""
+    by_windows = True
     parts = 1
     """Items that a window becomes: 2 where each actor is one."""
 

@@ -18,6 +18,7 @@ leave this range too, and metrics compare like with like.
 
 import logging
 import os
+import tempfile
 import zlib
 from collections.abc import Iterable
 from functools import partial
@@ -36,6 +37,7 @@ from models.recipe import FINAL
 from models.row import check_encoder, known_labels, load_runs, speech_encoder
 from models.runs import pick_device
 from models.scene import MADE, STREAMS, Scene, other_takes, scene_of, told_of
+from models.stored import Late
 from models.threads import fixed_threads
 from models.voice_scene import ACTIONS, parse_placement, scene_of_voices
 from models.voices import write_voice
@@ -72,7 +74,12 @@ def sample(
         len(found), np.uint64
     )
     device = found[0].model.device
-    told = {name: torch.from_numpy(value)[None].to(device) for name, value in scene.batch.items()}
+    told: dict[str, Any] = {
+        name: torch.from_numpy(value)[None].to(device)
+        if isinstance(value, np.ndarray)
+        else Late(value, device)
+        for name, value in scene.batch.items()
+    }
     for run, seed in zip(found, seeds):
         known = {"actors": torch.from_numpy(identities(scene.actors, run.description["actors"]))}
         for name, labels in run.model.meta.labels.items():
@@ -81,7 +88,10 @@ def sample(
         long = len(scene.batch["mel"]) > LONG_FRAMES
         report = partial(stage.progress, label=f"{scene.name} {run.name}") if long else iter
         draws = Draws(int(seed >> 1), 0, 1, device)
-        told |= run.model.sample(told | known, draws, options, report)
+        batch = told | known
+        if not run.model.by_windows:
+            batch |= {name: value[:, :] for name, value in told.items() if isinstance(value, Late)}
+        told |= run.model.sample(batch, draws, options, report)
     return {name: told[name][0].cpu().numpy() for name in FINAL if name in told}
 
 
@@ -189,14 +199,15 @@ def run(
                 "speech_model": speech_model,
                 "labels": labels,
             }
-            scene = scene_of_voices(audio, transcripts, found, **choices)
-            heard = [out / "wav" / f"{name}.wav" for name in scene.performances]
-            need_own(out, scene.performances, heard)
-            sampled = sample(found, scene, number=0, options=options)
-            record(found, options.model_copy(update={"num_samples": 1}), out / BEGUN)
-            write(scene, sampled, out)
-            for voice, path in zip(scene.voices, heard):
-                write_voice(voice, inside(out, path, what=str(path)))
+            with tempfile.TemporaryDirectory(prefix="interact-") as folder:
+                scene = scene_of_voices(audio, transcripts, found, folder=Path(folder), **choices)
+                heard = [out / "wav" / f"{name}.wav" for name in scene.performances]
+                need_own(out, scene.performances, heard)
+                sampled = sample(found, scene, number=0, options=options)
+                record(found, options.model_copy(update={"num_samples": 1}), out / BEGUN)
+                write(scene, sampled, out)
+                for voice, path in zip(scene.voices, heard):
+                    write_voice(voice, inside(out, path, what=str(path)))
             os.replace(out / BEGUN, out / RECORD)
             log.info("see and hear it: python -m pipeline.view --source %s --rigs <folder of rigs>", out)
             log.info("%s: motion of actors %s and %s, %d frames", out, *scene.actors, len(scene.batch["mel"]))

@@ -53,6 +53,8 @@ class Model(nn.Module):
 
     feature_names: list[str]
     """Names of what the network predicts."""
+    by_windows = False
+    """Whether `sample` asks for what it is told window by window: then that of a long take stays on disk."""
 
     def __init__(self, options: Any, meta: Meta):
         super().__init__()

@@ -1,10 +1,12 @@
 """What models are told of a take, for two actors: out of shards, or of what is said in another take."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from models.data import read, takes_of
+from models.stored import Voice
 from pipeline.errors import InputError
 from pipeline.formats.shard_file import Shard, TakeSpan
 from pipeline.motion import pose
@@ -20,18 +22,19 @@ class Scene:
     """What models are told of a take, for two actors in id order.
 
     name; performances and actors (2 each); batch: mel (N, 2, M), text (N, 2, E), spoken, action, facing (N,
-    2) as a training item has them; start (2, 4): x, height or NaN for the model's own, z in cm and heading in
-    radians of frame 0; skeletons (2 of pipeline.motion.pose); voices (2, each (S,) at 16 kHz) that are of no
-    take; labels: relationship and emotion of the two, where they are known.
+    2) as a training item has them, arrays or what comes by slices (models.stored); start (2, 4): x, height or
+    NaN for the model's own, z in cm and heading in radians of frame 0; skeletons (2 of pipeline.motion.pose);
+    voices (2, each (S,) at 16 kHz) that are of no take; labels: relationship and emotion of the two, where
+    they are known.
     """
 
     name: str
     performances: tuple[str, str]
     actors: tuple[str, str]
-    batch: dict[str, np.ndarray]
+    batch: dict[str, Any]
     start: np.ndarray
     skeletons: list[pose.Skeleton]
-    voices: list[np.ndarray] = field(default_factory=list)
+    voices: list[Voice] = field(default_factory=list)
     labels: dict[str, str] = field(default_factory=dict)
 
 

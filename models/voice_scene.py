@@ -2,12 +2,14 @@
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from models import data, runs
 from models.row import check_encoder, known_labels, speech_encoder
 from models.scene import Scene
+from models.stored import Both, Rows, Voice, Words
 from models.voices import two_voices, words_of
 from pipeline import config
 from pipeline.errors import InputError
@@ -19,6 +21,10 @@ from pipeline.shards import features
 log = logging.getLogger("interact")
 ACTIONS = ("sit", "walk", "stand")
 DISTANCE_CM = 150.0
+TENTH_FRAMES, TENTH_SAMPLES = 3, 1600
+"""A tenth of a second: the shortest time that is whole in frames and in samples."""
+MEL_FRAMES = 1024 * TENTH_FRAMES
+"""Frames of the log-mel that are made at a time."""
 
 
 def parse_placement(text: str | None) -> np.ndarray:
@@ -64,10 +70,13 @@ def scene_of_voices(
     actors,
     placement,
     name: str,
+    folder: Path,
     speech_model: str | None = None,
     labels: dict[str, str] | None = None,
 ) -> Scene:
-    """A scene out of two voices (WAV, FLAC, MP3, at any rate; several channels are mixed down).
+    """A scene out of two voices (models.voices), of any length.
+
+    `folder` gets what grows with it, voices and features of speech, and must stay as long as the scene.
 
     Actors stand in id order, as in training, whatever the order of the files; each keeps its file, action and
     place. Each actor has the skeleton of the train split.
@@ -85,7 +94,8 @@ def scene_of_voices(
     _check_labels(labels or {}, known_labels(found))
     doing = _two(actions, ["stand"], list(ACTIONS), "--actions")
     faces = _two(facing, ["yes"], ["yes", "no"], "--facing")
-    voices = two_voices(audio)
+    order = np.argsort(chosen, kind="stable")
+    voices = two_voices(audio, folder)
     num_samples = len(voices[0])
     num_frames = num_samples * clock.FPS // clock.AUDIO_RATE
     if num_frames < 2:
@@ -93,33 +103,30 @@ def scene_of_voices(
             f"{audio[0]}: got {num_samples / clock.AUDIO_RATE:.3f} s of audio, need 0.1 s or more;"
             " give longer files"
         )
-    mels = [features.log_mel(voice, num_frames, **first.description["features"]) for voice in voices]
     reader = next((run for run in found if "text" in run.options.streams), None)
-    embedded = _embed(words_of(transcripts, audio, voices), num_frames, reader) if reader else {}
-    encoder = speech_encoder(found)
-    heard = {"speech": _hear(voices, num_frames, encoder, speech_model)} if encoder else {}
+    words = words_of(transcripts, audio, voices) if reader else []
+    voices = [voices[k] for k in order]
+    batch: dict[str, Any] = {
+        "mel": _mel(voices, num_frames, first.description["features"]),
+        "action": np.tile([ACTIONS.index(doing[k]) for k in order], (num_frames, 1)),
+        "facing": np.tile([int(faces[k] == "yes") for k in order], (num_frames, 1)),
+    }
+    if reader:
+        batch |= _embed([words[k] for k in order], num_frames, reader)
+    if encoder := speech_encoder(found):
+        batch["speech"] = _hear(voices, num_frames, encoder, speech_model, folder)
     if any("audio" in run.options.streams for run in found):
-        heard["audio"] = np.stack([voice[: data.num_samples(num_frames)] for voice in voices], 1)
-    batch = (
-        embedded
-        | heard
-        | {
-            "mel": np.stack(mels, 1),
-            "action": np.tile([ACTIONS.index(action) for action in doing], (num_frames, 1)),
-            "facing": np.tile([int(face == "yes") for face in faces], (num_frames, 1)),
-        }
-    )
-    order = np.argsort(chosen, kind="stable")
+        batch["audio"] = np.stack([voice[: data.num_samples(num_frames)] for voice in voices], 1)
     ids = chosen[order[0]], chosen[order[1]]
     performances = f"{date}_{ids[0]}_{number}", f"{date}_{ids[1]}_{number}"
     return Scene(
         name,
         performances,
         ids,
-        {key: value[:, order] for key, value in batch.items()},
+        batch,
         placement[order],
         [first.skeleton(actor) for actor in ids],
-        [voices[k][: clock.sample_of(num_frames)] for k in order],
+        [voice.cut(int(clock.sample_of(num_frames))) for voice in voices],
         labels or {},
     )
 
@@ -138,23 +145,39 @@ def _check_labels(labels: dict[str, str], known: dict[str, list[str]]) -> None:
         log.info("the models are told no %s; --%s takes one out of %s", name, name, ", ".join(known[name]))
 
 
-def _hear(voices: list[np.ndarray], num_frames: int, need: dict, model: str | None) -> np.ndarray:
+def _mel(voices: list[Voice], num_frames: int, options: dict) -> np.ndarray:
+    """Log-mel (N, 2, M) of two voices, made of stretches with the samples that their windows reach."""
+    lead = TENTH_FRAMES * -(-options["mel_fft"] // (2 * TENTH_SAMPLES))
+    result = np.empty((num_frames, 2, options["num_mels"]), np.float32)
+    for start in range(0, num_frames, MEL_FRAMES):
+        stop, before = min(start + MEL_FRAMES, num_frames), min(start, lead)
+        a, b = (int(clock.sample_of(frame)) for frame in (start - before, stop + lead))
+        for k, voice in enumerate(voices):
+            rows = features.log_mel(voice[a:b], stop - start + before, **options)
+            result[start:stop, k] = rows[before:]
+    return result
+
+
+def _hear(voices: list[Voice], num_frames: int, need: dict, model: str | None, folder: Path) -> Both:
     """Speech features (N, 2, E) of two voices, as sidecars have them.
 
     They come from the encoder that the face was trained with.
     """
-    from pipeline.shards.speech import encode
+    from pipeline.shards.speech import described, stretches, width
 
     layer = need["layer"] if need["layer"] == "last" else int(need["layer"])
     sizes = {key: need[key] for key in ("window_seconds", "context_seconds")}
-    values, own = encode(
-        voices, num_frames, config.Speech(model=model or need["model"], layer=layer, **sizes)
-    )
-    check_encoder(own | {"width": values.shape[2]}, need, f"speech model {own['model']!r}")
-    return values.astype(np.float32)
+    options = config.Speech(model=model or need["model"], layer=layer, **sizes)
+    own = described(options) | {"width": width(options)}
+    check_encoder(own, need, f"speech model {own['model']!r}")
+    people = []
+    for k, voice in enumerate(voices):
+        rows = stretches(voice, num_frames, options)
+        people.append(Rows(folder / f"speech-{k}.f16", rows, dtype="float16", shape=(need["width"],)))
+    return Both(people)
 
 
-def _embed(words: list[list[dict]], num_frames: int, run: runs.Run) -> dict[str, np.ndarray]:
+def _embed(words: list[list[dict]], num_frames: int, run: runs.Run) -> dict[str, Any]:
     """text (N, 2, E) and spoken (N, 2) of two lists of words, as shards have them."""
     from pipeline.shards.text import embed_words
 
@@ -167,6 +190,4 @@ def _embed(words: list[list[dict]], num_frames: int, run: runs.Run) -> dict[str,
         )
     start, end = (np.array([word[key] for said in words for word in said], float) for key in ("start", "end"))
     index = text_frames(np.repeat([0, 1], [len(said) for said in words]), start, end, num_frames)
-    text = np.zeros((num_frames, 2, width), np.float32)
-    text[index >= 0] = rows[index[index >= 0]]
-    return {"text": text, "spoken": index >= 0}
+    return {"text": Words(rows.reshape(-1, width), index), "spoken": index >= 0}

@@ -78,11 +78,11 @@ DOORS: dict[str, tuple[str, str]] = {
         "csv.reader",
         "rows of reading.open_text, strict, no quotation over lines",
     ),
-    "pipeline.formats.voice_file:_decoded": (
+    "pipeline.formats.voice_file:_decoded_blocks": (
         "soundfile.SoundFile",
         "libsndfile, on a file that open_plain opened, in bounded blocks",
     ),
-    "pipeline.formats.voice_file:_mpeg4": (
+    "pipeline.formats.voice_file:_mpeg4_blocks": (
         "av.open",
         "libavformat's MPEG-4 reader alone, on a file that open_plain opened, in bounded blocks",
     ),
@@ -167,6 +167,10 @@ DOORS: dict[str, tuple[str, str]] = {
     "pipeline.planning.status:Step.warnings": ("self.log.read_text", "log of our stage"),
     "pipeline.source:_imports": ("path.read_bytes", "a module of ours"),
     "pipeline.source:digest": ("path.read_bytes", "modules of ours"),
+    "models.stored:Rows.__getitem__": (
+        "open np.fromfile",
+        "numbers that this process wrote, in a temporary folder of its own",
+    ),
     "models.recipes.__init__:options_of": (
         "exec path.read_text",
         "the class Options of a recipe of ours, found by its name in our folder",

@@ -16,7 +16,7 @@ wav2vec 2.0: the first feature sees samples 0 to 399, so first = 199.5, stride =
 kernels and strides in config.json).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from pipeline.errors import InputError
 from pipeline.formats.pretrained import load_network, model_folder, safetensors_of, weights_sha256
 from pipeline.motion.clock import AUDIO_RATE, FPS, linear
 from pipeline.reading import plain, read_json, reading
+from pipeline.signals.sliced import Sliced
 
 TENTH = AUDIO_RATE // 10
 WHISPER_SECONDS = 30
@@ -78,7 +79,21 @@ def whole_tenths(window_seconds: float, context_seconds: float) -> tuple[int, in
 def on_motion_clock(
     encoder: Encoder, audio: np.ndarray, num_frames: int, *, window_seconds: float, context_seconds: float
 ) -> np.ndarray:
-    """Features (N, E) float32 of audio (S,) at 16 kHz, row f at f / 30 s; one window in memory at a time."""
+    """Features (N, E) float32 of audio (S,) at 16 kHz, row f at f / 30 s."""
+    result = np.empty((num_frames, encoder.width), np.float32)
+    sizes = {"window_seconds": window_seconds, "context_seconds": context_seconds}
+    for start, rows in stretches(encoder, audio, num_frames, **sizes):
+        result[start : start + len(rows)] = rows
+    return result
+
+
+def stretches(
+    encoder: Encoder, audio: Sliced, num_frames: int, *, window_seconds: float, context_seconds: float
+) -> Iterator[tuple[int, np.ndarray]]:
+    """First frame and features (n, E) float32 of a window after the other, one in memory at a time.
+
+    audio (S,) is asked for by slices: it may lie on disk.
+    """
     window, context = whole_tenths(window_seconds, context_seconds)
     if encoder.seconds is not None and window != 10 * encoder.seconds:
         raise InputError(
@@ -86,20 +101,25 @@ def on_motion_clock(
             " time; set window_seconds to that"
         )
     step = 3 * (window - 2 * context)
-    result = np.empty((num_frames, encoder.width), np.float32)
+    silence: dict[int, np.ndarray] = {}
     start = 0
     while start < num_frames:
         begin = max(start // 3 - context, 0) * TENTH
         end = begin + window * TENTH
         stop = num_frames if end >= len(audio) else start + step
-        found = encoder.encode(audio[begin:end])
+        heard = audio[begin:end]
+        if heard.any():
+            found = encoder.encode(heard)
+        else:  # of one who says nothing all windows are alike
+            if len(heard) not in silence:
+                silence[len(heard)] = encoder.encode(heard)
+            found = silence[len(heard)]
         samples = (
             np.arange(start, stop) * AUDIO_RATE - begin * FPS
         ) / FPS  # whole numbers first: every window has the same, to the bit
         at = (samples - encoder.first) / encoder.stride
-        result[start:stop] = linear(found, np.clip(at, 0, len(found) - 1))
+        yield start, linear(found, np.clip(at, 0, len(found) - 1)).astype(np.float32)
         start = stop
-    return result
 
 
 def whisper_weights(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:

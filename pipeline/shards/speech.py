@@ -27,6 +27,7 @@ from pipeline.formats.voice_file import read_wav
 from pipeline.motion.clock import FPS, sample_of
 from pipeline.shards.features import fit_wav_length
 from pipeline.signals.resampling import resample
+from pipeline.signals.sliced import Sliced
 
 
 def length(wav: Sequence[Path], bvh: Sequence[Path] | None = None) -> int:
@@ -68,27 +69,40 @@ def encode(
     audio: list[np.ndarray], num_frames: int, options: Speech
 ) -> tuple[np.ndarray, dict[str, str | float]]:
     """Features (N, 2, E) float16 of two voices (S,) at 16 kHz, and what describes the encoder."""
+    rows = [np.concatenate([*stretches(voice, num_frames, options)]) for voice in audio]
+    return np.stack(rows, 1), described(options)
+
+
+def stretches(audio: Sliced, num_frames: int, options: Speech) -> Iterator[np.ndarray]:
+    """Features (n, E) float16 of one voice (S,) at 16 kHz, a window after the other."""
     from models.speech import speech_encoders
 
     encoder = _load(options.model, options.layer)
     sizes = {"window_seconds": options.window_seconds, "context_seconds": options.context_seconds}
-    rows = [speech_encoders.on_motion_clock(encoder, voice, num_frames, **sizes) for voice in audio]
-    values = np.stack(rows, 1)
-    largest = np.abs(values).max(initial=0.0)
-    if not largest <= np.finfo(np.float16).max:
-        raise InputError(
-            f"speech model {options.model}: its features reach {largest:g}, need finite numbers up to 65504;"
-            " take another speech.layer"
-        )
-    return (
-        values.astype(np.float16),
-        {
-            "model": options.model,
-            "layer": str(options.layer),
-            "model_sha256": encoder.sha256,
-        }
-        | sizes,
-    )
+    for _, values in speech_encoders.stretches(encoder, audio, num_frames, **sizes):
+        largest = np.abs(values).max(initial=0.0)
+        if not largest <= np.finfo(np.float16).max:
+            raise InputError(
+                f"speech model {options.model}: its features reach {largest:g}, need finite numbers up to"
+                " 65504; take another speech.layer"
+            )
+        yield values.astype(np.float16)
+
+
+def described(options: Speech) -> dict[str, str | float]:
+    """What describes the encoder of these options."""
+    return {
+        "model": options.model,
+        "layer": str(options.layer),
+        "model_sha256": _load(options.model, options.layer).sha256,
+        "window_seconds": options.window_seconds,
+        "context_seconds": options.context_seconds,
+    }
+
+
+def width(options: Speech) -> int:
+    """Features of a frame, E."""
+    return _load(options.model, options.layer).width
 
 
 def run(*, wav: list[Path], bvh: list[Path] | None, takes: list[str], out: Path, options: Speech) -> None:

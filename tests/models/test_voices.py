@@ -25,7 +25,7 @@ def write(path, *channels, rate=RATE):
 
 def test_two_files_are_two_voices_of_one_length(tmp_path, caplog):
     files = [write(tmp_path / "a.wav", talk(1.0)), write(tmp_path / "b.wav", talk(0.5, 330), talk(0.5, 330))]
-    one, other = two_voices(files)
+    one, other = two_voices(files, tmp_path)
     assert len(one) == len(other) == RATE and not other[RATE // 2 :].any()
     np.testing.assert_allclose(one, talk(1.0), atol=1e-4)
     assert "differ by 0.50 s; the shorter one ends in silence" in caplog.text
@@ -34,7 +34,7 @@ def test_two_files_are_two_voices_of_one_length(tmp_path, caplog):
 
 def test_two_channels_of_one_file_are_two_voices(tmp_path, caplog):
     caplog.set_level("INFO")
-    one, other = two_voices([write(tmp_path / "both.wav", talk(), talk(pitch=330))])
+    one, other = two_voices([write(tmp_path / "both.wav", talk(), talk(pitch=330))], tmp_path)
     np.testing.assert_allclose(one, talk(), atol=1e-4)
     np.testing.assert_allclose(other, talk(pitch=330), atol=1e-4)
     assert "its first channel is the first voice, its second the second" in caplog.text
@@ -45,13 +45,13 @@ def test_two_channels_of_one_file_are_two_voices(tmp_path, caplog):
 )
 def test_one_voice_has_a_silent_partner(tmp_path, caplog, channels, told):
     caplog.set_level("INFO")
-    one, other = two_voices([write(tmp_path / "one.wav", *[talk()] * channels)])
+    one, other = two_voices([write(tmp_path / "one.wav", *[talk()] * channels)], tmp_path)
     np.testing.assert_allclose(one, talk(), atol=1e-4)
     assert len(other) == len(one) and not other.any() and told in caplog.text
 
 
 def test_any_rate_becomes_16_khz(tmp_path):
-    one, _ = two_voices([write(tmp_path / "x.wav", talk(rate=44_100), rate=44_100)])
+    one, _ = two_voices([write(tmp_path / "x.wav", talk(rate=44_100), rate=44_100)], tmp_path)
     assert len(one) == RATE
     np.testing.assert_allclose(one[500:-500], talk()[500:-500], atol=2e-3)
 
@@ -59,9 +59,9 @@ def test_any_rate_becomes_16_khz(tmp_path):
 def test_other_numbers_of_voices_are_refused(tmp_path):
     path = write(tmp_path / "x.wav", talk(), talk(), talk())
     with pytest.raises(InputError, match="got 3 channels, need one voice or two"):
-        two_voices([path])
+        two_voices([path], tmp_path)
     with pytest.raises(InputError, match="--audio: got 3 files, need one or two"):
-        two_voices([path] * 3)
+        two_voices([path] * 3, tmp_path)
     with pytest.raises(InputError, match="--transcripts: got 3 files, need one or two"):
         words_of([path] * 3, [path], [talk()] * 2)
 

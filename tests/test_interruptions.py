@@ -170,7 +170,8 @@ def test_a_run_killed_again_and_again_ends_with_the_same_bytes(undisturbed, tmp_
     training_seconds = sum(
         seconds for rule, rows in jobs.items() if rule == "train_run" for seconds, _ in rows
     )
-    delays = {"driver": 1.5, "stage": 1.5, "training": 0.08 * training_seconds}
+    # the interrupted run starts its jobs as users do, and those of the finished project were forked
+    delays = {"driver": 1.5, "stage": 1.5, "training": max(1.5, 0.08 * training_seconds)}
     draw = random.Random("interruptions")
     # a stage dies while there are stages to run, training while there is training; within those, at random.
     # Kills of stages come before those of training: when training runs, hardly a stage is left to die. (Jobs

@@ -1,10 +1,11 @@
 """Snakemake without its start: a process that has imported it forks one run after another.
 
 To import Snakemake takes as long as most dry runs do after it. A run is `python -m snakemake` in all but
-that: it has its own process, folder, environment and output, and imports the project's modules itself.
+that: it has its own process, folder, environment and output, and imports the project's modules itself. So it
+is with the jobs of a run (helpers.jobs).
 
-Run as a program, this reads a request a line: folder, environment, arguments, files for stdout and stderr. It
-answers each with the exit status of the run.
+Run as a program, this reads a request a line: the interpreter of the jobs, folder, environment, arguments,
+files for stdout and stderr. It answers each with the exit status of the run.
 """
 
 import json
@@ -18,6 +19,15 @@ from pathlib import Path
 
 TIMEOUT = 3600
 """Seconds after which a run is killed."""
+
+
+@cache
+def _jobs() -> tuple[tempfile.TemporaryDirectory, subprocess.Popen]:
+    """Folder of the `python` of jobs, and the process that forks them; both last as long as this process."""
+    from helpers import jobs  # which the process that forks does not find
+
+    folder = tempfile.TemporaryDirectory(prefix="jobs-")
+    return folder, jobs.start(Path(folder.name))
 
 
 @cache
@@ -38,8 +48,9 @@ def run(folder: Path, arguments: list[str], environment: dict[str, str]) -> subp
     server = _server()
     with tempfile.TemporaryDirectory() as kept:
         out, err = Path(kept) / "out", Path(kept) / "err"
+        python = f"{_jobs()[0].name}/python"
         print(
-            json.dumps([str(folder), environment, arguments, str(out), str(err)]),
+            json.dumps([python, str(folder), environment, arguments, str(out), str(err)]),
             file=server.stdin,
             flush=True,
         )
@@ -51,7 +62,7 @@ def run(folder: Path, arguments: list[str], environment: dict[str, str]) -> subp
 def _next_run() -> list[str] | None:
     """Serve until there is no request more (None); in the process of a run, its arguments."""
     for line in iter(sys.stdin.readline, ""):
-        folder, environment, arguments, out, err = json.loads(line)
+        sys.executable, folder, environment, arguments, out, err = json.loads(line)
         pid = os.fork()
         if pid:
             print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)

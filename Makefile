@@ -2,8 +2,12 @@
 PYTHON ?= python3
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 VENV := .venv
-# modules are compiled as they are first imported: all of them would take a minute of one core
 BIN := $(VENV)/bin
+# on all cores, as pip does not; what does not compile (templates, code for other Pythons) is never imported
+COMPILE := $(BIN)/python -m compileall -qq -j 0 -x /tests/ $(VENV)/lib || true
+
+# a job lasts a second or two, and to compile what it imports takes as long again: what is compiled is kept
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run test status clean
 
@@ -17,12 +21,14 @@ test: $(VENV)/test.stamp ## every test
 $(VENV)/run.stamp: pyproject.toml constraints.txt
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e ".[demo]"
+	$(COMPILE)
 	touch $@
 
 # in one pass, and then make run has nothing to install
 $(VENV)/test.stamp: pyproject.toml constraints.txt
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e ".[demo,films,slurm,test,usd]"
+	$(COMPILE)
 	touch $(VENV)/run.stamp $@
 
 clean: ## remove the environment; output under data/ stays

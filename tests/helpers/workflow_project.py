@@ -32,7 +32,8 @@ def make_project(folder: Path, config: str | None = None) -> Path:
     project = folder / "interact"
     project.mkdir(parents=True)
     for name in ("workflow", "rules", "pipeline", "models", "slurm"):
-        shutil.copytree(REPOSITORY / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
+        # what is compiled too, but no file that is being compiled beside us
+        shutil.copytree(REPOSITORY / name, project / name, ignore=shutil.ignore_patterns("*.pyc.*"))
     shutil.copy(REPOSITORY / "environment.yml", project)
     (project / "config.yaml").write_text(config or TINY)
     return project

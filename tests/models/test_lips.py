@@ -66,8 +66,8 @@ def test_shapes_that_move_the_other_lip_a_little_do_not_matter():
     deltas = head.deltas.copy()
     for side in ("Left", "Right"):
         up, down = NAMES.index(f"mouthUpperUp{side}"), NAMES.index(f"mouthLowerDown{side}")
-        deltas[up] += 0.4 * head.deltas[down]
-        deltas[down] += 0.4 * head.deltas[up]
+        deltas[up] += 0.8 * head.deltas[down]
+        deltas[down] += 0.8 * head.deltas[up]
     assert np.array_equal(gap_of(replace(head, deltas=deltas)).pairs, gap_of(head).pairs)
 
 

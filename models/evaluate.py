@@ -14,10 +14,11 @@ nothing of the kind was generated, is an empty cell.
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from models import baselines, checks, scores, table_page
+from models import baselines, checks, face_table, scores, table_page
 from models.data import shards_of, takes_of
 from models.generate import sample_folder
 from models.mouths import Mouths
@@ -52,6 +53,14 @@ ROWS = {
 MOST_SAMPLES = 100_000
 FACING = tuple(config.Facing.model_fields)
 """Flags of the rule of the facing labels."""
+
+
+class Table(NamedTuple):
+    """Rows by name, notes on what they were computed on, and mouths by pairs of actors."""
+
+    rows: dict[str, dict]
+    notes: list[str]
+    mouths: list[dict]
 
 
 def read_generated(folder: Path, shard: Shard, span: TakeSpan) -> Sample:
@@ -100,6 +109,12 @@ def num_samples(path: Path) -> int:
             " generate again (python -m models.generate --shards ...)"
         )
     return found
+
+
+def runs_of(path: Path) -> list[str]:
+    """Names of the runs that generated.json says sampled a row; none where it does not say."""
+    found = read_json(path, kind=dict).get("models")
+    return sorted(found) if isinstance(found, dict) else []
 
 
 def sample_folders(folder: Path) -> list[Path]:
@@ -163,8 +178,8 @@ def table(
     options: config.Evaluate,
     facing: config.Facing | None = None,
     transcripts: Path | None = None,
-) -> tuple[dict[str, dict], list[str]]:
-    """The rows by name, and notes on what they were computed on.
+) -> Table:
+    """The rows by name, notes on what they were computed on, and every actor's mouth against all actors'.
 
     `generated` are folders by the names of their rows, `facing` is the rule of the shards' facing labels,
     `transcripts` the folder of the performances' transcripts, None for no closures of lips.
@@ -181,13 +196,14 @@ def table(
     setting = scores.Setting(test, stats, rigs, options, facing or config.Facing(), mouths, phonemes)
     sources = sources_of(setting, opened, folders)
     real = scores.count(setting, sources[REAL])
-    truth, rows = scores.Truth(real, mouths), {}
+    truth, rows, pairs = scores.Truth(real, mouths), {}, []
     for name in stage.progress(list(sources), label="evaluate"):
         counted = real if name == REAL else scores.count(setting, sources[name])
         rows[name] = scores.row_of(counted, truth, options)
+        pairs += [{"method": name} | pair for pair in scores.mouth_pairs(counted, mouths)]
     for name in folders:
         rows[name] |= checks.summary(checks.verdicts(rows[name], rows[MEAN]))
-    return rows, _notes(setting, rows, folders, 2 * opened[0]["body"].shape[-1])
+    return Table(rows, _notes(setting, rows, folders, 2 * opened[0]["body"].shape[-1]), pairs)
 
 
 def _notes(
@@ -249,8 +265,10 @@ def run(
     facing: config.Facing | None = None,
     transcripts: Path | None = None,
     viewer: str | None = None,
+    out_faces: Path | None = None,
+    trained_on_release: bool = False,
 ) -> None:
-    """Compute the table and write it as CSV and as a page."""
+    """Compute the table and write it as CSV and as a page, and that of faces beside the paper's."""
     names = rows or (["trained models"] if len(generated) == 1 else [folder.name for folder in generated])
     if len(names) != len(generated) or len({*names, *ROWS}) < len(names) + len(ROWS):
         raise InputError(
@@ -258,7 +276,7 @@ def run(
             f" different, and none of {', '.join(ROWS)}; correct --rows"
         )
     with fixed_threads(THREADS):
-        found, notes = table(
+        found, notes, pairs = table(
             shards,
             dict(zip(names, generated)),
             None if rigs is None else Rigs(rigs),
@@ -271,6 +289,9 @@ def run(
     table_page.write_table(out_table, found)
     links = {} if viewer is None else _links(viewer, shards, dict(zip(names, generated)))
     table_page.write_page(out_page, found, notes, about=about, checked=checked, links=links)
+    if out_faces is not None:
+        runs = {name: runs_of(folder / "generated.json") for name, folder in zip(names, generated)}
+        face_table.write(out_faces, found, pairs, runs=runs, notes=notes, release=trained_on_release)
 
 
 def _links(viewer: str, shards: Path, generated: dict[str, Path]) -> dict[str, dict[str, str]]:
@@ -311,6 +332,16 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--viewer",
         help="address of the viewer's pages from the page's folder, such as viewer, to link to them",
+    )
+    parser.add_argument(
+        "--out-faces",
+        type=Path,
+        help="folder for faces.csv and faces.html, the faces beside the paper's, and mouths.csv",
+    )
+    parser.add_argument(
+        "--trained-on-release",
+        action="store_true",
+        help="the models were trained on the public release, so that faces may be held against the paper's",
     )
     parser.add_argument("--out-table", type=Path, required=True, help="CSV to write")
     parser.add_argument("--out-page", type=Path, required=True, help="HTML page to write")

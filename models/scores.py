@@ -479,16 +479,26 @@ def count(setting: Setting, samples: list[Source]) -> Counted:
     return counted
 
 
-def mouth_distances(made: Tally, mouths: Mouths) -> dict[str, dict[str, float]]:
-    """By actor, Frechet distances of the mouth shapes counted to those that each actor was captured with."""
-    return {
-        actor: {
-            other: metrics.frechet(made.rows[f"{MOUTH} {actor}"], mouth.rows)
-            for other, mouth in mouths.of.items()
+def mouth_pairs(counted: Counted, mouths: Mouths) -> list[dict]:
+    """Every actor's mouth in a row against every actor's captured one: a row for each pair.
+
+    actor, of, frames (over all samples), mouth_FD: Frechet distance of the actor's shapes to the captured
+    ones of `of`; nearer_own: share of frames nearer to the actor's own captured mean than to that of `of`,
+    None of the own.
+    """
+    everything = merged(counted.by_part)
+    return [
+        {
+            "actor": actor,
+            "of": other,
+            "frames": everything.rows[f"{MOUTH} {actor}"].count,
+            "mouth_FD": metrics.frechet(everything.rows[f"{MOUTH} {actor}"], mouth.rows),
+            "nearer_own": everything.average(f"{MOUTH} {actor} {other}"),
         }
         for actor in mouths.of
-        if f"{MOUTH} {actor}" in made.rows
-    }
+        if f"{MOUTH} {actor}" in everything.rows
+        for other, mouth in mouths.of.items()
+    ]
 
 
 def score(

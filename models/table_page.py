@@ -75,11 +75,11 @@ def _method(name: str, links: dict[str, str]) -> str:
     return f"{said}<details><summary>{len(found)} takes</summary>{listed}</details>"
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
     return "&ndash;" if value is None else f"{value:.4g}" if abs(value) > 1e-9 else "0"
 
 
-def _cell(row: dict, name: str) -> str:
+def cell(row: dict, name: str) -> str:
     """A score with the half-widths of its intervals below."""
     widths = {over: row.get(f"{name}_{ending}") for ending, over in INTERVALS.items()}
     shown = "".join(
@@ -87,17 +87,18 @@ def _cell(row: dict, name: str) -> str:
         for over, width in widths.items()
         if width is not None and width > 1e-9
     )
-    return f"<td>{_number(row[name])}{shown}</td>"
+    return f"<td>{number(row[name])}{shown}</td>"
 
 
-def _title(name: str) -> str:
+def title(name: str) -> str:
     """A column's name with its unit in brackets."""
     unit = next((end for end in UNITS if name.endswith(end)), "")
     return html.escape(name.removesuffix(unit).replace("_", " ")) + UNITS.get(unit, "")
 
 
-def _table(head: list[str], rows: dict[str, str], links: dict[str, dict[str, str]]) -> str:
-    """A table; links: of rows by name, addresses of their takes."""
+def table(head: list[str], rows: dict[str, str], links: dict[str, dict[str, str]] | None = None) -> str:
+    """A table of rows by name, the first of `head`; links: of rows by name, addresses of their takes."""
+    links = links or {}
     heads = "".join(f"<th>{name}</th>" for name in head)
     body = "".join(
         f"<tr><th>{_method(name, links.get(name, {}))}</th>{cells}</tr>" for name, cells in rows.items()
@@ -105,7 +106,7 @@ def _table(head: list[str], rows: dict[str, str], links: dict[str, dict[str, str
     return f'<div class="wide"><table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _listed(items: dict[str, str]) -> str:
+def listed(items: dict[str, str]) -> str:
     """Names and what they mean."""
     return "".join(f"<dt>{html.escape(key)}</dt><dd>{html.escape(text)}</dd>" for key, text in items.items())
 
@@ -127,9 +128,9 @@ def write_page(
     links = links or {}
     tables = "".join(
         f"<h2>{heading}</h2>"
-        + _table(
-            ["method", *map(_title, columns)],
-            {name: "".join(_cell(row, key) for key in columns) for name, row in rows.items()},
+        + table(
+            ["method", *map(title, columns)],
+            {name: "".join(cell(row, key) for key in columns) for name, row in rows.items()},
             links,
         )
         for heading, columns in GROUPS.items()
@@ -138,27 +139,33 @@ def write_page(
     def judged(verdict: Verdict) -> str:
         kind = verdict.said if verdict.holds is not None else ""
         need = html.escape(verdict.need)
-        return f'<td class="{kind}">{verdict.said}: {_number(verdict.value)}<small>need {need}</small></td>'
+        return f'<td class="{kind}">{verdict.said}: {number(verdict.value)}<small>need {need}</small></td>'
 
-    checks = _table(
-        ["method", *(_title(check.score) for check in CHECKS)],
+    checks = table(
+        ["method", *(title(check.score) for check in CHECKS)],
         {name: "".join(judged(verdict) for verdict in found) for name, found in checked.items()},
         links,
     )
-    text = f"""<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Metrics</title>
-<style>{STYLE}</style>
-<h1>Metrics on the test takes</h1>
-{"".join(f"<p>{html.escape(note)}</p>" for note in notes)}
+    body = f"""{"".join(f"<p>{html.escape(note)}</p>" for note in notes)}
 {"<p>A row's name leads to its takes in the viewer, beside what was captured.</p>" if links else ""}
 {tables}
 <h2>Checks</h2>
 <p>What trained models must show at least.</p>
 {checks}
-<dl>{_listed({check.score: check.why for check in CHECKS})}</dl>
-<h2>Rows</h2><dl>{_listed(about)}</dl>
-<h2>Columns</h2><dl>{_listed(COLUMNS)}</dl>
+<dl>{listed({check.score: check.why for check in CHECKS})}</dl>
+<h2>Rows</h2><dl>{listed(about)}</dl>
+<h2>Columns</h2><dl>{listed(COLUMNS)}</dl>"""
+    write_html(path, "Metrics on the test takes", body)
+
+
+def write_html(path: Path, heading: str, body: str) -> None:
+    """A page of tables with a heading: one file, no script."""
+    text = f"""<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{html.escape(heading)}</title>
+<style>{STYLE}</style>
+<h1>{html.escape(heading)}</h1>
+{body}
 </html>
 """
     with whole(path) as temporary:

@@ -69,6 +69,21 @@ rule evaluate:
             subcategory="Metrics",
             labels={"file": "page"},
         ),
+        faces=report(
+            f"{ROOT}/results/faces.csv",
+            caption="../workflow/report/faces.rst",
+            category="Results",
+            subcategory="Faces",
+            labels={"file": "table (CSV)"},
+        ),
+        faces_page=report(
+            f"{ROOT}/results/faces.html",
+            caption="../workflow/report/faces.rst",
+            category="Results",
+            subcategory="Faces",
+            labels={"file": "page"},
+        ),
+        mouths=f"{ROOT}/results/mouths.csv",
     log:
         f"{ROOT}/logs/evaluate.log",
     benchmark:
@@ -85,10 +100,12 @@ rule evaluate:
         rows=[row.name for row in study.rows],
         rigs=study.rig_source,
         transcripts=input_folder("transcripts"),
+        faces=subpath(output.faces, parent=True),
+        release=["--trained-on-release"] if study.config.dataset else [],
         facing=study.facing_flags,
         options=flags(study.config.evaluate),
     shell:
         "python -m models.evaluate --shards {params.shards:q} --generated {params.generated:q}"
         " --rows {params.rows:q} --rigs {params.rigs:q} --transcripts {params.transcripts:q}"
         " --viewer viewer --out-table {output.table:q} --out-page {output.page:q}"
-        " {params.facing} {params.options} > {log:q} 2>&1"
+        " --out-faces {params.faces:q} {params.release} {params.facing} {params.options} > {log:q} 2>&1"

@@ -53,7 +53,7 @@ def checked(opened, tmp_path, draw):
             generate.write(scene, draw(shard, span, rng), generate.sample_folder(tmp_path, number))
     write_json(tmp_path / "generated.json", {"num_samples": 5})
     rigs = scores.Rigs(opened / "rig.npz")
-    rows, _ = evaluate.table(opened / "shards", {"mine": tmp_path}, rigs, OPTIONS)
+    rows, *_ = evaluate.table(opened / "shards", {"mine": tmp_path}, rigs, OPTIONS)
     found = checks.verdicts(rows["mine"], rows[evaluate.MEAN])
     assert all(verdict.holds is not None for verdict in found)
     assert rows["mine"]["checks"] == f"{sum(verdict.holds for verdict in found)} of {len(found)}"

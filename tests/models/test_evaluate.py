@@ -7,6 +7,8 @@ import csv
 import html
 import json
 import shutil
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -67,17 +69,27 @@ def generated(trained, tmp_path_factory):
     return out
 
 
+class Written(NamedTuple):
+    """Rows of the CSV by name, the page, and the folder of both and of the faces' files."""
+
+    found: dict[str, dict]
+    page: str
+    folder: Path
+
+
 @pytest.fixture(scope="module")
 def rows(trained, generated, rigs, transcripts, tmp_path_factory):
     out = tmp_path_factory.mktemp("results")
     paths = {"out_table": out / "table.csv", "out_page": out / "table.html", "transcripts": transcripts}
+    paths["out_faces"] = out
     evaluate.run(shards=trained.shards, generated=[generated], rigs=rigs, options=OPTIONS, **paths)
     with open(paths["out_table"], newline="") as f:
-        return {row["method"]: row for row in csv.DictReader(f)}, paths["out_page"].read_text()
+        found = {row["method"]: row for row in csv.DictReader(f)}
+    return Written(found, paths["out_page"].read_text(), out)
 
 
 def test_rows_and_what_must_be_zero(rows):
-    found, _ = rows
+    found, *_ = rows
     assert list(found) == ["real", "trained models", "mean pose", "nearest training clip"]
     of_samples, of_moving_jaws = {"spread_body", "spread_face"}, {"jaw_voice"}
     for name in found:
@@ -111,7 +123,7 @@ def test_rows_and_what_must_be_zero(rows):
 
 
 def test_intervals_stand_where_there_are_two_samples_or_takes(rows):
-    found, page = rows
+    found, page, _ = rows
     seeds = {name for name in scores.COLUMNS if found["trained models"][f"{name}_seeds"]}
     # what is only defined over several samples has no value of one alone
     assert set(scores.COLUMNS) - seeds == {"Div_sample", "spread_body", "spread_face", "LVE_mean_cm2"}
@@ -160,13 +172,15 @@ def test_faces_of_some_actors_are_measured_alone(trained, generated, rigs):
         options = OPTIONS.model_copy(update={"actors": chosen})
         return evaluate.table(trained.shards, {"made": generated}, scores.Rigs(rigs), options)
 
-    together, _ = found()
+    together = found().rows
     alone = {actor: found(actor) for actor in set(actors)}
     for column in ("LVE_cm2", "LVE_mean_cm2", "FDD_cm2"):
         values = [alone[actor][0]["made"][column] for actor in actors]
         assert np.mean(values) == pytest.approx(together["made"][column], rel=1e-9)
         assert len(set(values)) > 1
-    rows, notes = alone[actors[0]]
+    mouth_distances = [found.rows["made"]["mouth_FD"] for found in alone.values()]
+    assert np.mean(mouth_distances) == pytest.approx(together["made"]["mouth_FD"], rel=1e-9)
+    rows, notes, _ = alone[actors[0]]
     assert f"Faces are those of {actors[0]} alone, bodies those of everybody." in notes
     assert rows["made"]["performances"] == actors.count(actors[0])
     assert rows["made"]["FD_g"] == together["made"]["FD_g"]
@@ -175,16 +189,16 @@ def test_faces_of_some_actors_are_measured_alone(trained, generated, rigs):
 
 
 def test_many_takes_are_left_out_in_parts(trained, generated, monkeypatch):
-    apart, _ = evaluate.table(trained.shards, {"mine": generated}, None, OPTIONS)
+    apart, *_ = evaluate.table(trained.shards, {"mine": generated}, None, OPTIONS)
     monkeypatch.setattr(scores, "MOST_PARTS", 1)
-    together, _ = evaluate.table(trained.shards, {"mine": generated}, None, OPTIONS)
+    together, *_ = evaluate.table(trained.shards, {"mine": generated}, None, OPTIONS)
     for name in scores.BODIES | scores.SPACE:
         assert together["mine"][name] == pytest.approx(apart["mine"][name], rel=1e-9)
         assert together["mine"][f"{name}_takes"] is None is not apart["mine"][f"{name}_takes"]
 
 
 def test_rows_of_trained_models_are_checked(rows):
-    found, page = rows
+    found, page, _ = rows
     assert found["trained models"]["checks"].endswith("of 7") and found["real"]["checks"] == ""
     assert set(found["trained models"]["failed"].split()) <= set(scores.COLUMNS)
     assert page.count('class="pass"') + page.count('class="fail"') == 7
@@ -282,6 +296,28 @@ def test_mouths_are_those_of_the_actors(rows, trained, generated):
     assert 0 < float(row["mouth_own"]) < 1
 
 
+def test_faces_beside_the_papers_are_those_of_the_table(rows):
+    with open(rows.folder / "faces.csv", newline="") as f:
+        faces = {row["method"]: row for row in csv.DictReader(f)}
+    assert faces["trained models"]["paper"] == "Ours (Base)" and faces["real"]["paper"] == ""
+    for name, row in rows.found.items():
+        shared = faces[name].keys() & row.keys()
+        assert shared >= {*scores.FACES, "LVE_cm2_seeds", "samples"}
+        assert {key: row[key] for key in shared} == {key: faces[name][key] for key in shared}
+
+
+def test_mouths_of_pairs_of_actors_make_the_scores(rows):
+    with open(rows.folder / "mouths.csv", newline="") as f:
+        pairs = [pair for pair in csv.DictReader(f) if pair["method"] == "trained models"]
+    own = [float(pair["mouth_FD"]) for pair in pairs if pair["actor"] == pair["of"]]
+    assert np.mean(own) == pytest.approx(float(rows.found["trained models"]["mouth_FD"]))
+    shares = [(float(pair["nearer_own"]), int(pair["frames"])) for pair in pairs if pair["nearer_own"]]
+    assert len(shares) == 3 * len(own) == 9, "three actors of the test takes, each against the three others"
+    values, frames = zip(*shares)
+    mean = float(rows.found["trained models"]["mouth_own"])
+    assert np.average(values, weights=frames) == pytest.approx(mean)
+
+
 def test_blocks_do_not_change_face_errors(rigs, monkeypatch):
     rig = load_rig(rigs / "001.npz")
     rng = np.random.default_rng(1)
@@ -292,13 +328,13 @@ def test_blocks_do_not_change_face_errors(rigs, monkeypatch):
 
 
 def test_page_stands_alone_and_explains_itself(rows):
-    _, page = rows
+    page = rows.page
     assert all(name in page for name in evaluate.ROWS) and "http" not in page and "<script" not in page
     assert "4 windows of 40 frames; 2 samples a take" in page and "mean over frames" in page
 
 
 def test_a_short_take_is_one_window_and_shortens_no_other(trained, generated):
-    found, notes = evaluate.table(
+    found, notes, _ = evaluate.table(
         trained.shards, {"mine": generated}, None, Evaluate(window_frames=95, num_pairs=10_000)
     )
     assert found["real"]["window_frames"] == 95 and found["real"]["windows"] == 2
@@ -319,10 +355,10 @@ def test_a_short_take_is_one_window_and_shortens_no_other(trained, generated):
 
 
 def test_facing_is_counted_by_the_rule_of_the_labels(trained, generated):
-    found, _ = evaluate.table(trained.shards, {"mine": generated}, None, OPTIONS)
+    found, *_ = evaluate.table(trained.shards, {"mine": generated}, None, OPTIONS)
     assert 0 < found["real"]["facing_share"] < 1
     everybody = Facing(max_angle_deg=180, max_hips_angle_deg=180, min_level_deg=0)
-    found, _ = evaluate.table(trained.shards, {"mine": generated}, None, OPTIONS, everybody)
+    found, *_ = evaluate.table(trained.shards, {"mine": generated}, None, OPTIONS, everybody)
     assert found["real"]["facing_share"] == found["mine"]["facing_share"] == 1
 
 
@@ -444,7 +480,7 @@ def test_every_row_of_the_config_is_a_row_of_the_table(rows, trained, generated,
     with open(tmp_path / "t.csv", newline="") as f:
         found = {row["method"]: row for row in csv.DictReader(f)}
     assert list(found) == ["real", "trained models", "one <sample>", "mean pose", "nearest training clip"]
-    alone, _ = rows
+    alone = rows.found
     assert {name: found[name] for name in alone} == alone, "a row does not depend on the others"
     one, both = found["one <sample>"], found["trained models"]
     assert (one["samples"], both["samples"]) == ("1", "2") and float(one["Div_sample"]) == 0

@@ -56,11 +56,12 @@ FACING = tuple(config.Facing.model_fields)
 
 
 class Table(NamedTuple):
-    """Rows by name, notes on what they were computed on, and mouths by pairs of actors."""
+    """Rows by name, notes on what they are computed on, mouths by pairs of actors, and notes on faces alone."""
 
     rows: dict[str, dict]
     notes: list[str]
     mouths: list[dict]
+    face_notes: list[str]
 
 
 def read_generated(folder: Path, shard: Shard, span: TakeSpan) -> Sample:
@@ -203,7 +204,8 @@ def table(
         pairs += [{"method": name} | pair for pair in scores.mouth_pairs(counted, mouths)]
     for name in folders:
         rows[name] |= checks.summary(checks.verdicts(rows[name], rows[MEAN]))
-    return Table(rows, _notes(setting, rows, folders, 2 * opened[0]["body"].shape[-1]), pairs)
+    notes = _notes(setting, rows, folders, 2 * opened[0]["body"].shape[-1])
+    return Table(rows, notes, pairs, [notes[0], *_notes_on_faces(setting)])
 
 
 def _notes(
@@ -230,12 +232,30 @@ def _notes(
     ]
     if few:
         notes.append(f"Fewer rows than pairs, so all rows were paired once: {', '.join(few)}.")
+    return notes + _notes_on_faces(setting)
+
+
+def _notes_on_faces(setting: scores.Setting) -> list[str]:
+    """On what the faces of all rows were measured."""
+    options, notes = setting.options, []
     if options.actors:
         notes.append(f"Faces are those of {', '.join(options.actors)} alone, bodies those of everybody.")
     if setting.rigs is None:
         notes.append("No rigs were given, so there are no vertex errors of faces and no closures of lips.")
-    elif setting.phonemes is None:
-        notes.append("No transcripts were given, so no closures of lips are measured.")
+    else:
+        sizes = []
+        for actor in sorted(
+            {actor for _, span in setting.takes for actor in setting.faces_of(span).values()}
+        ):
+            rig, areas = setting.rigs.of(actor)
+            count = [len(areas[name]) for name in ("lips", "upper_face")]
+            sizes.append(f"{actor} {count[0]} and {count[1]} of {len(rig.neutral)}")
+        notes.append(
+            "Vertex errors are in cm and cm^2 on the actors' rigs, over the regions lips and upper_face:"
+            f" {'; '.join(sizes)} vertices."
+        )
+        if setting.phonemes is None:
+            notes.append("No transcripts were given, so no closures of lips are measured.")
     if setting.mouths is not None:
         own = [actor for actor, mouth in setting.mouths.of.items() if mouth.split == "test"]
         if own:
@@ -276,7 +296,7 @@ def run(
             f" different, and none of {', '.join(ROWS)}; correct --rows"
         )
     with fixed_threads(THREADS):
-        found, notes, pairs = table(
+        found, notes, pairs, face_notes = table(
             shards,
             dict(zip(names, generated)),
             None if rigs is None else Rigs(rigs),
@@ -291,7 +311,7 @@ def run(
     table_page.write_page(out_page, found, notes, about=about, checked=checked, links=links)
     if out_faces is not None:
         runs = {name: runs_of(folder / "generated.json") for name, folder in zip(names, generated)}
-        face_table.write(out_faces, found, pairs, runs=runs, notes=notes, release=trained_on_release)
+        face_table.write(out_faces, found, pairs, runs=runs, notes=face_notes, release=trained_on_release)
 
 
 def _links(viewer: str, shards: Path, generated: dict[str, Path]) -> dict[str, dict[str, str]]:

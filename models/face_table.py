@@ -142,10 +142,10 @@ def _body(
         return "".join(cell({name: None} | row, name) for name in scores)
 
     beside = table(
-        ["method", "in the paper", *map(title, ERRORS), "LVE, paper", "FDD, paper"],
+        ["method", "in the paper", "LVE, paper", "FDD, paper", *map(title, ERRORS)],
         {
             row["method"] or f"{row['paper']}, not trained here": (
-                f"<td>{html.escape(row.get('paper', ''))}</td>{told(row, ERRORS)}{printed(row)}"
+                f"<td>{html.escape(row.get('paper', ''))}</td>{printed(row)}{told(row, ERRORS)}"
             )
             for row in faces
         },
@@ -158,6 +158,7 @@ def _body(
         {claim: f"<td>{html.escape(said)}</td>" for claim, said in claims(rows, known)},
     )
     return f"""{"".join(f"<p>{html.escape(note)}</p>" for note in notes)}
+<p>Below a score stand half-widths of its 95 % intervals, over samples and over takes.</p>
 <h2>Errors, beside the paper's table of faces</h2>
 <p>Comparable: {html.escape(COMPARABLE[release])}. Empty cells of the paper are figures that are not
 known here (PRINTED in models/face_table.py).</p>

@@ -180,7 +180,7 @@ def test_faces_of_some_actors_are_measured_alone(trained, generated, rigs):
         assert len(set(values)) > 1
     mouth_distances = [found.rows["made"]["mouth_FD"] for found in alone.values()]
     assert np.mean(mouth_distances) == pytest.approx(together["made"]["mouth_FD"], rel=1e-9)
-    rows, notes, _ = alone[actors[0]]
+    rows, notes, *_ = alone[actors[0]]
     assert f"Faces are those of {actors[0]} alone, bodies those of everybody." in notes
     assert rows["made"]["performances"] == actors.count(actors[0])
     assert rows["made"]["FD_g"] == together["made"]["FD_g"]
@@ -300,6 +300,8 @@ def test_faces_beside_the_papers_are_those_of_the_table(rows):
     with open(rows.folder / "faces.csv", newline="") as f:
         faces = {row["method"]: row for row in csv.DictReader(f)}
     assert faces["trained models"]["paper"] == "Ours (Base)" and faces["real"]["paper"] == ""
+    page = (rows.folder / "faces.html").read_text()
+    assert "001 " in page and " of 120; 002 " in page and "joint values" not in page
     for name, row in rows.found.items():
         shared = faces[name].keys() & row.keys()
         assert shared >= {*scores.FACES, "LVE_cm2_seeds", "samples"}
@@ -334,7 +336,7 @@ def test_page_stands_alone_and_explains_itself(rows):
 
 
 def test_a_short_take_is_one_window_and_shortens_no_other(trained, generated):
-    found, notes, _ = evaluate.table(
+    found, notes, *_ = evaluate.table(
         trained.shards, {"mine": generated}, None, Evaluate(window_frames=95, num_pairs=10_000)
     )
     assert found["real"]["window_frames"] == 95 and found["real"]["windows"] == 2

@@ -56,7 +56,7 @@ FACING = tuple(config.Facing.model_fields)
 
 
 class Table(NamedTuple):
-    """Rows by name, notes on what they are computed on, mouths by pairs of actors, and notes on faces alone."""
+    """Rows by name, notes on how they were computed, mouths by pairs of actors, and notes on faces alone."""
 
     rows: dict[str, dict]
     notes: list[str]

@@ -9,7 +9,7 @@ import itertools
 from pathlib import Path
 
 from models.scores import FACES
-from models.table_page import INTERVALS, cell, listed, number, table, title, write_html
+from models.table_page import ERRORS, INTERVALS, LIVELINESS, cell, listed, number, table, title, write_html
 from pipeline.files import write_csv
 
 PAPER: dict[str, str] = {
@@ -26,8 +26,6 @@ COMPARABLE = {
     True: "in order only, if the download is the paper's release: the paper states no mesh, unit or regions",
 }
 """By whether the models were trained on the release, how far figures may be held against the paper's."""
-ERRORS = [name for name in FACES if name.startswith(("LVE", "FDD"))]
-OTHERS = [name for name in FACES if name not in ERRORS]
 MOUTHS = ["method", "actor", "of", "frames", "mouth_FD", "nearer_own"]
 
 
@@ -151,7 +149,8 @@ def _body(
         },
     )
     lively = table(
-        ["method", *map(title, OTHERS)], {row["method"]: told(row, OTHERS) for row in faces if row["method"]}
+        ["method", *map(title, LIVELINESS)],
+        {row["method"]: told(row, LIVELINESS) for row in faces if row["method"]},
     )
     held = table(
         ["what the paper says of its table", "here"],
@@ -164,7 +163,7 @@ def _body(
 known here (PRINTED in models/face_table.py).</p>
 {beside}
 {held}
-<h2>Lips, mouths and liveliness</h2>
+<h2>What faces do</h2>
 {lively}
 <h2>Whose mouth it is</h2>
 <p>Rows: actors of the test takes. Columns: whose captured mouth shapes they are held against. Upper number:

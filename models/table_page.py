@@ -9,9 +9,14 @@ from models.checks import CHECKS, Verdict
 from models.scores import BODIES, COLUMNS, FACES, SPACE
 from pipeline.files import whole, write_csv
 
+ERRORS = [name for name in FACES if name.startswith(("LVE", "FDD"))]
+"""Columns of faces that compare meshes."""
+LIVELINESS = [name for name in FACES if name not in ERRORS]
+"""Columns of what faces do."""
 GROUPS = {
     "Bodies": list(BODIES),
-    "Faces": list(FACES),
+    "Errors of faces": ERRORS,
+    "What faces do": LIVELINESS,
     "Motion through space": [name for name in SPACE if not name.endswith("_W1")],
     "1-Wasserstein distances of its distributions to the real ones, in the same units": [
         name for name in SPACE if name.endswith("_W1")

@@ -494,8 +494,8 @@ def test_every_row_of_the_config_is_a_row_of_the_table(rows, trained, generated,
             assert f'"viewer/{take}.html#take={take}&amp;show={shown}"' in page
     assert "2 (trained models), 1 (one <sample>) samples a take" in html.unescape(page)
     assert (
-        "<sample>" not in page and page.count("one &lt;sample&gt;") == 7
-    )  # four tables, the checks, what it is, its samples
+        "<sample>" not in page and page.count("one &lt;sample&gt;") == 8
+    )  # five tables, the checks, what it is, its samples
 
 
 @pytest.mark.parametrize(

@@ -142,8 +142,9 @@ def _body(
     beside = table(
         ["method", "in the paper", "LVE, paper", "FDD, paper", *map(title, ERRORS)],
         {
-            row["method"] or f"{row['paper']}, not trained here": (
-                f"<td>{html.escape(row.get('paper', ''))}</td>{printed(row)}{told(row, ERRORS)}"
+            row["method"] or row["paper"]: (
+                f"<td>{html.escape(row.get('paper', '')) if row['method'] else 'no row here'}</td>"
+                f"{printed(row)}{told(row, ERRORS)}"
             )
             for row in faces
         },

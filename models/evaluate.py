@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models import baselines, checks, face_table, scores, table_page
+from models import baselines, checks, face_table, metrics, scores, table_page
 from models.data import shards_of, takes_of
 from models.generate import sample_folder
 from models.mouths import Mouths
@@ -164,6 +164,22 @@ def sources_of(
     }
 
 
+def lip_faces(folder: Path, width: int) -> list[np.ndarray]:
+    """ARKit weights (N, width) of all performances of the lip-accurate set, by name."""
+    paths = sorted(Path(folder).glob("*.npy"))
+    if not paths:
+        raise InputError(f"{folder}: no .npy; need the faces of the lip-accurate set (docs/lip_acc.md)")
+    faces = []
+    for path in paths:
+        faces.append(read_npy(path, fix="write it again (snakemake lip_acc)"))
+        if faces[-1].ndim != 2 or faces[-1].shape[1] != width:
+            raise InputError(
+                f"{path}: got shape {faces[-1].shape}, need (N, {width}); write it again (snakemake lip_acc)"
+            )
+        metrics.need_finite(faces[-1], str(path))
+    return faces
+
+
 def phonemes_of(
     takes: list[tuple[Shard, TakeSpan]], transcripts: Path
 ) -> dict[str, list[tuple[str, float, float]]]:
@@ -179,11 +195,13 @@ def table(
     options: config.Evaluate,
     facing: config.Facing | None = None,
     transcripts: Path | None = None,
+    lip_set: Path | None = None,
 ) -> Table:
     """The rows by name, notes on what they were computed on, and every actor's mouth against all actors'.
 
     `generated` are folders by the names of their rows, `facing` is the rule of the shards' facing labels,
-    `transcripts` the folder of the performances' transcripts, None for no closures of lips.
+    `transcripts` the folder of the performances' transcripts, None for no closures of lips, `lip_set` that of
+    the lip-accurate set's faces.
     Windows have `window_frames`; a take that is shorter is one window of its own length.
     """
     opened, stats = shards_of(shards)
@@ -192,7 +210,10 @@ def table(
         raise InputError(f"{shards}: no take in the test split; give at least one take split test")
     folders = {name: sample_folders(folder) for name, folder in generated.items()}
     actors = sorted({actor for _, span in test for actor in (span.actor_a, span.actor_b)})
-    mouths = Mouths(opened, stats, {} if rigs is None else {actor: rigs.of(actor)[0] for actor in actors})
+    known = {} if rigs is None else {actor: rigs.of(actor)[0] for actor in actors}
+    mouths = Mouths(
+        opened, stats, known, [] if lip_set is None else lip_faces(lip_set, len(stats["face"]["std"]))
+    )
     phonemes = None if transcripts is None else phonemes_of(test, transcripts)
     setting = scores.Setting(test, stats, rigs, options, facing or config.Facing(), mouths, phonemes)
     sources = sources_of(setting, opened, folders)
@@ -284,6 +305,7 @@ def run(
     options: config.Evaluate,
     facing: config.Facing | None = None,
     transcripts: Path | None = None,
+    lip_set: Path | None = None,
     viewer: str | None = None,
     out_faces: Path | None = None,
     trained_on_release: bool = False,
@@ -303,6 +325,7 @@ def run(
             options,
             facing,
             transcripts,
+            lip_set,
         )
     checked = {name: checks.verdicts(found[name], found[MEAN]) for name in names}
     about = {name: ROWS.get(name, "samples of the trained models for the test takes") for name in found}
@@ -348,6 +371,11 @@ def main(argv: list[str] | None = None) -> None:
         "--transcripts",
         type=Path,
         help="folder of the test takes' transcripts; without it no closure of lips on p, b and m is measured",
+    )
+    parser.add_argument(
+        "--lip-set",
+        type=Path,
+        help="folder of the lip-accurate set's ARKit weights, which all mouths are held against as well",
     )
     parser.add_argument(
         "--viewer",

@@ -167,7 +167,8 @@ known here (PRINTED in models/face_table.py).</p>
 <h2>What faces do</h2>
 {lively}
 <h2>Whose mouth it is</h2>
-<p>Rows: actors of the test takes. Columns: whose captured mouth shapes they are held against. Upper number:
+<p>Rows: actors of the test takes. Columns: whose captured mouth shapes they are held against, the
+lip-accurate set's too where there is one. Upper number:
 Frechet distance of the mouth shapes; the smallest of a row is shaded, and should be the actor's own. Lower
 number: share of frames that are nearer to the own mean shape than to the column's.</p>
 {_mouths(mouths)}

@@ -1,14 +1,14 @@
 """Whose mouth it is: generated mouth shapes against those that each actor was captured with.
 
-In: ARKit weights (N, 51) of shards, statistics of the train split, rigs. Out: per actor the moments of the
-captured mouth shapes and the gap below which the lips are shut; of a generated face, rows to hold against
-them.
+In: ARKit weights (N, 51) of shards and of the lip-accurate set, statistics of the train split, rigs. Out: per
+actor the moments of the captured mouth shapes and the gap below which the lips are shut; of a generated face,
+rows to hold against them.
 
 A mouth shape is a frame's weights of the jaw* and mouth* shapes, each divided by its deviation over the train
 split. Weights are the same shapes for every actor, which meshes of different heads are not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,8 @@ from pipeline.formats.shard_file import Shard
 
 MOUTH = np.array([name.startswith(("jaw", "mouth")) for name in NAMES])
 """Shapes that are the mouth's, (51,)."""
+LIP_SET = "lip set"
+"""Name of the lip-accurate set among the actors; no actor's id has a blank."""
 STILL = 1e-3
 """Weights that deviate less over the train split say nothing."""
 FLOOR = 0.01
@@ -46,10 +48,13 @@ class Mouths:
     Moments are of an actor's train takes, or of the test takes where the actor has no others. The range of
     the lips is of all the actor's takes.
 
-    rigs: by actor, of those whose lips are asked for.
+    rigs: by actor, of those whose lips are asked for. lip_set: faces (N, 51) of the lip-accurate set, whose
+    mouth everybody may have after tuning on it.
     """
 
-    def __init__(self, shards: Sequence[Shard], stats: dict, rigs: dict[str, Rig]):
+    def __init__(
+        self, shards: Sequence[Shard], stats: dict, rigs: dict[str, Rig], lip_set: Iterable[np.ndarray] = ()
+    ):
         deviation = np.array(stats["face"]["std"], np.float64)
         self.channels = MOUTH & (deviation >= STILL)
         self.deviation = deviation[self.channels]
@@ -69,6 +74,12 @@ class Mouths:
             split = "train" if (actor, "train") in found else "test"
             below = lips.shut_below(np.concatenate(widths[actor])) if actor in widths else None
             self.of[actor] = Mouth(split, found[actor, split], gaps.get(actor), below)
+        self.references = {actor: mouth.rows for actor, mouth in self.of.items()}
+        lip_rows = Gaussian()
+        for face in lip_set:
+            lip_rows.merge(Gaussian(self.rows(face)))
+        if lip_rows.count > 1:
+            self.references[LIP_SET] = lip_rows
         within = sum(mouth.rows.scatter for mouth in self.of.values())
         count = sum(mouth.rows.count for mouth in self.of.values())
         width = int(self.channels.sum())
@@ -79,12 +90,15 @@ class Mouths:
         return np.asarray(face[:, self.channels], np.float64) / self.deviation
 
     def nearer(self, actor: str, rows: np.ndarray) -> dict[str, float]:
-        """By other actor, the share of mouth shapes (N, M) that are nearer to this actor's captured mean.
+        """By reference, the share of mouth shapes (N, M) that are nearer to this actor's captured mean.
+
+        References are all other actors, and the lip-accurate set where there is one.
 
         Distances are Mahalanobis's, with the covariance within actors that all of them share; a tie is half.
         """
         distance = {
-            name: np.square((rows - mouth.rows.mean) @ self._whiten).sum(1) for name, mouth in self.of.items()
+            name: np.square((rows - captured.mean) @ self._whiten).sum(1)
+            for name, captured in self.references.items()
         }
         own = distance.pop(actor)
         return {

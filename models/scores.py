@@ -445,7 +445,8 @@ def _mouth(setting: Setting, actor: str, performance: str, face: np.ndarray, own
     if rows.shape[1]:
         own.add_rows(f"{MOUTH} {actor}", rows)
     if rows.shape[1] and (nearer := setting.mouths.nearer(actor, rows)):
-        own.add_mean("mouth_own", float(np.mean(list(nearer.values()))), len(rows))
+        if others := [share for name, share in nearer.items() if name in setting.mouths.of]:
+            own.add_mean("mouth_own", float(np.mean(others)), len(rows))
         for other, share in nearer.items():
             own.add_mean(f"{MOUTH} {actor} {other}", share, len(rows))
     if setting.phonemes is not None and mouth.gap is not None and mouth.shut_below is not None:
@@ -480,7 +481,9 @@ def count(setting: Setting, samples: list[Source]) -> Counted:
 
 
 def mouth_pairs(counted: Counted, mouths: Mouths) -> list[dict]:
-    """Every actor's mouth in a row against every actor's captured one: a row for each pair.
+    """Every actor's mouth in a row against every captured one: a row for each pair.
+
+    Captured are all actors, and the lip-accurate set where there is one.
 
     actor, of, frames (over all samples), mouth_FD: Frechet distance of the actor's shapes to the captured
     ones of `of`; nearer_own: share of frames nearer to the actor's own captured mean than to that of `of`,
@@ -492,12 +495,12 @@ def mouth_pairs(counted: Counted, mouths: Mouths) -> list[dict]:
             "actor": actor,
             "of": other,
             "frames": everything.rows[f"{MOUTH} {actor}"].count,
-            "mouth_FD": metrics.frechet(everything.rows[f"{MOUTH} {actor}"], mouth.rows),
+            "mouth_FD": metrics.frechet(everything.rows[f"{MOUTH} {actor}"], captured),
             "nearer_own": everything.average(f"{MOUTH} {actor} {other}"),
         }
         for actor in mouths.of
         if f"{MOUTH} {actor}" in everything.rows
-        for other, mouth in mouths.of.items()
+        for other, captured in mouths.references.items()
     ]
 
 

@@ -324,6 +324,37 @@ def test_mouths_of_pairs_of_actors_make_the_scores(rows):
     assert np.average(values, weights=frames) == pytest.approx(mean)
 
 
+def test_mouths_are_held_against_the_lip_set(trained, generated, rows, tmp_path):
+    def found(**given):
+        return evaluate.table(trained.shards, {"trained models": generated}, None, OPTIONS, **given)
+
+    with pytest.raises(InputError, match="no .npy; need the faces of the lip-accurate set"):
+        found(lip_set=tmp_path)
+    rng = np.random.default_rng(0)
+    reading = [rng.normal(0.3, 0.1, (frames, 51)) for frames in (40, 50)]
+    for number, face in enumerate(reading):
+        np.save(tmp_path / f"{number}.npy", face)
+    table = found(lip_set=tmp_path)
+    row = table.rows["trained models"]
+    assert row["mouth_own"] == pytest.approx(float(rows.found["trained models"]["mouth_own"]), rel=1e-6)
+    pairs = [pair for pair in table.mouths if pair["of"] == "lip set" and pair["method"] == "real"]
+    shards, stats = data.shards_of(trained.shards)
+    captured = mouths.Mouths(shards, stats, {})
+    real = {}
+    for shard, span in data.takes_of(shards, "test"):
+        for k, actor in enumerate((span.actor_a, span.actor_b)):
+            face = shard["face"][span.start_frame : span.stop_frame, k]
+            real.setdefault(actor, []).append(captured.rows(face))
+    want = [
+        metrics.frechet_distance(np.concatenate(real[actor]), captured.rows(np.concatenate(reading)))
+        for actor in sorted(real)
+    ]
+    assert [pair["mouth_FD"] for pair in pairs] == pytest.approx(want, rel=1e-6)
+    np.save(tmp_path / "2.npy", np.zeros((5, 50)))
+    with pytest.raises(InputError, match=r"2.npy: got shape \(5, 50\), need \(N, 51\)"):
+        found(lip_set=tmp_path)
+
+
 def test_blocks_do_not_change_face_errors(rigs, monkeypatch):
     rig = load_rig(rigs / "001.npz")
     rng = np.random.default_rng(1)

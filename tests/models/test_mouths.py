@@ -8,7 +8,7 @@ from helpers.tiny_shards import make_shards
 
 from models import metrics
 from models.data import shards_of
-from models.mouths import MOUTH, Mouths
+from models.mouths import LIP_SET, MOUTH, Mouths
 from pipeline.formats.arkit import NAMES
 from pipeline.formats.shard_file import TakeSpan
 
@@ -31,8 +31,7 @@ def faces(actor: str, count: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(MEANS[actor], 0.5, (count, 51))
 
 
-@pytest.fixture(scope="module")
-def drawn() -> Mouths:
+def drawn_shard() -> tuple[list[TakeSpan], np.ndarray]:
     takes = [("001", "002", "train"), ("002", "003", "test"), ("001", "002", "test")]
     spans = [
         TakeSpan(f"20240101_{i:03d}", a, b, split, 400 * i, 400 * i + 400, 0, 0)
@@ -41,7 +40,12 @@ def drawn() -> Mouths:
     face = [
         np.stack([faces(a, 400, 2 * i), faces(b, 400, 2 * i + 1)], 1) for i, (a, b, _) in enumerate(takes)
     ]
-    return Mouths([Drawn(spans, np.concatenate(face))], STATS, {})
+    return spans, np.concatenate(face)
+
+
+@pytest.fixture(scope="module")
+def drawn() -> Mouths:
+    return Mouths([Drawn(*drawn_shard())], STATS, {})
 
 
 def test_moments_are_of_train_takes_and_else_of_test_takes(drawn):
@@ -100,6 +104,17 @@ def test_distances_are_those_of_mahalanobis():
     assert found.nearer("001", rows)["002"] == pytest.approx(expected) and 0.01 < expected < 0.99
     plain = np.linalg.norm(rows - means[0], axis=1) < np.linalg.norm(rows - means[1], axis=1)
     assert plain.mean() != pytest.approx(expected, abs=0.01)
+
+
+def test_the_lip_set_is_one_more_reference(drawn):
+    lip_set = [faces("003", 30, 5), faces("003", 40, 6)]
+    spans, face = drawn_shard()
+    found = Mouths([Drawn(spans, face)], STATS, {}, lip_set)
+    assert [*found.references] == ["001", "002", "003", LIP_SET] and LIP_SET not in found.of
+    np.testing.assert_allclose(found.references[LIP_SET].mean, found.rows(np.concatenate(lip_set)).mean(0))
+    rows = found.rows(faces("001", 500, 9))
+    shares = found.nearer("001", rows)
+    assert shares.pop(LIP_SET) == pytest.approx(1, abs=0.01) and shares == drawn.nearer("001", rows)
 
 
 def test_a_mouth_of_no_actor_but_the_own_has_no_other(drawn):

@@ -20,7 +20,7 @@ import logging
 import os
 import tempfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -44,15 +44,18 @@ from models.voices import write_voice
 from pipeline import config, ownership, stage
 from pipeline.errors import InputError
 from pipeline.files import whole, write_json
-from pipeline.formats.bvh import save_bvh
+from pipeline.formats.bvh import save_bvh_parts
 from pipeline.formats.shard_file import open_shards
 from pipeline.formats.shard_index import LABELS, labels_of
 from pipeline.formats.voice_file import KINDS
 from pipeline.ids import check_id
 from pipeline.motion import pose
+from pipeline.motion.motion import Motion
 from pipeline.reading import inside
 
 log = logging.getLogger("interact")
+BLOCK_FRAMES = 3000
+"""Frames of a body that are written at a time."""
 LONG_FRAMES = 300
 """Sampling longer takes shows its progress."""
 NO_DATE = "00000000"
@@ -85,7 +88,7 @@ def sample(
         for name, labels in run.model.meta.labels.items():
             known[name] = torch.tensor(number_of(scene.labels.get(name, ""), labels))
         known = {name: value[None].to(device) for name, value in known.items()}
-        long = len(scene.batch["mel"]) > LONG_FRAMES
+        long = scene.num_frames > LONG_FRAMES
         report = partial(stage.progress, label=f"{scene.name} {run.name}") if long else iter
         draws = Draws(int(seed >> 1), 0, 1, device)
         batch = told | known
@@ -145,9 +148,15 @@ def write(scene: Scene, sampled: dict[str, np.ndarray], out: Path) -> None:
                 np.save(temporary, np.ascontiguousarray(sampled["face"][:, k], np.float32))
         if "body" in sampled:
             root = pose.integrate_root(sampled["relative"][:, k], scene.start[k])
-            motion = pose.decode(sampled["body"][:, k], root, scene.skeletons[k])
             bodies[k].parent.mkdir(parents=True, exist_ok=True)
-            save_bvh(bodies[k], motion)
+            save_bvh_parts(bodies[k], _motions(sampled["body"][:, k], root, scene.skeletons[k]), len(root))
+
+
+def _motions(body: np.ndarray, root: np.ndarray, skeleton: pose.Skeleton) -> Iterator[Motion]:
+    """The motion of poses (N, 3 J) and roots (N, 4), in parts: as matrices it is six times larger."""
+    for first in range(0, len(root), BLOCK_FRAMES):
+        part = slice(first, first + BLOCK_FRAMES)
+        yield pose.decode(body[part], root[part], skeleton)
 
 
 def sample_folder(out: Path, number: int) -> Path:
@@ -210,7 +219,7 @@ def run(
                     write_voice(voice, inside(out, path, what=str(path)))
             os.replace(out / BEGUN, out / RECORD)
             log.info("see and hear it: python -m pipeline.view --source %s --rigs <folder of rigs>", out)
-            log.info("%s: motion of actors %s and %s, %d frames", out, *scene.actors, len(scene.batch["mel"]))
+            log.info("%s: motion of actors %s and %s, %d frames", out, *scene.actors, scene.num_frames)
 
 
 def sample_takes(

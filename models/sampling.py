@@ -76,13 +76,12 @@ def sample(
     """
     if sampler not in SAMPLERS:
         raise InputError(f"sampler: got {sampler!r}, need one of {', '.join(SAMPLERS)}")
-    noise = draws.normal(shape)
     if sampler == "ddpm" or num_steps >= engine.num_steps:
-        return ddpm(engine, network, noise, draws, report=report)
+        return ddpm(engine, network, draws.normal(shape), draws, report=report)
     if num_steps > (usable := usable_steps(engine)):
         _say_fewer(num_steps, usable, engine.num_steps)
     steps = {"ddim": ddim, "dpm++": dpm, "legacy_ddim": legacy_ddim}[sampler]
-    return steps(engine, network, noise, num_steps=num_steps, report=report)
+    return steps(engine, network, draws.normal(shape), num_steps=num_steps, report=report)
 
 
 @torch.no_grad()
@@ -155,9 +154,9 @@ def ddim(
     for t, following in zip(report(steps), [*steps[1:], None]):
         step = torch.full((len(x),), t, dtype=torch.int64, device=x.device)
         output = network(x, step)
-        clean, noise = engine.clean_of(output, x, step), engine.noise_of(output, x, step)
+        clean = engine.clean_of(output, x, step)
         if following is not None:
-            x = engine.q_sample(clean, torch.full_like(step, following), noise)
+            x = engine.q_sample(clean, torch.full_like(step, following), engine.noise_of(output, x, step))
     return clean
 
 
@@ -285,7 +284,7 @@ def windowed(
             weight = torch.minimum(place + 1, b - a - place).clamp(max=max(overlap, 1)).to(x)[:, None]
             total[:, a:b] += network(x[:, a:b], step, a, b) * weight
             weights[a:b] += weight
-        return total / weights
+        return total.div_(weights)
 
     return run
 
@@ -329,6 +328,12 @@ def long_take(
             f" need less than window_frames ({options.window_frames})"
         )
 
+    sampler = model.options.sampler if options.sampler == "own" else options.sampler
+    if sampler == "legacy_ddim" and model.smoothing is not None:
+        raise InputError(
+            "sampler legacy_ddim: needs a model with skip none; this one adds its input to its output, which"
+            " grows without end there; take ddim"
+        )
     num_frames = max(value.shape[1] for value in told.values() if value.ndim > 2)
 
     def in_window(untold: dict[str, Tensor] | None = None) -> Network:
@@ -358,7 +363,6 @@ def long_take(
             without = {name: in_window({name: every}) for name in scales}
             guide = guided_apart(guide, told_all, [(without[name], scale) for name, scale in scales.items()])
         shape = num_frames, model.width
-        sampler = model.options.sampler if options.sampler == "own" else options.sampler
         steps = options.sample_steps or model.options.sample_steps
         made = sample(model.diffusion, guide, shape, draws, num_steps=steps, sampler=sampler, report=report)
         return model.decode(made)

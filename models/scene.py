@@ -37,6 +37,11 @@ class Scene:
     voices: list[Voice] = field(default_factory=list)
     labels: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def num_frames(self) -> int:
+        """Frames of what is told, N."""
+        return len(self.batch["facing"])
+
 
 def scene_of(shard, span, streams: tuple[str, ...] = STREAMS) -> Scene:
     """The scene of a take in a shard; initial placement and skeletons are the real ones."""

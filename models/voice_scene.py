@@ -107,10 +107,11 @@ def scene_of_voices(
     words = words_of(transcripts, audio, voices) if reader else []
     voices = [voices[k] for k in order]
     batch: dict[str, Any] = {
-        "mel": _mel(voices, num_frames, first.description["features"]),
         "action": np.tile([ACTIONS.index(doing[k]) for k in order], (num_frames, 1)),
         "facing": np.tile([int(faces[k] == "yes") for k in order], (num_frames, 1)),
     }
+    if any("mel" in run.options.streams for run in found):
+        batch["mel"] = _mel(voices, num_frames, first.description["features"])
     if reader:
         batch |= _embed([words[k] for k in order], num_frames, reader)
     if encoder := speech_encoder(found):

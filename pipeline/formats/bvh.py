@@ -7,7 +7,9 @@ listed in docs/bvh.md.
 """
 
 import logging
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -244,13 +246,37 @@ def save_bvh(path: Path, motion: Motion) -> None:
 
     Orders are zyx where it has none.
     """
+    save_bvh_parts(path, iter([motion]), motion.num_frames)
+
+
+def save_bvh_parts(path: Path, parts: Iterator[Motion], num_frames: int) -> None:
+    """`save_bvh` of a motion whose parts, one after the other, are made as they are written.
+
+    All have the skeleton of the first. ValueError where they are not of `num_frames` frames in all.
+    """
+    motion = next(parts)
+    columns, lines = _header(motion)
+    lines += ["MOTION", f"Frames: {num_frames}", f"Frame Time: {1 / motion.fps:.10f}"]
+    with whole(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as f:
+        f.write("\n".join(lines) + "\n")
+        written = 0
+        for part in chain([motion], parts):
+            np.savetxt(f, np.concatenate([column(part) for column in columns], 1), fmt="%.6f")
+            written += part.num_frames
+        if written != num_frames:
+            raise ValueError(f"{path}: got parts of {written} frames, need {num_frames}")
+
+
+def _header(motion: Motion) -> tuple[list[Callable[[Motion], np.ndarray]], list[str]]:
+    """How to make the columns of a frame's row, and the lines of the hierarchy."""
     orders = motion.orders or ["zyx"] * len(motion.names)
     children: dict[int, list[int]] = {}
     for j, parent in enumerate(motion.parents):
         children.setdefault(int(parent), []).append(j)
     if len(children.get(-1, [])) != 1:
         raise ValueError(f"a BVH file has one root, got {len(children.get(-1, []))}")
-    lines, columns = ["HIERARCHY"], []
+    lines: list[str] = ["HIERARCHY"]
+    columns: list[Callable[[Motion], np.ndarray]] = []
 
     def number(values) -> str:
         return " ".join(f"{value:.6f}" for value in values)
@@ -259,9 +285,9 @@ def save_bvh(path: Path, motion: Motion) -> None:
         pad = "\t" * depth
         channels = [f"{axis}position" for axis in "XYZ"] if j in motion.free else []
         if channels:
-            columns.append(motion.positions_cm[:, j])
+            columns.append(lambda part: part.positions_cm[:, j])
         channels += [f"{axis.upper()}rotation" for axis in orders[j]]
-        columns.append(np.rad2deg(rotations.to_euler(orders[j], motion.rotations[:, j])))
+        columns.append(lambda part: np.rad2deg(rotations.to_euler(orders[j], part.rotations[:, j])))
         lines.extend(
             [
                 f"{pad}{'JOINT' if depth else 'ROOT'} {motion.names[j]}",
@@ -283,8 +309,4 @@ def save_bvh(path: Path, motion: Motion) -> None:
         opened(j, depth)
         waiting.append((j, depth, True))
         waiting += [(child, depth + 1, False) for child in reversed(children.get(j, []))]
-    lines += ["MOTION", f"Frames: {motion.num_frames}", f"Frame Time: {1 / motion.fps:.10f}"]
-    table = np.concatenate(columns, 1)
-    with whole(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as f:
-        f.write("\n".join(lines) + "\n")
-        np.savetxt(f, table, fmt="%.6f")
+    return columns, lines

@@ -101,7 +101,7 @@ def test_captured_motion_is_not_replaced(trained, tmp_path):
 def test_a_command_that_was_stopped_goes_on_in_its_folder(trained, tmp_path, monkeypatch):
     command = {"runs": [trained.runs], "shards": trained.shards, "takes": ["20240101_004"], "out": tmp_path}
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(generate, "save_bvh", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patched.setattr(generate, "save_bvh_parts", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         go(**command)
     assert files(tmp_path) and not (tmp_path / "generated.json").exists()
     go(**command)

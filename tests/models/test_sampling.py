@@ -264,6 +264,12 @@ def test_a_whole_take_is_one_window(long_told):
         Generate(window_frames=15)
 
 
+def test_diffspeakers_own_sampler_is_not_for_models_with_a_skip(long_told):
+    model, told = long_told
+    with pytest.raises(InputError, match="legacy_ddim: needs a model with skip none"):
+        model.sample(told, Draws(0, 0, 1, "cpu"), Generate(sampler="legacy_ddim"))
+
+
 def test_what_is_told_of_a_window_is_worked_out_once(long_told, monkeypatch):
     """Each window's condition is asked for once, not at each step; the samples are those of doing so."""
     model, told = long_told

@@ -19,6 +19,7 @@ from pipeline.formats.bvh import (
     read_header,
     read_names,
     save_bvh,
+    save_bvh_parts,
 )
 from pipeline.motion import rotations
 from pipeline.motion.motion import Motion
@@ -76,6 +77,17 @@ def test_round_trip(tmp_path):
     save_bvh(tmp_path / "b.bvh", again)
     save_bvh(tmp_path / "c.bvh", again)
     assert (tmp_path / "b.bvh").read_bytes() == (tmp_path / "c.bvh").read_bytes()
+
+
+def test_a_motion_in_parts_is_the_same_file(tmp_path):
+    motion = example()
+    save_bvh(tmp_path / "whole.bvh", motion)
+    cuts = [slice(0, 1), slice(1, 4), slice(4, None)]
+    save_bvh_parts(tmp_path / "parts.bvh", map(motion.frames, cuts), motion.num_frames)
+    assert (tmp_path / "parts.bvh").read_bytes() == (tmp_path / "whole.bvh").read_bytes()
+    with pytest.raises(ValueError, match="got parts of 1 frames"):
+        save_bvh_parts(tmp_path / "x.bvh", map(motion.frames, cuts[:1]), motion.num_frames)
+    assert not (tmp_path / "x.bvh").exists()
 
 
 def test_channels_are_read_in_each_joints_own_order(tmp_path):

@@ -52,6 +52,7 @@ rule evaluate:
         ],
         shards=study.shard_files,
         rigs=[study.rig(actor) for actor in study.actors],
+        lip_set=expand(f"{study.dataset}/lip_acc/face_arkit/{{name}}.npy", name=study.lip_acc),
         transcripts=expand(f"{ROOT}/annotations/transcripts/{{name}}.json", name=study.test_performances),
         code=code("models.evaluate"),
     output:
@@ -100,6 +101,7 @@ rule evaluate:
         rows=[row.name for row in study.rows],
         rigs=study.rig_source,
         transcripts=input_folder("transcripts"),
+        lip_set=["--lip-set", f"{study.dataset}/lip_acc/face_arkit"] if study.lip_acc else [],
         faces=subpath(output.faces, parent=True),
         release=["--trained-on-release"] if study.config.dataset else [],
         facing=study.facing_flags,
@@ -107,5 +109,5 @@ rule evaluate:
     shell:
         "python -m models.evaluate --shards {params.shards:q} --generated {params.generated:q}"
         " --rows {params.rows:q} --rigs {params.rigs:q} --transcripts {params.transcripts:q}"
-        " --viewer viewer --out-table {output.table:q} --out-page {output.page:q}"
+        " {params.lip_set:q} --viewer viewer --out-table {output.table:q} --out-page {output.page:q}"
         " --out-faces {params.faces:q} {params.release} {params.facing} {params.options} > {log:q} 2>&1"

@@ -19,6 +19,8 @@ from models.diffusion import Diffusion, Network
 from models.draws import Draws
 from pipeline.config import Generate
 from pipeline.errors import InputError
+from pipeline.motion.clock import sample_of
+from pipeline.shards.windows import num_samples
 
 log = logging.getLogger("interact")
 SAMPLERS = ("ddim", "dpm++", "ddpm", "legacy_ddim")
@@ -289,6 +291,19 @@ def windowed(
     return run
 
 
+def cut(told: dict[str, Tensor], a: int, b: int) -> dict[str, Tensor]:
+    """Frames a .. b - 1 of what is told of takes: streams (B, N, 2, ...), of `audio` (B, S, 2) their samples.
+
+    What is of the whole take stays.
+    """
+    first = int(sample_of(a))
+    samples = slice(first, first + num_samples(b - a))
+    return {
+        name: value if value.ndim < 3 else value[:, samples if name == "audio" else slice(a, b)]
+        for name, value in told.items()
+    }
+
+
 def long_take(
     model: Model,
     told: dict[str, Tensor],
@@ -334,15 +349,14 @@ def long_take(
             "sampler legacy_ddim: needs a model with skip none; this one adds its input to its output, which"
             " grows without end there; take ddim"
         )
-    num_frames = max(value.shape[1] for value in told.values() if value.ndim > 2)
+    num_frames = max(value.shape[1] for name, value in told.items() if value.ndim > 2 and name != "audio")
 
     def in_window(untold: dict[str, Tensor] | None = None) -> Network:
         seen: dict[tuple[int, int], Network] = {}
 
         def part(x: Tensor, step: Tensor, a: int, b: int) -> Tensor:
             if (a, b) not in seen:
-                window = {name: value[:, a:b] if value.ndim > 2 else value for name, value in told.items()}
-                seen[a, b] = model.told_once(*model.condition(window, untold))
+                seen[a, b] = model.told_once(*model.condition(cut(told, a, b), untold))
             return seen[a, b](x, step)
 
         return windowed(

@@ -253,6 +253,14 @@ def test_ninety_seconds_have_no_seam(long_told):
     assert largest > 2 * others, "windows that do not overlap have seams"
 
 
+def test_a_window_of_voices_has_the_samples_of_its_frames():
+    told = {"audio": torch.arange(16_000.0).reshape(1, -1, 1).expand(1, -1, 2), "actors": torch.zeros(1, 2)}
+    told["facing"] = torch.arange(30).reshape(1, -1, 1).expand(1, -1, 2)
+    part = sampling.cut(told, 10, 20)
+    assert part["facing"][0, :, 0].tolist() == list(range(10, 20)) and part["actors"] is told["actors"]
+    assert part["audio"].shape == (1, 5333, 2) and float(part["audio"][0, 0, 0]) == 5333
+
+
 def test_a_whole_take_is_one_window(long_told):
     model, told = long_told
     short = {name: value[:, :400] if value.ndim > 2 else value for name, value in told.items()}

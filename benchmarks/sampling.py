@@ -78,7 +78,7 @@ class Voices:
         return Scene("benchmark", first.performances, first.actors, batch, first.start, first.skeletons)
 
     def error(self, face: np.ndarray) -> float:
-        """LVE (cm^2) of faces (N, 2, 51) that were made of `scene(N)`, the mean over takes and actors."""
+        """LVE (cm^2) of faces (N, 2, 51) made of `scene(N)`, the mean over whole takes and actors."""
         found = []
         for number, a, b in self.places(len(face)):
             if b - a == len(self.faces[number]):
@@ -86,6 +86,9 @@ class Voices:
                 for k, actor in enumerate((span.actor_a, span.actor_b)):
                     made, real = face[a:b, k], self.faces[number][:, k]
                     found.append(face_errors(made, real, *self.rigs.of(actor))[0])
+        if not found:
+            longest = len(self.faces[0]) / FPS
+            raise SystemExit(f"--seconds: the first test take lasts {longest:.1f} s, need as many or more")
         return float(np.mean(found))
 
 

@@ -17,6 +17,7 @@ from torch import nn
 from models import train
 from models.checkpoints import NEWEST, PREVIOUS, State
 from models.weights import write_tensors
+from pipeline import stage
 from pipeline.errors import InputError
 from pipeline.files import sha256
 
@@ -144,9 +145,8 @@ def test_where_both_are_damaged_one_line_says_what_to_do(run, trained, monkeypat
     flip(folder / LAST)
     cut(folder / PREVIOUS)
     arguments = ["body", "--shards", trained.shards, "--out", out]
-    arguments += [
-        word for key, value in LOWER.model_dump().items() for word in (f"--{key.replace('_', '-')}", value)
-    ]
+    for key, value in LOWER.model_dump().items():
+        arguments += [stage.flag(key), value if isinstance(value, str) else json.dumps(value)]
     with pytest.raises(SystemExit) as caught:
         train.main([str(word) for word in arguments])
     said = capsys.readouterr().err.splitlines()

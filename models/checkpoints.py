@@ -269,7 +269,8 @@ class State:
         lines: list[str] = []
         if found := self._newest_whole():
             self._record, self.step, lines = found.record, found.record["step"], found.record["log"]
-            self.best = found.record.get("best")
+            if best := found.record.get("best"):  # in the order of keep_best, which the log shows
+                self.best = {key: best[key] for key in ("step", "loss")}
             self._best_weights = found.best
             if self.average:
                 self.kept.load_state_dict(found.average)

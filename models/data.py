@@ -16,8 +16,10 @@ from torch.utils.data import Dataset
 from models.description import check_moments
 from pipeline.errors import InputError
 from pipeline.formats.shard_file import SPLITS, Shard, TakeSpan, open_shards
+from pipeline.ids import ABSENT
 from pipeline.reading import read_json
 from pipeline.shards.windows import (
+    ABSENT_NUMBER,
     Memory,
     Places,
     actors_of,
@@ -46,9 +48,10 @@ class Windows(Dataset):
     """All windows of a split: item i is window i of the takes in order, every `stride` frames.
 
     An item holds arrays (T, ...) as `read` gives them, and `actors` (2,): the numbers of its two in `actors`,
-    -1 for who is not among them; and a number for each name of `labels`, which has it by the take. Takes
-    shorter than a window give none, which is logged. Shards open lazily, per process. `names` takes some
-    takes of the split only. InputError for a split, a window or streams that cannot be.
+    -1 for who is not among them; and a number for each name of `labels`, which has it by the take. Where a
+    take has somebody absent, `present` (2,) says who is there. Takes shorter than a window give none, which
+    is logged. Shards open lazily, per process. `names` takes some takes of the split only. InputError for a
+    split, a window or streams that cannot be.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class Windows(Dataset):
             (shard, span) for shard, span in takes_of(shards, split) if names is None or span.take in names
         ]
         self.places = Places(takes, window=self.window, stride=self.stride, what=split, fix=fix)
+        self.all_present = not any(ABSENT in (span.actor_a, span.actor_b) for _, span in takes)
 
     @property
     def takes(self) -> list[tuple[Shard, TakeSpan]]:
@@ -106,7 +110,9 @@ class Windows(Dataset):
         batch = read(places, self.streams, self.window, self.memory)
         takes = [span.take for _, span, _ in places]
         told = {name: np.array([own[take] for take in takes]) for name, own in self.labels.items()}
-        return batch | told | {"actors": np.array([numbers_of(span, self.actors) for _, span, _ in places])}
+        who = {"actors": np.array([numbers_of(span, self.actors) for _, span, _ in places])}
+        there = {} if self.all_present else {"present": who["actors"] != ABSENT_NUMBER}
+        return batch | told | who | there
 
 
 class Batches:

@@ -160,6 +160,10 @@ class Model(recipe.Model):
                 untold[name] = dropped | untold[name] if name in untold else dropped
         return untold
 
+    def counted(self, batch: dict[str, Tensor]) -> Tensor | None:
+        """Which errors count in training, (parts B, 1, D) or (parts B, 1, 1), 1 or 0; None: all."""
+        return None
+
     def varied(self, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
         """The windows, or copies of them that are as good: mirrored, or the actors swapped."""
         return batch
@@ -199,6 +203,7 @@ class Model(recipe.Model):
             velocity_weight=self.options.velocity_weight,
             encode=self.encode if self.latent else None,
             decode=self.decode if self.latent else None,
+            counted=self.counted(batch),
         )
         return {"loss": loss}
 

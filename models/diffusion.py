@@ -112,8 +112,11 @@ class Diffusion:
         velocity_weight: float = 0.0,
         encode: Code | None = None,
         decode: Code | None = None,
+        counted: Tensor | None = None,
     ) -> Tensor:
         """Mean squared error of what the network predicts at one random step per item.
+
+        counted: (B, 1, D) or (B, 1, 1), 1 for errors that count and 0 for others; None counts all.
 
         clean: (B, T, D), with as many rows as the draws have. The velocity term (DiffSpeaker's, weight 1
         there) adds the mean squared error of differences of successive frames of the predicted quantity.
@@ -130,20 +133,29 @@ class Diffusion:
             encoded = encode(clean)
             noise = draws.normal(tuple(encoded.shape[1:])).to(clean)
             made = network(self.q_sample(encoded, step, noise), step)
-            held = (made - encoded.detach()).square().mean()
-            return held + _error(decode(made), clean, velocity_weight)
+            who = None if counted is None else counted.amax(-1, keepdim=True)
+            held = mean_square(made - encoded.detach(), who)
+            return held + _error(decode(made), clean, velocity_weight, counted)
         noise = draws.normal(tuple(clean.shape[1:])).to(clean)
         output = network(self.q_sample(clean, step, noise), step)
         target = noise if self.prediction == "noise" else clean
         if self.prediction == "v":
             signal, level = self.signal_and_noise(step, clean)
             target = signal * noise - level * clean
-        return _error(output, target, velocity_weight)
+        return _error(output, target, velocity_weight, counted)
 
 
-def _error(output: Tensor, target: Tensor, velocity_weight: float) -> Tensor:
+def mean_square(error: Tensor, counted: Tensor | None) -> Tensor:
+    """Mean square of errors (B, T, D), or of those that count: `counted` (B, 1, D) or (B, 1, 1) is 1."""
+    if counted is None:
+        return error.square().mean()
+    weight = counted.to(error).expand_as(error)
+    return (weight * error.square()).sum() / weight.sum().clamp(min=1)
+
+
+def _error(output: Tensor, target: Tensor, velocity_weight: float, counted: Tensor | None) -> Tensor:
     """Mean squared error, and that of differences between frames times a weight."""
-    result = (output - target).square().mean()
+    result = mean_square(output - target, counted)
     if velocity_weight:
-        result = result + velocity_weight * (output.diff(dim=1) - target.diff(dim=1)).square().mean()
+        result = result + velocity_weight * mean_square(output.diff(dim=1) - target.diff(dim=1), counted)
     return result

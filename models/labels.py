@@ -19,10 +19,12 @@ from pipeline.shards.windows import takes_of
 UNKNOWN = -1
 
 
-def train_labels(folder: Path, shards: list[Shard], names: Iterable[str]) -> dict[str, dict[str, str]]:
+def train_labels(
+    folder: Path, shards: list[Shard], names: Iterable[str], *, need: bool = True
+) -> dict[str, dict[str, str]]:
     """By name the label of each take of the shards, "" where it has none.
 
-    InputError where no train take has any.
+    InputError where no train take has any, and there is `need` of some.
     """
     takes = [span.take for _, span in takes_of(shards, None)]
     train = {span.take for _, span in takes_of(shards, "train")}
@@ -30,7 +32,7 @@ def train_labels(folder: Path, shards: list[Shard], names: Iterable[str]) -> dic
     result = {}
     for name in names:
         result[name] = {take: found.get(take, {}).get(name, "") for take in takes}
-        if not any(label for take, label in result[name].items() if take in train):
+        if need and not any(label for take, label in result[name].items() if take in train):
             raise InputError(
                 f"{folder / 'index.parquet'}: no train take has a label for {name}, and the model is to be"
                 f" told it; write the index with the dataset (python -m pipeline.shards.index --dataset), or"

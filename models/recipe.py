@@ -55,6 +55,8 @@ class Model(nn.Module):
     """Names of what the network predicts."""
     by_windows = False
     """Whether `sample` asks for what it is told window by window: then that of a long take stays on disk."""
+    swapped: tuple[str, ...] = ()
+    """What names of the weights begin with that models.swap takes from a fine-tuned run; none: no swap."""
 
     def __init__(self, options: Any, meta: Meta):
         super().__init__()
@@ -123,13 +125,6 @@ class Model(nn.Module):
 
     def after_step(self) -> None:
         """Called after each step of the optimiser: codebooks by moving average, and the like."""
-
-    def finish(self, started: dict[str, Tensor] | None) -> dict[str, Tensor]:
-        """The weights to keep, by the names of the state.
-
-        `started` are those of the run that this one began with.
-        """
-        return self.state_dict()
 
     def sample(
         self, told: dict[str, Tensor], draws: Draws, options: Generate, report: Callable = iter

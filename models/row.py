@@ -6,7 +6,7 @@ from models import recipes, runs
 from pipeline import config
 from pipeline.errors import InputError
 
-(BUILT_IN,) = config.ROWS.values()
+BUILT_IN = config.ROWS["trained models"]
 """Runs of the built-in row."""
 
 

@@ -5,12 +5,12 @@
 
 The first word names a recipe, a file of models/recipes; its options are flags (--help after it). In: a folder
 of shards with stats.json; for a model that hears it, a folder of speech sidecars; runs that the model is
-given, and one whose weights it begins with. Out: a run folder with config.yaml, log.jsonl (step, loss,
-learning rate), model.safetensors, model.json (models.runs), CARD.md, and checkpoints/<hash>/, where the hash
-is of options, train data and what runs of the code. Run again, training goes on where the newest checkpoint
-of the same hash ended, as if it had never stopped; a finished one is only written out again; with another
-hash it starts afresh beside what is there. With keep_checkpoints it goes on from a checkpoint of other code,
-and says so in the log and the card.
+given, and one whose weights it begins with, and whose moments and actors it keeps. Out: a run folder with
+config.yaml, log.jsonl (step, loss, learning rate), model.safetensors, model.json (models.runs), CARD.md, and
+checkpoints/<hash>/, where the hash is of options, train data and what runs of the code. Run again, training
+goes on where the newest checkpoint of the same hash ended, as if it had never stopped; a finished one is only
+written out again; with another hash it starts afresh beside what is there. With keep_checkpoints it goes on
+from a checkpoint of other code, and says so in the log and the card.
 """
 
 import hashlib
@@ -22,6 +22,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,7 @@ from models.faults import is_out_of_memory, need_finite, what_fits
 from models.labels import known_labels, number_of, train_labels
 from models.processes import Processes, joined, shared_loss
 from models.recipe import Meta, Model
+from models.row import check_encoder
 from models.threads import fixed_threads
 from models.watch import Watch, Watched, left_out
 from models.weights import fit, write_tensors
@@ -66,6 +68,8 @@ log = logging.getLogger("interact")
 NO_EFFECT = ("checkpoint_steps", "sample_steps", "sampler", "workers", "keep_checkpoints", "tensorboard")
 """Options that do not change the weights."""
 MAX_LOG_LINES = 10_000
+KEPT_OF_START = ("joint_names", "parents", "actors", "stats", "skeletons", "text_model", "features", "labels")
+"""Of model.json what a run keeps of the one that it starts from."""
 KEPT = "kept.json"
 """In a checkpoint folder: hashes of the code that trained its first steps, where that was other code."""
 
@@ -351,11 +355,7 @@ def train(
         names = ", ".join(folder.name for folder in given)
         raise InputError(f"--given {names}: a name stands twice, need runs of different names; rename one")
     begun = runs.load(start, device="cpu") if start else None
-    if begun and begun.description["recipe"] != recipe:
-        raise InputError(
-            f"{start}: is of recipe {begun.description['recipe']}, need {recipe}; name another run"
-        )
-    labels = train_labels(shards, opened, getattr(options, "told", ()))
+    labels = train_labels(shards, opened, getattr(options, "told", ()), need=begun is None)
     meta = runs.meta_of(
         options,
         stats,
@@ -364,6 +364,11 @@ def train(
         {name: one.description for name, one in taught.items()},
         known_labels(labels, [span.take for _, span in takes_of(opened, "train")]),
     )
+    description = _describe(out.name, recipe, options, meta, opened, encoder)
+    if begun:
+        need_same(begun, description, options, start)
+        description |= {key: begun.description[key] for key in KEPT_OF_START if key in begun.description}
+        meta = replace(begun.model.meta, given=meta.given)
     windows, watch = _windows(opened, options, meta, labels, device)
     made_of = run_hash(
         recipe,
@@ -380,17 +385,18 @@ def train(
         keep_other_code(checkpoints.parent, made_of, code)
     processes.wait()
     live_log = out / "log.jsonl"
-    description = _describe(out.name, recipe, options, meta, opened, encoder)
     with torch.random.fork_rng():
         torch.manual_seed(options.seed)
         model = runs.build(recipe, options, meta)
-        model.prepare(_skeletons(opened))
+        model.prepare(
+            {actor: begun.skeleton(actor) for actor in meta.actors} if begun else _skeletons(opened)
+        )
         model.to(device)
         rate = options.learning_rate
         optimiser = model.optimiser(model.groups(), rate)
         state = State(model, optimiser, checkpoints, last_step=options.steps, average=options.average)
         state.restore(live_log if processes.first else None)
-        started = _begin(model, state, taught, begun, start)
+        _begin(model, state, taught, begun, start)
         if processes.first:
             with whole(out / "config.yaml") as temporary:
                 told = {"recipe": recipe, "given": sorted(taught), "start": start.name if start else None}
@@ -419,8 +425,7 @@ def train(
         if watch.test:
             measured = model.eval().held_out(watch.test.pairs(device), options.seed)
     ends = losses(live_log)
-    weights = model.finish(started)
-    write_tensors(out / "model.safetensors", weights)
+    write_tensors(out / "model.safetensors", model.state_dict())
     description |= {
         "hash": f"{made_of}{code}",
         "feature_names": model.feature_names,
@@ -449,18 +454,34 @@ def _write_last(path: Path, state: State) -> None:
 
 def _begin(
     model: Model, state: State, taught: dict[str, runs.Run], begun: runs.Run | None, start: Path | None
-) -> dict[str, Tensor] | None:
-    """What a run begins with, for a model that has no step behind it; the weights that it starts from."""
-    started = None
-    if begun:
-        started = {name: value.cpu() for name, value in begun.model.state_dict().items()}
+) -> None:
+    """What a run begins with, for a model that has no step behind it."""
     if not state.step:
         model.initialise({name: one.model for name, one in taught.items()})
-        if started and start:
-            weights = start / "model.safetensors"
-            fit(model, started, weights, to="this run", fix="give both runs the same sizes")
+        if begun and start:
+            weights = {name: value.cpu() for name, value in begun.model.state_dict().items()}
+            fix = "give both runs the same sizes"
+            fit(model, weights, start / "model.safetensors", to="this run", fix=fix)
         state.begin()
-    return started
+
+
+def need_same(begun: runs.Run, own: dict[str, Any], options: config.Training, start: Path | None) -> None:
+    """InputError where a run cannot begin with another one's weights, since its shards are of another kind.
+
+    own: model.json of the run that begins. Whom the other one knows, and moments, may differ: they are kept.
+    """
+    other = begun.description
+    asked = ["recipe", *(["features"] if "mel" in options.streams else [])]
+    asked += ["joint_names", "parents"] if {"body", "root"} & {*options.streams} else []
+    asked += ["text_model"] if "text" in options.streams else []
+    for key in asked:
+        if other[key] != own[key]:
+            raise InputError(
+                f"{start}: its {key} is {other[key]!s:.80}, need {own[key]!s:.80}, that of this run; name"
+                " another run to start from, or make the shards alike"
+            )
+    if "speech" in options.streams:
+        check_encoder(own["speech_encoder"], other["speech_encoder"], str(start))
 
 
 def _windows(

@@ -24,6 +24,8 @@ A command would take a hyphen for an option.
 DATE = "[0-9]{4}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
 TAKE = f"{DATE}_{ID}"
 PERFORMANCE = f"{DATE}_{ID}_{ID}"
+ABSENT = "-"
+"""In place of the id of a partner who is not there. It is no actor's id, and stands before all of them."""
 IN_WORDS = "1 to 64 letters, digits and hyphens, not a hyphen first"
 NEED = {
     "actor": f"an id of {IN_WORDS}, such as 001",

@@ -32,6 +32,7 @@ FOLDERS = (
     "annotations",
     "features",
     "shards",
+    "lip_shards",
     "runs",
     "results",
     "release",

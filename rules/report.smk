@@ -91,7 +91,7 @@ rule report_take:
 
 rule report_losses:
     input:
-        models=study.trained(study.needed_runs),
+        models=study.trained(study.needed_trainings),
         code=code("pipeline.report.losses"),
     output:
         report(
@@ -111,7 +111,7 @@ rule report_losses:
         mem_mb=400,
     params:
         reads=study.reads,
-        runs=[f"{ROOT}/runs/{name}" for name in study.needed_runs],
+        runs=[f"{ROOT}/runs/{name}" for name in study.needed_trainings],
     shell:
         "python -m pipeline.report.losses --runs {params.runs:q} --out {output:q} > {log:q} 2>&1"
 

@@ -205,3 +205,78 @@ rule speech_stats:
     shell:
         "python -m pipeline.shards.speech_stats --shards {input.shards:q} --sidecars {input.sidecars:q}"
         " --out {output:q} > {log:q} 2>&1"
+
+
+# the lip-accurate set as a shard of its own, its speech out of the shard, and their moments
+if study.lip_acc:
+
+    rule lip_shards:
+        input:
+            face=expand(f"{study.dataset}/lip_acc/face_arkit/{{performance}}.npy", performance=study.lip_acc),
+            wav=expand(f"{study.dataset}/lip_acc/wav/{{performance}}.wav", performance=study.lip_acc),
+            code=code("pipeline.shards.lips"),
+        output:
+            f"{ROOT}/lip_shards/shard-000.h5",
+        log:
+            f"{ROOT}/logs/lip_shards.log",
+        benchmark:
+            f"{ROOT}/timings/lip_shards.tsv"
+        conda:
+            "../environment.yml"
+        threads: 1
+        resources:
+            mem_mb=1000,
+        params:
+            reads=study.reads,
+            dataset=input_folder("face", levels=3),
+            performances=list(study.lip_acc),
+            options=flags(study.config.features) + " " + flags(study.config.shards, without=("takes_per_shard",)),
+        shell:
+            "python -m pipeline.shards.lips --dataset {params.dataset:q} --performances {params.performances}"
+            " --out {output:q} {params.options} > {log:q} 2>&1"
+
+    rule lip_speech:
+        input:
+            shard=f"{ROOT}/lip_shards/shard-000.h5",
+            weights=study.speech_weights,
+            code=code("pipeline.shards.speech"),
+        output:
+            f"{study.lip_speech_folder}/shard-000.h5",
+        log:
+            f"{ROOT}/logs/lip_speech.log",
+        benchmark:
+            f"{ROOT}/timings/lip_speech.tsv"
+        conda:
+            "../environment.yml"
+        threads: 1
+        resources:
+            mem_mb=1500,
+        params:
+            reads=study.reads,
+            options=flags(study.config.speech),
+        shell:
+            "python -m pipeline.shards.speech --shard {input.shard:q} --out {output:q} {params.options}"
+            " > {log:q} 2>&1"
+
+    use rule shards_stats as lip_shards_stats with:
+        input:
+            shards=f"{ROOT}/lip_shards/shard-000.h5",
+            code=code("pipeline.shards.stats"),
+        output:
+            f"{ROOT}/lip_shards/stats.json",
+        log:
+            f"{ROOT}/logs/lip_shards_stats.log",
+        benchmark:
+            f"{ROOT}/timings/lip_shards_stats.tsv"
+
+    use rule speech_stats as lip_speech_stats with:
+        input:
+            shards=f"{ROOT}/lip_shards/shard-000.h5",
+            sidecars=f"{study.lip_speech_folder}/shard-000.h5",
+            code=code("pipeline.shards.speech_stats"),
+        output:
+            f"{study.lip_speech_folder}/stats.json",
+        log:
+            f"{ROOT}/logs/lip_speech_stats.log",
+        benchmark:
+            f"{ROOT}/timings/lip_speech_stats.tsv"

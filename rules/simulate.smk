@@ -9,6 +9,7 @@ if study.simulated:
         output:
             expand(f"{study.shoot}/{{name}}.tsv", name=["takes", "actors"]),
             expand(f"{study.shoot}/rigs/{{actor}}.npz", actor=study.actors),
+            f"{study.shoot}/lip_acc/lip_acc.tsv" if study.lip_acc else [],
         log:
             f"{ROOT}/logs/simulate_cast.log",
         benchmark:
@@ -26,6 +27,39 @@ if study.simulated:
         shell:
             "python -m pipeline.simulate.cast --out {params.shoot:q} --seed {params.seed}"
             " {params.options} > {log:q} 2>&1"
+
+    if study.lip_acc:
+
+        rule simulate_lips:
+            input:
+                code=code("pipeline.simulate.lips"),
+            output:
+                expand(f"{study.shoot}/lip_acc/{{performance}}.mesh.h5", performance=study.lip_acc),
+                expand(f"{study.shoot}/lip_acc/{{performance}}.wav", performance=study.lip_acc),
+                expand(
+                    f"{ROOT}/truth/lip_acc/{{performance}}.{{kind}}",
+                    performance=study.lip_acc,
+                    kind=["arkit.npy", "seconds.npy", "wav"],
+                ),
+                truth=f"{ROOT}/truth/lip_acc/truth.json",
+            log:
+                f"{ROOT}/logs/simulate_lips.log",
+            benchmark:
+                f"{ROOT}/timings/simulate_lips.tsv"
+            conda:
+                "../environment.yml"
+            threads: 1
+            resources:
+                mem_mb=800,
+            params:
+                reads=study.reads,
+                shoot=subpath(output[0], ancestor=2),
+                truth=subpath(output.truth, ancestor=2),
+                seed=study.config.seed,
+                options=flags(study.config.simulate, without=("num_takes", "seconds")),
+            shell:
+                "python -m pipeline.simulate.lips --out {params.shoot:q} --truth {params.truth:q}"
+                " --seed {params.seed} {params.options} > {log:q} 2>&1"
 
     # One job writes both performances of a take, but a file name tells one actor only: so there is a rule for
     # each pair of actors, which knows its scenarios (a scenario of the simulated shoot is one take).
@@ -84,7 +118,7 @@ if study.simulated:
                 shoot=subpath(output[0], ancestor=2),
                 truth=subpath(output.truth, ancestor=2),
                 seed=study.config.seed,
-                options=flags(study.config.simulate, without=("num_takes",)),
+                options=flags(study.config.simulate, without=("num_takes", "lip_passages")),
             shell:
                 "python -m pipeline.simulate.take --take {wildcards.date}_{wildcards.scenario}"
                 " --out {params.shoot:q} --truth {params.truth:q} --seed {params.seed}"

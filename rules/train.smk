@@ -6,7 +6,7 @@
 
 rule train_run:
     input:
-        shards=study.shard_files,
+        shards=study.run_shards,
         speech=study.run_speech,
         labels=study.run_labels,
         runs=study.run_inputs,
@@ -19,7 +19,7 @@ rule train_run:
     benchmark:
         f"{ROOT}/timings/train_run/{{run}}.tsv"
     wildcard_constraints:
-        run="|".join(study.runs),
+        run="|".join(name for name, run in study.runs.items() if not run.swap),
     conda:
         "../environment.yml"
     threads: lambda wildcards: study.run_of(wildcards).options.threads
@@ -37,12 +37,44 @@ rule train_run:
         " {params.options} > {log:q} 2>&1"
 
 
-# a name for each run: train_face, train_body_lower, ...
+# the denoiser's layer of a fine-tuned run in the run that it was fine-tuned from
+if any(run.swap for run in study.runs.values()):
+
+    rule swap_run:
+        input:
+            base=lambda wildcards: study.trained([study.run_of(wildcards).start]),
+            tuned=lambda wildcards: study.trained([study.run_of(wildcards).swap]),
+            code=code("models.swap"),
+        output:
+            f"{ROOT}/runs/{{run}}/model.safetensors",
+            f"{ROOT}/runs/{{run}}/model.json",
+        log:
+            f"{ROOT}/logs/swap_run/{{run}}.log",
+        benchmark:
+            f"{ROOT}/timings/swap_run/{{run}}.tsv"
+        wildcard_constraints:
+            run="|".join(name for name, run in study.runs.items() if run.swap),
+        conda:
+            "../environment.yml"
+        threads: 1
+        resources:
+            mem_mb=lambda wildcards: study.run_of(wildcards).mem_mb,
+        params:
+            reads=study.reads,
+            base=input_folder("base"),
+            tuned=input_folder("tuned"),
+            run=subpath(output[0], parent=True),
+        shell:
+            "python -m models.swap --base {params.base:q} --tuned {params.tuned:q} --out {params.run:q}"
+            " > {log:q} 2>&1"
+
+
+# a name for each run: train_face, train_body_lower, ..., finetune_face, swap_face
 for run in study.runs:
 
     rule:
         name:
-            f"train_{run}"
+            study.runs[run].target
         input:
             study.trained([run]),
 

@@ -157,12 +157,15 @@ def test_overlays_do_what_their_names_say():
     small, default = merged("small.yaml"), merged()
     assert small.simulate.num_takes > default.simulate.num_takes
     small_runs, default_runs = plan_runs(small), plan_runs(default)
-    assert small_runs.keys() == default_runs.keys() == {"face", "body_lower", "body_upper"}
+    own = {"face", "body_lower", "body_upper", "finetune_face", "swap_face"}
+    assert small_runs.keys() == default_runs.keys() == own
     for name, run in small_runs.items():
         assert run.options.steps > default_runs[name].options.steps
     paper = merged("release.yaml", "paper.yaml")
     runs = plan_runs(paper)
-    assert paper.dataset and {run.options.window_frames for run in runs.values()} == {150}
+    assert paper.dataset and {runs[name].options.window_frames for name in config.ROWS["trained models"]} == {
+        150
+    }
     face = runs["face"].options
     for body in (runs["body_lower"].options, runs["body_upper"].options):
         assert (body.channels, body.blocks, body.heads, body.batch_size, body.learning_rate) == (

@@ -25,6 +25,8 @@ from models.layers import DROPOUT, BiasedDecoderLayer, periodic_encoding, sinuso
 from pipeline.config import Denoising, Generate
 from pipeline.formats import arkit
 
+LIPS = ("jaw", "mouth")
+"""What names of the ARKit weights of lips begin with: 27 of 51."""
 STEP_WIDTH = 768
 """Width of the sinusoid of the diffusion step, as in the public code."""
 
@@ -50,6 +52,10 @@ class Options(Denoising):
         description="share of the train takes that is not learned from: the weights that do best on them are"
         " kept; 0 learns from all and keeps the last weights. The error of all channels is least before lips"
         " have learned enough from the voice",
+    )
+    loss_on: Literal["all", "lips"] = Field(
+        default="all",
+        description="weights whose errors are learned: all, or those of jaw and mouth, to fine-tune lips",
     )
     noise_on: Literal["weights", "latent"] = Field(
         default="weights",
@@ -233,6 +239,8 @@ class Model(denoising.Model):
 
     parts = 2
     columns: Tensor
+    lips: Tensor
+    swapped = ("network.layer.",)
 
     def __init__(self, options: Options, meta: recipe.Meta):
         super().__init__(options, meta)
@@ -258,6 +266,8 @@ class Model(denoising.Model):
         )
         self.latent = network.latent
         self._join(network)
+        lips = [name.startswith(LIPS) for name in self.feature_names]
+        self.register_buffer("lips", torch.tensor(lips), persistent=False)
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -268,6 +278,14 @@ class Model(denoising.Model):
     def width(self) -> int:
         """Channels of what noise is added to."""
         return self.options.dim if self.latent else super().width
+
+    def counted(self, batch: dict[str, Tensor]) -> Tensor | None:
+        """Errors that count: of who is present, (2 B, 1, 1), and of lips alone, (2 B, 1, D)."""
+        there = batch["present"].reshape(-1, 1, 1) if "present" in batch else None
+        if self.options.loss_on == "all":
+            return there
+        lips = self.lips.expand(2 * len(batch["actors"]), 1, -1)
+        return lips if there is None else lips & there
 
     def target(self, batch: dict[str, Tensor]) -> Tensor:
         """What the network predicts, standardised: (2 B, T, D), actors a and b of an item in a row."""

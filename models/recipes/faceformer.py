@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from models import recipe
 from models.channels import Moments, styles
+from models.diffusion import mean_square
 from models.draws import Draws
 from models.layers import DROPOUT, bias_slopes, periodic_encoding
 from pipeline.config import Generate, Training
@@ -207,7 +208,8 @@ class Model(recipe.Model):
             if self.options.teacher_forcing and self.training
             else self.network(heard, style)
         )
-        return {"loss": (made - target).square().mean()}
+        there = batch["present"].reshape(-1, 1, 1) if "present" in batch else None
+        return {"loss": mean_square(made - target, there)}
 
     @torch.no_grad()
     def sample(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from pipeline.config.annotate import Actions, Contacts, Dialogue, Facing, Split, SyncCheck, Transcripts
 from pipeline.config.capture import Blendshapes, Body, ReleaseIn, Separation, SeparationModel, Sync, Up
@@ -122,15 +122,26 @@ class Config(Section):
             name: RUNS.get(name, {}) | value if isinstance(value, dict) else value
             for name, value in given.items()
         }
-        return {name: value for name, value in (RUNS | merged).items() if value is not None}
+        kept = {name: value for name, value in (RUNS | merged).items() if value is not None}
+
+        def there(name: str, value: object) -> bool:  # fine-tuning goes with the run that it starts from
+            own = RUNS.get(name, {})
+            needs = [own[key] for key in ("start", "swap") if key in own]
+            return name in given or all(other in kept and there(other, kept[other]) for other in needs)
+
+        return {name: value for name, value in kept.items() if there(name, value)}
 
     @field_validator("rows", mode="before")
     @classmethod
-    def _built_in_rows(cls, given: object) -> object:
+    def _built_in_rows(cls, given: object, info: ValidationInfo) -> object:
         """The built-in rows and the config's; a list is a row's runs."""
         if not isinstance(given, dict):
             return given
+        runs = info.data.get("runs", RUNS)
         rows = {name: value for name, value in (ROWS | given).items() if value is not None}
+        for name, parts in ROWS.items():  # rows of fine-tuned runs go with these
+            if given.get(name, parts) is parts and len(parts) == 1 and parts[0] not in runs:
+                rows.pop(name, None)
         return {name: {"runs": value} if isinstance(value, list) else value for name, value in rows.items()}
 
     @model_validator(mode="after")
@@ -142,17 +153,19 @@ class Config(Section):
                 raise ValueError(
                     f"runs: the name {name!r:.80} needs letters, digits and _, a letter first{taken}"
                 )
-            for other in (*run.given, *([run.start] if run.start else [])):
+            for other in run.waits_for:
                 if other not in self.runs or other == name:
                     raise ValueError(
                         f"runs.{name}: {other!r:.80} is no other run; the runs are {', '.join(self.runs)}"
                     )
-        if circle := _circle(
-            {name: (*run.given, *([run.start] if run.start else [])) for name, run in self.runs.items()}
-        ):
+        if circle := _circle({name: run.waits_for for name, run in self.runs.items()}):
             raise ValueError(
                 f"runs: {' -> '.join(circle)} is a circle of given and start; train one of them without"
             )
+        for name, run in self.runs.items():
+            if (run.swap or run.data == "lip_acc") and not run.start:
+                what = "swap" if run.swap else "data lip_acc"
+                raise ValueError(f"runs.{name}: {what} needs start, the run that it begins with; name one")
         for name, row in self.rows.items():
             if missing := [run for run in row.runs if run not in self.runs]:
                 raise ValueError(

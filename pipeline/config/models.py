@@ -211,10 +211,24 @@ class Run(Section):
     start: str | None = Field(
         default=None, description="run of the same recipe and sizes whose weights this one begins with"
     )
+    data: Literal["takes", "lip_acc"] = Field(
+        default="takes",
+        description="what it learns from: the train takes, or the lip-accurate set, which needs `start`",
+    )
+    swap: str | None = Field(
+        default=None,
+        description="run, fine-tuned from `start`, whose denoiser's layer takes the place of that of `start`;"
+        " such a run is not trained and has the options of `start`",
+    )
     mem_mb: int = Field(default=3000, ge=1, description="memory that a scheduler gives the job, MB")
     runtime_minutes: int = Field(
         default=2880, ge=1, description="time that a scheduler gives the job, minutes"
     )
+
+    @property
+    def waits_for(self) -> tuple[str, ...]:
+        """Runs that are made before it."""
+        return (*self.given, *(name for name in (self.start, self.swap) if name))
 
 
 class Row(Section):
@@ -240,14 +254,28 @@ RUNS: dict[str, dict] = {
     "face": {"recipe": "face"},
     "body_lower": {"recipe": "body", "joints": "lower"},
     "body_upper": {"recipe": "body", "joints": "upper"},
+    "finetune_face": {
+        "recipe": "face",
+        "start": "face",
+        "data": "lip_acc",
+        "loss_on": "lips",
+        "steps": 150,
+        "window_frames": 60,
+        "learning_rate": 2e-4,
+    },
+    "swap_face": {"recipe": "face", "start": "face", "swap": "finetune_face"},
 }
 """The runs that are built in; the config changes them and adds to them."""
 
-ROWS: dict[str, list[str]] = {"trained models": ["face", "body_lower", "body_upper"]}
-"""The rows that are built in."""
+ROWS: dict[str, list[str]] = {
+    "trained models": ["face", "body_lower", "body_upper"],
+    "fine-tuned on lips": ["finetune_face"],
+    "fine-tuned, swapped": ["swap_face"],
+}
+"""The rows that are built in. Those of runs on a lip-accurate set are there where such a set is."""
 
-TAKEN = ("body", "run", "separation")
-"""Names that no run can have: train_body, train_run and train_separation are other rules."""
+TAKEN = ("body", "run", "separation", "swap_run")
+"""Names that no run can have: train_body, train_run, train_separation and swap_run are other rules."""
 
 
 SHORTEST_WINDOW = 16

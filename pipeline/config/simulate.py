@@ -12,6 +12,12 @@ class Simulate(Section):
     seconds: float = Field(
         default=20.0, ge=6, le=600, description="length of the window that all streams share, seconds"
     )
+    lip_passages: int = Field(
+        default=8,
+        ge=0,
+        le=200,
+        description="passages of some ten seconds that one actor reads alone: the lip-accurate set; 0: none",
+    )
     num_vertices: int = Field(default=1500, ge=200, description="vertices of the procedural heads, about")
     crosstalk_db: float = Field(
         default=-18.0, le=0, description="level of a voice in the other actor's microphone, dB"

@@ -25,7 +25,7 @@ from pipeline.errors import InputError
 from pipeline.files import whole
 from pipeline.formats import arkit, hdf5_layout
 from pipeline.formats.array_files import open_hdf5
-from pipeline.ids import check_id, check_ids
+from pipeline.ids import ABSENT, check_id, check_ids
 from pipeline.motion.clock import AUDIO_RATE, FPS, sample_of
 from pipeline.motion.pose import Skeleton
 from pipeline.reading import read_json, reading
@@ -102,8 +102,14 @@ _FEATURES = ("body", "root", "mel", "audio")
 def files_of(span: TakeSpan, stream: str) -> list[str]:
     """Files of a take that its rows of a stream are made of, by the names of `sources`.
 
-    One of each actor, one of both, or none of the take's own.
+    One of each actor, one of both, or none of the take's own. Of a reading (its partner is absent) the face
+    or the voice of who reads.
     """
+    if span.actor_a == ABSENT:
+        date, scenario = span.take.split("_")
+        name = f"{date}_{span.actor_b}_{scenario.removesuffix(f'-{span.actor_b}')}"
+        own = {"face": [f"face_arkit/{name}.npy"]} | dict.fromkeys(("mel", "audio"), [f"wav/{name}.wav"])
+        return [f"dataset/lip_acc/{path}" for path in own.get(stream, [])]
     if stream in _FEATURES:
         return [f"features/{span.take}.h5"]
     return [f"{_FOLDERS[stream]}/{name}.npy" for name in span.performances] if stream in _FOLDERS else []
@@ -172,9 +178,8 @@ def span_faults(takes: Sequence[TakeSpan], rows: dict[str, int]) -> list[str]:
     faults, frame, sample = [], 0, 0
     for span in takes:
         try:
-            check_ids(
-                [span.actor_a, span.actor_b], "actor", f"take {check_id(span.take, 'take', 'table of takes')}"
-            )
+            present = [actor for actor in (span.actor_a, span.actor_b) if actor != ABSENT]
+            check_ids(present, "actor", f"take {check_id(span.take, 'take', 'table of takes')}")
         except InputError as error:
             faults.append(str(error))
         length = span.stop_frame - span.start_frame

@@ -39,11 +39,13 @@ from pipeline.planning.code import REPOSITORY, all_code, code
 from pipeline.planning.paths import PATHS, WRITTEN, check_paths, spelled
 from pipeline.planning.provenance import Provenance
 from pipeline.planning.raw_inputs import RawInputs
-from pipeline.planning.runs import PlannedRow, PlannedRun, plan_rows, plan_runs, with_needs
+from pipeline.planning.runs import PlannedRow, PlannedRun, plan_rows, plan_runs, with_needs, without_lips
 from pipeline.reading import read_json
 from pipeline.shards import plan as shard_plan
 from pipeline.simulate import plan as simulate_plan
 
+LIP_SHARDS = "lip_shards"
+"""Folder of the lip-accurate set as a shard."""
 SEEING = ("lips", "visualvoice")
 """Separation methods that see faces: pipeline.capture.separation_neural."""
 
@@ -91,6 +93,8 @@ class Facts:
         folders = {key: value for key in ("shoot", "dataset") if (value := getattr(self.config, key))}
         recorded = Path(self.root, ".interact", "inputs.json")
         self.inputs = RawInputs(recorded, self._recorded, folders, elsewhere=self.provenance.elsewhere)
+        if not self.lip_acc:
+            self.config = without_lips(self.config)
 
     @cached_property
     def claim(self) -> ownership.Claim:
@@ -195,7 +199,10 @@ class Facts:
         """The lip-accurate set by performance, in name order; empty where there is none."""
         if self.config.dataset:
             return download_lip_acc(Path(self.config.dataset), exclude=self.excluded(lips=True))
-        return shoot_lip_acc(Path(self.shoot)) if self.config.shoot else {}
+        if self.config.shoot:
+            return shoot_lip_acc(Path(self.shoot))
+        rows = simulate_plan.plan_lips(self.config.simulate.lip_passages, self.config.seed)
+        return {row.performance: row for row in map(LipRow.model_validate, rows)}
 
     def excluded(self, *, lips: bool) -> list[str]:
         """What the config excludes of a download: names of its lip-accurate set, or all others."""
@@ -315,6 +322,11 @@ class Facts:
         return f"{self.root}/shards/speech-{digest[:8]}"
 
     @cached_property
+    def lip_speech_folder(self) -> str:
+        """Folder of the speech sidecars of the lip-accurate set."""
+        return f"{self.root}/{LIP_SHARDS}/{Path(self.speech_folder).name}"
+
+    @cached_property
     def speech_weights(self) -> list[str]:
         """Files of the speech encoder in a folder of the user's.
 
@@ -350,6 +362,11 @@ class Facts:
     def needed_runs(self) -> list[str]:
         """The runs that the rows are made of, and those that these need."""
         return with_needs((run.name for row in self.rows for run in row.runs), self.runs)
+
+    @cached_property
+    def needed_trainings(self) -> list[str]:
+        """Of the needed runs those that are trained, and not put together of others."""
+        return [name for name in self.needed_runs if not self.runs[name].swap]
 
     @cached_property
     def speech_files(self) -> list[str]:

@@ -13,7 +13,7 @@ from pipeline.planning.code import REPOSITORY
 
 PATHS = ("root", "shoot", "dataset", "rig")
 """Keys of the config whose values are paths."""
-WRITTEN = ("annotations", "features", "shards", "runs", "results", "logs", "timings")
+WRITTEN = ("annotations", "features", "shards", "lip_shards", "runs", "results", "logs", "timings")
 """Folders under root that a study writes, whatever its dataset comes from."""
 
 

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from models import recipes
-from pipeline.config import Config, Run, Training, said
+from pipeline.config import ROWS, RUNS, Config, Run, Training, said
 from pipeline.errors import InputError
 
 ALWAYS = ("real", "mean pose", "nearest training clip")
 """Rows of the table that are there without a model: no other row has their names."""
+OF_A_READING = ("face", "mel", "speech", "facing", "audio")
+"""Streams of the lip-accurate set."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +30,13 @@ class PlannedRun:
     start: str | None
     mem_mb: int
     runtime_minutes: int
+    data: str = "takes"
+    swap: str | None = None
 
     @property
     def target(self) -> str:
         """The name of the rule that stands for it."""
-        return f"train_{self.name}"
+        return self.name if self.name.startswith(("finetune_", "swap_")) else f"train_{self.name}"
 
     @property
     def hears(self) -> bool:
@@ -47,7 +51,7 @@ class PlannedRun:
     @property
     def waits_for(self) -> tuple[str, ...]:
         """Runs that are trained before it."""
-        return (*self.given, *([self.start] if self.start else []))
+        return (*self.given, *(name for name in (self.start, self.swap) if name))
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,43 @@ def plan_run(name: str, run: Run, config: Config) -> PlannedRun:
         key = error.errors()[0]["loc"][0]
         where = f"runs.{name}" if key in own else f"recipes.{run.recipe}" if shared else f"runs.{name}"
         raise said(error, options_class, prefix=where) from None
-    return PlannedRun(name, run.recipe, options, run.given, run.start, run.mem_mb, run.runtime_minutes)
+    if run.data == "lip_acc" and (bodies := [name for name in options.streams if name not in OF_A_READING]):
+        raise InputError(
+            f"config key runs.{name}.data: the lip-accurate set has no {bodies[0]}, which recipe {run.recipe}"
+            " reads; take data takes"
+        )
+    return PlannedRun(
+        name,
+        run.recipe,
+        options,
+        run.given,
+        run.start,
+        run.mem_mb,
+        run.runtime_minutes,
+        run.data,
+        run.swap,
+    )
+
+
+def without_lips(config: Config) -> Config:
+    """A config where there is no lip-accurate set: its own runs and rows of one are left out.
+
+    InputError for a run of the user's that learns from one.
+    """
+    left: set[str] = set()
+    for _ in config.runs:  # until no run is left out any more that waits for one that is
+        for name, run in config.runs.items():
+            if run.data == "lip_acc" or left & {*run.waits_for}:
+                left.add(name)
+    for name in config.runs:
+        if name in left and name not in RUNS:
+            raise InputError(
+                f"config key runs.{name}: learns from the lip-accurate set, and there is none; set"
+                " simulate.lip_passages, or give the shoot or the download a folder lip_acc"
+            )
+    runs = {name: run for name, run in config.runs.items() if name not in left}
+    rows = {name: row for name, row in config.rows.items() if not left & {*row.runs} or name not in ROWS}
+    return config.model_copy(update={"runs": runs, "rows": rows})
 
 
 def plan_runs(config: Config) -> dict[str, PlannedRun]:
@@ -91,7 +131,28 @@ def plan_runs(config: Config) -> dict[str, PlannedRun]:
     for name, options in config.recipes.items():  # what no run reads is looked at all the same
         if name not in used:
             plan_run("of_no_run", Run(recipe=name), config.model_copy(update={"recipes": {name: options}}))
-    return {name: plan_run(name, run, config) for name, run in config.runs.items()}
+    planned = {name: plan_run(name, run, config) for name, run in config.runs.items() if not run.swap}
+    for name, run in config.runs.items():
+        if run.swap:
+            planned[name] = _plan_swap(name, run, planned)
+    return {name: planned[name] for name in config.runs}
+
+
+def _plan_swap(name: str, run: Run, planned: dict[str, PlannedRun]) -> PlannedRun:
+    """A run that is put together of two others; InputError where these do not fit."""
+    where, base, tuned = f"config key runs.{name}", planned.get(run.start or ""), planned.get(run.swap or "")
+    if base is None or tuned is None:
+        raise InputError(f"{where}: its start and swap are runs that are trained, not swapped; name others")
+    if run.recipe != base.recipe or tuned.start != base.name:
+        raise InputError(
+            f"{where}: {tuned.name} starts from {tuned.start or 'no run'} and {base.name} is of recipe"
+            f" {base.recipe}, need {base.name} and {run.recipe}; swap a run that was fine-tuned from start"
+        )
+    if odd := next(iter(run.model_extra or {}), None):
+        raise InputError(f"{where}.{odd}: a swapped run has the options of {base.name}; leave it out")
+    return PlannedRun(
+        name, run.recipe, base.options, (), run.start, run.mem_mb, run.runtime_minutes, swap=run.swap
+    )
 
 
 def plan_rows(config: Config, runs: dict[str, PlannedRun]) -> list[PlannedRow]:

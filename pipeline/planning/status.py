@@ -151,7 +151,7 @@ def model_steps(study: Study) -> list[Step]:
         Step(
             study.runs[name].target,
             root / "runs" / name / "model.safetensors",
-            logs / "train_run" / f"{name}.log",
+            logs / ("swap_run" if study.runs[name].swap else "train_run") / f"{name}.log",
         )
         for name in study.needed_runs
     ]

@@ -24,7 +24,7 @@ from pipeline.formats.takes import (
 )
 from pipeline.motion.joints import shipped_joint_maps
 from pipeline.planning.code import code, content
-from pipeline.planning.facts import Facts
+from pipeline.planning.facts import LIP_SHARDS, Facts
 from pipeline.planning.paths import need_all
 from pipeline.planning.runs import PlannedRow, PlannedRun, with_needs
 
@@ -387,9 +387,18 @@ class Study(Facts):
         """Input function: the code that trains {run}."""
         return code("models.train", f"models.recipes.{self.run_of(wildcards).recipe}", sampling=False)
 
+    def run_shards(self, wildcards) -> list[str]:
+        """Input function: the shards that {run} learns from, and their moments."""
+        if self.run_of(wildcards).data == "lip_acc":
+            return [f"{self.root}/{LIP_SHARDS}/{name}" for name in ("shard-000.h5", "stats.json")]
+        return self.shard_files
+
     def run_speech(self, wildcards) -> list[str]:
         """Input function: the speech sidecars, where {run} hears them."""
-        return self.speech_files if self.run_of(wildcards).hears else []
+        run = self.run_of(wildcards)
+        if run.hears and run.data == "lip_acc":
+            return [f"{self.lip_speech_folder}/{name}" for name in ("shard-000.h5", "stats.json")]
+        return self.speech_files if run.hears else []
 
     def run_labels(self, wildcards) -> list[str]:
         """Input function: the index of the shards, which has the takes' labels, where {run} is told any."""
@@ -398,7 +407,8 @@ class Study(Facts):
     def run_flags(self, wildcards) -> str:
         """Params function: what {run} is trained on beside shards, and its options."""
         run = self.run_of(wildcards)
-        words = ["--speech", self.speech_folder] if run.hears else []
+        folder = self.lip_speech_folder if run.data == "lip_acc" else self.speech_folder
+        words = ["--speech", folder] if run.hears else []
         words += ["--given", *(f"{self.root}/runs/{name}" for name in run.given)] if run.given else []
         words += ["--start", f"{self.root}/runs/{run.start}"] if run.start else []
         return f"{shlex.join(words)} {flags(run.options)}".strip()

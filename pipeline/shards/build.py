@@ -8,9 +8,10 @@ it: pipeline/formats/shard_file.py and docs/shards.md.
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -28,6 +29,31 @@ from pipeline.motion.clock import AUDIO_RATE, FPS, sample_of
 
 MAX_LATE_SECONDS = 0.1
 """How much later than a take's streams a word may begin, by rounding."""
+
+
+Header = tuple[dict[str, Any], dict[str, tuple], tuple[int, int, int]]
+"""Of a take: attributes, shape of a row by dataset, and how many frames, samples and words."""
+
+
+class Part(Protocol):
+    """What `build` asks of a take, wherever its rows come from."""
+
+    @property
+    def take(self) -> Take:
+        """Its name and who acts in it."""
+
+    @property
+    def named(self) -> dict[str, Path]:
+        """Files that its rows are made of, by the names under which a shard lists them."""
+
+    def header(self) -> Header:
+        """What a shard says of the take beside its rows."""
+
+    def load(self) -> dict[str, np.ndarray]:
+        """Every dataset of the take, `text_index` counted from its own first word."""
+
+    def copy_skeletons(self, group: Any) -> None:
+        """Write the skeletons of both performances into the shard's group of them."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +86,40 @@ class Sources:
         return result | {
             f"annotations/{path.parent.name}/{path.name}": path for path in (*self.actions, *self.facing)
         }
+
+    def header(self) -> Header:
+        """What a shard says of the take beside its rows."""
+        with _features(self.features) as f, _features(self.text) as g:
+            if self.take.name not in g:
+                raise InputError(
+                    f"{self.text}: no words of take {self.take.name}; write it for all takes of the shard"
+                    " (python -m pipeline.shards.text)"
+                )
+            words = g[self.take.name]
+            attributes = {"joint_names": list(f.attrs["joint_names"]), "parents": f.attrs["parents"].tolist()}
+            attributes |= {"mel_fft": int(f.attrs["mel_fft"]), "mel_fmax": float(f.attrs["mel_fmax"])}
+            attributes |= {"text_model": g.attrs["model"], "text_model_sha256": g.attrs["model_sha256"]}
+            rows = {
+                name: h[name].shape[1:]
+                for h, names in ((f, ("body", "root", "mel", "audio")), (words, ("text",)))
+                for name in names
+            }
+            return attributes, rows, (f["body"].shape[0], f["audio"].shape[0], words["text"].shape[0])
+
+    def load(self) -> dict[str, np.ndarray]:
+        """Every dataset of the take, `text_index` counted from its own first word."""
+        return _load_take(self)
+
+    def copy_skeletons(self, group: Any) -> None:
+        """Write the skeletons of both performances into the shard's group of them."""
+        with _features(self.features) as source:
+            for performance in self.take.performances:
+                if f"skeletons/{performance}" not in source:
+                    raise InputError(
+                        f"{self.features}: no skeleton of {performance}; write it again with the"
+                        " performances in actor order"
+                    )
+                source.copy(f"skeletons/{performance}", group, performance)
 
 
 def sources(dataset: Path, annotations: Path, features: Path, takes: list[str], text: Path) -> list[Sources]:
@@ -153,7 +213,7 @@ def _load_take(source: Sources) -> dict[str, np.ndarray]:
     return result
 
 
-def _header(parts: list[Sources]) -> tuple[dict, dict[str, tuple], list[tuple[int, int, int]]]:
+def _header(parts: Sequence[Part]) -> tuple[dict, dict[str, tuple], list[tuple[int, int, int]]]:
     """Root attributes, shape of a row by dataset, and frames, samples and words of each take.
 
     All takes must agree.
@@ -162,22 +222,8 @@ def _header(parts: list[Sources]) -> tuple[dict, dict[str, tuple], list[tuple[in
     rows: dict[str, tuple] = {}
     sizes = []
     for part in parts:
-        with _features(part.features) as f, _features(part.text) as g:
-            if part.take.name not in g:
-                raise InputError(
-                    f"{part.text}: no words of take {part.take.name}; write it for all takes of the shard"
-                    " (python -m pipeline.shards.text)"
-                )
-            words = g[part.take.name]
-            own = {"joint_names": list(f.attrs["joint_names"]), "parents": f.attrs["parents"].tolist()}
-            own |= {"mel_fft": int(f.attrs["mel_fft"]), "mel_fmax": float(f.attrs["mel_fmax"])}
-            own |= {"text_model": g.attrs["model"], "text_model_sha256": g.attrs["model_sha256"]}
-            shapes = {
-                name: h[name].shape[1:]
-                for h, names in ((f, ("body", "root", "mel", "audio")), (words, ("text",)))
-                for name in names
-            }
-            sizes.append((f["body"].shape[0], f["audio"].shape[0], words["text"].shape[0]))
+        own, shapes, size = part.header()
+        sizes.append(size)
         if attributes and (own, shapes) != (attributes, rows):
             what = next(key for key, value in (own | shapes).items() if value != (attributes | rows)[key])
             first = parts[0].take.name
@@ -205,14 +251,14 @@ def _header(parts: list[Sources]) -> tuple[dict, dict[str, tuple], list[tuple[in
     return attributes, rows, sizes
 
 
-def _source_table(parts: list[Sources]) -> np.ndarray:
+def _source_table(parts: Sequence[Part]) -> np.ndarray:
     """The table `sources`: every input file by name, with its SHA-256."""
     named = {name: path for part in parts for name, path in part.named.items()}
     rows = [(name.encode(), sha256(path).encode()) for name, path in named.items()]
     return np.array(rows, dtype=[("file", f"S{max(len(name) for name, _ in rows)}"), ("sha256", "S64")])
 
 
-def _take_table(parts: list[Sources], splits: list[str], sizes: list[tuple[int, int, int]]) -> np.ndarray:
+def _take_table(parts: Sequence[Part], splits: list[str], sizes: list[tuple[int, int, int]]) -> np.ndarray:
     """The table `takes`, text as fixed-length UTF-8."""
     import h5py
 
@@ -235,7 +281,7 @@ def _take_table(parts: list[Sources], splits: list[str], sizes: list[tuple[int, 
 
 
 def build(
-    parts: list[Sources], splits: list[str], out: Path, *, compression: str = "none", chunk_frames: int = 150
+    parts: Sequence[Part], splits: list[str], out: Path, *, compression: str = "none", chunk_frames: int = 150
 ) -> None:
     """Write one shard, take by take, so that one take is in memory at a time.
 
@@ -274,19 +320,12 @@ def build(
             )
         at = dict.fromkeys(lengths, 0)
         for part in stage.progress(parts, label=out.name):
-            arrays = _load_take(part)
+            arrays = part.load()
             arrays["text_index"][arrays["text_index"] >= 0] += at["text"]
             for name, array in arrays.items():
                 f[name][at[name] : at[name] + len(array)] = array
                 at[name] += len(array)
-            with _features(part.features) as source:
-                for performance in part.take.performances:
-                    if f"skeletons/{performance}" not in source:
-                        raise InputError(
-                            f"{part.features}: no skeleton of {performance}; write it again with the"
-                            " performances in actor order"
-                        )
-                    source.copy(f"skeletons/{performance}", f.require_group("skeletons"), performance)
+            part.copy_skeletons(f.require_group("skeletons"))
         f["takes"], f["sources"] = _take_table(parts, splits, sizes), files
 
 

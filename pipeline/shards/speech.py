@@ -21,7 +21,7 @@ from pipeline import stage
 from pipeline.config import Speech
 from pipeline.errors import InputError
 from pipeline.formats.bvh import load_bvh
-from pipeline.formats.shard_file import write_sidecar
+from pipeline.formats.shard_file import Shard, write_sidecar
 from pipeline.formats.takes import in_pairs
 from pipeline.formats.voice_file import read_wav
 from pipeline.motion.clock import FPS, sample_of
@@ -105,20 +105,44 @@ def width(options: Speech) -> int:
     return _load(options.model, options.layer).width
 
 
-def run(*, wav: list[Path], bvh: list[Path] | None, takes: list[str], out: Path, options: Speech) -> None:
-    """Write the speech features of takes, one take in memory at a time."""
+def run(
+    *,
+    wav: list[Path] | None = None,
+    bvh: list[Path] | None = None,
+    takes: list[str] | None = None,
+    shard: Path | None = None,
+    out: Path,
+    options: Speech,
+) -> None:
+    """Write the speech features of takes, of WAVs or of a shard's own audio, one take in memory at a time."""
     import torch
+
+    if (shard is None) == (wav is None or takes is None):
+        raise InputError(
+            "speech: got neither or both of --shard and --wav with --takes, need one; name the voices"
+        )
 
     if os.environ.get("OMP_NUM_THREADS", "").isdigit():
         torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    pairs, bodies = in_pairs(wav, takes), in_pairs(bvh, takes) if bvh else {}
-    lengths = {take: length(pair, bodies.get(take)) for take, pair in pairs.items()}
+    if shard:
+        source = Shard(shard)
+        spans = {span.take: span for span in source.takes}
+        lengths = {take: span.stop_frame - span.start_frame for take, span in spans.items()}
+
+        def heard(take: str) -> list[np.ndarray]:
+            audio = np.asarray(source["audio"][spans[take].start_sample : spans[take].stop_sample])
+            return [np.ascontiguousarray(audio[:, k]) for k in range(2)]
+
+    else:
+        pairs, bodies = in_pairs(wav or [], takes or []), in_pairs(bvh, takes or []) if bvh else {}
+        lengths = {take: length(pair, bodies.get(take)) for take, pair in pairs.items()}
+
+        def heard(take: str) -> list[np.ndarray]:
+            return voices(pairs[take], lengths[take], max_wav_seconds=options.max_wav_seconds)
 
     def features() -> Iterator[tuple[np.ndarray, dict[str, str | float]]]:
         for take, num_frames in stage.progress(lengths.items(), label=out.name):
-            yield encode(
-                voices(pairs[take], num_frames, max_wav_seconds=options.max_wav_seconds), num_frames, options
-            )
+            yield encode(heard(take), num_frames, options)
 
     write_sidecar(out, "speech", lengths, features())
 
@@ -127,12 +151,13 @@ def main(argv: list[str] | None = None) -> None:
     """Command line."""
     parser = stage.parser(__doc__, section=Speech)
     parser.add_argument(
-        "--wav", type=Path, nargs="+", required=True, help="voices of each take's two performances, by actor"
+        "--wav", type=Path, nargs="+", help="voices of each take's two performances, by actor"
     )
     parser.add_argument(
         "--bvh", type=Path, nargs="+", help="bodies of the same performances, which set the numbers of frames"
     )
-    parser.add_argument("--takes", nargs="+", required=True, help="names of the takes, in the same order")
+    parser.add_argument("--takes", nargs="+", help="names of the takes, in the same order")
+    parser.add_argument("--shard", type=Path, help="shard whose own audio is heard, in place of these")
     parser.add_argument("--out", type=Path, required=True, help="HDF5 file to write")
     stage.execute(parser, run, argv)
 

@@ -27,6 +27,7 @@ from pipeline.formats.shard_file import (
 from pipeline.formats.shard_index import LABELS, read_index
 from pipeline.formats.split_file import read_split
 from pipeline.formats.takes import dataset_takes
+from pipeline.ids import ABSENT
 from pipeline.reading import reading
 from pipeline.shards import speech_stats
 from pipeline.shards.index import row_of
@@ -122,7 +123,12 @@ def _source_faults(shard: Shard, halves: dict[str, Path]) -> list[str]:
 
 
 def _take_sources(span: TakeSpan, halves: dict[str, Path]) -> dict[str, dict[str, Path]]:
-    """By stream, the two sources of a take's rows by listed name, or the one that holds both actors."""
+    """By stream, the two sources of a take's rows by listed name, or the one that holds both actors.
+
+    None of a reading, half of whose rows come from no file.
+    """
+    if span.actor_a == ABSENT:
+        return {}
     found = {
         stream: files_of(span, stream)
         for stream in ("face", "action", "facing", "body", "root", "mel", "audio")
@@ -289,11 +295,13 @@ def validate(folder: Path, **halves: Path | None) -> list[str]:
             shards.append(shard)
             faults += _sidecar_faults(shard)
     unread = bool(faults)
-    if "dataset" in known:
-        faults += _dataset_faults(known["dataset"], Path(folder), shards)
-    if "annotations" in known:
-        faults += _split_faults(known["annotations"] / "split.tsv", shards)
-    faults += _plan_faults(Path(folder) / "plan.json", shards) + _index_faults(Path(folder), shards)
+    # the lip-accurate set is in no table of takes, and has neither split, plan nor index
+    if any(span.actor_a != ABSENT for shard in shards for span in shard.takes) or not shards:
+        if "dataset" in known:
+            faults += _dataset_faults(known["dataset"], Path(folder), shards)
+        if "annotations" in known:
+            faults += _split_faults(known["annotations"] / "split.tsv", shards)
+        faults += _plan_faults(Path(folder) / "plan.json", shards) + _index_faults(Path(folder), shards)
     return faults + ([] if unread else _stats_faults(Path(folder), shards) + _speech_faults(Path(folder)))
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from pipeline.errors import InputError
 from pipeline.formats.shard_file import Shard, TakeSpan, check_alike
+from pipeline.ids import ABSENT
 from pipeline.motion.clock import AUDIO_RATE, FPS, sample_of
 from pipeline.motion.pose import relative_root
 
@@ -23,6 +24,9 @@ log = logging.getLogger("interact")
 
 Place = tuple[Shard, TakeSpan, int]
 """Where a window begins: shard, take, frame of the take."""
+
+ABSENT_NUMBER = -2
+"""Number of an absent partner in place of an actor's."""
 
 
 def takes_of(shards: list[Shard], split: str | None) -> list[tuple[Shard, TakeSpan]]:
@@ -33,12 +37,17 @@ def takes_of(shards: list[Shard], split: str | None) -> list[tuple[Shard, TakeSp
 
 def actors_of(shards: list[Shard]) -> list[str]:
     """Ids of the actors of the train split, sorted."""
-    return sorted({actor for _, span in takes_of(shards, "train") for actor in (span.actor_a, span.actor_b)})
+    found = {actor for _, span in takes_of(shards, "train") for actor in (span.actor_a, span.actor_b)}
+    return sorted(found - {ABSENT})
 
 
 def numbers_of(span: TakeSpan, actors: Sequence[str]) -> list[int]:
-    """Numbers of a take's two actors in a list of ids, -1 for who is not among them."""
-    return [actors.index(actor) if actor in actors else -1 for actor in (span.actor_a, span.actor_b)]
+    """Numbers of a take's two actors in a list of ids, -1 for who is not among them.
+
+    ABSENT_NUMBER stands for a partner who is not there.
+    """
+    known = {actor: number for number, actor in enumerate(actors)} | {ABSENT: ABSENT_NUMBER}
+    return [known.get(actor, -1) for actor in (span.actor_a, span.actor_b)]
 
 
 def read_text(shard: Shard, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,7 +1,8 @@
 """The tables and rigs of the simulated shoot.
 
-In: the number of takes, the size of the heads and a seed. Out, under --out: takes.tsv, actors.tsv and
-rigs/<actor>.npz (neutral (V, 3) cm, names (51), deltas (51, V, 3) cm, faces (F, 4), regions).
+In: the number of takes, the size of the heads and a seed. Out, under --out: takes.tsv, actors.tsv,
+lip_acc/lip_acc.tsv and rigs/<actor>.npz (neutral (V, 3) cm, names (51), deltas (51, V, 3) cm, faces (F, 4),
+regions).
 """
 
 from pathlib import Path
@@ -20,6 +21,9 @@ def run(*, out: Path, seed: int, options: config.Simulate) -> None:
         head = make_head(row["actor"], options.num_vertices)
         save_rig(out / "rigs" / f"{row['actor']}.npz", Rig(head.neutral, head.deltas, head.faces))
     write_tsv(out / "actors.tsv", plan.ACTOR_COLUMNS, actors)
+    if options.lip_passages:
+        lips = plan.plan_lips(options.lip_passages, seed)
+        write_tsv(out / "lip_acc" / "lip_acc.tsv", plan.LIP_COLUMNS, lips)
     write_tsv(out / "takes.tsv", plan.TAKE_COLUMNS, plan.plan_takes(options.num_takes, seed))
 
 

@@ -104,7 +104,7 @@ def draw_drifts(row: dict[str, str], seed: int, options: config.Simulate) -> lis
     ]
 
 
-def _voice(turns: list[Turn], start: float, size: int, level: float) -> np.ndarray:
+def dry_voice(turns: list[Turn], start: float, size: int, level: float) -> np.ndarray:
     """An actor's dry voice (S,) float32 on the recorder's clock."""
     result = np.zeros(size, np.float32)
     for turn in turns:
@@ -176,7 +176,7 @@ def _closed_from(utterance: Utterance, start: float) -> float:
     return start - (len(before) - 1 - loud[-1]) / RATE if len(loud) else start
 
 
-def _said(turns: list[Turn]) -> tuple[list[dict], list[dict], list[dict]]:
+def spoken(turns: list[Turn]) -> tuple[list[dict], list[dict], list[dict]]:
     """Words, sentences and phonemes of an actor with their times, seconds of day.
 
     Phonemes are IPA, with the index of their word.
@@ -294,7 +294,7 @@ def _record_sound(scene: Scene, options: config.Simulate) -> Iterator[tuple[np.n
     streams = scene.streams
     levels = 10 ** (scene.mic_rng.uniform(-3, 3, 2) / 20)
     voices = [
-        _voice(scene.turns[k], streams.start[k]["audio"], streams.size[k]["audio"], levels[k])
+        dry_voice(scene.turns[k], streams.start[k]["audio"], streams.size[k]["audio"], levels[k])
         for k in range(2)
     ]
     middles = [motion.positions_cm[:, 0].mean(0) for motion in scene.motions]
@@ -308,12 +308,29 @@ def _record_sound(scene: Scene, options: config.Simulate) -> Iterator[tuple[np.n
         yield tuple(recording.drifted(x, streams.drift_ppm[k]["audio"]) for x in heard)  # type: ignore[misc]
 
 
-def _record_face(
-    scene: Scene, k: int, actor: str, emotion: str, mesh: Path, truth: Path, options: config.Simulate
+@dataclass(frozen=True)
+class FaceRecorder:
+    """What records a face: first frame in seconds of day, number of frames, drift, and what it draws from."""
+
+    start: float
+    size: int
+    drift_ppm: float
+    face_rng: np.random.Generator
+    mesh_rng: np.random.Generator
+
+
+def record_face(
+    recorder: FaceRecorder,
+    turns: list[Turn],
+    actor: str,
+    emotion: str,
+    mesh: Path,
+    truth: Path,
+    options: config.Simulate,
 ) -> None:
-    """Write actor k's mesh stream, and beside `truth`.arkit.npy and .seconds.npy."""
-    start, size, rng = scene.streams.start[k]["face"], scene.streams.size[k]["face"], scene.face_rngs[k]
-    frames = recording.kept_frames(size, options.drop_rate, rng)
+    """Write the mesh stream of an actor who says the turns, and `truth`.arkit.npy and .seconds.npy."""
+    rng = recorder.face_rng
+    frames = recording.kept_frames(recorder.size, options.drop_rate, rng)
     jitter = None
     if options.jitter_ms:
         jitter = (
@@ -322,14 +339,13 @@ def _record_face(
             * np.random.default_rng([int(rng.integers(2**31)), JITTER_DRAWS]).standard_normal(len(frames))
         )
     codes, seconds = recording.face_times(
-        start, frames, drift_ppm=scene.streams.drift_ppm[k]["face"], jitter_seconds=jitter
+        recorder.start, frames, drift_ppm=recorder.drift_ppm, jitter_seconds=jitter
     )
-    weights = evaluate_face(plan_face(scene.turns[k], emotion, seconds[0], seconds[-1], rng), seconds).astype(
-        np.float32
-    )
+    own = plan_face(turns, emotion, seconds[0], seconds[-1], rng)
+    weights = evaluate_face(own, seconds).astype(np.float32)
     head = make_head(actor, options.num_vertices)
     recording.write_mesh(
-        mesh, head, weights, codes, actor=actor, noise_cm=options.mesh_noise_cm, rng=scene.mesh_rngs[k]
+        mesh, head, weights, codes, actor=actor, noise_cm=options.mesh_noise_cm, rng=recorder.mesh_rng
     )
     _save(truth.with_name(f"{truth.name}.arkit.npy"), weights)
     _save(truth.with_name(f"{truth.name}.seconds.npy"), seconds)
@@ -367,11 +383,19 @@ def run(*, take: str, out: Path, truth: Path, seed: int, options: config.Simulat
         )
         recording.write_bwf(folder / f"{name}.wav", channels, start["audio"], date=row["date"])
         recording.write_bwf(apart / f"{name}.wav", clean, start["audio"], date=row["date"])
-        _record_face(scene, k, actor, row["emotion"], folder / f"{name}.mesh.h5", apart / name, options)
+        recorder = FaceRecorder(
+            start["face"],
+            streams.size[k]["face"],
+            streams.drift_ppm[k]["face"],
+            scene.face_rngs[k],
+            scene.mesh_rngs[k],
+        )
+        mesh = folder / f"{name}.mesh.h5"
+        record_face(recorder, scene.turns[k], actor, row["emotion"], mesh, apart / name, options)
         _save(apart / f"{name}.actions.npy", scene.scripts[k].action_at(times))
         _save(apart / f"{name}.facing.npy", faces[k])
         record["rate"][actor] = {kind: streams.rate(k, kind) for kind in RATES}
-        record["words"][actor], record["said"][actor], record["phonemes"][actor] = _said(scene.turns[k])
+        record["words"][actor], record["said"][actor], record["phonemes"][actor] = spoken(scene.turns[k])
     bodies = {
         actor: {"start": format_timecode(start["body"], BODY_RATE), "rate": BODY_RATE}
         for actor, start in zip(actors, streams.start, strict=True)

@@ -113,9 +113,9 @@ def simulated(number: int, seconds: float, fps: int) -> list[Streams]:
         motion = scene.motions[k].frames(slice(start, start + 4 * size, BODY_RATE // fps))
         plan_of_face = plan_face(scene.turns[k], row["emotion"], begin, begin + seconds, scene.face_rngs[k])
         weights = evaluate_face(plan_of_face, begin + np.arange(size) / FPS)
-        voice = take._voice(scene.turns[k], begin, int(sample_of(size, AUDIO_RATE)) + 10 * AUDIO_RATE, 1.0)[
-            : int(sample_of(size, AUDIO_RATE))
-        ]
+        voice = take.dry_voice(
+            scene.turns[k], begin, int(sample_of(size, AUDIO_RATE)) + 10 * AUDIO_RATE, 1.0
+        )[: int(sample_of(size, AUDIO_RATE))]
         result.append(Streams(replace(motion, fps=fps), ict.to_ict(weights.astype(np.float32)), voice))
     return result
 

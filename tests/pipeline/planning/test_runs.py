@@ -9,14 +9,18 @@ from helpers.workflow_project import make_project, snakemake
 from models import evaluate
 from pipeline import config
 from pipeline.errors import InputError
-from pipeline.planning.runs import ALWAYS, plan_rows, plan_runs, with_needs
+from pipeline.planning.runs import ALWAYS, plan_rows, plan_runs, with_needs, without_lips
 
 BUILT_IN = ["face", "body_lower", "body_upper"]
 
 
 def planned(text: str):
     """Runs and rows of a config in YAML."""
-    parsed = config.parse(yaml.safe_load(text) or {})
+    return planned_of(without_lips(config.parse(yaml.safe_load(text) or {})))
+
+
+def planned_of(parsed: config.Config):
+    """Runs and rows of a config, with those of a lip-accurate set."""
     runs = plan_runs(parsed)
     return runs, plan_rows(parsed, runs)
 
@@ -196,3 +200,55 @@ def test_a_mistake_is_found_before_any_job(name, tmp_path):
     text, line = MISTAKES[name]
     result = snakemake(make_project(tmp_path, config=text), "all", "-n")
     assert result.returncode == 2 and line in result.stderr and "Traceback" not in result.stderr
+
+
+def test_a_lip_accurate_set_brings_fine_tuning_and_the_swap():
+    runs, rows = planned_of(config.parse({"recipes": {"face": {"dim": 32}}}))
+    assert list(runs) == [*BUILT_IN, "finetune_face", "swap_face"]
+    tuned, swapped = runs["finetune_face"], runs["swap_face"]
+    assert (tuned.data, tuned.start, tuned.options.loss_on, tuned.options.dim) == (
+        "lip_acc",
+        "face",
+        "lips",
+        32,
+    )
+    assert swapped.options == runs["face"].options and swapped.waits_for == ("face", "finetune_face")
+    assert [runs[name].target for name in ("finetune_face", "swap_face")] == ["finetune_face", "swap_face"]
+    assert [(row.name, [run.name for run in row.runs]) for row in rows[1:]] == [
+        ("fine-tuned on lips", ["finetune_face"]),
+        ("fine-tuned, swapped", ["swap_face"]),
+    ]
+
+
+def test_fine_tuning_goes_with_the_run_that_it_starts_from():
+    runs, rows = planned_of(config.parse({"runs": {"face": None}, "rows": {"trained models": None}}))
+    assert list(runs) == ["body_lower", "body_upper"] and rows == []
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("runs: {mine: {recipe: face, data: lip_acc}}", "runs.mine: data lip_acc needs start"),
+        (
+            "runs: {mine: {recipe: body, data: lip_acc, start: body_lower}}",
+            "runs.mine.data: the lip-accurate set has no body, which recipe body reads",
+        ),
+        (
+            "runs: {mine: {recipe: face, start: face, swap: face}}",
+            "swap a run that was fine-tuned from start",
+        ),
+        (
+            "runs: {swap_face: {dim: 8}}",
+            "runs.swap_face.dim: a swapped run has the options of face; leave it out",
+        ),
+    ],
+)
+def test_runs_on_lips_that_cannot_be(text, said):
+    with pytest.raises(InputError, match=re.escape(said)):
+        planned_of(config.parse(yaml.safe_load(text)))
+
+
+def test_a_run_of_ones_own_on_lips_needs_a_set():
+    values = yaml.safe_load("runs: {mine: {recipe: face, data: lip_acc, start: face}}")
+    with pytest.raises(InputError, match="runs.mine: learns from the lip-accurate set, and there is none"):
+        without_lips(config.parse(values))

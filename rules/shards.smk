@@ -230,7 +230,7 @@ if study.lip_acc:
             reads=study.reads,
             dataset=input_folder("face", levels=3),
             performances=list(study.lip_acc),
-            options=flags(study.config.features) + " " + flags(study.config.shards, without=("takes_per_shard",)),
+            options=flags(study.config.features),
         shell:
             "python -m pipeline.shards.lips --dataset {params.dataset:q} --performances {params.performances}"
             " --out {output:q} {params.options} > {log:q} 2>&1"

@@ -35,7 +35,12 @@ def test_all_plans_the_set_beside_the_takes(project):
         "lip_blendshapes": 2,
         "lip_separation": 2,
         "lip_acc": 1,
+        "lip_shards": 1,
+        "lip_shards_stats": 1,
+        "lip_speech": 1,
+        "lip_speech_stats": 1,
     }
+    assert jobs["swap_run"] == 1 and jobs["train_run"] == 4
     assert jobs["sync"] == 2 and jobs["blendshapes"] == jobs["separation"] == 4
 
 

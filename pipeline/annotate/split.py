@@ -92,7 +92,9 @@ def run(*, takes: Path, out: Path, seed: int, options) -> None:
 
     frozen = read_split(out) if out.exists() else {}
     found = [take.row for take in read_takes(takes)]
-    rows = frozen | assign(found, frozen, seed=seed, **options.model_dump())
+    rows = frozen | assign(
+        found, frozen, test_share=options.test_share, test_actors=options.test_actors, seed=seed
+    )
     write_tsv(out, ["take", "split"], [{"take": name, "split": rows[name]} for name in sorted(rows)])
 
 

@@ -383,7 +383,14 @@ class Facts:
         frozen = read_split(path) if path.exists() else {}
         keys = ("actor_a", "actor_b", "relationship", "emotion", "split")
         rows = [{"take": take.name, **{key: take.row[key] for key in keys}} for take in self.takes.values()]
-        return split.assign(rows, frozen, seed=self.config.seed, **self.config.split.model_dump())
+        options = self.config.split
+        return split.assign(
+            rows,
+            frozen,
+            test_share=options.test_share,
+            test_actors=options.test_actors,
+            seed=self.config.seed,
+        )
 
     @cached_property
     def test_takes(self) -> list[str]:

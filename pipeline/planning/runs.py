@@ -72,6 +72,8 @@ def plan_run(name: str, run: Run, config: Config) -> PlannedRun:
     """A run of a config; InputError for an unknown recipe, and for options that the recipe does not have."""
     options_class = recipes.options_of(run.recipe, f"config key runs.{name}.recipe")
     own = run.model_extra or {}
+    if run.data == "lip_acc" and run.start:  # fine-tuning: what it does not say is as in its start
+        own = (config.runs[run.start].model_extra or {}) | own
     shared = config.recipes.get(run.recipe, {})
     for prefix, values in ((f"recipes.{run.recipe}", shared), (f"runs.{name}", own)):
         if odd := next((key for key in values if not isinstance(key, str)), None):

@@ -402,7 +402,9 @@ class Study(Facts):
 
     def run_labels(self, wildcards) -> list[str]:
         """Input function: the index of the shards, which has the takes' labels, where {run} is told any."""
-        return [f"{self.root}/shards/index.parquet"] if self.run_of(wildcards).is_told_labels else []
+        run = self.run_of(wildcards)
+        told = run.is_told_labels and run.data == "takes"  # readings have none
+        return [f"{self.root}/shards/index.parquet"] if told else []
 
     def run_flags(self, wildcards) -> str:
         """Params function: what {run} is trained on beside shards, and its options."""

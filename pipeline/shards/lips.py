@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from pipeline import stage
-from pipeline.config import Features, Shards
+from pipeline.config import Features
 from pipeline.errors import InputError
 from pipeline.formats import arkit
 from pipeline.formats.array_files import read_npy
@@ -126,21 +126,15 @@ def readings(dataset: Path, performances: Sequence[str], options: Features) -> l
     return found
 
 
-def run(*, dataset: Path, performances: list[str], out: Path, options: Features, shards: Shards) -> None:
+def run(*, dataset: Path, performances: list[str], out: Path, options: Features) -> None:
     """Write the set as one shard, a reading in memory at a time."""
     parts = readings(dataset, performances, options)
-    build(
-        parts,
-        ["train"] * len(parts),
-        out,
-        compression=shards.compression,
-        chunk_frames=shards.chunk_frames,
-    )
+    build(parts, ["train"] * len(parts), out)
 
 
 def main(argv: list[str] | None = None) -> None:
     """Command line."""
-    parser = stage.parser(__doc__, section=Features, shared={Shards: ("compression", "chunk_frames")})
+    parser = stage.parser(__doc__, section=Features)
     parser.add_argument("--dataset", type=Path, required=True, help="folder of the dataset")
     parser.add_argument("--performances", nargs="+", required=True, help="performances of its lip_acc")
     parser.add_argument("--out", type=Path, required=True, help="shard to write")

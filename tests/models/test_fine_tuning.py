@@ -13,7 +13,7 @@ from scipy.io import wavfile
 
 from models import data, runs, swap, train
 from models.draws import Draws
-from pipeline.config import Features, Shards
+from pipeline.config import Features
 from pipeline.errors import InputError
 from pipeline.formats import arkit
 from pipeline.formats.shard_file import Shard
@@ -45,7 +45,7 @@ def dataset(tmp_path_factory):
 def lip_shards(dataset):
     folder = dataset.parent / "lip_shards"
     path = folder / "shard-000.h5"
-    lips.run(dataset=dataset, performances=NAMES, out=path, options=Features(**MEL), shards=Shards())
+    lips.run(dataset=dataset, performances=NAMES, out=path, options=Features(**MEL))
     stats.run(shards=[path], out=folder / "stats.json")
     return folder
 
@@ -88,7 +88,7 @@ def test_a_reading_is_a_take_whose_partner_is_not_there(dataset, lip_shards):
 
 def test_the_shard_is_the_same_twice_and_faults_have_names(dataset, lip_shards, tmp_path):
     def again(**changes):
-        given = {"dataset": dataset, "performances": NAMES, "options": Features(**MEL), "shards": Shards()}
+        given = {"dataset": dataset, "performances": NAMES, "options": Features(**MEL)}
         lips.run(out=tmp_path / "again.h5", **given | changes)
 
     again()
@@ -214,7 +214,6 @@ def test_a_start_of_another_mel_is_one_line(trained, dataset, tmp_path):
         performances=NAMES,
         out=folder / "shard-000.h5",
         options=options,
-        shards=Shards(),
     )
     stats.run(shards=[folder / "shard-000.h5"], out=folder / "stats.json")
     with pytest.raises(InputError, match="its features is .*8000.*, need .*4000"):

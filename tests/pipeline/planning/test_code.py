@@ -32,7 +32,7 @@ def test_an_edit_of_a_table_concerns_only_rules_that_use_it():
         f"pipeline.statistics.{name}"
         for name in ("body_entropy", "contact_table", "dataset_row", "face_variance", "scenario_counts")
     }
-    assert users("pipeline/simulate/dialogue.txt") == {"pipeline.simulate.take"}
+    assert users("pipeline/simulate/dialogue.txt") == {"pipeline.simulate.take", "pipeline.simulate.lips"}
 
 
 @pytest.fixture
@@ -136,7 +136,9 @@ def test_planning_the_default_config_needs_no_torch():
     told = subprocess.run(
         [sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True
     )
-    assert told.stdout == "['face', 'body_lower', 'body_upper'] ['trained_models']\n[]\n"
+    runs = ["face", "body_lower", "body_upper", "finetune_face", "swap_face"]
+    rows = ["trained_models", "fine_tuned_on_lips", "fine_tuned_swapped"]
+    assert told.stdout == f"{runs} {rows}\n[]\n"
 
 
 def test_what_the_snakefile_imports_is_light():

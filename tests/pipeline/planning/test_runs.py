@@ -114,8 +114,11 @@ MISTAKES = {
     "a run that is none": ("runs: {face: 5}", "config key runs.face: got 5: "),
     "options that have no names": ("recipes: {face: {5: 6}}", "config key recipes.face.5"),
     "name taken": ("runs: {body: {recipe: body}}", "runs: the name 'body' needs letters, digits and _, "),
-    "name of a rule": ("runs: {run: {recipe: body}}", "body, run, separation are taken"),
-    "name of another rule": ("runs: {separation: {recipe: body}}", "body, run, separation are taken"),
+    "name of a rule": ("runs: {run: {recipe: body}}", "body, run, separation, swap_run are taken"),
+    "name of another rule": (
+        "runs: {separation: {recipe: body}}",
+        "body, run, separation, swap_run are taken",
+    ),
     "name that is none": (
         "runs: {my-face: {recipe: face}}",
         "the name 'my-face' needs letters, digits and _",

@@ -17,15 +17,21 @@ def elsewhere(tmp_path, monkeypatch):
 
 def test_runs_and_rows_are_steps_with_their_outputs_and_logs():
     steps = model_steps(Study({"root": "out"}))
+    runs = {"train_face": "face", "train_body_lower": "body_lower", "train_body_upper": "body_upper"}
+    runs |= {"finetune_face": "finetune_face", "swap_face": "swap_face"}
+    rows = ("trained_models", "fine_tuned_on_lips", "fine_tuned_swapped")
     assert [(step.stage, str(step.output), str(step.log)) for step in steps] == [
         *(
-            (f"train_{name}", f"out/runs/{name}/model.safetensors", f"out/logs/train_run/{name}.log")
-            for name in ("face", "body_lower", "body_upper")
+            (
+                stage,
+                f"out/runs/{name}/model.safetensors",
+                f"out/logs/{'swap_run' if stage == 'swap_face' else 'train_run'}/{name}.log",
+            )
+            for stage, name in runs.items()
         ),
-        (
-            "generate_trained_models",
-            "out/results/generated/trained_models/generated.json",
-            "out/logs/generate/trained_models.log",
+        *(
+            (f"generate_{row}", f"out/results/generated/{row}/generated.json", f"out/logs/generate/{row}.log")
+            for row in rows
         ),
         ("evaluate", "out/results/table.csv", "out/logs/evaluate.log"),
     ]
@@ -34,6 +40,7 @@ def test_runs_and_rows_are_steps_with_their_outputs_and_logs():
 def test_a_run_that_no_row_needs_is_no_step():
     values = {
         "root": "out",
+        "simulate": {"lip_passages": 0},
         "runs": {
             "spare": {"recipe": "face"},
             "first": {"recipe": "face"},
@@ -56,7 +63,8 @@ def test_the_rules_have_the_logs_that_status_reads():
     for step in model_steps(Study({"root": "out"})):
         place = Path(step.log).relative_to("out")
         folder = place.parent.name
-        name = {"train_run": "{{run}}", "generate": "{row.folder}"}.get(folder, place.stem)
+        names = {"train_run": "{{run}}", "swap_run": "{{run}}", "generate": "{row.folder}"}
+        name = names.get(folder, place.stem)
         assert f'f"{{ROOT}}/{place.parent}/{name}.log"' in rules
 
 
@@ -64,8 +72,9 @@ def test_the_index_is_read_where_a_run_is_told_labels():
     """Labels stand there and in no shard: others do not wait for it, and are not trained again with it."""
     study = Study({"runs": {"face": {"told": ["emotion"]}}})
     index = ["data/shards/index.parquet"]
-    for name, want in {"face": index, "body_lower": []}.items():
+    for name, want in {"face": index, "body_lower": [], "finetune_face": []}.items():
         assert study.run_labels(SimpleNamespace(run=name)) == want
-    (row,) = study.rows
+    row, *_ = study.rows
+    assert study.runs["finetune_face"].options.told == ("emotion",)
     assert study.row_labels(row) == index
     assert Study({}).row_labels(Study({}).rows[0]) == []

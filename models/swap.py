@@ -38,13 +38,12 @@ def swapped(base: runs.Run, tuned: runs.Run) -> dict:
     if tuned.description["start"] != base.name:
         raise InputError(
             f"run {tuned.name}: began with {tuned.description['start'] or 'no other run'}, need {base.name};"
-            " name the run that it was fine-tuned from, or train it with --start"
+            " name the run that it was fine-tuned from"
         )
     for key in SAME:
         if base.description.get(key) != tuned.description.get(key):
             raise InputError(
                 f"run {tuned.name}: its {key} differs from that of {base.name}; fine-tune it again"
-                f" (--start {base.name})"
             )
     own, other = base.model.state_dict(), tuned.model.state_dict()
     if odd := [name for name in own if name not in other or own[name].shape != other[name].shape]:

@@ -74,7 +74,7 @@ for run in study.runs:
 
     rule:
         name:
-            study.runs[run].target
+            f"{study.runs[run].target}"
         input:
             study.trained([run]),
 

@@ -184,6 +184,7 @@ DOORS: dict[str, tuple[str, str]] = {
     "models.checkpoints:State.save": ("live_log.read_text", "log that this run wrote"),
     "models.checkpoints:losses": ("live_log.read_text", "log that our trainer wrote"),
     "pipeline.simulate.dialogue:sentences": ("read_text", "a text of our package"),
+    "pipeline.simulate.passages:plan_lips": ("read_text", "a text of our package"),
     "pipeline.simulate.espeak:-": ("json.load", "our own process writes it"),
     "pipeline.simulate.speech:_espeak": (
         "json.loads subprocess.run",

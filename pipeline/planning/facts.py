@@ -42,6 +42,7 @@ from pipeline.planning.raw_inputs import RawInputs
 from pipeline.planning.runs import PlannedRow, PlannedRun, plan_rows, plan_runs, with_needs, without_lips
 from pipeline.reading import read_json
 from pipeline.shards import plan as shard_plan
+from pipeline.simulate import passages
 from pipeline.simulate import plan as simulate_plan
 
 LIP_SHARDS = "lip_shards"
@@ -201,7 +202,7 @@ class Facts:
             return download_lip_acc(Path(self.config.dataset), exclude=self.excluded(lips=True))
         if self.config.shoot:
             return shoot_lip_acc(Path(self.shoot))
-        rows = simulate_plan.plan_lips(self.config.simulate.lip_passages, self.config.seed)
+        rows = passages.plan_lips(self.config.simulate.lip_passages, self.config.seed)
         return {row.performance: row for row in map(LipRow.model_validate, rows)}
 
     def excluded(self, *, lips: bool) -> list[str]:
@@ -383,12 +384,11 @@ class Facts:
         frozen = read_split(path) if path.exists() else {}
         keys = ("actor_a", "actor_b", "relationship", "emotion", "split")
         rows = [{"take": take.name, **{key: take.row[key] for key in keys}} for take in self.takes.values()]
-        options = self.config.split
         return split.assign(
             rows,
             frozen,
-            test_share=options.test_share,
-            test_actors=options.test_actors,
+            test_share=self.config.split.test_share,
+            test_actors=self.config.split.test_actors,
             seed=self.config.seed,
         )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline import config, stage
 from pipeline.files import write_tsv
 from pipeline.formats.rig_file import Rig, save_rig
-from pipeline.simulate import plan
+from pipeline.simulate import passages, plan
 from pipeline.simulate.head import make_head
 
 
@@ -22,8 +22,8 @@ def run(*, out: Path, seed: int, options: config.Simulate) -> None:
         save_rig(out / "rigs" / f"{row['actor']}.npz", Rig(head.neutral, head.deltas, head.faces))
     write_tsv(out / "actors.tsv", plan.ACTOR_COLUMNS, actors)
     if options.lip_passages:
-        lips = plan.plan_lips(options.lip_passages, seed)
-        write_tsv(out / "lip_acc" / "lip_acc.tsv", plan.LIP_COLUMNS, lips)
+        lips = passages.plan_lips(options.lip_passages, seed)
+        write_tsv(out / "lip_acc" / "lip_acc.tsv", passages.LIP_COLUMNS, lips)
     write_tsv(out / "takes.tsv", plan.TAKE_COLUMNS, plan.plan_takes(options.num_takes, seed))
 
 

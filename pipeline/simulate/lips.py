@@ -12,7 +12,7 @@ import numpy as np
 
 from pipeline import config, stage
 from pipeline.files import write_json
-from pipeline.simulate import plan, recording
+from pipeline.simulate import passages, recording
 from pipeline.simulate.dialogue import Turn
 from pipeline.simulate.recording import FACE_RATE
 from pipeline.simulate.speech import RATE, speak
@@ -28,7 +28,7 @@ ALONE_CM = 100.0
 def read_out(row: dict[str, str], begin: float, rng: np.random.Generator) -> list[Turn]:
     """The sentences of a row, one after the other from `begin` seconds of day on, on whole samples."""
     turns, at = [], begin
-    texts = plan.sentences_of(row["sentence"])
+    texts = passages.sentences_of(row["sentence"])
     for utterance in speak(texts, row["actor"], int(rng.integers(1, 2**31))):
         at = round(at * RATE) / RATE
         turns.append(Turn(0, at, utterance))
@@ -41,7 +41,7 @@ def record(row: dict[str, str], *, out: Path, truth: Path, seed: int, options: c
     name = f"{row['date']}_{row['actor']}_{row['scenario']}"
     rng = np.random.default_rng([seed, int(row["date"]), int(row["scenario"])])
     time_rng, talk_rng, mic_rng, face_rng, mesh_rng = rng.spawn(5)
-    begin = plan.seconds_of_reading(row) + time_rng.uniform(5, 15)
+    begin = passages.seconds_of_reading(row) + time_rng.uniform(5, 15)
     turns = read_out(row, begin, talk_rng)
     end = turns[-1].start + turns[-1].utterance.seconds
     early, late = time_rng.uniform(*MARGINS_S, 2), time_rng.uniform(*MARGINS_S, 2)
@@ -67,7 +67,7 @@ def record(row: dict[str, str], *, out: Path, truth: Path, seed: int, options: c
 def run(*, out: Path, truth: Path, seed: int, options: config.Simulate) -> None:
     """Write the recordings of all passages and the folder of the truth."""
     found: dict[str, Any] = {}
-    rows = plan.plan_lips(options.lip_passages, seed)
+    rows = passages.plan_lips(options.lip_passages, seed)
     for row in stage.progress(rows, label="lip_acc"):
         name = f"{row['date']}_{row['actor']}_{row['scenario']}"
         found[name] = record(row, out=out / "lip_acc", truth=truth / "lip_acc", seed=seed, options=options)

@@ -7,13 +7,10 @@ longer shoot begins with the takes of a shorter one.
 
 import datetime
 import random
-from pathlib import Path
 
 GENDERS = {"001": "male", "002": "female", "003": "male", "005": "female"}
 PAIRS = [("001", "002"), ("003", "005"), ("001", "005"), ("002", "003")]
 FIRST_DAY = datetime.date(2024, 1, 8)
-READER, READING_DAY, SENTENCES_OF_A_PASSAGE = "001", datetime.date(2024, 1, 5), 4
-"""Who reads the lip-accurate set, and when; this actor plays in the first take of every shoot."""
 TAKES_PER_SESSION = 24
 """A session is one day with one pair, as in the public release's table of sessions."""
 
@@ -89,30 +86,5 @@ def seconds_of_day(row: dict[str, str], seconds: float) -> float:
     return 36_000.0 + number * (seconds + 75.0)
 
 
-def plan_lips(num_passages: int, seed: int) -> list[dict[str, str]]:
-    """Rows of lip_acc.tsv, a passage of four sentences each, in an order that the seed draws."""
-    sentences = Path(__file__).with_name("passages.txt").read_text(encoding="utf-8").splitlines()
-    draw = random.Random(f"simulated lips {seed}")
-    rows: list[dict[str, str]] = []
-    while len(rows) < num_passages:
-        order = draw.sample(sentences, len(sentences))
-        for i in range(0, len(order), SENTENCES_OF_A_PASSAGE):
-            text = " ".join(order[i : i + SENTENCES_OF_A_PASSAGE])
-            row = {"date": f"{READING_DAY:%Y%m%d}", "actor": READER, "scenario": f"{len(rows) + 1}"}
-            rows.append(row | {"sentence": text, "exclude": "", "reason": ""})
-    return rows[:num_passages]
-
-
-def sentences_of(passage: str) -> list[str]:
-    """The sentences of a passage."""
-    return [f"{text.strip()}." for text in passage.split(".") if text.strip()]
-
-
-def seconds_of_reading(row: dict[str, str]) -> float:
-    """When a passage is read, seconds since midnight."""
-    return 36_000.0 + 60.0 * (int(row["scenario"]) - 1)
-
-
 TAKE_COLUMNS, ACTOR_COLUMNS = list(plan_takes(1, 0)[0]), list(plan_actors(1, 0)[0])
-LIP_COLUMNS = ["date", "actor", "scenario", "sentence", "exclude", "reason"]
 """Columns of the tables, as pipeline.formats.tables has them."""

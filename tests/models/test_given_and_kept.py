@@ -79,7 +79,7 @@ def test_a_run_begins_with_the_weights_of_another(shards, tmp_path):
     assert "began with the weights of first" in (tmp_path / "near" / "CARD.md").read_text()
     with pytest.raises(InputError, match="does not fit this run.*give both runs the same sizes"):
         go("linear", shards, tmp_path / "x", start=tmp_path / "first", bias=False)
-    with pytest.raises(InputError, match="is of recipe linear, need residual"):
+    with pytest.raises(InputError, match="its recipe is linear, need residual"):
         go("residual", shards, tmp_path / "x", given=[tmp_path / "first"], start=tmp_path / "first")
 
 

@@ -32,6 +32,7 @@ def test_an_edit_of_a_table_concerns_only_rules_that_use_it():
         f"pipeline.statistics.{name}"
         for name in ("body_entropy", "contact_table", "dataset_row", "face_variance", "scenario_counts")
     }
+    assert users("pipeline/simulate/passages.txt") == {f"pipeline.simulate.{n}" for n in ("cast", "lips")}
     assert users("pipeline/simulate/dialogue.txt") == {"pipeline.simulate.take", "pipeline.simulate.lips"}
 
 

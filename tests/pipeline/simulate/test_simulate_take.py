@@ -68,6 +68,7 @@ def test_layout(shoot):
     wanted = {
         "takes.tsv",
         "actors.tsv",
+        "lip_acc/lip_acc.tsv",
         *(f"rigs/{a}.npz" for a in ("001", "002", "003", "005")),
         f"{TAKE}/timecode.json",
     }

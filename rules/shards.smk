@@ -210,7 +210,7 @@ rule speech_stats:
 # the lip-accurate set as a shard of its own, its speech out of the shard, and their moments
 if study.lip_acc:
 
-    rule lip_shards:
+    rule shards_lips:
         input:
             face=expand(f"{study.dataset}/lip_acc/face_arkit/{{performance}}.npy", performance=study.lip_acc),
             wav=expand(f"{study.dataset}/lip_acc/wav/{{performance}}.wav", performance=study.lip_acc),
@@ -218,9 +218,9 @@ if study.lip_acc:
         output:
             f"{ROOT}/lip_shards/shard-000.h5",
         log:
-            f"{ROOT}/logs/lip_shards.log",
+            f"{ROOT}/logs/shards_lips.log",
         benchmark:
-            f"{ROOT}/timings/lip_shards.tsv"
+            f"{ROOT}/timings/shards_lips.tsv"
         conda:
             "../environment.yml"
         threads: 1

@@ -13,7 +13,7 @@ FILES = sorted((REPOSITORY / "rules").glob("*.smk"))
 WIDTH = 110
 OTHER_ROOMS = {"strips": "figures"}
 """Rules that stand in another file than that of their module's room: the report shows what figures draws."""
-OTHER_NAMES = {"release": "pipeline.release.write"}
+OTHER_NAMES = {"release": "pipeline.release.write", "lip_speech": "pipeline.shards.speech"}
 """Rules that are named as the target that users call, not as their module."""
 LIP_RULES = {"lip_sync", "lip_blendshapes", "lip_separation", "lip_shards_stats", "lip_speech_stats"}
 """Rules that run a stage of capture on the lip-accurate set."""

@@ -35,7 +35,6 @@ def test_all_plans_the_set_beside_the_takes(project):
         "lip_blendshapes": 2,
         "lip_separation": 2,
         "lip_acc": 1,
-        "shards_lips": 1,
         "lip_shards_stats": 1,
         "lip_speech": 1,
         "lip_speech_stats": 1,

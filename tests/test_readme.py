@@ -17,6 +17,7 @@ from helpers.pages import PAGES, README, REPOSITORY, ROOMS, commands
 from pipeline import stage
 from pipeline.config import Config
 from pipeline.formats.tables import TABLES, column_table
+from pipeline.planning.runs import plan_runs
 
 RULES = {
     name
@@ -121,7 +122,7 @@ def test_snakemake_targets_and_overlays_exist(page, command):
         for before, word in zip(words, words[1:flag], strict=False)
         if re.fullmatch(r"[a-z]\w*", word) and not before.startswith("-")
     ]
-    assert set(targets) <= RULES | {"all", *(f"train_{run}" for run in Config().runs)}, command
+    assert set(targets) <= RULES | {"all", *(run.target for run in plan_runs(Config()).values())}, command
 
 
 def tables(page: Path) -> dict[str, list[list[str]]]:

@@ -15,7 +15,7 @@ from helpers import forks
 REPOSITORY = Path(__file__).resolve().parents[2]
 TINY = """
 root: data
-simulate: {num_takes: 2, seconds: 8, num_vertices: 300}
+simulate: {num_takes: 2, seconds: 8, num_vertices: 300, lip_passages: 0}
 recipes:
   face:
     {steps: 6, checkpoint_steps: 3, dim: 16, feedforward: 32, diffusion_steps: 50, sample_steps: 4,

@@ -228,6 +228,7 @@ CHOICES = {
     "device": "cuda",
     "told": ("emotion",),
     "noise_on": "latent",
+    "loss_on": "lips",
     "facing": "token",
     "styles": "merged",
 }

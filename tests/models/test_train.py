@@ -179,7 +179,7 @@ def test_a_run_begins_with_the_weights_of_another(shards, trained, tmp_path):
     go("face", shards, tmp_path / "on", start=start, steps=2)
     assert runs.load(tmp_path / "on").description["start"] == "face"
     assert "began with the weights of face" in (tmp_path / "on" / "CARD.md").read_text()
-    with pytest.raises(InputError, match="is of recipe body, need face; name another run"):
+    with pytest.raises(InputError, match="its recipe is body, need face, that of this run"):
         go("face", shards, tmp_path / "other", start=trained.runs / "body_lower", steps=1)
     with pytest.raises(InputError, match="does not fit this run.*; give both runs the same sizes"):
         go("face", shards, tmp_path / "wider", start=start, steps=1, dim=64)

@@ -15,12 +15,10 @@ import numpy as np
 
 from models import lips
 from models.tally import Gaussian
-from pipeline.formats.arkit import NAMES
+from pipeline.formats.arkit import MOUTH
 from pipeline.formats.rig_file import Rig
 from pipeline.formats.shard_file import Shard
 
-MOUTH = np.array([name.startswith(("jaw", "mouth")) for name in NAMES])
-"""Shapes that are the mouth's, (51,)."""
 LIP_SET = "lip set"
 """Name of the lip-accurate set among the actors; no actor's id has a blank."""
 STILL = 1e-3
@@ -56,7 +54,7 @@ class Mouths:
         self, shards: Sequence[Shard], stats: dict, rigs: dict[str, Rig], lip_set: Iterable[np.ndarray] = ()
     ):
         deviation = np.array(stats["face"]["std"], np.float64)
-        self.channels = MOUTH & (deviation >= STILL)
+        self.channels = np.isin(np.arange(len(deviation)), MOUTH) & (deviation >= STILL)
         self.deviation = deviation[self.channels]
         found: dict[tuple[str, str], Gaussian] = {}
         gaps = {actor: lips.gap_of(rig) for actor, rig in rigs.items()}

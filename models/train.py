@@ -471,6 +471,11 @@ def need_same(begun: runs.Run, own: dict[str, Any], options: config.Training, st
     own: model.json of the run that begins. Whom the other one knows, and moments, may differ: they are kept.
     """
     other = begun.description
+    if other["recipe"] == own["recipe"] and {*begun.options.streams} != {*options.streams}:
+        raise InputError(
+            f"{start}: reads {', '.join(begun.options.streams)}, need {', '.join(options.streams)}, as this"
+            " run does; give both the same options, or name another run to start from"
+        )
     asked = ["recipe", *(["features"] if "mel" in options.streams else [])]
     asked += ["joint_names", "parents"] if {"body", "root"} & {*options.streams} else []
     asked += ["text_model"] if "text" in options.streams else []

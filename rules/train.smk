@@ -70,31 +70,13 @@ if any(run.swap for run in study.runs.values()):
 
 
 # a name for each run: train_face, train_body_lower, ..., finetune_face, swap_face
-for name in [name for name, run in study.runs.items() if run.target != name]:
+for run in study.runs:
 
     rule:
         name:
-            f"train_{name}"
+            study.runs[run].target
         input:
-            study.trained([name]),
-
-
-for run in [name.removeprefix("finetune_") for name in study.runs if name.startswith("finetune_")]:
-
-    rule:
-        name:
-            f"finetune_{run}"
-        input:
-            study.trained([f"finetune_{run}"]),
-
-
-for run in [name.removeprefix("swap_") for name in study.runs if name.startswith("swap_")]:
-
-    rule:
-        name:
-            f"swap_{run}"
-        input:
-            study.trained([f"swap_{run}"]),
+            study.trained([run]),
 
 
 rule train_body:

@@ -48,9 +48,10 @@ def rules_of(path: Path) -> list[Rule]:
     found = []
     for base, used, name, text in zip(*(pieces[i::4] for i in range(4)), strict=True):
         named = re.search(
-            r'name:\s+f?"(\w+?)(?:_\{[\w.]+\})*"', text
+            r'name:\s+(?:f?"(\w+?)(?:_\{[\w.]+\})*"|study\.runs\[run\]\.(target))', text
         )  # a rule for each pair of actors, run or row, in a loop
-        rule = Rule(path.name, used or name or (named[1] if named else ""), base or "", text)
+        own = (named[1] or named[2]) if named else ""
+        rule = Rule(path.name, used or name or own, base or "", text)
         assert rule.name, f"{path.name}: a rule without a name: {text[:80]}"
         if base or "python -m pipeline." in text:
             found.append(rule)

@@ -25,8 +25,6 @@ from models.layers import DROPOUT, BiasedDecoderLayer, periodic_encoding, sinuso
 from pipeline.config import Denoising, Generate
 from pipeline.formats import arkit
 
-LIPS = ("jaw", "mouth")
-"""What names of the ARKit weights of lips begin with: 27 of 51."""
 STEP_WIDTH = 768
 """Width of the sinusoid of the diffusion step, as in the public code."""
 
@@ -266,7 +264,7 @@ class Model(denoising.Model):
         )
         self.latent = network.latent
         self._join(network)
-        lips = [name.startswith(LIPS) for name in self.feature_names]
+        lips = [column in arkit.MOUTH for column in columns]
         self.register_buffer("lips", torch.tensor(lips), persistent=False)
 
     @property

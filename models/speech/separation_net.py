@@ -40,9 +40,7 @@ WINDOW = (WINDOW_FRAMES - 5) * HOP
 With one window of silence on both sides they are WINDOW_FRAMES.
 """
 FPS = 30
-MOUTH = [i for i, name in enumerate(arkit.NAMES) if name.startswith(("mouth", "jaw"))]
-"""Columns of the mouth and jaw in arkit.NAMES."""
-NUM_CUES = 2 * len(MOUTH)
+NUM_CUES = 2 * len(arkit.MOUTH)
 NUM_FEATURES = 8
 TINY = 1e-12
 SIZES = ("width", "widest", "lip_width")
@@ -57,7 +55,7 @@ def lip_cues(weights: np.ndarray, times: np.ndarray) -> np.ndarray:
 
     `weights` (T, 51) at 30 fps from second 0; outside of them the first and last row go on.
     """
-    shapes = np.asarray(weights, np.float64)[:, MOUTH]
+    shapes = np.asarray(weights, np.float64)[:, arkit.MOUTH]
     shapes = shapes - np.median(shapes, 0)
     speeds = np.gradient(shapes, axis=0) * (FPS / 10) if len(shapes) > 1 else np.zeros_like(shapes)
     clock = np.arange(len(shapes)) / FPS

@@ -20,6 +20,9 @@ NAMES_52 = tuple(
 NAMES = NAMES_52[:51]
 """The 51 shapes of the dataset: the 52 of ARKit without tongueOut, which no mesh stream shows."""
 
+MOUTH = [i for i, name in enumerate(NAMES) if name.startswith(("jaw", "mouth"))]
+"""Columns of the shapes of jaw and mouth, 27 of 51."""
+
 
 def rig_order(names: list[str], where: str, *, fix: str = "add them to the rig") -> list[int]:
     """Index in `names` of each ARKit shape in `NAMES`; names are matched without regard to case.

@@ -30,8 +30,10 @@ class PlannedRun:
     start: str | None
     mem_mb: int
     runtime_minutes: int
-    data: str = "takes"
-    swap: str | None = None
+    data: str
+    swap: str | None
+    waits_for: tuple[str, ...]
+    """Runs that are made before it."""
 
     @property
     def target(self) -> str:
@@ -47,11 +49,6 @@ class PlannedRun:
     def is_told_labels(self) -> bool:
         """Whether it is told labels of the takes."""
         return bool(getattr(self.options, "told", ()))
-
-    @property
-    def waits_for(self) -> tuple[str, ...]:
-        """Runs that are trained before it."""
-        return (*self.given, *(name for name in (self.start, self.swap) if name))
 
 
 @dataclass(frozen=True)
@@ -99,6 +96,7 @@ def plan_run(name: str, run: Run, config: Config) -> PlannedRun:
         run.runtime_minutes,
         run.data,
         run.swap,
+        run.waits_for,
     )
 
 
@@ -153,7 +151,16 @@ def _plan_swap(name: str, run: Run, planned: dict[str, PlannedRun]) -> PlannedRu
     if odd := next(iter(run.model_extra or {}), None):
         raise InputError(f"{where}.{odd}: a swapped run has the options of {base.name}; leave it out")
     return PlannedRun(
-        name, run.recipe, base.options, (), run.start, run.mem_mb, run.runtime_minutes, swap=run.swap
+        name,
+        run.recipe,
+        base.options,
+        (),
+        run.start,
+        run.mem_mb,
+        run.runtime_minutes,
+        run.data,
+        run.swap,
+        run.waits_for,
     )
 
 

@@ -199,6 +199,7 @@ def test_a_run_of_other_moments_is_not_swapped(tuned, tmp_path):
     [
         ("body_lower", {}, "its recipe is body, need face"),
         ("face", {"dim": 48}, "model.safetensors"),
+        ("face", {"facing": "none"}, "reads face, mel, facing, need face, mel, as this run does"),
     ],
 )
 def test_a_start_that_does_not_fit_is_one_line(trained, lip_shards, tmp_path, start, changes, said):

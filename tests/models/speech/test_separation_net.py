@@ -15,6 +15,7 @@ from models.speech.signals import resample
 from pipeline import config
 from pipeline.capture.train_separation import alone, levels, voices_of
 from pipeline.errors import InputError
+from pipeline.formats import arkit
 from pipeline.signals import leak, stft
 
 OPTIONS = config.SeparationModel(
@@ -136,10 +137,10 @@ def test_both_mouths_reach_the_mask(voices):
 
 def test_cues_are_mouth_and_jaw_about_their_medians_and_their_speeds():
     weights = np.zeros((60, 51), np.float32)
-    weights[:, separation_net.MOUTH[0]] = np.arange(60) / 60
+    weights[:, arkit.MOUTH[0]] = np.arange(60) / 60
     weights[:, 0] = 1  # an eyelid
     cues = separation_net.lip_cues(weights, np.array([0.5, 1.0]))
-    assert len(separation_net.MOUTH) == 27 and cues.shape == (54, 2)
+    assert len(arkit.MOUTH) == 27 and cues.shape == (54, 2)
     assert cues[0] == pytest.approx([(15 - 29.5) / 60, (30 - 29.5) / 60], abs=1e-6) and cues[
         27
     ] == pytest.approx([0.05, 0.05], abs=1e-6)

@@ -10,7 +10,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # more threads than free cores wait for
     for library in ("OMP", "OPENBLAS", "MKL"):  # before numpy and torch are imported
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
-from helpers.workflow_project import TINY, make_project, snakemake
+from helpers.workflow_project import WITH_LIPS, make_project, snakemake
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -36,8 +36,7 @@ def field() -> Path:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> tuple[Path, float]:
     """A project with tiny models whose `all` ran through undisturbed, and the seconds that it took."""
-    config = TINY.replace("lip_passages: 0", "lip_passages: 1")  # this one has a lip-accurate set as well
-    project = make_project(tmp_path_factory.mktemp("finished"), config=config)
+    project = make_project(tmp_path_factory.mktemp("finished"), config=WITH_LIPS)
     begin = time.monotonic()
     result = snakemake(project, "all")
     assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers.workflow_project import REPOSITORY, make_project, planned, snakemake
+from helpers.workflow_project import REPOSITORY, WITH_LIPS, make_project, planned, snakemake
 
 from pipeline.ownership import MARK
 from pipeline.report.timings import read_timings
@@ -141,10 +141,10 @@ def kill_one(project: Path, victim: str, *, after: int, delay: float) -> None:
 
 
 @pytest.fixture
-def undisturbed(request, tmp_path) -> tuple[Path, str | None]:
+def undisturbed(request, tmp_path) -> tuple[Path, str]:
     """A finished project and the config that it ran."""
     if os.environ.get("INTERACT_INTERRUPTED") != "default":
-        return request.getfixturevalue("finished")[0], None
+        return request.getfixturevalue("finished")[0], WITH_LIPS
     config = (REPOSITORY / "config.yaml").read_text()
     project = make_project(tmp_path / "undisturbed", config=config)
     result = snakemake(project, "all")
@@ -192,5 +192,5 @@ def test_a_run_killed_again_and_again_ends_with_the_same_bytes(undisturbed, tmp_
     assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
     found = digests(project)
     assert found.keys() <= expected.keys() and "data/results/table.csv" in found
-    assert sum(name.endswith("model.safetensors") for name in found) == 3
+    assert sum(name.endswith("model.safetensors") for name in found) == 5
     assert [name for name in found if found[name] != expected[name]] == []

@@ -117,4 +117,4 @@ def test_another_split_trains_everything(project):
     )
     rules = planned(project, "train")
     assert {"shards_build", "shards_stats"} <= set(rules) and "text" not in rules
-    assert rules.count("train_run") == 3
+    assert rules.count("train_run") == 4  # fine-tuning begins with another face

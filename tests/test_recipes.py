@@ -74,19 +74,22 @@ def test_a_row_for_each_that_the_config_names(project):
     with open(project / "data" / "results" / "table.csv", encoding="utf-8", newline="") as f:
         table = {row["method"]: row for row in csv.DictReader(f)}
     assert list(table) == [
-        "real", "trained models", "linear face", "both", "mean pose", "nearest training clip",
+        "real", "trained models", "fine-tuned on lips", "fine-tuned, swapped", "linear face", "both",
+        "mean pose", "nearest training clip",
     ]  # fmt: skip
     assert table["trained models"]["samples"] == "5" and table["both"]["samples"] == "1"
     assert float(table["linear face"]["LVE_cm2"]) > 0 and table["linear face"]["FD_g"] == ""
     assert float(table["both"]["LVE_cm2"]) != float(table["linear face"]["LVE_cm2"])
     assert float(table["both"]["FD_g"]) > 0
     page = (project / "data" / "results" / "table.html").read_text(encoding="utf-8")
-    assert "5 (trained models), 5 (linear face), 1 (both) samples a take" in page
+    assert "5 (linear face), 1 (both) samples a take" in page
 
 
 def test_motion_is_what_the_recipe_makes(project):
     folder = project / "data" / "results" / "generated"
-    assert {path.name for path in folder.iterdir()} == {"trained_models", "linear_face", "both"}
+    assert {path.name for path in folder.iterdir()} == {
+        "trained_models", "fine_tuned_on_lips", "fine_tuned_swapped", "linear_face", "both",
+    }  # fmt: skip
     assert not (folder / "linear_face" / "bvhs").exists() and (folder / "both" / "bvhs").is_dir()
     (first, *_), (same, *_) = (
         sorted((folder / "linear_face" / name).glob("*.npy"))

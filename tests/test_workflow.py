@@ -69,7 +69,9 @@ def test_an_edit_reruns_its_stage_and_what_follows(project):
     module = project / "pipeline" / "annotate" / "facing.py"
     before = {path: path.read_bytes() for path in (project / "data" / "runs").rglob("model.safetensors")}
     written = checkpoints(project)
-    assert len(before) == len(MODELS) and len(written) == 4 * len(MODELS)  # the newest and the one before it
+    trained = (*MODELS, "finetune_face")
+    assert {path.parent.name for path in before} == {*trained, "swap_face"}
+    assert len(written) == 4 * len(trained)  # the newest and the one before it
     module.write_text(module.read_text() + "\n# a remark\n")
     rules = set(planned(project, "all"))
     assert {

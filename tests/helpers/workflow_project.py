@@ -25,6 +25,8 @@ recipes:
      batch_size: 2, window_frames: 30}
 evaluate: {window_frames: 60}
 """
+WITH_LIPS = TINY.replace("lip_passages: 0", "lip_passages: 1")
+"""The same with a lip-accurate set, and what is trained on it."""
 
 
 def make_project(folder: Path, config: str | None = None) -> Path:

@@ -130,8 +130,9 @@ def run(*, runs: list[Path], out: Path) -> None:
     across = min(len(runs), MOST_IN_A_LINE)
     rows = 2 if any(measured) else 1
     down = -(-len(runs) // across)
-    size = 14 * across / MOST_IN_A_LINE, 4 * down * rows
-    fig, grid = plt.subplots(rows * down, across, figsize=size, layout="constrained", squeeze=False)
+    lines = rows * down if any(measured[across * (down - 1) :]) else rows * (down - 1) + 1
+    size = 14 * across / MOST_IN_A_LINE, 4 * lines
+    fig, grid = plt.subplots(lines, across, figsize=size, layout="constrained", squeeze=False)
     drawn = []
     for number, (folder, curve, levels) in enumerate(zip(runs, curves, measured)):
         row, column = divmod(number, across)

@@ -1,5 +1,7 @@
 """Where a training writes what it measures: log.jsonl, and TensorBoard where that is asked for.
 
+TensorBoard also gets a window that is not learned from, as it was captured and as the weights make it.
+
 log.jsonl depends on options and data alone. How fast a training runs is in TensorBoard and in the progress.
 """
 
@@ -10,8 +12,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from models.processes import Processes
+from models.recipe import Model
+from models.watch import Watched
 from pipeline.config import Training
 from pipeline.errors import InputError
+from pipeline.motion.clock import AUDIO_RATE
 
 FOLDER = "tensorboard"
 """In a run folder."""
@@ -24,6 +29,8 @@ class Board:
         self.live_log, self.options, self.writes = live_log, options, processes.first
         self.writer: Any = None
         self.before: tuple[int, float] | None = None
+        self.shown: Any = None
+        """The window that is shown, once one was."""
         if options.tensorboard and self.writes:
             try:
                 from torch.utils.tensorboard import SummaryWriter
@@ -56,6 +63,22 @@ class Board:
             for name, value in _numbers(line):
                 self.writer.add_scalar(name, value, line["step"])
             self._speed(line["step"])
+
+    def preview(self, model: Model, watched: Watched | None, step: int) -> None:
+        """Show one window of those that are measured, where TensorBoard is asked for.
+
+        It is drawn as captured and as the weights of this step make it; its voices are heard once. No weights
+        depend on it.
+        """
+        if not (self.writer and watched):
+            return
+        from models.preview import Preview
+
+        if self.shown is None:
+            self.shown = Preview(watched)
+            self.writer.add_audio("sample/voices", self.shown.voices()[None], step, AUDIO_RATE)
+        for name, figure in self.shown.figures(model.eval(), self.options.seed).items():
+            self.writer.add_figure(f"sample/{name}", figure, step)
 
     def _speed(self, step: int) -> None:
         now = time.monotonic()

@@ -131,7 +131,18 @@ class Model(nn.Module):
     ) -> dict[str, Tensor]:
         """A sample of what the model makes.
 
-        told: a batch of whole takes, with what earlier runs of the row have made. Only generation calls this:
+        told: a batch of whole takes, with what earlier runs of the row have made. No weights depend on this:
         an edit in it trains nothing again.
         """
         raise NotImplementedError
+
+    def preview(self, batch: dict[str, Tensor], draws: Draws, options: Generate) -> dict[str, Tensor]:
+        """A sample of windows to look at while training, by the names of `FINAL`; no weights depend on it.
+
+        batch: the windows as training reads them. Their real motion stands for what other runs of a row make.
+        Here nothing is made by a model that needs some of that.
+        """
+        if getattr(self.options, "needs", ()):
+            return {}
+        told = {name: value for name, value in batch.items() if name not in FINAL}
+        return self.sample(told, draws, options)

@@ -252,6 +252,9 @@ def optimise(
             if last or (options.held_out_steps and state.step % options.held_out_steps == 0):
                 if processes.first and (line := watch.measure(state)):
                     board.write(line)
+                    kept = state.kept
+                    assert isinstance(kept, Model)
+                    board.preview(kept, watch.test or watch.validation, state.step)
             if state.step % options.checkpoint_steps == 0 or last:
                 if processes.first:
                     state.save(live_log)

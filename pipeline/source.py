@@ -24,8 +24,8 @@ CANNOT_CHANGE_RESULTS = (
 Errors, the command line, the config, whose values reach rules as flags, and what is known before any job
 runs.
 """
-SAMPLING = "sample"
-"""The method of a recipe's Model that only generation calls."""
+SAMPLING = ("sample", "preview")
+"""Methods on which no weights depend: they sample, and show samples while a model trains."""
 
 
 def changes_nothing(module: str) -> bool:
@@ -43,7 +43,7 @@ def module_file(module: str) -> Path | None:
 
 
 def _is_sampler(node: ast.stmt, parent: ast.AST) -> bool:
-    return isinstance(parent, ast.ClassDef) and isinstance(node, ast.FunctionDef) and node.name == SAMPLING
+    return isinstance(parent, ast.ClassDef) and isinstance(node, ast.FunctionDef) and node.name in SAMPLING
 
 
 def _is_text(node: ast.stmt) -> bool:
@@ -93,8 +93,8 @@ def closure(*modules: str, sampling: bool = True) -> tuple[Path, ...]:
     """Files that `python -m` of these modules runs, in order of their paths.
 
     The modules (of a package its `__main__`), all that they import, in functions too, and the tables that
-    bear the name of one of these. Without `sampling`, what only the method `sample` of a recipe's Model
-    imports is left out.
+    bear the name of one of these. Without `sampling`, what only a class's methods
+    SAMPLING import is left out.
     """
     seen: dict[str, Path] = {}
     waiting = [name for module in modules for name in (module, f"{module}.__main__")]

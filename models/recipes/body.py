@@ -331,3 +331,17 @@ class Model(denoising.Model):
         body[..., self.own_columns] = own[..., : len(self.own_columns)]
         relative = lower[..., -len(ROOT_NAMES) :]
         return {"body": self.body.invert(body), "relative": self.relative.invert(relative)}
+
+    def preview(self, batch: dict[str, Tensor], draws: Draws, options: Generate) -> dict[str, Tensor]:
+        """Whole bodies: sampled upper ones on the real lower ones, or sampled lower ones below the real."""
+        if self.options.joints == "upper":
+            batch = batch | {"lower": self._part(batch, self.lower_columns, root=True).flatten(2)}
+        told = {name: value for name, value in batch.items() if name not in recipe.FINAL}
+        made = self.sample(told, draws, options)
+        if self.options.joints != "lower":
+            return made
+        own = made["lower"].unflatten(2, (2, -1))
+        body = self.body.standardise(batch["body"])
+        body[..., self.own_columns] = own[..., : len(self.own_columns)]
+        relative = own[..., -len(ROOT_NAMES) :]
+        return {"body": self.body.invert(body), "relative": self.relative.invert(relative)}

@@ -76,8 +76,8 @@ class Training(Section):
     )
     tensorboard: bool = Field(
         default=False,
-        description="write losses and speed for TensorBoard too, into tensorboard/ of the run (needs the"
-        " extra tensorboard)",
+        description="write losses, speed and a sample for TensorBoard too, into tensorboard/ of the run"
+        " (needs the extra tensorboard)",
     )
     workers: int = Field(
         default=0, ge=0, description="threads that read windows ahead; 0 reads between the steps"

@@ -1,5 +1,6 @@
 """What the training loop does beside learning: parts of batches, processes, rates, faults, what it logs."""
 
+import io
 import json
 import os
 import shutil
@@ -230,6 +231,37 @@ def test_tensorboard_gets_what_the_log_gets(shards, tmp_path):
     losses = [event.value for event in events.Scalars("loss")]
     np.testing.assert_allclose(losses, [line["loss"] for line in lines_of(out)], rtol=1e-6)
     assert len(events.Scalars("windows a second")) == 11
+
+
+@pytest.mark.parametrize("model, kind", [("face", "face"), ("body_lower", "body"), ("faceformer", "face")])
+def test_tensorboard_gets_a_sample_at_each_measurement(model, kind, shards, tmp_path):
+    pytest.importorskip("tensorboard")
+    from PIL import Image
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    measured = {"held_out_steps": 6, "steps": 18}
+    plain, first = go(model, shards, tmp_path / "plain" / model, **measured)
+    weights, out = go(model, shards, tmp_path / model, tensorboard=True, **measured)
+    assert all(torch.equal(value, weights[name]) for name, value in plain.items())
+    assert (first / "log.jsonl").read_bytes() == (out / "log.jsonl").read_bytes()
+    assert not (first / "tensorboard").exists()
+    events = EventAccumulator(str(out / "tensorboard"), size_guidance={"images": 0, "audio": 0})
+    events.Reload()
+    assert events.Tags()["images"] == [f"sample/{kind}"] and events.Tags()["audio"] == ["sample/voices"]
+    images = events.Images(f"sample/{kind}")
+    assert [image.step for image in images] == [6, 12, 18]
+    pictures = [np.array(Image.open(io.BytesIO(image.encoded_image_string))) for image in images]
+    assert not np.array_equal(pictures[0], pictures[2]) and pictures[0].std() > 0
+    (voices,) = events.Audio("sample/voices")
+    assert voices.sample_rate == 16000 and voices.length_frames == 24 * 16000 // 30
+
+
+def test_without_tensorboard_no_sample_is_made(shards, tmp_path, monkeypatch):
+    def never(*_):
+        raise AssertionError("a sample is made that nobody sees")
+
+    monkeypatch.setattr(face.Model, "sample", never)
+    go("face", shards, tmp_path / "face", held_out_steps=6)
 
 
 def test_without_tensorboard_its_extra_is_named(shards, tmp_path, monkeypatch):

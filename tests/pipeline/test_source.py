@@ -22,6 +22,12 @@ class Model:
 
         return sampler.draw(x)
 
+    def preview(self, x):
+        """Training shows it."""
+        from pipeline.low import figure
+
+        return figure.of(x)
+
 
 def sample(x):
     return x
@@ -37,6 +43,7 @@ def small(tmp_path, monkeypatch):
         "low/loss.py": "def of(x):\n    return x - 1\n",
         "low/loss.tsv": "a\tb\n",
         "low/sampler.py": "def draw(x):\n    return x + 1\n",
+        "low/figure.py": "def of(x):\n    return x\n",
     }.items():
         path = tmp_path / "pipeline" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,7 +62,8 @@ def names(folder, *modules: str, **options) -> list[str]:
 
 
 def test_what_only_samples_is_left_out_where_it_is_not_asked_for(small):
-    assert names(small, "pipeline.model") == ["low/loss.py", "low/loss.tsv", "low/sampler.py", "model.py"]
+    all_of_it = ["low/figure.py", "low/loss.py", "low/loss.tsv", "low/sampler.py", "model.py"]
+    assert names(small, "pipeline.model") == all_of_it
     assert names(small, "pipeline.model", sampling=False) == ["low/loss.py", "low/loss.tsv", "model.py"]
     assert names(small, "pipeline.low.loss", "pipeline.low.sampler") == [
         "low/loss.py",
@@ -95,10 +103,11 @@ def test_a_digest_is_of_what_runs(old, new, same, sampling, small):
     assert (source.digest(files, sampling=sampling) == before) == same
 
 
-def test_an_edit_of_the_method_sample_changes_what_samples_and_not_what_trains(small):
+@pytest.mark.parametrize("edit", [("sampler.draw(x)", "-sampler.draw(x)"), ("figure.of(x)", "-figure.of(x)")])
+def test_an_edit_of_a_method_that_samples_changes_what_samples_and_not_what_trains(edit, small):
     files = source.closure("pipeline.model")
     with_it, without = (source.digest(files, sampling=sampling) for sampling in (True, False))
-    (small / "model.py").write_text(MODEL.replace("return sampler.draw(x)", "return -sampler.draw(x)"))
+    (small / "model.py").write_text(MODEL.replace(*edit))
     assert source.digest(files) != with_it and source.digest(files, sampling=False) == without
 
 

@@ -225,14 +225,14 @@ def table(
         pairs += [{"method": name} | pair for pair in scores.mouth_pairs(counted, mouths)]
     for name in folders:
         rows[name] |= checks.summary(checks.verdicts(rows[name], rows[MEAN]))
-    notes = _notes(setting, rows, folders, 2 * opened[0]["body"].shape[-1])
+    notes = _notes(setting, rows, folders, opened[0]["body"].shape[-1])
     return Table(rows, notes, pairs, [notes[0], *_notes_on_faces(setting)])
 
 
 def _notes(
     setting: scores.Setting, rows: dict[str, dict], folders: dict[str, list[Path]], width: int
 ) -> list[str]:
-    """On how much the rows were computed; `width` values are a row of bodies."""
+    """On how much the rows were computed; `width` values are a frame's joints of an actor."""
     options = setting.options
     lengths = [span.stop_frame - span.start_frame for _, span in setting.takes]
     takes = f"{len(lengths)} test take{'s' * (len(lengths) > 1)}, {sum(lengths)} frames at 30 fps"
@@ -241,8 +241,8 @@ def _notes(
         windows += f", {short} of them shorter, as long as their takes"
     notes = [
         f"{takes}; {windows}; {_counted(folders)} samples a take.",
-        f"A row holds both actors' {width} joint values; {rows[REAL]['num_rows']} real rows.",
-        f"{options.num_pairs} pairs asked for Div_g, seed {options.seed}.",
+        _row_note(setting, width) + f"; {rows[REAL]['num_rows']} real rows.",
+        *_pairs_note(options),
         "Below a score stand half-widths of its 95 % intervals, over samples and over takes, where there are"
         " two or more.",
     ]
@@ -254,6 +254,28 @@ def _notes(
     if few:
         notes.append(f"Fewer rows than pairs, so all rows were paired once: {', '.join(few)}.")
     return notes + _notes_on_faces(setting)
+
+
+def _row_note(setting: scores.Setting, width: int) -> str:
+    """What a row of bodies holds."""
+    whose = "both actors'" if setting.persons == 1 else "one actor's"
+    count = 2 // setting.persons * scores.row_width(setting, width)
+    return f"A row holds {whose} {count} {scores.ROW_VALUES[setting.options.body_values]}"
+
+
+def _pairs_note(options: config.Evaluate) -> list[str]:
+    """How rows were paired, and which reading of the body metrics is not the code's."""
+    own = [f"{name} {value}" for name, value in scores.readings(options).items()]
+    notes = (
+        [f"{options.num_pairs} pairs asked for Div_g, seed {options.seed}."]
+        if scores.reading_of(options).drawn
+        else []
+    )
+    if own:
+        notes.append(
+            f"The body metrics are read otherwise than the reference code has them: {', '.join(own)}."
+        )
+    return notes
 
 
 def _notes_on_faces(setting: scores.Setting) -> list[str]:

@@ -9,6 +9,7 @@ fit) is an ArrayError.
 """
 
 from collections.abc import Iterable
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -88,11 +89,73 @@ def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
     )
 
 
-def add_window(tally: Tally, window: np.ndarray) -> None:
-    """Count a window (T, D) of bodies: its frames, its steps between frames, and its variance over time."""
+class Reading(NamedTuple):
+    """How the metrics of bodies are read, where the paper's words and the reference code leave a choice.
+
+    The defaults are the code's. rate: what differences between frames are multiplied by, the frame rate for
+    differences per second; pairs: whether rows of Div_g are paired from all windows and samples, at random,
+    or within a window, each row with each other; div_k: see `add_window`; div_sample: see `over_samples`.
+    """
+
+    rate: float = 1.0
+    pairs: Literal["pooled", "window"] = "pooled"
+    div_k: Literal["variance", "deviation", "distance"] = "variance"
+    div_sample: Literal["variance", "deviation", "distance"] = "variance"
+
+    @property
+    def drawn(self) -> list[str]:
+        """Scores of random pairs: those of frames, and of steps between frames."""
+        named = ["Div_g", *(["Div_k"] if self.div_k == "distance" else [])]
+        return named if self.pairs == "pooled" else []
+
+
+CODE = Reading()
+"""The reading of the reference code."""
+
+
+def steps_of(window: np.ndarray, reading: Reading = CODE) -> np.ndarray:
+    """Differences (T - 1, D) between successive frames (T, D), in the reading's rate."""
+    return np.diff(window, axis=0) * reading.rate
+
+
+def mean_distance(rows: np.ndarray) -> float:
+    """Mean L2 distance of each of two or more rows (N, D) to each other one."""
+    from scipy.spatial.distance import pdist
+
+    return float(pdist(rows).mean())
+
+
+def over_samples(samples: np.ndarray, reading: Reading = CODE) -> float:
+    """Div_sample of a window's samples (S, T, D), which is 0 for one sample.
+
+    variance: over the samples (ddof 0), mean over frames and channels; deviation: its root in each frame and
+    channel, then the mean; distance: L2 distance of two samples of a frame, mean over pairs and frames.
+    """
+    if reading.div_sample == "variance":
+        return float(samples.var(axis=0).mean())
+    if reading.div_sample == "deviation":
+        return float(samples.std(axis=0).mean())
+    apart = [np.linalg.norm(one - two, axis=1).mean() for i, one in enumerate(samples) for two in samples[:i]]
+    return float(np.mean(apart)) if apart else 0.0
+
+
+def add_window(tally: Tally, window: np.ndarray, reading: Reading = CODE) -> None:
+    """Count a window (T, D) of bodies: its frames, its steps between frames, and what varies in it.
+
+    Div_k is the variance over time (ddof 0), mean over channels; or the mean of its roots (deviation). As a
+    distance it is that of two steps between frames, as Div_g of two frames: here where rows are paired
+    within the window.
+    """
+    steps = steps_of(window, reading)
     tally.add_rows("frames", window)
-    tally.add_rows("steps", np.diff(window, axis=0))
-    tally.add_mean("Div_k", window.var(axis=0).mean(), len(window))
+    tally.add_rows("steps", steps)
+    if reading.div_k != "distance":
+        varies = window.var(axis=0) if reading.div_k == "variance" else window.std(axis=0)
+        tally.add_mean("Div_k", varies.mean(), len(window))
+    if reading.pairs == "window":
+        tally.add_mean("Div_g", mean_distance(window), len(window))
+        if reading.div_k == "distance" and len(steps) > 1:
+            tally.add_mean("Div_k", mean_distance(steps), len(window))
 
 
 def _sequences(generated, real) -> tuple[list[list[np.ndarray]], list[np.ndarray]]:
@@ -126,13 +189,13 @@ def _sequences(generated, real) -> tuple[list[list[np.ndarray]], list[np.ndarray
     return made, true
 
 
-def body_metrics(generated, real, *, rng, num_pairs: int = 10_000) -> dict:
+def body_metrics(generated, real, *, rng, num_pairs: int = 10_000, reading: Reading = CODE) -> dict:
     """Realism and diversity of generated bodies, as Ng et al. 2024 (audio2photoreal) compute them.
 
     generated: (S, Q, T, D), S samples of Q sequences of T frames; real: (Q, T, D), which counts S times; both
     in the same units (radians for exponential maps), not standardised. Or lists: S lists of Q windows (T_q,
     D), and Q windows, whose lengths may differ. rng: numpy Generator or RandomState; only `choice` is called,
-    twice.
+    twice. reading: by default that of the code, which the following says.
 
     FD_g: Frechet distance of the pooled frames. FD_k: the same of differences of successive frames of a
     sequence, per frame, not per second. Div_g: mean L2 distance of `num_pairs` random pairs of pooled
@@ -147,21 +210,30 @@ def body_metrics(generated, real, *, rng, num_pairs: int = 10_000) -> dict:
         raise ArrayError(f"body_metrics: got num_pairs {num_pairs}, need 1 or more; 10000 is usual")
     num_rows = len(made) * sum(len(window) for window in true)
     num_pairs = min(int(num_pairs), num_rows)
-    pairs, own, other, start = Pairs(num_rows, num_pairs, rng), Tally(), Tally(), 0
+    own, other, found = Tally(), Tally(), {}
     for sample in made:
         for window in sample:
-            add_window(own, window)
+            add_window(own, window, reading)
+    for q, window in enumerate(true):
+        add_window(other, window, reading)
+        spread = over_samples(np.stack([sample[q] for sample in made]), reading)
+        own.add_mean("Div_sample", spread, len(window))
+    for name in ("Div_g", "Div_k", "Div_sample"):
+        found[name] = own.average(name)
+    for name in reading.drawn:
+        rows = [
+            window if name == "Div_g" else steps_of(window, reading) for sample in made for window in sample
+        ]
+        count = sum(map(len, rows))
+        pairs, start = Pairs(count, min(num_pairs, count), rng), 0
+        for window in rows:
             pairs.add(start, window)
             start += len(window)
-    for q, window in enumerate(true):
-        add_window(other, window)
-        own.add_mean("Div_sample", np.stack([sample[q] for sample in made]).var(axis=0).mean(), len(window))
+        found[name] = pairs.distance()
     return {
         "FD_g": frechet(own.rows["frames"], other.rows["frames"], repeats_y=len(made)),
         "FD_k": frechet(own.rows["steps"], other.rows["steps"], repeats_y=len(made)),
-        "Div_g": pairs.distance(),
-        "Div_k": own.average("Div_k"),
-        "Div_sample": own.average("Div_sample"),
+        **found,
         "num_pairs": num_pairs,
         "num_rows": num_rows,
     }

@@ -135,6 +135,14 @@ STILL = {"body": 0.01, "root": np.array([0.01, 0.01, 1e-4, 0.01]), "face": 1e-3}
 A joint by less than 0.01 rad, half a degree; a root by less than 0.01 cm or 1e-4 rad a frame (3 mm, 0.2
 degrees a second), or 0.1 mm of height; a face by less than 0.001 of a shape, some hundredths of a millimetre.
 """
+READINGS = ("body_values", "body_rows", "body_rates", "body_pairs", "div_k", "div_sample")
+"""Options that say how the metrics of bodies are read."""
+ROW_VALUES = {
+    "radians": "joint values",
+    "standardised": "joint values that move, standardised",
+    "features": "values of joints and relative root that move, standardised",
+}
+"""What rows of bodies hold, by `body_values`."""
 MOUTH = "mouth"
 """How names of what is counted of an actor's mouth begin; the actor's id follows."""
 BLOCK = 1 << 21
@@ -275,9 +283,47 @@ class Setting:
         return [windows_of(length, self.options.window_frames) for length in lengths]
 
     @property
+    def persons(self) -> int:
+        """Rows of bodies that a frame is: one of both actors, or one of each."""
+        return 2 if self.options.body_rows == "person" else 1
+
+    @property
     def num_parts(self) -> int:
         """Parts that the takes are dealt into: a take each, or several where there are many."""
         return min(len(self.takes), MOST_PARTS)
+
+
+class Drawn:
+    """Random pairs of the rows of all windows of all samples, drawn before the rows are read.
+
+    lengths: rows of each window of a sample; parts: the part of the takes that each is of.
+    """
+
+    def __init__(self, lengths: list[int], parts: np.ndarray, num_samples: int, options: config.Evaluate):
+        self.ends, self.parts = np.cumsum(lengths), parts
+        self.num_rows = int(self.ends[-1])
+        count = self.num_rows * num_samples
+        self.num_pairs = min(options.num_pairs, count)
+        self.pairs = Pairs(count, self.num_pairs, np.random.default_rng(options.seed))
+
+    def add(self, sample: int, window: int, rows: np.ndarray) -> None:
+        """Read the rows of a window of a sample."""
+        self.pairs.add(sample * self.num_rows + int(self.ends[window]) - len(rows), rows)
+
+    def distance(self, *, without: int | None = None, sample: int | None = None) -> float | None:
+        """Mean distance of all pairs, of those without the takes of a part, or of one sample alone.
+
+        Of what is left, pairs stay as they were drawn; of one sample, its rows are paired anew by position,
+        or few pairs would be left.
+        """
+        drawn = self.pairs.drawn
+        if sample is not None:
+            return self.pairs.distance(*(drawn // self.num_rows == sample))
+        if without is None:
+            return self.pairs.distance()
+        window = np.searchsorted(self.ends, drawn % self.num_rows, "right")
+        both = (self.parts[window] != without).all(0)
+        return self.pairs.distance(both, both)
 
 
 class Counted:
@@ -286,17 +332,16 @@ class Counted:
     def __init__(self, setting: Setting, num_samples: int):
         self.by_part = [Tally() for _ in range(setting.num_parts)]
         self.by_sample = [Tally() for _ in range(num_samples)]
-        self.lengths = [b - a for windows in setting.windows for a, b in windows]
+        self.num_windows = sum(map(len, setting.windows))
+        persons = setting.persons
+        self.lengths = [b - a for windows in setting.windows for a, b in windows for _ in range(persons)]
         self.parts = np.repeat(
-            np.arange(len(setting.takes)) % setting.num_parts, [len(windows) for windows in setting.windows]
+            np.arange(len(setting.takes)) % setting.num_parts,
+            [persons * len(windows) for windows in setting.windows],
         )
-        self.pairs: Pairs | None = None
+        self.drawn: dict[str, Drawn] = {}
+        self.num_rows: int | None = None
         self.num_pairs: int | None = None
-
-    @property
-    def num_rows(self) -> int:
-        """Frames in windows, of one sample."""
-        return sum(self.lengths)
 
     def add(self, part: int, sample: int, tally: Tally) -> None:
         """Count a tally of one sample of a take in a part."""
@@ -304,27 +349,30 @@ class Counted:
         self.by_sample[sample].merge(tally)
 
     def draw(self, options: config.Evaluate) -> None:
-        """Draw the random pairs of bodies."""
-        num_rows = self.num_rows * len(self.by_sample)
-        self.num_pairs = min(options.num_pairs, num_rows)
-        self.pairs = Pairs(num_rows, self.num_pairs, np.random.default_rng(options.seed))
+        """Draw the random pairs of bodies, and of their steps between frames where they are asked for."""
+        samples = len(self.by_sample)
+        for name in reading_of(options).drawn:
+            lengths = [length - (name == "Div_k") for length in self.lengths]
+            self.drawn[name] = Drawn(lengths, self.parts, samples, options)
+        self.num_rows = sum(self.lengths) * samples
+        if "Div_g" in self.drawn:
+            self.num_pairs = self.drawn["Div_g"].num_pairs
 
-    def distance(self, *, without: int | None = None, sample: int | None = None) -> float | None:
-        """Div_g of all, without the takes of a part, or of one sample alone.
+    def distances(self, *, without: int | None = None, sample: int | None = None) -> dict[str, float | None]:
+        """Scores of random pairs, by name; see `Drawn.distance`."""
+        return {name: own.distance(without=without, sample=sample) for name, own in self.drawn.items()}
 
-        Of what is left, pairs stay as they were drawn; of one sample, its rows are paired anew by position,
-        or few pairs would be left.
-        """
-        if self.pairs is None:
-            return None
-        drawn = self.pairs.drawn
-        if sample is not None:
-            return self.pairs.distance(*(drawn // self.num_rows == sample))
-        if without is None:
-            return self.pairs.distance()
-        window = np.searchsorted(np.cumsum(self.lengths), drawn % self.num_rows, "right")
-        both = (self.parts[window] != without).all(0)
-        return self.pairs.distance(both, both)
+
+def readings(options: config.Evaluate) -> dict[str, str]:
+    """Options of the body metrics that are not the reference code's, by name."""
+    code = config.Evaluate()
+    return {name: own for name in READINGS if (own := getattr(options, name)) != getattr(code, name)}
+
+
+def reading_of(options: config.Evaluate) -> metrics.Reading:
+    """How the options have the metrics of bodies read."""
+    rate = FPS if options.body_rates == "second" else 1
+    return metrics.Reading(rate, options.body_pairs, options.div_k, options.div_sample)
 
 
 def _live(stats: dict, name: str, still) -> tuple[np.ndarray, np.ndarray]:
@@ -363,25 +411,67 @@ def _moves(setting: Setting, index: int, sample: Sample) -> Tally:
     return own
 
 
+def row_width(setting: Setting, width: int) -> int:
+    """Values of an actor in a row of bodies, whose joints have `width`."""
+    values = setting.options.body_values
+    parts = {"radians": [], "standardised": ["body"], "features": ["body", "relative_root"]}[values]
+    still = {"body": STILL["body"], "relative_root": STILL["root"]}
+    return sum(int(_live(setting.stats, name, still[name])[0].sum()) for name in parts) or width
+
+
+def _relative(made: list[Sample]) -> np.ndarray:
+    """Relative roots (S, T, 2, 4) of a take's samples."""
+    roots = np.stack([np.asarray(sample.root, np.float64) for sample in made])
+    return np.moveaxis(pose.relative_root(np.moveaxis(roots, 2, 1)), 1, 2)
+
+
+def _rows(setting: Setting, made: list[Sample], bodies: np.ndarray) -> np.ndarray:
+    """Rows of bodies (S, T, 2, 3 J) as the options have them: (S, persons, T, D).
+
+    Channels that are still are left out where the others are divided by their deviations.
+    """
+    values, stats = setting.options.body_values, setting.stats
+    if values != "radians":
+        scaled = [(bodies, "body", STILL["body"])]
+        if values == "features":
+            scaled.append((_relative(made), "relative_root", STILL["root"]))
+        parts = []
+        for part, name, still in scaled:
+            live, std = _live(stats, name, still)
+            parts.append((part[..., live] - np.array(stats[name]["mean"])[live]) / std)
+        bodies = np.concatenate(parts, -1)
+        if not bodies.shape[-1]:
+            raise InputError(
+                f"evaluate.body_values: got {values}, but no channel moves in the train split; take radians"
+            )
+    if setting.persons == 2:
+        return np.moveaxis(bodies, 2, 1)
+    return bodies.reshape(*bodies.shape[:2], -1)[:, None]
+
+
 def _bodies(setting: Setting, index: int, made: list[Sample], counted: Counted) -> None:
     """Count the poses of a take's samples."""
     part, windows, stats = index % setting.num_parts, setting.windows[index], setting.stats
     bodies = np.stack([np.asarray(sample.body, np.float64) for sample in made])
-    rows = bodies.reshape(*bodies.shape[:2], -1)
-    before = sum(b - a for earlier in setting.windows[:index] for a, b in earlier)
+    rows, reading = _rows(setting, made, bodies), reading_of(setting.options)
+    first = setting.persons * sum(map(len, setting.windows[:index]))
     for s in range(len(made)):
-        own, start = Tally(), s * counted.num_rows + before
-        for a, b in windows:
-            metrics.add_window(own, rows[s, a:b])
-            if counted.pairs:
-                counted.pairs.add(start, rows[s, a:b])
-            start += b - a
+        own = Tally()
+        for number, (a, b, person) in enumerate(
+            (a, b, person) for a, b in windows for person in range(setting.persons)
+        ):
+            window = rows[s, person, a:b]
+            metrics.add_window(own, window, reading)
+            for name, drawn in counted.drawn.items():
+                paired = window if name == "Div_g" else metrics.steps_of(window, reading)
+                drawn.add(s, first + number, paired)
         counted.add(part, s, own)
     for a, b in windows:
-        counted.by_part[part].add_mean("Div_sample", rows[:, a:b].var(axis=0).mean(), b - a)
+        for person in range(setting.persons):
+            spread = metrics.over_samples(rows[:, person, a:b], reading)
+            counted.by_part[part].add_mean("Div_sample", spread, b - a)
     if len(made) > 1:
-        roots = np.stack([np.asarray(sample.root, np.float64) for sample in made])
-        relative = np.moveaxis(pose.relative_root(np.moveaxis(roots, 2, 1)), 1, 2)
+        relative = _relative(made)
         moves, std = zip(_live(stats, "body", STILL["body"]), _live(stats, "relative_root", STILL["root"]))
         if (live := np.concatenate(moves)).any():
             spread = metrics.sample_spread(
@@ -507,7 +597,7 @@ def mouth_pairs(counted: Counted, mouths: Mouths) -> list[dict]:
 def score(
     made: Tally, real: Tally, *, repeats: int = 1, mouths: Mouths | None = None
 ) -> dict[str, float | None]:
-    """Scores of what was counted, all but Div_g; each real row counts `repeats` times."""
+    """Scores of what was counted, all but those of random pairs; each real row counts `repeats` times."""
     found = {name: made.average(name) for name in COLUMNS}
     if "frames" in made.rows:
         for name, rows in (("FD_g", "frames"), ("FD_k", "steps")):
@@ -550,12 +640,12 @@ def intervals(counted: Counted, truth: Truth) -> dict[str, float | None]:
     """Half-widths of 95 % intervals by `<score>_seeds` and `<score>_takes`; None where fewer than two."""
     samples = len(counted.by_sample)
     alone = [
-        score(counted.by_sample[s], truth.whole, mouths=truth.mouths) | {"Div_g": counted.distance(sample=s)}
+        score(counted.by_sample[s], truth.whole, mouths=truth.mouths) | counted.distances(sample=s)
         for s in range(samples if samples > 1 else 0)
     ]
     without = [
         score(_but_one(counted.by_part, left), real, repeats=samples, mouths=truth.mouths)
-        | {"Div_g": counted.distance(without=left)}
+        | counted.distances(without=left)
         for left, real in enumerate(truth.without)
     ]
     found: dict[str, float | None] = {}
@@ -572,12 +662,14 @@ def intervals(counted: Counted, truth: Truth) -> dict[str, float | None]:
 def row_of(counted: Counted, truth: Truth, options: config.Evaluate) -> dict:
     """A row of the table: the scores, their intervals, and on how much they were computed."""
     samples, everything = len(counted.by_sample), merged(counted.by_part)
-    row: dict = {"samples": samples, "windows": len(counted.lengths), "window_frames": options.window_frames}
+    row: dict = {"samples": samples, "windows": counted.num_windows, "window_frames": options.window_frames}
     row |= score(everything, truth.whole, repeats=samples, mouths=truth.mouths)
-    row["Div_g"] = counted.distance()
+    row |= counted.distances()
     row |= intervals(counted, truth)
-    if counted.pairs:
-        row |= {"num_pairs": counted.num_pairs, "num_rows": counted.num_rows * samples}
+    if counted.num_rows is not None:
+        row["num_rows"] = counted.num_rows
+    if counted.num_pairs is not None:
+        row["num_pairs"] = counted.num_pairs
     if performances := everything.sums.get("LVE_mean_cm2", (0, 0))[1]:
         row["performances"] = int(performances)
     return row

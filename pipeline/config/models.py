@@ -342,3 +342,26 @@ class Evaluate(Section):
     )
     num_pairs: int = Field(default=10_000, ge=1, description="random pairs of the diversity metric")
     seed: int = Field(default=0, ge=0, description="seed of the pairs")
+    body_values: Literal["radians", "standardised", "features"] = Field(
+        default="radians",
+        description="what the body metrics are of: joints in radians, joints by their deviations over the"
+        " train split, or these with the relative root",
+    )
+    body_rows: Literal["pair", "person"] = Field(
+        default="pair", description="whether a row of the body metrics is both actors or each of them"
+    )
+    body_rates: Literal["frame", "second"] = Field(
+        default="frame", description="whether differences of the body metrics are per frame or per second"
+    )
+    body_pairs: Literal["pooled", "window"] = Field(
+        default="pooled",
+        description="whether rows are paired at random from all windows and samples, or within each window",
+    )
+    div_k: Literal["variance", "deviation", "distance"] = Field(
+        default="variance",
+        description="Div_k: variance over time, its root, or the distance of pairs of differences",
+    )
+    div_sample: Literal["variance", "deviation", "distance"] = Field(
+        default="variance",
+        description="Div_sample: variance over a take's samples, its root, or the distance of two samples",
+    )

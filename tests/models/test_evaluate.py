@@ -164,6 +164,65 @@ def test_intervals_are_those_of_each_sample_and_each_take_alone(rows, trained, g
             )
 
 
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"body_values": "standardised"},
+        {"body_values": "features", "body_rows": "person", "body_rates": "second", "div_k": "distance"},
+        {"body_rows": "person", "body_pairs": "window", "div_k": "distance", "div_sample": "distance"},
+        {"div_k": "deviation", "div_sample": "deviation"},
+    ],
+    ids=lambda chosen: "-".join(chosen),
+)
+def test_other_readings_of_the_body_metrics(trained, generated, chosen):
+    """Each of the options, by what the metrics say of rows arranged by hand; and the notes name it."""
+    options = OPTIONS.model_copy(update=chosen)
+    rows, notes, *_ = evaluate.table(trained.shards, {"made": generated}, None, options)
+    shards, stats = data.shards_of(trained.shards)
+    live = {"body": np.array(stats["body"]["std"]) >= 0.01, "relative_root": np.ones(4, bool)}
+
+    def windows(sample):
+        parts = {"body": np.asarray(sample.body, float)}
+        if options.body_values == "features":
+            root = np.asarray(sample.root, float)
+            parts["relative_root"] = np.stack([pose.relative_root(root[:, k]) for k in range(2)], 1)
+        if options.body_values != "radians":
+            for name, part in parts.items():
+                mean, std = (np.array(stats[name][key])[live[name]] for key in ("mean", "std"))
+                parts[name] = (part[..., live[name]] - mean) / std
+        both = np.concatenate(list(parts.values()), -1)
+        cut = [both[a : a + 40] for a in (0, 40)]
+        if options.body_rows == "person":
+            return [part[:, k] for part in cut for k in range(2)]
+        return [part.reshape(40, -1) for part in cut]
+
+    real, made = [], [[], []]
+    for shard, span in data.takes_of(shards, "test"):
+        true = (shard[name][span.start_frame : span.stop_frame] for name in ("body", "root"))
+        real += windows(scores.Sample(*true))
+        for number in range(2):
+            folder = generate.sample_folder(generated, number)
+            made[number] += windows(evaluate.read_generated(folder, shard, span))
+    reading = metrics.Reading(
+        30 if options.body_rates == "second" else 1, options.body_pairs, options.div_k, options.div_sample
+    )
+    want = metrics.body_metrics(made, real, rng=np.random.default_rng(0), num_pairs=50, reading=reading)
+    names = ["FD_g", "FD_k", "Div_sample", "num_rows"]
+    # of several draws by one generator only the first is that of the table
+    names += ["Div_k"] if "Div_k" not in reading.drawn else []
+    names += ["Div_g"]
+    for name in names:
+        assert rows["made"][name] == pytest.approx(want[name], rel=1e-7), name
+    assert 0 < rows["made"]["Div_k"] != rows["real"]["Div_k"] and rows["made"]["Div_g_takes"] > 0
+    assert (rows["made"].get("num_pairs") == 50) == (options.body_pairs == "pooled")
+    for name, value in chosen.items():
+        assert any(f"{name} {value}" in note for note in notes)
+    if "distance" in chosen.values() and options.body_pairs == "pooled":
+        assert rows["made"]["Div_k_seeds"] is not None
+    whose = "one actor's" if options.body_rows == "person" else "both actors'"
+    assert any(f"{whose} {real[0].shape[1]} " in note for note in notes)
+
+
 def test_faces_of_some_actors_are_measured_alone(trained, generated, rigs, transcripts):
     takes = takes_of(shards_of(trained.shards)[0], "test")
     actors = [actor for _, span in takes for actor in (span.actor_a, span.actor_b)]

@@ -184,6 +184,18 @@ def test_overlays_do_what_their_names_say():
     )
 
 
+def test_the_baselines_are_rows_of_bodies_of_their_own():
+    runs = plan_runs(merged("baselines.yaml"))
+    rows = merged("baselines.yaml").rows
+    assert [row.runs for name, row in rows.items() if name not in config.ROWS] == [("lda",), ("one_network",)]
+    for name, people in (("lda", "one"), ("one_network", "two")):
+        options = runs[name].options
+        assert (options.joints, options.people) == ("all", people) and runs[name].target == f"train_{name}"
+        assert options.makes == ("body", "relative") and not options.needs
+    paper = plan_runs(merged("release.yaml", "paper.yaml", "baselines.yaml"))["lda"].options
+    assert (paper.channels, paper.blocks, paper.schedule, paper.skip) == (256, 20, "linear", "none")
+
+
 def test_the_papers_configuration_hears_and_reads_what_fetching_brings():
     paper = merged("release.yaml", "paper.yaml")
     folders = {kind: fetch.SOURCES[kind].out for kind in ("wav2vec2", "bert")}

@@ -4,6 +4,7 @@ A sample is both actors' joints, one actor after the other: `joints: lower` are 
 relative root, `upper` all others, which is told the lower bodies as well, `all` is one network for
 everything. All are told both actors' log-mel, the word being said and the action. In training the upper body
 is told the real lower bodies (teacher forcing); in generation those that an earlier run of the row has made.
+`people: one` is the base as it was published: one actor at a time, who is told nothing of the other.
 """
 
 import math
@@ -39,6 +40,11 @@ class Options(Denoising):
             "lower: legs and root; upper: the rest, told the lower body; all: one network for the body"
         ),
     )
+    people: Literal["two", "one"] = Field(
+        default="two",
+        description="two: both actors together, each told of the other; one: each alone, told the own voice,"
+        " words and action, as the paper's base is",
+    )
     channels: int = Field(
         default=64, ge=8, description="width of the residual blocks; the paper's base has 256"
     )
@@ -56,7 +62,8 @@ class Options(Denoising):
         default=0.5, ge=0, lt=1, description="share of training items whose actor's words are not told"
     )
     swap: bool = Field(
-        default=True, description="learn from copies in which the two actors change places as well"
+        default=True,
+        description="learn from copies in which the two actors change places as well, not of people: one",
     )
     smooth_output: bool = Field(
         default=True,
@@ -196,7 +203,10 @@ def _where(chosen: Tensor, one: Tensor, other: Tensor) -> Tensor:
 
 
 class Model(denoising.Model):
-    """Both actors' bodies, or the part of them that `joints` names."""
+    """Both actors' bodies, or the part of them that `joints` names.
+
+    With `people: one` items 2 b and 2 b + 1 are the two actors of window b.
+    """
 
     own_columns: Tensor
     lower_columns: Tensor
@@ -220,14 +230,16 @@ class Model(denoising.Model):
         self.has_root = options.joints != "upper"
         own = [f"{meta.joint_names[c // 3]}_{'xyz'[c % 3]}" for c in columns]
         own += ROOT_NAMES if self.has_root else ()
-        self.feature_names = [f"{actor}.{name}" for actor in "ab" for name in own]
+        self.parts = 2 if options.people == "one" else 1
+        together = 2 // self.parts
+        self.feature_names = own if self.parts == 2 else [f"{actor}.{name}" for actor in "ab" for name in own]
         widths = {"mel": len(self.mel), "text": len(self.text), "action": NUM_ACTIONS}
         if options.joints == "upper":
             widths["lower"] = len(moving["lower"]) + len(ROOT_NAMES)
         self.told = Told(widths, narrow={"text": options.text_channels}, learned=options.untold == "learned")
         network = BodyDenoiser(
             len(self.feature_names),
-            2 * sum(self.told.widths.values()),
+            together * sum(self.told.widths.values()),
             channels=options.channels,
             blocks=options.blocks,
             heads=options.heads,
@@ -242,17 +254,25 @@ class Model(denoising.Model):
         body = self.body.standardise(batch["body"])[..., columns]
         return torch.cat([body, self.relative.standardise(batch["relative"])], -1) if root else body
 
+    def _items(self, both: Tensor) -> Tensor:
+        """Of both actors (B, T, 2, D) the network's items: as they are, or an actor each (2 B, T, 1, D)."""
+        return both if self.parts == 1 else both.transpose(1, 2).flatten(0, 1)[:, :, None]
+
+    def _both(self, drawn: Tensor) -> Tensor:
+        """Of what the network makes both actors (B, T, 2, D): the inverse of `target`'s shape."""
+        return drawn.unflatten(2, (2, -1)) if self.parts == 1 else drawn.unflatten(0, (-1, 2)).transpose(1, 2)
+
     def target(self, batch: dict[str, Tensor]) -> Tensor:
-        """What the network predicts, standardised: (B, T, D), actor a first."""
-        return self._part(batch, self.own_columns, root=self.has_root).flatten(2)
+        """What the network predicts, standardised: (B, T, D), actor a first, or (2 B, T, D)."""
+        return self._items(self._part(batch, self.own_columns, root=self.has_root)).flatten(2)
 
     def condition(
         self, batch: dict[str, Tensor], untold: dict[str, Tensor] | None = None
     ) -> tuple[Tensor | None, ...]:
         """What the network is told (B, T, C), actor a first; an upper body the lower ones of the batch too.
 
-        Then numbers of labels (B, L), if it is told any. The lower bodies are `lower`, which an earlier run
-        of the row has made, or else the real ones.
+        Then numbers of labels (B, L), if it is told any. With `people: one` there are 2 B of all. The lower
+        bodies are `lower`, which an earlier run of the row has made, or else the real ones.
         """
         parts = said(batch, self.mel, self.text)
         if self.options.joints == "upper":
@@ -263,6 +283,7 @@ class Model(denoising.Model):
                 else batch["lower"].unflatten(2, (2, -1))
             )
         untold = untold or {}
+        parts = {name: self._items(part) for name, part in parts.items()}
         labels = label_numbers(batch, self.options.told, untold, self.parts)
         return (self.told(parts, untold).flatten(2), *labels)
 
@@ -270,7 +291,7 @@ class Model(denoising.Model):
         """Everything of some items, and the words of some actors."""
         untold = super().forget(draws)
         if share := self.options.text_dropout:
-            silent = torch.stack([draws.uniform(), draws.uniform()], 1) < share
+            silent = torch.stack([draws.uniform() for _ in range(2 // self.parts)], 1) < share
             untold["text"] = silent | untold["text"] if "text" in untold else silent
         return untold
 
@@ -293,7 +314,7 @@ class Model(denoising.Model):
 
     def varied(self, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
         """Half of the windows with the actors swapped, in all that they do and say, and half mirrored."""
-        if self.options.swap:
+        if self.options.swap and self.parts == 1:
             swapped = draws.uniform() < 0.5
             batch = {
                 # (B, T, 2, ...), `actors` (B, 2), or of the take (B,)
@@ -320,10 +341,9 @@ class Model(denoising.Model):
             raise InputError(
                 "an upper body needs a lower one; name a run that makes it before this one in the row"
             )
-        drawn = long_take(self, told, draws, options=options, report=report)
+        own = self._both(long_take(self, told, draws, options=options, report=report))
         if self.options.joints == "lower":
-            return {"lower": drawn}
-        own = drawn.unflatten(2, (2, -1))
+            return {"lower": own.flatten(2)}
         lower = own if self.has_root else told["lower"].unflatten(2, (2, -1))
         body = torch.zeros(*own.shape[:3], 3 * len(self.meta.joint_names), dtype=own.dtype, device=own.device)
         if not self.has_root:

@@ -218,6 +218,7 @@ def test_statistics_that_a_model_does_not_read_leave_it(shards, tmp_path):
 
 CHOICES = {
     "joints": "all",
+    "people": "one",
     "prediction": "noise",
     "schedule": "linear",
     "skip": "none",

@@ -20,27 +20,26 @@ LOWER = LOWER.model_copy(update={"text_channels": 0})
 
 @pytest.fixture
 def make(shards):
-    def build(joints: str):
-        options = LOWER.model_copy(update={"joints": joints})
+    def build(joints: str, **chosen):
+        options = LOWER.model_copy(update={"joints": joints} | chosen)
         return runs.build("body", options, meta(shards, options))
 
     return build
 
 
-def test_a_sample_is_the_inverse_of_the_target(batch, make, monkeypatch):
+@pytest.mark.parametrize("people", ["two", "one"])
+def test_a_sample_is_the_inverse_of_the_target(batch, make, monkeypatch, people):
     """Where the sampler gives what training aims at, the real bodies come out.
 
-    That holds for two halves, and for one network.
+    That holds for two halves, and for one network; for both actors together, and for each alone.
     """
-    lower, upper, both = make("lower"), make("upper"), make("all")
-    assert lower.target(batch).shape == (2, 24, len(lower.feature_names)) and upper.target(batch).shape == (
-        2,
-        24,
-        len(upper.feature_names),
-    )
+    lower, upper, both = (make(joints, people=people) for joints in ("lower", "upper", "all"))
+    together = 2 if people == "two" else 1
+    for model in (lower, upper):
+        assert model.target(batch).shape == (4 // together, 24, len(model.feature_names))
     still = sum(std < LOWER.min_std for std in lower.meta.stats["body"]["std"])
     own = len(lower.feature_names) + len(upper.feature_names)
-    assert still and own == 2 * (3 * len(JOINTS) - still + 4), "all that moves, and no more"
+    assert still and own == together * (3 * len(JOINTS) - still + 4), "all that moves, and no more"
     assert sorted(both.feature_names) == sorted(lower.feature_names + upper.feature_names)
 
     def sample(model, told):
@@ -54,6 +53,49 @@ def test_a_sample_is_the_inverse_of_the_target(batch, make, monkeypatch):
     for sampled in (of_halves, sample(both, told)):
         assert torch.allclose(sampled["body"], batch["body"], atol=1e-5)
         assert torch.allclose(sampled["relative"], batch["relative"], atol=1e-4)
+
+
+@pytest.mark.parametrize("joints", ["lower", "upper", "all"])
+def test_an_actor_alone_is_told_nothing_of_the_other(batch, make, joints):
+    """Items 2 b and 2 b + 1 are the actors of window b: what one says or does changes the own item alone."""
+    model = make(joints, people="one", condition_dropout=0.5, part_dropout=0.3)
+    assert not any(name.startswith(("a.", "b.")) for name in model.feature_names)
+    (told,), target = model.condition(batch), model.target(batch)
+    assert len(told) == len(target) == 4 and told.shape[-1] == model.network.blocks[0].condition.in_features
+    both = make(joints)
+    (side_by_side,), target_of_both = both.condition(batch), both.target(batch)
+    for b in range(2):
+        assert torch.equal(torch.cat([told[2 * b], told[2 * b + 1]], -1), side_by_side[b])
+        assert torch.equal(torch.cat([target[2 * b], target[2 * b + 1]], -1), target_of_both[b])
+    for name in ("mel", "text", "action", "body", "relative"):
+        value = batch[name].clone()
+        value[1, :, 1] = (value[1, :, 1] + 1) % 3 if name == "action" else value[1, :, 1] + 1
+        changed = batch | {name: value}
+        (again,) = model.condition(changed)
+        assert torch.equal(again[:3], told[:3]) and torch.equal(model.target(changed)[:3], target[:3])
+        assert not (torch.equal(again[3], told[3]) and torch.equal(model.target(changed)[3], target[3])), name
+    loss = model.loss(batch, Draws(0, 0, 2, "cpu"))["loss"]
+    loss.backward()
+    assert torch.isfinite(loss)
+
+
+def test_an_actor_alone_moves_alike_whatever_the_other_says(batch, make):
+    """Long takes in windows, the lower body first; with both together the partner's voice changes it."""
+    settings = Generate(window_frames=16, overlap_frames=4)
+    other = batch | {"mel": torch.stack([batch["mel"][:, :, 0], batch["mel"][:, :, 1] + 1], 2)}
+    for people, changed in (("one", [False, True]), ("two", [True, True])):
+        torch.manual_seed(0)
+        lower, upper = (make(joints, people=people) for joints in ("lower", "upper"))
+        for model in (lower, upper):
+            torch.nn.init.normal_(model.network.last.weight, std=0.1)
+        made = []
+        for told in (batch, other):
+            legs = lower.sample(told, Draws(0, 0, 2, "cpu"), settings)
+            made.append(upper.sample(told | legs, Draws(0, 1, 2, "cpu"), settings))
+        for name, shape in (("body", 3 * len(JOINTS)), ("relative", 4)):
+            one, two = (sample[name] for sample in made)
+            assert one.shape == (2, 24, 2, shape)
+            assert [not torch.equal(one[:, :, k], two[:, :, k]) for k in range(2)] == changed, (people, name)
 
 
 def test_feature_names_say_what_a_column_is(batch, make):

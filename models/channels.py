@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.errors import InputError
-from pipeline.motion.joints import SIDES, aliases
+from pipeline.motion.joints import RELEASE_JOINTS, SIDES, aliases
 
 NUM_ACTIONS = 3
 ROOT_NAMES = ("dx", "dz", "dheading", "y")
@@ -35,6 +35,16 @@ _LOWER = [
     "LHipJoint",
     "RHipJoint",
 ]
+
+
+_LEFT_OUT = [f"{side}{part}" for side in SIDES for part in ("ToeBase", "HandIndex", "HandRing", "HandPinky")]
+"""Toes and metacarpals."""
+PAPER_LOWER = [name for name in RELEASE_JOINTS if name in _LOWER and name not in _LEFT_OUT]
+"""Hips and six joints of the legs."""
+PAPER_UPPER = [name for name in RELEASE_JOINTS if name not in _LOWER and name not in _LEFT_OUT]
+"""Trunk, head, arms and three joints of each finger: 45."""
+PAPER_ROOT = ("dx", "dz")
+"""With 7 and 45 joints 158 values an actor, 316 of both. What of LDA's root the paper keeps is not said."""
 
 
 def statistics_of(streams: Iterable[str]) -> list[str]:
@@ -62,15 +72,46 @@ def joint_columns(joints: list[int]) -> list[int]:
     return [3 * j + axis for j in joints for axis in range(3)]
 
 
-def body_columns(names: list[str]) -> tuple[list[int], list[int]]:
-    """Columns of the lower and of the upper body; InputError where either has no joint."""
-    lower, upper = joint_columns(lower_joints(names)), joint_columns(upper_joints(names))
-    if not (lower and upper):
+def _named(names: list[str], wanted: Iterable[str], option: str) -> list[int]:
+    """Indices of joints by name, in the skeleton's order; InputError for one that it does not have."""
+    found = aliases(names) | {name: j for j, name in enumerate(names)}
+    if missing := [name for name in wanted if name not in found]:
+        raise InputError(f"{option}: no joint {missing[0]!r:.60}; name some of {', '.join(names)!s:.400}")
+    return sorted({found[name] for name in wanted})
+
+
+def body_columns(
+    names: list[str],
+    *,
+    representation: str = "complete",
+    lower: Iterable[str] = (),
+    upper: Iterable[str] = (),
+) -> tuple[list[int], list[int]]:
+    """Columns of the lower and of the upper body, of joints by name, or of the representation's.
+
+    complete: all joints; paper: those of the paper's 316 channels that the skeleton has. InputError where
+    one half has no joint, both have the same, or a name is unknown.
+    """
+    below, above = lower_joints(names), upper_joints(names)
+    if representation == "paper":
+        found = aliases(names)
+        below = sorted(found[name] for name in PAPER_LOWER if name in found)
+        above = sorted(found[name] for name in PAPER_UPPER if name in found)
+    if lower:
+        below = _named(names, lower, "lower_joints")
+    if upper:
+        above = _named(names, upper, "upper_joints")
+    if not (below and above):
         raise InputError(
             f"joints {', '.join(names[:8])}, ...: need some of the lower body (legs) and some others;"
             " rename them to the release's names"
         )
-    return lower, upper
+    if twice := sorted({*below} & {*above}):
+        raise InputError(
+            f"lower_joints, upper_joints: {names[twice[0]]} is of both halves, need it in one; take it out"
+            " of one list"
+        )
+    return joint_columns(below), joint_columns(above)
 
 
 class Moments(nn.Module):

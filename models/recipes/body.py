@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models import denoising, recipe
-from models.channels import NUM_ACTIONS, ROOT_NAMES, Moments, body_columns, said
+from models.channels import NUM_ACTIONS, PAPER_ROOT, ROOT_NAMES, Moments, body_columns, said
 from models.denoising import Told
 from models.draws import Draws
 from models.labels import Labels, label_numbers
@@ -44,6 +44,20 @@ class Options(Denoising):
         default="two",
         description="two: both actors together, each told of the other; one: each alone, told the own voice,"
         " words and action, as the paper's base is",
+    )
+    representation: Literal["complete", "paper"] = Field(
+        default="complete",
+        description="complete: all joints, and four values of the root; paper: 316 channels of two people, 52"
+        " joints of each and dx and dz of the root. What is left out has its mean, and turns not at all",
+    )
+    lower_joints: tuple[str, ...] = Field(
+        default=(), description="joints of the lower body by name; none: those of the representation"
+    )
+    upper_joints: tuple[str, ...] = Field(
+        default=(), description="joints of the upper body by name; none: those of the representation"
+    )
+    root_values: tuple[Literal["dx", "dz", "dheading", "y"], ...] = Field(
+        default=(), description="values of the relative root; none: those of the representation"
     )
     channels: int = Field(
         default=64, ge=8, description="width of the residual blocks; the paper's base has 256"
@@ -210,6 +224,7 @@ class Model(denoising.Model):
 
     own_columns: Tensor
     lower_columns: Tensor
+    root_columns: Tensor
     mirrored_columns: Tensor
     mirrored_signs: Tensor
     root_signs: Tensor
@@ -219,23 +234,32 @@ class Model(denoising.Model):
         self.body = Moments(meta.stats["body"], min_std=options.min_std, min_scale=options.min_scale)
         self.relative = Moments(meta.stats["relative_root"])
         self.mel, self.text = Moments(meta.stats["mel"]), Moments(meta.stats["text"])
-        lower, upper = body_columns(meta.joint_names)
-        moving = {"lower": lower, "upper": upper, "all": list(range(3 * len(meta.joint_names)))}
+        lower, upper = body_columns(
+            meta.joint_names,
+            representation=options.representation,
+            lower=options.lower_joints,
+            upper=options.upper_joints,
+        )
+        moving = {"lower": lower, "upper": upper, "all": lower + upper}
         moving = {part: sorted({*columns} & {*self.body.moving}) for part, columns in moving.items()}
         columns = moving[options.joints]
         # where the weights lie: a list would be sent to the device at each step
         self.register_buffer("own_columns", torch.tensor(columns, dtype=torch.int64), persistent=False)
         lower_columns = torch.tensor(moving["lower"], dtype=torch.int64)
         self.register_buffer("lower_columns", lower_columns, persistent=False)
+        root = options.root_values or (PAPER_ROOT if options.representation == "paper" else ROOT_NAMES)
+        self.root = [name for name in ROOT_NAMES if name in root]
+        root_columns = torch.tensor([ROOT_NAMES.index(name) for name in self.root], dtype=torch.int64)
+        self.register_buffer("root_columns", root_columns, persistent=False)
         self.has_root = options.joints != "upper"
         own = [f"{meta.joint_names[c // 3]}_{'xyz'[c % 3]}" for c in columns]
-        own += ROOT_NAMES if self.has_root else ()
+        own += self.root if self.has_root else []
         self.parts = 2 if options.people == "one" else 1
         together = 2 // self.parts
         self.feature_names = own if self.parts == 2 else [f"{actor}.{name}" for actor in "ab" for name in own]
         widths = {"mel": len(self.mel), "text": len(self.text), "action": NUM_ACTIONS}
         if options.joints == "upper":
-            widths["lower"] = len(moving["lower"]) + len(ROOT_NAMES)
+            widths["lower"] = len(moving["lower"]) + len(self.root)
         self.told = Told(widths, narrow={"text": options.text_channels}, learned=options.untold == "learned")
         network = BodyDenoiser(
             len(self.feature_names),
@@ -252,7 +276,9 @@ class Model(denoising.Model):
     def _part(self, batch: dict[str, Tensor], columns: Tensor, *, root: bool) -> Tensor:
         """Standardised columns of both bodies (B, T, 2, D), each with the relative root if asked."""
         body = self.body.standardise(batch["body"])[..., columns]
-        return torch.cat([body, self.relative.standardise(batch["relative"])], -1) if root else body
+        if not root:
+            return body
+        return torch.cat([body, self.relative.standardise(batch["relative"])[..., self.root_columns]], -1)
 
     def _items(self, both: Tensor) -> Tensor:
         """Of both actors (B, T, 2, D) the network's items: as they are, or an actor each (2 B, T, 1, D)."""
@@ -331,6 +357,20 @@ class Model(denoising.Model):
             }
         return batch
 
+    def _relative(self, lower: Tensor) -> Tensor:
+        """Relative roots (B, T, 2, 4) of lower bodies, whose last channels they are, standardised.
+
+        Of what the root is not made of, the height is the mean, and steps and turns are 0: mean ones would go
+        on for ever.
+        """
+        relative = lower.new_zeros(*lower.shape[:3], len(ROOT_NAMES))
+        relative[..., self.root_columns] = lower[..., -len(self.root) :]
+        relative = self.relative.invert(relative)
+        for column, name in enumerate(ROOT_NAMES):
+            if name != "y" and name not in self.root:
+                relative[..., column] = 0
+        return relative
+
     def sample(
         self, told: dict[str, Tensor], draws: Draws, options: Generate, report: Callable = iter
     ) -> dict[str, Tensor]:
@@ -341,6 +381,13 @@ class Model(denoising.Model):
             raise InputError(
                 "an upper body needs a lower one; name a run that makes it before this one in the row"
             )
+        if self.options.joints == "upper":
+            got, need = told["lower"].shape[2], 2 * (len(self.lower_columns) + len(self.root))
+            if got != need:
+                raise InputError(
+                    f"an upper body: got a lower one of {got} channels, need the {need} that it learned from;"
+                    " train both with the same representation and min_std"
+                )
         own = self._both(long_take(self, told, draws, options=options, report=report))
         if self.options.joints == "lower":
             return {"lower": own.flatten(2)}
@@ -349,8 +396,7 @@ class Model(denoising.Model):
         if not self.has_root:
             body[..., self.lower_columns] = lower[..., : len(self.lower_columns)]
         body[..., self.own_columns] = own[..., : len(self.own_columns)]
-        relative = lower[..., -len(ROOT_NAMES) :]
-        return {"body": self.body.invert(body), "relative": self.relative.invert(relative)}
+        return {"body": self.body.invert(body), "relative": self._relative(lower)}
 
     def preview(self, batch: dict[str, Tensor], draws: Draws, options: Generate) -> dict[str, Tensor]:
         """Whole bodies: sampled upper ones on the real lower ones, or sampled lower ones below the real."""
@@ -363,5 +409,4 @@ class Model(denoising.Model):
         own = made["lower"].unflatten(2, (2, -1))
         body = self.body.standardise(batch["body"])
         body[..., self.own_columns] = own[..., : len(self.own_columns)]
-        relative = own[..., -len(ROOT_NAMES) :]
-        return {"body": self.body.invert(body), "relative": self.relative.invert(relative)}
+        return {"body": self.body.invert(body), "relative": self._relative(own)}

@@ -53,6 +53,28 @@ def test_columns_of_both_halves_are_all_columns():
         body_columns(["Hips", "LeftUpLeg", "LeftLeg"])
 
 
+def test_the_papers_joints_are_those_without_toes_and_metacarpals():
+    lower, upper = body_columns(RELEASE_JOINTS, representation="paper")
+    assert len(lower) == 3 * 7 and len(upper) == 3 * 45
+    named = [RELEASE_JOINTS[c // 3] for c in (lower + upper)[::3]]
+    left_out = {"ToeBase", "HandIndex", "HandRing", "HandPinky"}
+    assert {
+        name.removeprefix("Left").removeprefix("Right") for name in {*RELEASE_JOINTS} - {*named}
+    } == left_out
+    prefixed = [f"mixamorig:{name}" for name in RELEASE_JOINTS]
+    assert body_columns(prefixed, representation="paper") == (lower, upper)
+
+
+def test_halves_may_be_named():
+    lower, upper = body_columns(RELEASE_JOINTS, lower=["LeftLeg", "Hips"], upper=["Head"])
+    assert lower == [0, 1, 2, *(3 * RELEASE_JOINTS.index("LeftLeg") + axis for axis in range(3))]
+    assert upper == [3 * RELEASE_JOINTS.index("Head") + axis for axis in range(3)]
+    with pytest.raises(InputError, match="upper_joints: no joint 'Tail'; name some of Hips, Spine"):
+        body_columns(RELEASE_JOINTS, upper=["Tail"])
+    with pytest.raises(InputError, match="Hips is of both halves"):
+        body_columns(RELEASE_JOINTS, upper=["Hips"])
+
+
 def test_an_unseen_actor_is_a_mixture_of_all():
     assert identities(["002", "009"], ["001", "002", "003"]).tolist() == [1, -1]
     assert torch.allclose(

@@ -219,6 +219,10 @@ def test_statistics_that_a_model_does_not_read_leave_it(shards, tmp_path):
 CHOICES = {
     "joints": "all",
     "people": "one",
+    "representation": "paper",
+    "lower_joints": ("Hips",),
+    "upper_joints": ("Head",),
+    "root_values": ("dx",),
     "prediction": "noise",
     "schedule": "linear",
     "skip": "none",

@@ -7,10 +7,13 @@ import torch
 from helpers.tiny_shards import JOINTS, LOWER, NUM_MELS, TEXT_WIDTH, UPPER, meta
 
 from models import runs, sampling
+from models.channels import PAPER_ROOT, ROOT_NAMES
 from models.data import shards_of, takes_of
 from models.draws import Draws
+from models.recipe import Meta
 from pipeline.config import Generate
 from pipeline.errors import InputError
+from pipeline.motion.joints import RELEASE_JOINTS
 from pipeline.motion.mirror import mirrored_columns
 
 OWN = NUM_MELS + TEXT_WIDTH + 3
@@ -131,6 +134,59 @@ def test_channels_that_do_not_move_are_left_out_and_get_their_mean(batch, make, 
     monkeypatch.setattr(sampling, "long_take", lambda *_, **__: torch.randn_like(model.target(batch)))
     body = model.sample(batch, Draws(0, 0, 2, "cpu"), Generate())["body"]
     assert torch.allclose(body[..., still], torch.tensor(stats["mean"])[still].expand_as(body[..., still]))
+
+
+def release_meta() -> Meta:
+    """What a model knows of a train split in which each joint of the release moves."""
+    widths = {"body": 180, "relative_root": 4, "mel": 8, "text": 6}
+    stats = {name: {"mean": [0.1] * width, "std": [0.5] * width} for name, width in widths.items()}
+    return Meta(stats, list(RELEASE_JOINTS), ["001"])
+
+
+def test_the_papers_representation_has_316_channels(monkeypatch):
+    """46 of lower and 270 of upper bodies; what is left out has its mean, and does not turn."""
+    meta, rng = release_meta(), torch.Generator().manual_seed(0)
+    models = {
+        joints: runs.build(
+            "body", LOWER.model_copy(update={"joints": joints, "representation": "paper"}), meta
+        )
+        for joints in ("lower", "upper", "all")
+    }
+    assert [len(models[joints].feature_names) for joints in ("lower", "upper", "all")] == [46, 270, 316]
+    assert models["lower"].feature_names[-2:] == [f"b.{name}" for name in PAPER_ROOT]
+    body, relative = (torch.randn(1, 9, 2, width, generator=rng) for width in (180, 4))
+    told = {"body": body, "relative": relative}
+
+    def sample(model, told):
+        monkeypatch.setattr(sampling, "long_take", lambda *_, **__: model.target(told))
+        return model.sample(told, torch.Generator(), Generate())
+
+    halves = sample(models["upper"], told | sample(models["lower"], told))
+    for made in (halves, sample(models["all"], told)):
+        left_out = ("ToeBase", "HandRing", "HandIndex", "HandPinky")
+        kept = [not name.endswith(left_out) for name in RELEASE_JOINTS]
+        kept = torch.tensor(kept).repeat_interleave(3)
+        assert int(kept.sum()) == 156
+        assert torch.allclose(made["body"][..., kept], body[..., kept], atol=1e-5)
+        assert torch.allclose(made["body"][..., ~kept], torch.tensor(0.1))
+        assert torch.allclose(made["relative"][..., :2], relative[..., :2], atol=1e-5)
+        assert (made["relative"][..., 2] == 0).all() and torch.allclose(
+            made["relative"][..., 3], torch.tensor(0.1)
+        )
+    both = LOWER.model_copy(update={"joints": "all", "representation": "paper", "root_values": ROOT_NAMES})
+    assert len(runs.build("body", both, meta).feature_names) == 320
+
+
+def test_halves_of_two_representations_do_not_fit(batch, make):
+    lower, upper = make("lower", root_values=("y", "dz")), make("upper")
+    assert lower.feature_names[-2:] == ["b.dz", "b.y"]
+    named = make("lower", lower_joints=("LeftLeg",), root_values=("y",)).feature_names
+    assert named == [
+        f"{actor}.{name}" for actor in "ab" for name in ("LeftLeg_x", "LeftLeg_y", "LeftLeg_z", "y")
+    ]
+    legs = lower.sample(batch, Draws(0, 0, 2, "cpu"), Generate(window_frames=16, overlap_frames=4))
+    with pytest.raises(InputError, match="got a lower one of .* channels, need the .* same representation"):
+        upper.sample(batch | legs, Draws(0, 0, 2, "cpu"), Generate())
 
 
 def test_an_upper_body_without_a_lower_one_is_told(batch, make):

@@ -6,7 +6,11 @@ from helpers.tiny_shoot import BONES, Truth, make_motion
 
 from pipeline.formats.bvh import load_bvh
 from pipeline.motion import pose, rotations
+from pipeline.motion.motion import Motion
 from pipeline.motion.skeleton import forward_kinematics
+from pipeline.simulate.figure import Figure
+from pipeline.simulate.motion import animate, plan_manner
+from pipeline.simulate.script import plan_scripts
 
 
 @pytest.fixture
@@ -76,6 +80,41 @@ def test_short_roots(num_frames):
 def test_heading_may_jump_by_a_turn():
     root = np.array([[0, 90, 0, 3.1], [0, 90, 0, -3.1]])
     assert pose.relative_root(root)[1, 2] == pytest.approx(2 * np.pi - 6.2)
+
+
+def after_features(motion: Motion) -> np.ndarray:
+    """Joint positions (T, J, 3) of a motion that became what models learn, as shards store it, and back."""
+    poses, root = (values.astype(np.float32) for values in pose.encode(motion))
+    relative = pose.relative_root(root)
+    assert poses.dtype == root.dtype == relative.dtype == np.float32
+    skeleton = pose.skeleton_of(motion)
+    again = pose.decode(poses, pose.integrate_root(relative, root[0]), skeleton)
+    return forward_kinematics(again)[0]
+
+
+def test_ninety_seconds_of_features_do_not_drift():
+    """Steps and turns add up: of walking, sitting and turning actors no joint is 0.05 mm off at the end."""
+    rng = np.random.default_rng(5)
+    scripts = plan_scripts(0.0, 90.0, rng)
+    for k, actor in enumerate(("001", "005")):
+        manner = plan_manner([(2.0, 50.0)], [2.3, 9.5], 0.0, 90.0, rng)
+        motion = animate(Figure(actor), scripts[k], scripts[1 - k], manner, 0.0, 90 * 120)
+        motion = motion.frames(slice(None, None, 4))
+        real = forward_kinematics(motion)[0]
+        assert len(real) == 2700 and np.ptp(real[:, 0, [0, 2]], axis=0).max() > 50, "somebody walks"
+        assert np.linalg.norm(after_features(motion) - real, axis=-1).max() < 0.005  # cm
+
+
+@pytest.mark.parametrize("name", ["cmu_01_01", "cmu_02_05", "cmu_02_10", "cmu_03_03"])
+def test_ninety_seconds_of_recorded_features_do_not_drift(real_data, name):
+    """A recording forwards and backwards, again and again: steps are real ones and do not end."""
+    motion = load_bvh(real_data / "bvh" / f"{name}.bvh", unit="cm")
+    motion = motion.frames(slice(1, None, 4))  # without the T-pose that one begins with
+    count = motion.num_frames
+    there_and_back = np.concatenate([np.arange(count), np.arange(count - 2, 0, -1)])
+    motion = motion.frames(np.resize(there_and_back, 2700))
+    real = forward_kinematics(motion)[0]
+    assert np.linalg.norm(after_features(motion) - real, axis=-1).max() < 0.005  # cm
 
 
 @pytest.mark.parametrize("name", ["cmu_01_01", "cmu_03_03"])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 from helpers.tiny_shards import JOINTS, TAKES, TEXT_WIDTH, make_shards, write_shard
+from scipy.spatial.transform import Rotation
 
 from models import generate
 from pipeline.config import Generate
@@ -13,6 +14,7 @@ from pipeline.errors import InputError
 from pipeline.formats.bvh import load_bvh
 from pipeline.formats.shard_file import open_shards
 from pipeline.motion import pose
+from pipeline.motion.skeleton import forward_kinematics
 
 OPTIONS = Generate(num_samples=2, window_frames=48, overlap_frames=16, device="cpu")
 NOTHING = dict.fromkeys("shards takes audio transcripts actions facing actors placement".split()) | {
@@ -76,6 +78,89 @@ def test_test_takes_come_out_in_the_datasets_formats(trained, made):
     root = pose.encode(motion)[1]
     real = shard["root"][span.start_frame, 1]
     assert np.allclose(root[0, [0, 2, 3]], real[[0, 2, 3]], atol=1e-3)
+
+
+def places_in_file(path):
+    """Joint positions (T, J, 3) of a BVH by the format's rules alone, without the reader of the project."""
+    hierarchy, motion = path.read_text().split("MOTION")
+    parents, offsets, channels, stack, last = [], [], [], [], -1
+    for line in hierarchy.splitlines():
+        match line.split():
+            case ["ROOT" | "JOINT", _]:
+                parents.append(stack[-1] if stack else -1)
+                last = len(parents) - 1
+            case ["End", "Site"]:
+                last = None
+            case ["{"]:
+                stack.append(last)
+            case ["}"]:
+                stack.pop()
+            case ["OFFSET", *numbers] if stack[-1] is not None:
+                offsets.append([float(number) for number in numbers])
+            case ["CHANNELS", _, *names]:
+                channels.append(names)
+    table = np.array([[float(number) for number in line.split()] for line in motion.splitlines()[3:]])
+    places, turns, column = [], [], 0
+    for parent, offset, names in zip(parents, offsets, channels):
+        place, turn = np.tile(offset, (len(table), 1)), Rotation.identity(len(table))
+        for name in names:
+            if name.endswith("position"):
+                place[:, "XYZ".index(name[0])] = table[:, column]
+            else:
+                turn *= Rotation.from_euler(name[0].lower(), table[:, column, None], degrees=True)
+            column += 1
+        places.append(place if parent < 0 else places[parent] + turns[parent].apply(place))
+        turns.append(turn if parent < 0 else turns[parent] * turn)
+    return np.stack(places, 1)
+
+
+def places_of(body, relative, start, skeleton):
+    """Joint positions (T, J, 3) of a sample: the root step by step, then each joint on its parent.
+
+    The skeleton's hips point along +z, so nothing is between their axes and the body's.
+    """
+    x, _, z, heading = start
+    hips = []
+    for frame, (dx, dz, turn, height) in enumerate(relative):
+        if frame:
+            heading += turn
+            x += dx * np.cos(heading) + dz * np.sin(heading)
+            z += dz * np.cos(heading) - dx * np.sin(heading)
+        hips.append([x, height, z, heading])
+    hips = np.array(hips)
+    places, turns = [], []
+    for j, parent in enumerate(skeleton.parents):
+        turn = Rotation.from_rotvec(body[:, 3 * j : 3 * j + 3])
+        turns.append(turns[parent] * turn if j else Rotation.from_rotvec(hips[:, 3:] * [0, 1, 0]) * turn)
+        offset = np.tile(skeleton.offsets_cm[j], (len(body), 1))
+        places.append(places[parent] + turns[parent].apply(offset) if j else hips[:, :3])
+    return np.stack(places, 1)
+
+
+def test_bodies_stand_where_the_sample_says_on_each_ones_own_skeleton(trained, tmp_path, monkeypatch):
+    """Every joint in every frame, by a reader of BVH and a forward kinematics that stand in this test."""
+    seen, write = [], generate.write
+    monkeypatch.setattr(generate, "write", lambda *given: (seen.append(given), write(*given)))
+    go(
+        runs=[trained.runs],
+        shards=trained.shards,
+        out=tmp_path,
+        options=OPTIONS.model_copy(update={"num_samples": 1}),
+    )
+    bones = set()
+    for scene, sampled, out in seen:
+        for k, name in enumerate(scene.performances):
+            path, skeleton = out / "bvhs" / f"{name}.bvh", scene.skeletons[k]
+            bones.add(round(float(np.linalg.norm(skeleton.offsets_cm, axis=1).sum()), 3))
+            want = places_of(sampled["body"][:, k], sampled["relative"][:, k], scene.start[k], skeleton)
+            found = places_in_file(path)
+            assert found.shape == (scene.num_frames, len(JOINTS), 3)
+            assert np.abs(found - want).max() < 0.001, name  # cm
+            ours = forward_kinematics(load_bvh(path, unit="cm"))[0]
+            assert np.abs(ours - found).max() < 1e-6, name
+            start = scene.start[k]
+            assert np.allclose(found[0, 0, [0, 2]], start[[0, 2]], atol=1e-3)
+    assert len(seen) == 2 and len(bones) == 3, "of three actors, whose bones differ"
 
 
 def test_runs_are_named_one_by_one_or_by_their_folder(trained, made, tmp_path):

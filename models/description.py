@@ -64,6 +64,16 @@ class Encoder(Part):
     width: Annotated[int, Field(ge=1, le=MOST_CHANNELS)]
 
 
+class LearnedEncoder(Part):
+    """A speech encoder that learned along."""
+
+    model: Annotated[str, Field(min_length=1, max_length=4096)]
+    layer: Annotated[str, Field(pattern="^(last|[0-9]{1,4})$")]
+    model_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    standardise: bool
+    config: dict[str, Any]
+
+
 class Mel(Part):
     """Options of the log-mel."""
 
@@ -91,6 +101,7 @@ class Description(BaseModel):
     labels: dict[Name, Annotated[list[Name], Field(min_length=1, max_length=MOST_LABELS)]] = {}
     text_model: Annotated[str, Field(min_length=1, max_length=4096)]
     speech_encoder: Encoder | None = None
+    learned_encoder: LearnedEncoder | None = None
     features: Mel
 
 
@@ -141,12 +152,15 @@ def _faults(found: Description) -> str | None:
     return None
 
 
-def _stream_faults(found: Description, streams: tuple[str, ...]) -> str | None:
+def _stream_faults(found: Description, options: Any) -> str | None:
     """What the streams that the model reads need and the description lacks, None where there is nothing."""
+    streams = options.streams
     if missing := sorted(name for name in statistics_of(streams) if name not in found.stats):
         return f"stats lack {', '.join(missing):.60}"
     if "speech" in streams and not found.speech_encoder:
         return "it names no speech encoder, and the model hears one"
+    if options.trains_encoder != (found.learned_encoder is not None):
+        return "learned_encoder is not that of its options"
     return None
 
 
@@ -204,7 +218,7 @@ def check_description(read: dict[str, Any], where: object, *, depth: int = 0) ->
     if fault := _faults(found):
         raise InputError(f"{where}: {fault}; {FIX}")
     options = check_options(recipes.options_of(found.recipe), found.options, where)
-    if fault := _stream_faults(found, options.streams) or _label_faults(found, getattr(options, "told", ())):
+    if fault := _stream_faults(found, options) or _label_faults(found, getattr(options, "told", ())):
         raise InputError(f"{where}: {fault}; {FIX}")
     if depth > MOST_GIVEN:
         raise InputError(f"{where}: runs are given runs {depth} deep, need at most {MOST_GIVEN}; {FIX}")

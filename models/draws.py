@@ -49,9 +49,10 @@ class Draws:
         shape = (self.parts, *shape)
         return self._rows(lambda own: torch.randn(shape, generator=own, device=self.device))
 
-    def uniform(self) -> Tensor:
-        """Numbers (B,) float32 from 0 on and below 1."""
-        return self._rows(lambda own: torch.rand(self.parts, generator=own, device=self.device))
+    def uniform(self, shape: tuple[int, ...] = ()) -> Tensor:
+        """Numbers (B, *shape) float32 from 0 on and below 1."""
+        shape = (self.parts, *shape)
+        return self._rows(lambda own: torch.rand(shape, generator=own, device=self.device))
 
     def integers(self, high: int) -> Tensor:
         """Whole numbers (B,) int64 from 0 on and below `high`."""

@@ -38,7 +38,8 @@ class Meta:
 
     stats: mean and std of each stream's channels, as stats.json; joint_names: J names; actors: the known
     identities; given: model.json of each run that the model is given, by the run's name; labels: of each
-    label of the take that the model is told, by name, those that are known.
+    label of the take that the model is told, by name, those that are known; encoder: what describes a speech
+    encoder that learns along (models.learned_encoder); empty where none does.
     """
 
     stats: dict[str, dict[str, list[float]]]
@@ -46,6 +47,7 @@ class Meta:
     actors: list[str]
     given: dict[str, dict[str, Any]] = field(default_factory=dict)
     labels: dict[str, list[str]] = field(default_factory=dict)
+    encoder: dict[str, Any] = field(default_factory=dict)
 
 
 class Model(nn.Module):
@@ -73,8 +75,9 @@ class Model(nn.Module):
     def initialise(self, given: dict[str, "Model"]) -> None:
         """Take up weights of the runs that the model is given, before a training that begins afresh.
 
-        It is called once. Whatever is not to learn is frozen in `__init__`, by requires_grad_(False), so that
-        a resumed training knows it too.
+        It is called once, and not where all weights are those of the run that this one starts from. Whatever
+        is not to learn is frozen in `__init__`, by requires_grad_(False), so that a resumed training knows it
+        too.
         """
 
     def loss(self, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:

@@ -6,7 +6,9 @@ order of their embeddings), stats (mean and std per channel of the train split, 
 actor: offsets_cm, ends_cm by joint number, orders), text_model, speech_encoder (of a model that hears one:
 model, layer, windows, SHA-256 of its weights; else null), features (options of the log-mel), fps, hash, given
 (model.json of each run that it was given, by name), start (the run whose weights it began with, else null),
-labels (of each label of the take that it is told, by name, those that are known).
+labels (of each label of the take that it is told, by name, those that are known), learned_encoder (of a model
+with a speech encoder that learned along: model, layer and SHA-256 of the weights that it began with, and its
+config.json; else null).
 """
 
 from dataclasses import dataclass
@@ -35,6 +37,7 @@ def meta_of(
     actors: list[str],
     given: dict[str, dict[str, Any]] | None = None,
     labels: dict[str, list[str]] | None = None,
+    encoder: dict[str, Any] | None = None,
 ) -> Meta:
     """What a model with these options knows of its train split.
 
@@ -44,7 +47,7 @@ def meta_of(
         name: {key: list(stats[name][key]) for key in ("mean", "std")}
         for name in statistics_of(options.streams)
     }
-    return Meta(own, list(joint_names), list(actors), given or {}, labels or {})
+    return Meta(own, list(joint_names), list(actors), given or {}, labels or {}, encoder or {})
 
 
 def build(recipe: str, options: Training, meta: Meta) -> Model:
@@ -99,6 +102,7 @@ def rebuild(description: dict[str, Any], where: object) -> Model:
         description["actors"],
         description.get("given") or {},
         description.get("labels") or {},
+        description.get("learned_encoder") or {},
     )
     return build(recipe, options, meta)
 

@@ -68,7 +68,10 @@ log = logging.getLogger("interact")
 NO_EFFECT = ("checkpoint_steps", "sample_steps", "sampler", "workers", "keep_checkpoints", "tensorboard")
 """Options that do not change the weights."""
 MAX_LOG_LINES = 10_000
-KEPT_OF_START = ("joint_names", "parents", "actors", "stats", "skeletons", "text_model", "features", "labels")
+KEPT_OF_START = (
+    "joint_names", "parents", "actors", "stats", "skeletons", "text_model", "features", "labels",
+    "learned_encoder",
+)  # fmt: skip
 """Of model.json what a run keeps of the one that it starts from."""
 KEPT = "kept.json"
 """In a checkpoint folder: hashes of the code that trained its first steps, where that was other code."""
@@ -99,7 +102,8 @@ def run_hash(
     origins = [
         shard.origin(options.streams, [span for other, span in train if other is shard]) for shard in shards
     ]
-    read = [meta.stats, meta.joint_names, meta.actors, encoder if "speech" in options.streams else None]
+    heard = encoder if "speech" in options.streams else meta.encoder or None
+    read = [meta.stats, meta.joint_names, meta.actors, heard]
     given = {name: description["hash"] for name, description in meta.given.items()}
     own = {name: [by_take[span.take] for _, span in train] for name, by_take in (labels or {}).items()}
     told = [recipe, chosen, spans, origins, read, given, start, own]
@@ -295,6 +299,7 @@ def _describe(
         "features": {"num_mels": shards[0]["mel"].shape[-1]} | mel | {"mel_fft": int(mel["mel_fft"])},
         "given": meta.given,
         "labels": meta.labels,
+        "learned_encoder": meta.encoder or None,
     }
 
 
@@ -307,6 +312,8 @@ def run(
     speech: Path | None = None,
     given: list[Path] | None = None,
     start: Path | None = None,
+    speech_model: str = "package",
+    speech_layer: str = "last",
 ) -> None:
     """Train one model, or go on with it, and write the run folder.
 
@@ -322,7 +329,8 @@ def run(
     device = runs.pick_device(options.device)
     with fixed_threads(options.threads), _multiplied(options), joined(device) as processes:
         with alone_in(out, log) if processes.first else nullcontext():
-            train(recipe, shards, out, options, speech, given or [], start, processes)
+            heard = speech_model, speech_layer
+            train(recipe, shards, out, options, speech, given or [], start, heard, processes)
 
 
 @contextmanager
@@ -344,9 +352,13 @@ def train(
     speech: Path | None,
     given: list[Path],
     start: Path | None,
+    heard: tuple[str, str],
     processes: Processes,
 ) -> None:
-    """Train or go on, in a run folder that no other training writes."""
+    """Train or go on, in a run folder that no other training writes.
+
+    heard: model and layer of a speech encoder that learns along.
+    """
     opened, stats = shards_of(shards)
     encoder = None
     if "speech" in options.streams:
@@ -366,6 +378,7 @@ def train(
         actors_of(opened),
         {name: one.description for name, one in taught.items()},
         known_labels(labels, [span.take for _, span in takes_of(opened, "train")]),
+        _learned_encoder(*heard) if options.trains_encoder and not begun else None,
     )
     description = _describe(out.name, recipe, options, meta, opened, encoder)
     if begun:
@@ -455,13 +468,21 @@ def _write_last(path: Path, state: State) -> None:
         path.unlink(missing_ok=True)
 
 
+def _learned_encoder(model: str, layer: str) -> dict[str, Any]:
+    """What describes the speech encoder that learns along."""
+    from models.learned_encoder import describe
+
+    return describe(model, layer)
+
+
 def _begin(
     model: Model, state: State, taught: dict[str, runs.Run], begun: runs.Run | None, start: Path | None
 ) -> None:
     """What a run begins with, for a model that has no step behind it."""
     if not state.step:
-        model.initialise({name: one.model for name, one in taught.items()})
-        if begun and start:
+        if not (begun and start):
+            model.initialise({name: one.model for name, one in taught.items()})
+        else:
             weights = {name: value.cpu() for name, value in begun.model.state_dict().items()}
             fix = "give both runs the same sizes"
             fit(model, weights, start / "model.safetensors", to="this run", fix=fix)
@@ -560,6 +581,15 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument(
         "--given", type=Path, nargs="*", help="folders of trained runs that the model is given"
+    )
+    parser.add_argument(
+        "--speech-model",
+        default="package",
+        help="the speech encoder that learns along, where a model has one: as speech.model of the config"
+        " (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--speech-layer", default="last", help="and its layer, as speech.layer (default: %(default)s)"
     )
     parser.add_argument("--start", type=Path, help="folder of the run whose weights this one begins with")
     parser.add_argument("--out", type=Path, required=True, help="run folder to write; its name is the run's")

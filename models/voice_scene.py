@@ -117,7 +117,7 @@ def scene_of_voices(
     if encoder := speech_encoder(found):
         batch["speech"] = _hear(voices, num_frames, encoder, speech_model, folder)
     if any("audio" in run.options.streams for run in found):
-        batch["audio"] = np.stack([voice[: data.num_samples(num_frames)] for voice in voices], 1)
+        batch["audio"] = Both([voice.cut(data.num_samples(num_frames)) for voice in voices])
     ids = chosen[order[0]], chosen[order[1]]
     performances = f"{date}_{ids[0]}_{number}", f"{date}_{ids[1]}_{number}"
     return Scene(

@@ -252,6 +252,9 @@ def test_the_papers_configuration_is_planned(tmp_path):
     result = snakemake(project, "all", "-n", "-p", "--configfile", overlay)
     told = result.stdout + result.stderr
     assert result.returncode == 0, told
-    for stage, model in (("speech", "wav2vec2-base-960h"), ("text", "bert-base-uncased")):
-        assert re.search(rf"python -m pipeline\.shards\.{stage} .*--model pretrained/{model}", told)
+    assert re.search(r"python -m pipeline\.shards\.text .*--model pretrained/bert-base-uncased", told)
+    # the encoder learns along: nothing hears it beforehand
+    assert "pipeline.shards.speech" not in told
+    words = r"python -m models\.train face .*/face --speech-model pretrained/wav2vec2-base-960h"
+    assert re.search(words + r" --speech-layer last .*--encoder trained", told)
     assert re.search(r"python -m models\.train body .*--prediction clean", told)

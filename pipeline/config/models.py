@@ -109,6 +109,11 @@ class Training(Section):
         """What earlier runs of a row must have made for it."""
         return ()
 
+    @property
+    def trains_encoder(self) -> bool:
+        """Whether a speech encoder is a part of the model and learns along."""
+        return False
+
 
 class Denoising(Training):
     """What the trainings of diffusion models share."""

@@ -1,6 +1,6 @@
 """Options of features and shards."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -49,7 +49,7 @@ class Speech(Section):
             " HuBERT, or a model name in the local Hugging Face cache"
         ),
     )
-    layer: Literal["last"] | int = Field(
+    layer: Literal["last"] | Annotated[int, Field(ge=0)] = Field(
         default="last",
         description=(
             "last: the encoder's output; a number: what enters that block, 0 for the convolutions' output"

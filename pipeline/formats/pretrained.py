@@ -150,8 +150,13 @@ def read_description(kind: str, folder: Path) -> dict[str, Any]:
 
     InputError where it is of another, brings code, is quantised or asks for the absurd.
     """
-    path, where = folder / "config.json", f"{kind} model {folder}"
+    path = folder / "config.json"
     described = read_json(path, kind=dict, long=True, most=MOST_DESCRIPTION, fix="put the model's own there")
+    return check_description(kind, described, f"{kind} model {folder}")
+
+
+def check_description(kind: str, described: dict[str, Any], where: str) -> dict[str, Any]:
+    """What config.json says of a model, without what is decided here; InputError as of `read_description`."""
     family = described.get("model_type")
     if "auto_map" in described:
         raise InputError(
@@ -272,6 +277,28 @@ def load_network(kind: str, folder: Path, *, unused: tuple[str, ...]):
     if odd := next((name for name, value in network.named_parameters() if not value.isfinite().all()), None):
         raise InputError(f"{kind} model {folder}: {odd} is not finite, need numbers; copy the model again")
     return network.float().eval()
+
+
+def build_network(kind: str, described: dict[str, Any], where: str):
+    """An untrained network of a family that is known, as its config.json describes it.
+
+    Of a Whisper the encoder. torch's global generator draws its weights. InputError where it cannot be built.
+    """
+    import transformers
+    from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+    described = check_description(kind, described, where)
+    named = getattr(transformers, FAMILIES[kind][described["model_type"]])
+    family = WhisperEncoder if described["model_type"] == "whisper" else named
+    try:
+        own = named.config_class(**described)
+        own._attn_implementation = "sdpa" if family._supports_sdpa else "eager"
+        return family(own)
+    except Exception as error:  # a description from elsewhere: transformers may throw anything
+        raise InputError(
+            f"{where}: no network can be built ({line_of(error)[:200]}); put the model's own config.json"
+            " there"
+        ) from None
 
 
 def load_tokenizer(folder: Path):

@@ -394,8 +394,10 @@ class Study(Facts):
         return self.shard_files
 
     def run_speech(self, wildcards) -> list[str]:
-        """Input function: the speech sidecars, where {run} hears them."""
+        """Input function: the speech sidecars, where {run} hears them, or the encoder that it trains."""
         run = self.run_of(wildcards)
+        if run.options.trains_encoder:
+            return self.speech_weights
         if run.hears and run.data == "lip_acc":
             return [f"{self.lip_speech_folder}/{name}" for name in ("shard-000.h5", "stats.json")]
         return self.speech_files if run.hears else []
@@ -411,6 +413,9 @@ class Study(Facts):
         run = self.run_of(wildcards)
         folder = self.lip_speech_folder if run.data == "lip_acc" else self.speech_folder
         words = ["--speech", folder] if run.hears else []
+        if run.options.trains_encoder:
+            own = self.config.speech
+            words += ["--speech-model", own.model, "--speech-layer", str(own.layer)]
         words += ["--given", *(f"{self.root}/runs/{name}" for name in run.given)] if run.given else []
         words += ["--start", f"{self.root}/runs/{run.start}"] if run.start else []
         return f"{shlex.join(words)} {flags(run.options)}".strip()

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models import lips, metrics, space, speaking
+from models import gestures, lips, metrics, space, speaking
 from models.mouths import Mouths
 from models.tally import Pairs, Tally, half_width, jackknife_half_width, merged
 from pipeline import config
@@ -21,7 +21,9 @@ from pipeline.formats.rig_file import Rig, load_rig, regions
 from pipeline.formats.shard_file import Shard, TakeSpan
 from pipeline.motion import pose
 from pipeline.motion.clock import FPS
+from pipeline.motion.joints import SIDES
 from pipeline.motion.motion import Motion
+from pipeline.motion.skeleton import forward_kinematics
 
 BODIES = {
     "FD_g": (
@@ -100,6 +102,7 @@ FACES = {
     ),
 }
 _W1 = "1-Wasserstein distance of its distribution to the real one. Lower is better."
+_MEDIAN = "Median of the same."
 SPACE = {
     "path_m_min": "m/min. Path of the hips along the ground, mean over windows and bodies.",
     "path_W1": f"m/min. {_W1}",
@@ -114,19 +117,59 @@ SPACE = {
     "facing_share": "Share of frames in which a body faces the partner, by the rule of the facing labels.",
     "slide_cm_s": "cm/s. Speed along the ground of the lower foot: how much standing feet slide.",
     "slide_W1": f"cm/s. {_W1}",
+    "foot_cm": (
+        "cm. Height of the lower foot over the floor, which is where the real performance's lower foot is in"
+        " its lowest hundredth of frames. Best near the real row."
+    ),
+    "foot_W1": f"cm. {_W1}",
+    "sunk_cm": "cm. How far the lower foot is below the floor, mean over all frames. Best near the real row.",
+    "overlap_cm": (
+        "cm. How deep the two bodies, as coarse capsules, are in each other, mean over all frames. Best near"
+        " the real row."
+    ),
+    "overlap_share": "Share of frames in which they are. Best near the real row.",
+    "limits_share": (
+        "Share of frames in which knees, elbows, fingers, neck or trunk are bent or turned further than they"
+        " can be. Best near the real row."
+    ),
+    "path_median_m_min": f"m/min. {_MEDIAN}",
+    "speed_median_cm_s": f"cm/s. {_MEDIAN}",
+    "turn_median_deg_s": f"deg/s. {_MEDIAN}",
+    "distance_median_cm": f"cm. {_MEDIAN}",
+    "angle_median_deg": f"deg. {_MEDIAN}",
+    "slide_median_cm_s": f"cm/s. {_MEDIAN}",
+    "foot_median_cm": f"cm. {_MEDIAN}",
 }
-COLUMNS = BODIES | FACES | SPACE
+GESTURES = {
+    "beats_min": "Beats of either hand a minute: ends of strokes. Best near the real row.",
+    "beat_align": (
+        "How near the next onset of the own voice is, mean over beats: exp(-d^2 / (2 s^2)) with s 0.1 s"
+        " (Li et al. 2021, Liu X. et al. 2022). Read it beside its chance; best near the real row."
+    ),
+    "beat_align_chance": "As beat_align, of the same beats shifted in time.",
+    "beat_consistency": (
+        "How near the next beat is, mean over onsets of the own voice, s 0.3 s (Liu H. et al. 2022, BEAT)."
+        " Read it beside its chance; best near the real row."
+    ),
+    "beat_consistency_chance": "As beat_consistency, of the same beats shifted in time.",
+}
+COLUMNS = BODIES | FACES | SPACE | GESTURES
 """What each score is."""
 DISTRIBUTIONS = {
-    "path": ("path_m_min", "path_W1"),
-    "speed": ("speed_cm_s", "speed_W1"),
-    "turn": ("turn_deg_s", "turn_W1"),
-    "distance": ("distance_cm", "distance_W1"),
-    "angle": ("angle_deg", "angle_W1"),
-    "facing": ("facing_share", None),
-    "slide": ("slide_cm_s", "slide_W1"),
+    "path": ("path_m_min", "path_median_m_min", "path_W1"),
+    "speed": ("speed_cm_s", "speed_median_cm_s", "speed_W1"),
+    "turn": ("turn_deg_s", "turn_median_deg_s", "turn_W1"),
+    "distance": ("distance_cm", "distance_median_cm", "distance_W1"),
+    "angle": ("angle_deg", "angle_median_deg", "angle_W1"),
+    "facing": ("facing_share", None, None),
+    "slide": ("slide_cm_s", "slide_median_cm_s", "slide_W1"),
+    "foot": ("foot_cm", "foot_median_cm", "foot_W1"),
+    "sunk": ("sunk_cm", None, None),
+    "overlap": ("overlap_cm", None, None),
+    "overlapping": ("overlap_share", None, None),
+    "limits": ("limits_share", None, None),
 }
-"""By what models.space measures: the columns of its mean and of its distance to the real distribution."""
+"""By what models.space measures: the columns of its mean, median and distance to the real distribution."""
 MOST_PARTS = 32
 """Most parts that takes are dealt into, one of which is left out at a time for the interval over takes."""
 STILL = {"body": 0.01, "root": np.array([0.01, 0.01, 1e-4, 0.01]), "face": 1e-3}
@@ -260,6 +303,20 @@ class Setting:
     facing: config.Facing = field(default_factory=config.Facing)
     mouths: Mouths | None = None
     phonemes: dict[str, list[tuple[str, float, float]]] | None = None
+    known: dict[int, list[space.Real]] = field(default_factory=dict, repr=False)
+    """What `real_of` has found, by number of the take."""
+
+    def real_of(self, index: int) -> list[space.Real]:
+        """What the real motion of a take tells of its two performances; worked out once."""
+        if index not in self.known:
+            shard, span = self.takes[index]
+            body, root = (
+                np.asarray(shard[name][span.start_frame : span.stop_frame]) for name in ("body", "root")
+            )
+            self.known[index] = [
+                space.real_of(motion) for motion in _motions(Sample(body, root), shard, span)
+            ]
+        return self.known[index]
 
     def __post_init__(self) -> None:
         playing = {actor for _, span in self.takes for actor in (span.actor_a, span.actor_b)}
@@ -403,12 +460,38 @@ def _moves(setting: Setting, index: int, sample: Sample) -> Tally:
     """What is counted of the bodies of a take's sample in the room."""
     shard, span = setting.takes[index]
     motions, own = _motions(sample, shard, span), Tally()
-    found, pushed = space.measure(motions, setting.windows[index], setting.facing)
+    placed = [forward_kinematics(motion) for motion in motions]
+    found, pushed = space.measure(
+        motions, setting.windows[index], setting.facing, placed=placed, real=setting.real_of(index)
+    )
     for name, values in found.items():
         own.add_values(name, values)
     if pushed is not None:
         own.add_mean("accel_body", pushed, motions[0].num_frames - 2)
+    mel = np.asarray(shard["mel"][span.start_frame : span.stop_frame])
+    for k, (motion, (world, _)) in enumerate(zip(motions, placed)):
+        _gestures(motion, world, mel[:, k], own)
     return own
+
+
+def _gestures(motion: Motion, world: np.ndarray, mel: np.ndarray, own: Tally) -> None:
+    """Count how hands and voice (N, M) of a performance go together, where the skeleton has hands."""
+    found = motion.aliases()
+    hands = [found[f"{side}Hand"] for side in SIDES if f"{side}Hand" in found]
+    if not hands:
+        return
+    hips = world[:, found["Hips"]]
+    beats = np.unique(np.concatenate([gestures.hand_beats(hips, world[:, hand]) for hand in hands]))
+    pair = gestures.together(beats, gestures.voice_onsets(mel), len(world))
+    own.add_mean("beats_min", pair.beats / (len(world) / FPS / 60), len(world))
+    for name, value, weight in (
+        ("beat_align", pair.align, pair.beats),
+        ("beat_align_chance", pair.align_chance, pair.beats),
+        ("beat_consistency", pair.consistency, pair.onsets),
+        ("beat_consistency_chance", pair.consistency_chance, pair.onsets),
+    ):
+        if value is not None:
+            own.add_mean(name, value, weight)
 
 
 def row_width(setting: Setting, width: int) -> int:
@@ -612,10 +695,12 @@ def score(
     for name in ("accel_body", "accel_face", "upper_face"):
         own, true = found[name], real.average(name)
         found[name] = own / true if own is not None and true else None
-    for name, (mean, distance) in DISTRIBUTIONS.items():
+    for name, (mean, median, distance) in DISTRIBUTIONS.items():
         own_values, real_values = made.distribution(name), real.distribution(name)
         if own_values is not None:
             found[mean] = float(own_values.mean(dtype=np.float64))
+        if own_values is not None and median:
+            found[median] = float(np.median(own_values))
         if own_values is not None and real_values is not None and distance:
             found[distance] = metrics.wasserstein(own_values, real_values)
     return found

@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from models.checks import CHECKS, Verdict
-from models.scores import BODIES, COLUMNS, FACES, SPACE
+from models.scores import BODIES, COLUMNS, FACES, GESTURES, SPACE
 from pipeline.files import whole, write_csv
 
 ERRORS = [name for name in FACES if name.startswith(("LVE", "FDD"))]
@@ -17,10 +17,12 @@ GROUPS = {
     "Bodies": list(BODIES),
     "Errors of faces": ERRORS,
     "What faces do": LIVELINESS,
-    "Motion through space": [name for name in SPACE if not name.endswith("_W1")],
+    "Motion through space": [name for name in SPACE if not name.endswith("_W1") and "_median" not in name],
+    "Its medians": [name for name in SPACE if "_median" in name],
     "1-Wasserstein distances of its distributions to the real ones, in the same units": [
         name for name in SPACE if name.endswith("_W1")
     ],
+    "Gestures and voice": list(GESTURES),
 }
 """Tables of the page: their heading and columns."""
 COUNTS = ("samples", "windows", "window_frames", "num_rows", "num_pairs", "performances")

@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+from helpers.bodies import standing, turned
 from helpers.tiny_shards import BONES, JOINTS, offsets
 
 from models import space
 from pipeline.config import Facing
+from pipeline.formats.bvh import load_bvh
 from pipeline.motion import pose
+from pipeline.motion.skeleton import forward_kinematics
 
 FPS, FRAMES = 30, 90
 WINDOWS = [(0, 40), (40, 80)]
@@ -56,6 +59,87 @@ def test_the_foot_that_carries_does_not_slide_and_the_one_that_swings_does_not_c
     feet[:, 1, 1] = 20  # now it is the lower one
     assert np.allclose(space.sliding_cm_s(feet, fps=FPS), 5 * FPS)
     assert np.allclose(space.sliding_cm_s(feet + [0, 400, 0], fps=FPS), 5 * FPS)
+
+
+def test_feet_are_over_and_under_the_floor_of_the_real_performance():
+    """The floor is the lowest of the real body's feet, whatever height it has in the room."""
+    real = body(bend=None)
+    known = [space.real_of(real)] * 2
+    assert known[0].floor_cm == pytest.approx(0)  # hips at 83 cm, legs of 42 and 41 cm
+    root = np.zeros((FRAMES, 4))
+    root[:, 1] = 83 + np.where(np.arange(FRAMES) < 30, -3, 2)
+    moved = pose.decode(np.zeros((FRAMES, 3 * len(JOINTS))), root, SKELETON)
+    found, _ = space.measure([moved, body(x=200)], WINDOWS, Facing(), real=known)
+    foot, sunk = found["foot"].reshape(2, -1), found["sunk"].reshape(2, -1)
+    assert np.allclose(foot[0], root[:, 1] - 83) and np.allclose(foot[1], 0)
+    assert sunk[0].mean() == pytest.approx(1) and np.allclose(sunk[1], 0, atol=1e-9)
+    assert "foot" not in measured(real, body(x=200))[0], "without the real performances there is no floor"
+
+
+def test_the_floor_is_not_that_of_a_single_frame():
+    root = np.zeros((FRAMES * 10, 4))
+    root[:, 1] = 83
+    root[7, 1] = 40  # a spike
+    motion = pose.decode(np.zeros((len(root), 3 * len(JOINTS))), root, SKELETON)
+    assert space.real_of(motion).floor_cm == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("apart, depth", [(60, 0), (30, 0), (20, None), (10, None)])
+def test_bodies_that_stand_in_each_other_overlap_by_what_is_missing(apart, depth):
+    """Two trunks side by side overlap by their two radii less their distance."""
+    one, other = standing(0.2), standing(0.2)
+    other.positions_cm[:, 0] = one.positions_cm[:, 0] + [0, 0, apart]
+    world = [forward_kinematics(motion)[0] for motion in (one, other)]
+    found = space.overlap_cm([one, other], world)
+    legs = np.linalg.norm(one.offsets_cm, axis=1)
+    thigh_and_shin = np.mean([
+        legs[one.names.index(f"{side}{part}")] for side in ("Left", "Right") for part in ("Leg", "Foot")
+    ])  # fmt: skip
+    trunk = 0.50 * 0.146 / 0.491 * 2 * thigh_and_shin
+    assert 10 < trunk < 15
+    if depth == 0:
+        assert apart > 2 * trunk and (found == depth).all()
+    else:
+        assert found.min() >= 2 * trunk - apart - 0.5 > 0
+    again = space.overlap_cm([other, one], world[::-1])
+    assert np.allclose(found, again)
+
+
+def test_a_forearm_may_be_in_a_chest():
+    """Whose trunks are an arm's length from each other."""
+    one, other = standing(0.2), standing(0.2)
+    wrist = forward_kinematics(one)[0][:, one.names.index("LeftHand")]
+    chest = forward_kinematics(other)[0][:, other.names.index("Spine2")]
+    other.positions_cm[:, 0] += wrist - chest
+    worlds = [forward_kinematics(motion)[0] for motion in (one, other)]
+    assert space.overlap_cm([one, other], worlds).min() > 5
+    assert (space.overlap_cm([one, other], [worlds[0], worlds[1] + [400, 0, 0]]) == 0).all()
+
+
+def test_joints_beyond_their_limits_are_seen_by_the_axes_of_the_real_motion():
+    real = standing(5.0, 30.0)
+    known = space.real_of(real)
+    assert {hinge.name for hinge in known.hinges} >= {"knee", "elbow", "finger"} and known.twists
+
+    def share(motion):
+        return space.beyond_limits(motion, forward_kinematics(motion), known)
+
+    assert not share(real).any()
+    bent = turned(standing(5.0, 30.0), "LeftLeg", slice(10, 40), -110)
+    assert share(bent)[10:40].mean() > 0.9 and not share(bent)[40:].any()
+    owl = turned(standing(5.0, 30.0), "Neck", slice(0, 20), 150, axis="y")
+    assert share(owl)[:20].all() and not share(owl)[20:].any()
+
+
+@pytest.mark.parametrize("name", ["cmu_02_05", "cmu_03_03"])
+def test_a_recorded_body_is_within_its_own_limits_and_on_its_own_floor(real_data, name):
+    motion = load_bvh(real_data / "bvh" / f"{name}.bvh", unit="cm").frames(slice(None, None, 4))
+    known = space.real_of(motion)
+    assert space.beyond_limits(motion, forward_kinematics(motion), known).mean() < 0.02
+    feet = space.feet_of(motion, forward_kinematics(motion)[0])
+    assert np.mean(feet[..., 1].min(1) < known.floor_cm) == pytest.approx(0.01, abs=0.01)
+    far = forward_kinematics(motion)[0] + [500, 0, 0]
+    assert (space.overlap_cm([motion, motion], [forward_kinematics(motion)[0], far]) == 0).all()
 
 
 def test_acceleration_is_that_of_the_joints():

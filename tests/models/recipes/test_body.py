@@ -6,12 +6,12 @@ import pytest
 import torch
 from helpers.tiny_shards import JOINTS, LOWER, NUM_MELS, TEXT_WIDTH, UPPER, meta
 
-from models import runs, sampling
+from models import evaluate, generate, runs, sampling, scores, train
 from models.channels import PAPER_ROOT, ROOT_NAMES
 from models.data import shards_of, takes_of
 from models.draws import Draws
 from models.recipe import Meta
-from pipeline.config import Generate
+from pipeline.config import Evaluate, Generate
 from pipeline.errors import InputError
 from pipeline.motion.joints import RELEASE_JOINTS
 from pipeline.motion.mirror import mirrored_columns
@@ -99,6 +99,29 @@ def test_an_actor_alone_moves_alike_whatever_the_other_says(batch, make):
             one, two = (sample[name] for sample in made)
             assert one.shape == (2, 24, 2, shape)
             assert [not torch.equal(one[:, :, k], two[:, :, k]) for k in range(2)] == changed, (people, name)
+
+
+def test_a_run_of_one_actor_at_a_time_is_a_row(shards, tmp_path):
+    """Trained, read again, sampled as BVHs and scored, without any other run."""
+    options = LOWER.model_copy(update={"joints": "all", "people": "one", "text_channels": 2, "steps": 12})
+    train.run(recipe="body", shards=shards, out=tmp_path / "lda", options=options)
+    run = runs.load(tmp_path / "lda")
+    assert run.model.parts == 2 and len(run.model.feature_names) == 3 * len(JOINTS) - 3 + 4
+    nothing = dict.fromkeys("takes audio transcripts actions facing actors placement".split())
+    sampling_options = Generate(num_samples=2, window_frames=48, overlap_frames=16, device="cpu")
+    generate.run(
+        runs=[tmp_path / "lda"],
+        shards=shards,
+        out=tmp_path / "made",
+        name="",
+        options=sampling_options,
+        **nothing,
+    )
+    assert len(list((tmp_path / "made" / "bvhs").iterdir())) == 4
+    assert not (tmp_path / "made" / "face_arkit").exists()
+    row = evaluate.table(shards, {"lda": tmp_path / "made"}, None, Evaluate(window_frames=40)).rows["lda"]
+    assert all(row[name] is not None for name in scores.BODIES | scores.SPACE) and row["Div_sample"] > 0
+    assert row["LVE_cm2"] is None
 
 
 def test_feature_names_say_what_a_column_is(batch, make):

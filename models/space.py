@@ -12,18 +12,10 @@ import numpy as np
 from models.metrics import acceleration
 from pipeline.annotate.contacts import Part, gap
 from pipeline.annotate.facing import ground_angle_deg, label_looks, looks
-from pipeline.capture.body_limits import (
-    TWIST_LIMITS,
-    Hinge,
-    Twist,
-    bends_of,
-    hinges_of,
-    turns_of,
-    twists_of,
-)
 from pipeline.config import Facing
 from pipeline.motion.fingers import fingers_of
 from pipeline.motion.joints import SIDES
+from pipeline.motion.limits import TWIST_LIMITS, Hinge, Twist, bends_of, hinges_of, turns_of, twists_of
 from pipeline.motion.motion import Motion
 from pipeline.motion.skeleton import bone_tips, forward_kinematics
 
@@ -105,7 +97,7 @@ def real_of(motion: Motion) -> Real:
 
 
 def beyond_limits(motion: Motion, placed: tuple[np.ndarray, np.ndarray], real: Real) -> np.ndarray:
-    """Whether (T,) a joint is bent or turned further than a body can; the limits of pipeline.capture."""
+    """Whether (T,) a joint is bent or turned further than a body can (pipeline.motion.limits)."""
     world, turned = placed
     bends = bends_of(real.hinges, world, turned, bone_tips(motion.ends_cm, world, turned))
     low, high = (np.array([hinge.limits[k] for hinge in real.hinges]) for k in range(2))

@@ -13,16 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pipeline.capture.body_faults import KINDS, WHOLE_BODY, Fault, Inspection
-from pipeline.capture.body_limits import (
-    Hinge,
-    Twist,
-    bends_of,
-    beyond_limits,
-    hinges_of,
-    turns_of,
-    twists_of,
-    world_of,
-)
+from pipeline.capture.body_limits import beyond_limits
 from pipeline.capture.body_spikes import (
     FLICKER_CM,
     JUMP_CM_S,
@@ -35,6 +26,7 @@ from pipeline.capture.body_spikes import (
 from pipeline.capture.body_swaps import swap_steps, swaps_of
 from pipeline.motion.fingers import fingers_of
 from pipeline.motion.joints import SIDES
+from pipeline.motion.limits import Hinge, Twist, bends_of, hinges_of, turns_of, twists_of, world_of
 from pipeline.motion.motion import Motion
 from pipeline.motion.stretches import runs
 

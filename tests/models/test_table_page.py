@@ -30,15 +30,15 @@ def test_an_address_names_the_page_the_take_and_what_is_shown():
 def test_a_row_links_to_its_only_take(tmp_path):
     links = {"real": {TAKES[0]: "viewer/a.html"}, "one <row>": {TAKES[0]: 'viewer/b.html#a="b"&c'}}
     text = page(tmp_path, links)
-    assert addresses(text) == ["viewer/a.html", 'viewer/b.html#a="b"&c'] * 5 + ['viewer/b.html#a="b"&c']
+    assert addresses(text) == ["viewer/a.html", 'viewer/b.html#a="b"&c'] * 7 + ['viewer/b.html#a="b"&c']
     assert '">one &lt;row&gt;</a></th>' in text and "<details" not in text and "<row>" not in text
     assert "<th>mean pose</th>" in text
 
 
 def test_many_takes_are_listed_below_the_row(tmp_path):
     text = page(tmp_path, {"real": {take: f"viewer/{take}.html" for take in TAKES}})
-    assert text.count("<summary>2 takes</summary>") == 5
-    assert addresses(text) == [f"viewer/{take}.html" for take in TAKES] * 5
+    assert text.count("<summary>2 takes</summary>") == 7
+    assert addresses(text) == [f"viewer/{take}.html" for take in TAKES] * 7
 
 
 @pytest.mark.parametrize("links", [None, {}])

@@ -18,13 +18,16 @@ def card(
     """CARD.md: what the model is, what it was trained on, and how to use it."""
     options, (takes, seconds), (first, last) = description["options"], train, ends
     actors = ", ".join(description["actors"])
+    predicted = str(len(description["feature_names"]))
+    if rigs := description["rigs"]:
+        predicted += f" of each of {rigs['num_vertices']:,} vertices, fitted back to ARKit weights on rigs"
     windows = f"{options['batch_size']} windows of {options['window_frames']} frames"
     lines = [
         f"# {description['run']}",
         "",
         f"Recipe {description['recipe']}, at 30 frames per second. {what}",
         "",
-        f"- parameters: {num_parameters:,}; channels predicted: {len(description['feature_names'])}",
+        f"- parameters: {num_parameters:,}; channels predicted: {predicted}",
         f"- trained on {takes} takes ({seconds:.0f} s of two people), actors {actors}",
         f"- {options['steps']} steps of {windows}, seed {options['seed']}",
         f"- loss {first:.4f} -> {last:.4f} (mean of the first and of the last tenth of the steps)",

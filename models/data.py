@@ -48,8 +48,9 @@ class Windows(Dataset):
     """All windows of a split: item i is window i of the takes in order, every `stride` frames.
 
     An item holds arrays (T, ...) as `read` gives them, and `actors` (2,): the numbers of its two in `actors`,
-    -1 for who is not among them; and a number for each name of `labels`, which has it by the take. Where a
-    take has somebody absent, `present` (2,) says who is there. Takes shorter than a window give none, which
+    -1 for who is not among them; and a number for each name of `labels`, which has it by the take. With
+    `rigs`, numbers by actor, an item has those of its two as well, 0 for who is absent. Where a take has
+    somebody absent, `present` (2,) says who is there. Takes shorter than a window give none, which
     is logged. Shards open lazily, per process. `names` takes some takes of the split only. InputError for a
     split, a window or streams that cannot be.
     """
@@ -65,6 +66,7 @@ class Windows(Dataset):
         split: str = "train",
         names: Collection[str] | None = None,
         labels: Mapping[str, Mapping[str, int]] | None = None,
+        rigs: Mapping[str, int] | None = None,
     ):
         if split not in SPLITS:
             raise InputError(f"split: got {split!r}, need {' or '.join(SPLITS)}")
@@ -75,7 +77,7 @@ class Windows(Dataset):
         if window < (least := 2 if "root" in streams else 1) or stride < 1:
             raise InputError(f"window {window}, stride {stride}: need at least {least} and 1 frames")
         self.streams, self.actors, self.memory = streams, actors, Rows()
-        self.labels = labels or {}
+        self.labels, self.rigs = labels or {}, rigs
         fix = "lower window_frames or give longer takes"
         takes = [
             (shard, span) for shard, span in takes_of(shards, split) if names is None or span.take in names
@@ -111,6 +113,9 @@ class Windows(Dataset):
         takes = [span.take for _, span, _ in places]
         told = {name: np.array([own[take] for take in takes]) for name, own in self.labels.items()}
         who = {"actors": np.array([numbers_of(span, self.actors) for _, span, _ in places])}
+        if self.rigs is not None:
+            whose = [[self.rigs.get(actor, 0) for actor in (s.actor_a, s.actor_b)] for _, s, _ in places]
+            who["rigs"] = np.array(whose)
         there = {} if self.all_present else {"present": who["actors"] != ABSENT_NUMBER}
         return batch | told | who | there
 

@@ -21,7 +21,7 @@ from pipeline.reading import read_json
 
 FIX = "get the model again from where it comes, or train it again"
 MOST_JOINTS, MOST_ACTORS, MOST_CHANNELS = 10_000, 100_000, 1_000_000
-MOST_SIZE, MOST_BLOCKS, MOST_GIVEN, MOST_LABELS = 1_000_000, 1_000, 8, 10_000
+MOST_SIZE, MOST_BLOCKS, MOST_GIVEN, MOST_LABELS, MOST_VERTICES = 1_000_000, 1_000, 8, 10_000, 10_000_000
 """Largest number among a model's options, and most blocks."""
 
 RUN_NAME = "[A-Za-z][A-Za-z0-9_]{0,63}"
@@ -30,6 +30,7 @@ RUN_NAME = "[A-Za-z][A-Za-z0-9_]{0,63}"
 Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e30, le=1e30)]
 Triple = Annotated[list[Number], Field(min_length=3, max_length=3)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
+Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class Part(BaseModel):
@@ -82,6 +83,15 @@ class Mel(Part):
     mel_fmax: Annotated[Number, Field(gt=0)]
 
 
+class OnRigs(Part):
+    """The rigs that a model learned on: models.heads."""
+
+    num_vertices: Annotated[int, Field(ge=1, le=MOST_VERTICES)]
+    faces: Digest
+    shapes: Digest
+    scale_cm: Annotated[Number, Field(gt=0)]
+
+
 class Description(BaseModel):
     """model.json of a run."""
 
@@ -103,6 +113,7 @@ class Description(BaseModel):
     speech_encoder: Encoder | None = None
     learned_encoder: LearnedEncoder | None = None
     features: Mel
+    rigs: OnRigs | None = None
 
 
 def said_of(error: ValidationError) -> str:
@@ -164,6 +175,13 @@ def _stream_faults(found: Description, options: Any) -> str | None:
     return None
 
 
+def _rig_faults(found: Description, on_rigs: bool) -> str | None:
+    """How what is said of rigs is not what the model needs, None where it is."""
+    if on_rigs == (found.rigs is not None):
+        return None
+    return "it says nothing of rigs, which it learned on" if on_rigs else "it names rigs and is on none"
+
+
 def _label_faults(found: Description, told: tuple[str, ...]) -> str | None:
     """How the labels are not those that the model is told, None where they are."""
     if set(found.labels) != set(told):
@@ -218,7 +236,11 @@ def check_description(read: dict[str, Any], where: object, *, depth: int = 0) ->
     if fault := _faults(found):
         raise InputError(f"{where}: {fault}; {FIX}")
     options = check_options(recipes.options_of(found.recipe), found.options, where)
-    if fault := _stream_faults(found, options) or _label_faults(found, getattr(options, "told", ())):
+    if (
+        fault := _stream_faults(found, options)
+        or _label_faults(found, getattr(options, "told", ()))
+        or _rig_faults(found, options.on_rigs)
+    ):
         raise InputError(f"{where}: {fault}; {FIX}")
     if depth > MOST_GIVEN:
         raise InputError(f"{where}: runs are given runs {depth} deep, need at most {MOST_GIVEN}; {FIX}")

@@ -13,7 +13,8 @@ dataset) and face_arkit/{performance}.npy (N, 51) float32; samples after the fir
 sample-01, sample-02, ... and generated.json says how many there are and which models they are from.
 
 ARKit weights are written as sampled, not clipped to [0, 1]: the dataset's own are least-squares fits that
-leave this range too, and metrics compare like with like.
+leave this range too, and metrics compare like with like. Vertices that a model makes are fitted back to them
+on the rigs that --rigs has; every actor of a scene needs one, a stranger too.
 """
 
 import logging
@@ -87,6 +88,8 @@ def sample(
         known = {"actors": torch.from_numpy(identities(scene.actors, run.description["actors"]))}
         for name, labels in run.model.meta.labels.items():
             known[name] = torch.tensor(number_of(scene.labels.get(name, ""), labels))
+        if heads := run.model.heads:
+            known["rigs"] = torch.tensor(heads.places(scene.actors))
         known = {name: value[None].to(device) for name, value in known.items()}
         long = scene.num_frames > LONG_FRAMES
         report = partial(stage.progress, label=f"{scene.name} {run.name}") if long else iter
@@ -182,6 +185,7 @@ def run(
     options: config.Generate,
     relationship: str | None = None,
     emotion: str | None = None,
+    rigs: Path | None = None,
 ) -> None:
     """Sample what the arguments name and write it."""
     if (shards is None) == (audio is None):
@@ -195,7 +199,7 @@ def run(
     if labels and audio is None:
         raise InputError(f"--{next(iter(labels))}: test takes have their own labels; leave it out")
     with fixed_threads(options.threads):
-        found = load_runs(runs, pick_device(options.device))
+        found = load_runs(runs, pick_device(options.device), rigs)
         if shards is not None:
             sample_takes(found, shards, speech, takes, out, options)
         elif audio is not None:
@@ -251,6 +255,9 @@ def sample_takes(
                 f"{shard.path}: its joints are not those that the models were trained on;"
                 " train them on these shards"
             )
+    for run in found:
+        if heads := run.model.heads:  # what does not fit is said before anything is sampled
+            heads.places(actor for take in chosen for actor in (test[take][1].actor_a, test[take][1].actor_b))
     others = other_takes(opened) if options.voices == "another" else {}
     known = known_labels(found)
     labels = labels_of(shards, list(test)) if known else {}
@@ -305,6 +312,11 @@ def main(argv: list[str] | None = None) -> None:
         "--speech",
         type=Path,
         help="folder of speech sidecars, for a face that hears them (default: the only one in --shards)",
+    )
+    parser.add_argument(
+        "--rigs",
+        type=Path,
+        help="folder of {actor}.npz, or one .npz for all: rigs, which models of vertices need",
     )
     parser.add_argument("--takes", nargs="*", help="test takes to sample (default: all)")
     parser.add_argument(

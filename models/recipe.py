@@ -9,8 +9,9 @@ A recipe is a file models/recipes/<name>.py with two classes.
 `Model(models.recipe.Model)`: the network. A batch is a dict of tensors: the streams (B, T, 2, ...), and
 `actors` (B, 2), the place of each actor in `meta.actors`, -1 for one whom training has not seen; of a model
 that is told labels of the take, `relationship` or `emotion` (B,), the place of each in `meta.labels`, -1 for
-one that is unknown. Whatever the model needs at generation is a parameter, a buffer, or follows from
-`options` and `meta`: both are kept beside the weights.
+one that is unknown; of a model on the actors' rigs, `rigs` (B, 2), the place of each in `Model.heads`.
+Whatever the model needs at generation is a parameter, a buffer, or follows from
+`options` and `meta`: both are kept beside the weights. Rigs alone come from outside.
 
 What samples hold, by name: `face` (B, T, 2, 51) ARKit weights; `body` (B, T, 2, 3 J) radians with `relative`
 (B, T, 2, 4), the relative root. Any other name is a part that later runs of the same row are told: `lower`,
@@ -25,6 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from models.draws import Draws
+from models.heads import Heads
 from pipeline.config import Generate
 from pipeline.motion.pose import Skeleton
 
@@ -39,7 +41,8 @@ class Meta:
     stats: mean and std of each stream's channels, as stats.json; joint_names: J names; actors: the known
     identities; given: model.json of each run that the model is given, by the run's name; labels: of each
     label of the take that the model is told, by name, those that are known; encoder: what describes a speech
-    encoder that learns along (models.learned_encoder); empty where none does.
+    encoder that learns along (models.learned_encoder); empty where none does; rigs: of a model on the actors'
+    rigs, what these were (models.heads.Heads.described), else None.
     """
 
     stats: dict[str, dict[str, list[float]]]
@@ -48,6 +51,7 @@ class Meta:
     given: dict[str, dict[str, Any]] = field(default_factory=dict)
     labels: dict[str, list[str]] = field(default_factory=dict)
     encoder: dict[str, Any] = field(default_factory=dict)
+    rigs: dict[str, Any] | None = None
 
 
 class Model(nn.Module):
@@ -59,6 +63,8 @@ class Model(nn.Module):
     """Whether `sample` asks for what it is told window by window: then that of a long take stays on disk."""
     swapped: tuple[str, ...] = ()
     """What names of the weights begin with that models.swap takes from a fine-tuned run; none: no swap."""
+    heads: Heads | None = None
+    """The actors' rigs, set before training and sampling where `options.on_rigs`; no part of the weights."""
 
     def __init__(self, options: Any, meta: Meta):
         super().__init__()

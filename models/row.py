@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from models import recipes, runs
+from models.heads import Heads
 from pipeline import config
 from pipeline.errors import InputError
 
@@ -17,8 +18,11 @@ def run_folders(paths: list[Path]) -> list[Path]:
     return [paths[0] / name for name in BUILT_IN if (paths[0] / name / "model.json").exists()]
 
 
-def load_runs(paths: list[Path], device: str) -> list[runs.Run]:
-    """The models of a row; InputError where they do not make a face or a body, or do not fit together."""
+def load_runs(paths: list[Path], device: str, rigs: Path | None = None) -> list[runs.Run]:
+    """The models of a row, those on rigs with the ones of the folder or file `rigs`.
+
+    InputError where they do not make a face or a body, do not fit together, or lack rigs.
+    """
     found = [runs.load(folder, device=device) for folder in run_folders(paths)]
     if not found:
         raise InputError(
@@ -34,6 +38,14 @@ def load_runs(paths: list[Path], device: str) -> list[runs.Run]:
                     f"{paths[0]}: {key} of {other.name} and {first.name} differ;"
                     " train both on the same shards"
                 )
+    for run in found:
+        if run.model.meta.rigs:
+            if rigs is None:
+                raise InputError(
+                    f"run {run.name}: makes vertices, which are fitted on the actors' rigs; give their folder"
+                    " (--rigs)"
+                )
+            run.model.heads = Heads(rigs, need=run.model.meta.rigs, whose=f"those that run {run.name} knows")
     first_encoder, *more = [encoder for run in found if (encoder := encoder_of(run))] or [{}]
     for encoder in more:
         check_encoder(encoder, first_encoder, str(paths[0]))

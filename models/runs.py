@@ -8,7 +8,8 @@ model, layer, windows, SHA-256 of its weights; else null), features (options of 
 (model.json of each run that it was given, by name), start (the run whose weights it began with, else null),
 labels (of each label of the take that it is told, by name, those that are known), learned_encoder (of a model
 with a speech encoder that learned along: model, layer and SHA-256 of the weights that it began with, and its
-config.json; else null).
+config.json; else null), rigs (of a model on the actors' rigs what these were, models.heads; else null: the
+rigs themselves are not in the folder).
 """
 
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ def meta_of(
     given: dict[str, dict[str, Any]] | None = None,
     labels: dict[str, list[str]] | None = None,
     encoder: dict[str, Any] | None = None,
+    rigs: dict[str, Any] | None = None,
 ) -> Meta:
     """What a model with these options knows of its train split.
 
@@ -47,7 +49,7 @@ def meta_of(
         name: {key: list(stats[name][key]) for key in ("mean", "std")}
         for name in statistics_of(options.streams)
     }
-    return Meta(own, list(joint_names), list(actors), given or {}, labels or {}, encoder or {})
+    return Meta(own, list(joint_names), list(actors), given or {}, labels or {}, encoder or {}, rigs)
 
 
 def build(recipe: str, options: Training, meta: Meta) -> Model:
@@ -103,6 +105,7 @@ def rebuild(description: dict[str, Any], where: object) -> Model:
         description.get("given") or {},
         description.get("labels") or {},
         description.get("learned_encoder") or {},
+        description.get("rigs"),
     )
     return build(recipe, options, meta)
 

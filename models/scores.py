@@ -17,7 +17,7 @@ from models.mouths import Mouths
 from models.tally import Pairs, Tally, half_width, jackknife_half_width, merged
 from pipeline import config
 from pipeline.errors import InputError
-from pipeline.formats.rig_file import Rig, load_rig, regions
+from pipeline.formats.rig_file import Rig, load_rig, regions, rig_path
 from pipeline.formats.shard_file import Shard, TakeSpan
 from pipeline.motion import pose
 from pipeline.motion.clock import FPS
@@ -218,7 +218,7 @@ class Rigs:
 
     def of(self, actor: str) -> tuple[Rig, dict[str, np.ndarray]]:
         """Rig and regions of an actor."""
-        path = self.path / f"{actor}.npz" if self.path.is_dir() else self.path
+        path = rig_path(self.path, actor)
         if path not in self.known:
             rig = load_rig(path)
             self.known[path] = rig, regions(rig)

@@ -4,13 +4,14 @@
     python -m models.train body --joints lower --shards data/shards --out data/runs/body_lower
 
 The first word names a recipe, a file of models/recipes; its options are flags (--help after it). In: a folder
-of shards with stats.json; for a model that hears it, a folder of speech sidecars; runs that the model is
-given, and one whose weights it begins with, and whose moments and actors it keeps. Out: a run folder with
-config.yaml, log.jsonl (step, loss, learning rate), model.safetensors, model.json (models.runs), CARD.md, and
-checkpoints/<hash>/, where the hash is of options, train data and what runs of the code. Run again, training
-goes on where the newest checkpoint of the same hash ended, as if it had never stopped; a finished one is only
-written out again; with another hash it starts afresh beside what is there. With keep_checkpoints it goes on
-from a checkpoint of other code, and says so in the log and the card.
+of shards with stats.json; for a model that hears it, a folder of speech sidecars; for one that learns
+vertices, the actors' rigs; runs that the model is given, and one whose weights it begins with, and whose
+moments and actors it keeps. Out: a run folder with config.yaml, log.jsonl (step, loss, learning rate),
+model.safetensors, model.json (models.runs), CARD.md, and checkpoints/<hash>/, where the hash is of options,
+train data and what runs of the code. Run again, training goes on where the newest checkpoint of the same hash
+ended, as if it had never stopped; a finished one is only written out again; with another hash it starts
+afresh beside what is there. With keep_checkpoints it goes on from a checkpoint of other code, and says so in
+the log and the card.
 """
 
 import hashlib
@@ -51,6 +52,7 @@ from models.data import Windows, actors_of, attach_speech, loader, shards_of, sp
 from models.description import RUN_NAME
 from models.draws import Draws
 from models.faults import is_out_of_memory, need_finite, what_fits
+from models.heads import Heads
 from models.labels import known_labels, number_of, train_labels
 from models.processes import Processes, joined, shared_loss
 from models.recipe import Meta, Model
@@ -61,6 +63,7 @@ from models.weights import fit, write_tensors
 from pipeline import config, ownership, source, stage
 from pipeline.errors import InputError
 from pipeline.files import alone_in, whole, write_json
+from pipeline.ids import ABSENT
 from pipeline.motion.pose import Skeleton
 from pipeline.reading import read_json
 
@@ -103,7 +106,7 @@ def run_hash(
         shard.origin(options.streams, [span for other, span in train if other is shard]) for shard in shards
     ]
     heard = encoder if "speech" in options.streams else meta.encoder or None
-    read = [meta.stats, meta.joint_names, meta.actors, heard]
+    read = [meta.stats, meta.joint_names, meta.actors, heard, meta.rigs]
     given = {name: description["hash"] for name, description in meta.given.items()}
     own = {name: [by_take[span.take] for _, span in train] for name, by_take in (labels or {}).items()}
     told = [recipe, chosen, spans, origins, read, given, start, own]
@@ -300,6 +303,7 @@ def _describe(
         "given": meta.given,
         "labels": meta.labels,
         "learned_encoder": meta.encoder or None,
+        "rigs": meta.rigs,
     }
 
 
@@ -314,6 +318,7 @@ def run(
     start: Path | None = None,
     speech_model: str = "package",
     speech_layer: str = "last",
+    rigs: Path | None = None,
 ) -> None:
     """Train one model, or go on with it, and write the run folder.
 
@@ -330,7 +335,7 @@ def run(
     with fixed_threads(options.threads), _multiplied(options), joined(device) as processes:
         with alone_in(out, log) if processes.first else nullcontext():
             heard = speech_model, speech_layer
-            train(recipe, shards, out, options, speech, given or [], start, heard, processes)
+            train(recipe, shards, out, options, speech, given or [], start, heard, rigs, processes)
 
 
 @contextmanager
@@ -353,6 +358,7 @@ def train(
     given: list[Path],
     start: Path | None,
     heard: tuple[str, str],
+    rigs: Path | None,
     processes: Processes,
 ) -> None:
     """Train or go on, in a run folder that no other training writes.
@@ -371,21 +377,26 @@ def train(
         raise InputError(f"--given {names}: a name stands twice, need runs of different names; rename one")
     begun = runs.load(start, device="cpu") if start else None
     labels = train_labels(shards, opened, getattr(options, "told", ()), need=begun is None)
+    heads = _heads(opened, rigs, out.name) if options.on_rigs else None
+    learned_on = actors_of(opened)
     meta = runs.meta_of(
         options,
         stats,
         opened[0].joint_names,
-        actors_of(opened),
+        learned_on,
         {name: one.description for name, one in taught.items()},
         known_labels(labels, [span.take for _, span in takes_of(opened, "train")]),
         _learned_encoder(*heard) if options.trains_encoder and not begun else None,
+        heads.described(learned_on, stats["face"]) if heads else None,
     )
     description = _describe(out.name, recipe, options, meta, opened, encoder)
     if begun:
         need_same(begun, description, options, start)
         description |= {key: begun.description[key] for key in KEPT_OF_START if key in begun.description}
-        meta = replace(begun.model.meta, given=meta.given)
-    windows, watch = _windows(opened, options, meta, labels, device)
+        if meta.rigs:  # in the scale that the weights speak of
+            description["rigs"] = meta.rigs | {"scale_cm": begun.description["rigs"]["scale_cm"]}
+        meta = replace(begun.model.meta, given=meta.given, rigs=description["rigs"])
+    windows, watch = _windows(opened, options, meta, labels, heads, device)
     made_of = run_hash(
         recipe,
         options,
@@ -404,6 +415,7 @@ def train(
     with torch.random.fork_rng():
         torch.manual_seed(options.seed)
         model = runs.build(recipe, options, meta)
+        model.heads = heads
         model.prepare(
             {actor: begun.skeleton(actor) for actor in meta.actors} if begun else _skeletons(opened)
         )
@@ -509,12 +521,40 @@ def need_same(begun: runs.Run, own: dict[str, Any], options: config.Training, st
                 f"{start}: its {key} is {other[key]!s:.80}, need {own[key]!s:.80}, that of this run; name"
                 " another run to start from, or make the shards alike"
             )
+    if begun.options.on_rigs != options.on_rigs:
+        which = {True: "vertices of rigs", False: "no vertices"}
+        raise InputError(
+            f"{start}: makes {which[begun.options.on_rigs]}, need {which[options.on_rigs]}, as this run does;"
+            " give both the same options, or name another run to start from"
+        )
+    if options.on_rigs and any(other["rigs"][key] != own["rigs"][key] for key in ("num_vertices", "faces")):
+        raise InputError(
+            f"{start}: learned on rigs of {other['rigs']['num_vertices']} vertices, those of this run have"
+            f" {own['rigs']['num_vertices']} or other faces; give rigs of the same topology (--rigs)"
+        )
     if "speech" in options.streams:
         check_encoder(own["speech_encoder"], other["speech_encoder"], str(start))
 
 
+def _heads(shards: list, rigs: Path | None, name: str) -> Heads:
+    """The rigs of all actors of shards, those of test takes for what is measured on these."""
+    if rigs is None:
+        raise InputError(
+            f"train {name}: it learns vertices, need the actors' rigs; give their folder (--rigs)"
+        )
+    heads = Heads(rigs)
+    acting = {actor for _, span in takes_of(shards, None) for actor in (span.actor_a, span.actor_b)}
+    heads.places(sorted(acting - {ABSENT}))
+    return heads
+
+
 def _windows(
-    shards: list, options: Any, meta: Meta, labels: dict[str, dict[str, str]], device: str
+    shards: list,
+    options: Any,
+    meta: Meta,
+    labels: dict[str, dict[str, str]],
+    heads: Heads | None,
+    device: str,
 ) -> tuple[Windows, Watch]:
     """Windows to learn from, and those to measure on.
 
@@ -538,6 +578,7 @@ def _windows(
             split=split,
             names=names,
             labels=numbers,
+            rigs=heads.place if heads else None,
         )
 
     windows = chosen(learned, "train")
@@ -578,6 +619,11 @@ def main(argv: list[str] | None = None) -> None:
         "--speech",
         type=Path,
         help="folder of speech sidecars, for a model that hears them (default: the only one in --shards)",
+    )
+    parser.add_argument(
+        "--rigs",
+        type=Path,
+        help="folder of {actor}.npz, or one .npz for all: rigs, for a model that learns vertices",
     )
     parser.add_argument(
         "--given", type=Path, nargs="*", help="folders of trained runs that the model is given"

@@ -11,6 +11,7 @@ for row in study.rows:
             shards=study.shard_files,
             speech=study.speech_files if study.row_hears(row) else [],
             labels=study.row_labels(row),
+            rigs=study.row_rigs(row),
             code=study.row_code(row),
         output:
             f"{study.row_folder(row)}/generated.json",
@@ -30,12 +31,13 @@ for row in study.rows:
             runs=[f"{ROOT}/runs/{run.name}" for run in row.runs],
             shards=input_folder("shards"),
             speech=["--speech", study.speech_folder] if study.row_hears(row) else [],
+            rigs=["--rigs", study.rigs_path(study.row_rigs(row))] if study.row_rigs(row) else [],
             out=subpath(output[0], parent=True),
             takes=study.held_out,
             options=flags(study.config.generate.model_copy(update={"num_samples": row.num_samples})),
         shell:
             "python -m models.generate --runs {params.runs:q} --shards {params.shards:q} {params.speech:q}"
-            " --takes {params.takes} --out {params.out:q} {params.options} > {log:q} 2>&1"
+            " {params.rigs:q} --takes {params.takes} --out {params.out:q} {params.options} > {log:q} 2>&1"
 
 
 rule generate:

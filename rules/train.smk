@@ -9,6 +9,7 @@ rule train_run:
         shards=study.run_shards,
         speech=study.run_speech,
         labels=study.run_labels,
+        rigs=study.run_rigs,
         runs=study.run_inputs,
         code=study.run_code,
     output:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from helpers.workflow_project import make_project, snakemake
+from helpers.workflow_project import TINY, make_project, snakemake
 from snakemake.utils import update_config
 
 from models import recipes
@@ -258,3 +258,17 @@ def test_the_papers_configuration_is_planned(tmp_path):
     words = r"python -m models\.train face .*/face --speech-model pretrained/wav2vec2-base-960h"
     assert re.search(words + r" --speech-layer last .*--encoder trained", told)
     assert re.search(r"python -m models\.train body .*--prediction clean", told)
+
+
+def test_the_baselines_of_the_docs_are_planned(tmp_path):
+    """On vertices they are trained and sampled on the dataset's rigs, on weights on none."""
+    page = (REPOSITORY / "docs" / "models.md").read_text()
+    (snippet,) = re.findall(r"```yaml\n(runs:\n  faceformer:.*?)```", page, re.DOTALL)
+    project = make_project(tmp_path, TINY + snippet)
+    told = snakemake(project, "-n", "-p", "generate_FaceFormer", "generate_FaceFormer_on_vertices")
+    commands = re.findall(r"python -m models\.(\w+) .*", told.stdout + told.stderr)
+    assert told.returncode == 0 and sorted(commands) == ["generate", "generate", "train", "train"]
+    for line in re.findall(r"python -m models\..*", told.stdout + told.stderr):
+        assert (" --rigs data/dataset/rigs " in line) == ("faceformer_vertices" in line), line
+    want = r"    input: [^\n]*data/dataset/rigs/\d+\.npz[^\n]*\n    output: data/runs/faceformer_vertices/"
+    assert re.search(want, told.stdout + told.stderr)

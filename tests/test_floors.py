@@ -35,7 +35,16 @@ MODELS = {
         "models.threads",
         "models.weights",
     },
-    "models": {"frame", "motion", "signals", "formats", "shards", "annotate", "models.speech"},
+    "models": {
+        "frame",
+        "motion",
+        "signals",
+        "formats",
+        "shards",
+        "annotate",
+        "capture.blendshape_fit",
+        "models.speech",
+    },
 }
 """Rooms of models/, and the rooms and modules that they import beside themselves."""
 RUN_NETWORKS = {

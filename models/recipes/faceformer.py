@@ -1,12 +1,23 @@
-"""FaceFormer (Fan et al. 2022) on ARKit weights: the baseline that speaks frame after frame.
+"""FaceFormer (Fan et al. 2022) on ARKit weights or on vertices: the baseline that speaks frame after frame.
 
 A sample is one actor's face, made of the actor's own voice and style. Frame i is decoded from the frames that
 were decoded before it: self-attention sees the past alone, with a bias that grows by whole periods (ALiBi),
 and cross-attention sees the voice of that frame alone. Nothing is drawn: all samples of a take are alike. The
 partner is not heard.
 
-The published network predicts offsets of vertices from a neutral head; here they are standardised weights, of
-which the neutral is no part.
+What it predicts is the option `target`:
+
+- `weights`: standardised ARKit weights, of which a neutral head is no part.
+- `vertices`, as published: offsets of a head's vertices from the actor's neutral, its template. The network
+  is fed the offsets of the frame before and begins as a neutral face, since its last layer begins at zero.
+  Real offsets are made of the shards' weights on the actor's rig, batch by batch. A sample is the neutral
+  plus the offsets, fitted back to ARKit weights on the rig (models.fitted), so that all that read faces read
+  it: the fit is a part of the method, and what no shape of the rig shows is lost in it.
+
+Offsets are divided by one number, their root mean square over the train split, all vertices and axes
+(models.heads): a neutral face has an error of about 1, and vertices count as they do in space. The published
+code learns them as its data has them, unscaled, and its users tell of trainings that end in a face which does
+not move. A scale for each vertex would blow up those that hardly move.
 """
 
 import math
@@ -24,12 +35,20 @@ from models.diffusion import mean_square
 from models.draws import Draws
 from models.layers import DROPOUT, bias_slopes, periodic_encoding
 from pipeline.config import Generate, Training
+from pipeline.errors import InputError
 from pipeline.formats import arkit
 
 
 class Options(Training):
-    """FaceFormer: one actor's ARKit weights from the own voice, frame after frame (Fan et al. 2022)."""
+    """FaceFormer: one actor's face from the own voice, frame after frame (Fan et al. 2022)."""
 
+    target: Literal["weights", "vertices"] = Field(
+        default="weights",
+        description=(
+            "what is predicted: weights, ARKit weights; vertices, those of the actor's rig, as published,"
+            " which samples fit back to ARKit weights"
+        ),
+    )
     audio: Literal["speech", "mel"] = Field(
         default="speech",
         description=(
@@ -51,9 +70,9 @@ class Options(Training):
     min_std: float = Field(
         default=0.003,
         ge=0,
-        description="channels that vary less over the train split are left out and get their mean",
+        description="weights that vary less over the train split are left out and get their mean",
     )
-    min_scale: float = Field(default=0.01, ge=0, description="least number that a channel is divided by")
+    min_scale: float = Field(default=0.01, ge=0, description="least number that a weight is divided by")
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -64,6 +83,11 @@ class Options(Training):
     def makes(self) -> tuple[str, ...]:
         """What its samples hold."""
         return ("face",)
+
+    @property
+    def on_rigs(self) -> bool:
+        """Whether training and sampling read the actors' rigs."""
+        return self.target == "vertices"
 
     @field_validator("heads")
     @classmethod
@@ -79,7 +103,9 @@ class FaceFormer(nn.Module):
 
     The public size: dim 64, heads 4, feed-forward of twice the width, one post-norm layer. Its layer holds
     the weights of torch's; frames are decoded here one by one, with the keys and values of those before kept,
-    so that T frames cost T steps and not T passes.
+    so that T frames cost T steps and not T passes. What the layer makes of a frame goes out by `last` and
+    back in by `first`, two linear maps that are one of C numbers to C: no step depends on D, and the frames
+    themselves are made at the end, or by parts (`states`).
     """
 
     def __init__(
@@ -121,19 +147,24 @@ class FaceFormer(nn.Module):
         slopes = bias_slopes(self.heads).to(like)[:, None, None]
         return torch.where(back >= 0, -slopes * (back // self.period), -math.inf)
 
-    def forward(self, audio: Tensor, style: Tensor, report: Callable = iter) -> Tensor:
+    def forward(self, audio: Tensor, style: Tensor) -> Tensor:
         """The frames (B, T, D), each decoded from those before it."""
+        return self.last(self.states(audio, style))
+
+    def states(self, audio: Tensor, style: Tensor, report: Callable = iter) -> Tensor:
+        """What the layer makes of each frame (B, T, C), decoded from those before it; `last` makes frames."""
         memory, start = self.audio(audio), self.style(style.to(audio))
         positions = self._positions(audio.shape[1], memory)
         slopes = bias_slopes(self.heads).to(memory)
         keys: list[Tensor] = []
         values: list[Tensor] = []
         made: list[Tensor] = []
+        back, shift = self.first.weight @ self.last.weight, self.first(self.last.bias) + start
         token = start
         for frame in report(range(audio.shape[1])):
             x = self._step(self._drop(token + positions[frame]), memory[:, frame], keys, values, slopes)
-            made.append(self.last(x))
-            token = self.first(made[-1]) + start
+            made.append(x)
+            token = F.linear(x, back) + shift
         return torch.stack(made, 1)
 
     def _step(
@@ -177,8 +208,13 @@ class Model(recipe.Model):
         columns = self.face.moving
         self.register_buffer("columns", torch.tensor(columns, dtype=torch.int64), persistent=False)
         self.feature_names = [arkit.NAMES[c] for c in columns]
+        features = len(columns)
+        if options.target == "vertices":
+            assert meta.rigs is not None
+            self.feature_names = ["x", "y", "z"]  # of each vertex
+            features = 3 * meta.rigs["num_vertices"]
         self.network = FaceFormer(
-            len(columns),
+            features,
             len(self.heard),
             len(meta.actors),
             dim=options.dim,
@@ -197,8 +233,12 @@ class Model(recipe.Model):
         return heard, styles(batch["actors"], len(self.meta.actors)).flatten(0, 1)
 
     def target(self, batch: dict[str, Tensor]) -> Tensor:
-        """Standardised weights (2 B, T, D)."""
-        return self.face.standardise(batch["face"])[..., self.columns].transpose(1, 2).flatten(0, 1)
+        """Standardised weights (2 B, T, D), or offsets of vertices (2 B, T, 3 V) in their scale."""
+        if self.meta.rigs is None:
+            return self.face.standardise(batch["face"])[..., self.columns].transpose(1, 2).flatten(0, 1)
+        assert self.heads is not None
+        weights, places = batch["face"].transpose(1, 2).flatten(0, 1), batch["rigs"].flatten()
+        return self.heads.offsets(weights, places) / self.meta.rigs["scale_cm"]
 
     def loss(self, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
         """Squared error of the decoded frames."""
@@ -215,8 +255,23 @@ class Model(recipe.Model):
     def sample(
         self, told: dict[str, Tensor], draws: Draws, options: Generate, report: Callable = iter
     ) -> dict[str, Tensor]:
-        """ARKit weights (B, T, 2, 51) of both actors; not clipped, and the same in all samples."""
-        drawn = self.network(*self.condition(told), report=report)
+        """ARKit weights (B, T, 2, 51) of both actors; not clipped, and the same in all samples.
+
+        Of vertices a block of frames is there at a time. InputError where the model lacks its rigs.
+        """
+        states = self.network.states(*self.condition(told), report=report)
+        if self.meta.rigs:
+            from models.fitted import fit_vertices
+
+            if self.heads is None:
+                raise InputError("a model of vertices lacks the actors' rigs; give their folder (--rigs)")
+            rigs = [self.heads.rigs[place] for place in told["rigs"].flatten().tolist()]
+            scale = self.meta.rigs["scale_cm"]
+            fitted = fit_vertices(
+                lambda a, b: self.network.last(states[:, a:b]) * scale, states.shape[1], rigs
+            )
+            return {"face": fitted.to(states).unflatten(0, (-1, 2)).transpose(1, 2)}
+        drawn = self.network.last(states)
         face = drawn.new_zeros(*drawn.shape[:2], len(self.face))
         face[..., self.columns] = drawn
         return {"face": self.face.invert(face).unflatten(0, (-1, 2)).transpose(1, 2)}

@@ -114,6 +114,11 @@ class Training(Section):
         """Whether a speech encoder is a part of the model and learns along."""
         return False
 
+    @property
+    def on_rigs(self) -> bool:
+        """Whether training and sampling read the actors' rigs."""
+        return False
+
 
 class Denoising(Training):
     """What the trainings of diffusion models share."""

@@ -53,6 +53,11 @@ class Rig:
     stored_regions: dict[str, np.ndarray] = field(default_factory=dict)
 
 
+def rig_path(path: Path, actor: str) -> Path:
+    """The rig of an actor in a folder of {actor}.npz; `path` itself where it is one file for everybody."""
+    return Path(path) / f"{actor}.npz" if Path(path).is_dir() else Path(path)
+
+
 def load_rig(path: Path) -> Rig:
     """Read `rigs/<actor>.npz`; shapes may stand in any order, further ones (tongueOut) are left out."""
     path = Path(path)

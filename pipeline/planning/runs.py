@@ -46,6 +46,11 @@ class PlannedRun:
         return "speech" in self.options.streams
 
     @property
+    def on_rigs(self) -> bool:
+        """Whether it reads the actors' rigs."""
+        return self.options.on_rigs
+
+    @property
     def is_told_labels(self) -> bool:
         """Whether it is told labels of the takes."""
         return bool(getattr(self.options, "told", ()))

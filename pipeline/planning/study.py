@@ -226,7 +226,7 @@ class Study(Facts):
 
         One file for all actors or the folder of their rigs.
         """
-        return input.rigs[0] if self.config.rig and not self.templates else str(Path(input.rigs[0]).parent)
+        return self.rigs_path(input.rigs)
 
     @property
     def facing_flags(self) -> str:
@@ -408,6 +408,30 @@ class Study(Facts):
         told = run.is_told_labels and run.data == "takes"  # readings have none
         return [f"{self.root}/shards/index.parquet"] if told else []
 
+    def run_rigs(self, wildcards) -> list[str]:
+        """Input function: rigs of the actors whom {run} learns from or is measured on, where it is on rigs.
+
+        Those who read a lip-accurate set may act in no take: theirs are the shoot's.
+        """
+        run = self.run_of(wildcards)
+        if not run.on_rigs:
+            return []
+        if run.data == "takes":
+            return self.take_rigs
+        readers = sorted({row.actor for row in self.lip_acc.values()})
+        return [
+            self.rig(actor) if self.config.dataset else f"{self.shoot}/rigs/{actor}.npz" for actor in readers
+        ]
+
+    @property
+    def take_rigs(self) -> list[str]:
+        """The rigs of all actors of takes."""
+        return [self.rig(actor) for actor in self.actors]
+
+    def rigs_path(self, rigs: list[str]) -> str:
+        """What stages take as --rigs: one file for all actors, or the folder that these rigs are in."""
+        return rigs[0] if self.config.rig and not self.templates else str(Path(rigs[0]).parent)
+
     def run_flags(self, wildcards) -> str:
         """Params function: what {run} is trained on beside shards, and its options."""
         run = self.run_of(wildcards)
@@ -416,6 +440,7 @@ class Study(Facts):
         if run.options.trains_encoder:
             own = self.config.speech
             words += ["--speech-model", own.model, "--speech-layer", str(own.layer)]
+        words += ["--rigs", self.rigs_path(self.run_rigs(wildcards))] if run.on_rigs else []
         words += ["--given", *(f"{self.root}/runs/{name}" for name in run.given)] if run.given else []
         words += ["--start", f"{self.root}/runs/{run.start}"] if run.start else []
         return f"{shlex.join(words)} {flags(run.options)}".strip()
@@ -431,6 +456,10 @@ class Study(Facts):
         """The index of the shards, where a run of the row is told labels of the takes."""
         told = any(run.is_told_labels for run in row.runs)
         return [f"{self.root}/shards/index.parquet"] if told else []
+
+    def row_rigs(self, row: PlannedRow) -> list[str]:
+        """The rigs of all actors of takes, where a run of the row is on rigs."""
+        return self.take_rigs if any(run.on_rigs for run in row.runs) else []
 
     def row_hears(self, row: PlannedRow) -> bool:
         """Whether a run of the row hears the speech encoder."""

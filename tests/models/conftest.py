@@ -3,16 +3,29 @@
 from pathlib import Path
 
 import pytest
-from helpers.tiny_shards import RUNS, Trained, make_shards
+from helpers.rig_files import QUADS, head
+from helpers.tiny_shards import RUNS, TAKES, Trained, make_shards
 from torch import Tensor
 
 from models import data, train
+from pipeline.formats.rig_file import Rig, save_rig
 
 
 @pytest.fixture(scope="session")
 def shards(tmp_path_factory) -> Path:
     """Tiny shards, read only."""
     return make_shards(tmp_path_factory.mktemp("shards"))
+
+
+@pytest.fixture(scope="session")
+def rigs(tmp_path_factory) -> Path:
+    """A small rig of each actor of the tiny shards, all of one topology, read only."""
+    folder = tmp_path_factory.mktemp("rigs")
+    neutral, deltas = head()
+    for number, actor in enumerate(sorted({actor for a, b, *_ in TAKES.values() for actor in (a, b)})):
+        size = 1 + 0.1 * number
+        save_rig(folder / f"{actor}.npz", Rig(size * neutral, size * deltas, QUADS))
+    return folder
 
 
 @pytest.fixture(scope="session")

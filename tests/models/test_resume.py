@@ -28,35 +28,38 @@ SIZES = TINY | {
     "heads": 2,
 }
 """Small sizes of any recipe, by the names of options; a recipe is given those that it has."""
+ON_RIGS = ("faceformer", {"target": "vertices"})
+"""A recipe and its options that make it learn vertices of rigs."""
 
 
 def small(recipe: str) -> dict:
     return {key: value for key, value in SIZES.items() if key in recipes.options_of(recipe).model_fields}
 
 
-def go(recipe, shards, out, *, start=None, **changes):
+def go(recipe, shards, out, *, start=None, rigs=None, **changes):
     options = recipes.load(recipe).Options(**small(recipe) | changes)
-    train.run(recipe=recipe, shards=shards, out=out, options=options, start=start)
+    train.run(recipe=recipe, shards=shards, out=out, options=options, start=start, rigs=rigs)
     return {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
 
 
 @pytest.mark.parametrize("begun", [False, True], ids=["afresh", "begun with a run"])
-@pytest.mark.parametrize("recipe", recipes.names())
-def test_every_recipe_goes_on_bit_for_bit(recipe, begun, shards, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("recipe", "changes"), [*((name, {}) for name in recipes.names()), ON_RIGS])
+def test_every_recipe_goes_on_bit_for_bit(recipe, changes, begun, shards, rigs, tmp_path, monkeypatch):
     """Stopped between two checkpoints, with dropout, an average, and weights that did best before that."""
     keep = State.keep_best
     monkeypatch.setattr(State, "keep_best", lambda own, loss: keep(own, loss if own.step == 3 else 1e9))
     start = tmp_path / "first" if begun else None
+    told = changes | {"rigs": rigs}
     if start:
-        go(recipe, shards, start, steps=2, seed=1)
-    whole = go(recipe, shards, tmp_path / "whole" / "run", start=start)
+        go(recipe, shards, start, **told | {"steps": 2, "seed": 1})
+    whole = go(recipe, shards, tmp_path / "whole" / "run", start=start, **told)
     out = tmp_path / "stopped" / "run"
     with monkeypatch.context() as patch, pytest.raises(Killed):
         kill_after(patch, 5)
-        go(recipe, shards, out, start=start)
+        go(recipe, shards, out, start=start, **told)
     assert not (out / "model.safetensors").exists()
     torch.manual_seed(1234)  # the state of the global generator must not matter
-    again = go(recipe, shards, out, start=start)
+    again = go(recipe, shards, out, start=start, **told)
     assert [name for name in whole if again[name] != whole[name]] == []
     assert whole.keys() == again.keys() >= {"model.safetensors", "last.safetensors", "log.jsonl"}
     steps = [json.loads(line).get("step") for line in whole["log.jsonl"].splitlines()]

@@ -68,6 +68,33 @@ def test_the_rules_have_the_logs_that_status_reads():
         assert f'f"{{ROOT}}/{place.parent}/{name}.log"' in rules
 
 
+def test_rigs_are_read_where_a_run_learns_vertices(tmp_path):
+    runs = {
+        "faceformer_vertices": {"recipe": "faceformer", "target": "vertices"},
+        "read": {"recipe": "faceformer", "start": "faceformer_vertices", "data": "lip_acc"},
+    }
+    rows = {"vertices": ["faceformer_vertices"]}
+    study = Study({"runs": runs, "rows": rows})
+    rigs = [f"data/dataset/rigs/{actor}.npz" for actor in study.actors]
+    own = SimpleNamespace(run="faceformer_vertices")
+    assert len(rigs) > 1 and study.run_rigs(own) == rigs
+    assert "--rigs data/dataset/rigs " in study.run_flags(own)
+    assert study.run_rigs(SimpleNamespace(run="face")) == []
+    assert "--rigs" not in study.run_flags(SimpleNamespace(run="face"))
+    readers = sorted({row.actor for row in study.lip_acc.values()})
+    assert study.run_rigs(SimpleNamespace(run="read")) == [
+        f"data/shoot/rigs/{actor}.npz" for actor in readers
+    ]
+    assert "--rigs data/shoot/rigs " in study.run_flags(SimpleNamespace(run="read"))
+    assert {row.name: study.row_rigs(row) for row in study.rows} == {
+        row.name: rigs if row.name == "vertices" else [] for row in study.rows
+    }
+    one = tmp_path / "rig.npz"
+    alone = Study({"runs": runs, "rows": rows})
+    alone.config = alone.config.model_copy(update={"dataset": str(tmp_path), "rig": str(one)})
+    assert set(alone.run_rigs(own)) == {str(one)} and f"--rigs {one} " in alone.run_flags(own)
+
+
 def test_the_index_is_read_where_a_run_is_told_labels():
     """Labels stand there and in no shard: others do not wait for it, and are not trained again with it."""
     study = Study({"runs": {"face": {"told": ["emotion"]}}})

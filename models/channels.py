@@ -1,9 +1,9 @@
 """Channels of streams as networks see them: standardised, split by joints, and what a network is told.
 
-In: a batch of windows as float tensors, body (B, T, 2, 3 J) radians, relative (B, T, 2, 4) relative root, mel
-(B, T, 2, M), speech (B, T, 2, E), text (B, T, 2, E) with spoken (B, T, 2), action and facing (B, T, 2), face
-(B, T, 2, 51), actors (B, 2). Channels are standardised by the moments of the train split; one-hots are left
-alone.
+In: a batch of windows as float tensors, body (B, T, 2, 3 J) radians, relative (B, T, 2, 4) relative root,
+relation (B, T, 2, 4) as of pipeline.motion.pose.partner_seen, mel (B, T, 2, M), speech (B, T, 2, E), text
+(B, T, 2, E) with spoken (B, T, 2), action and facing (B, T, 2), face (B, T, 2, 51), actors (B, 2). Channels
+are standardised by the moments of the train split; one-hots are left alone.
 """
 
 from collections.abc import Iterable
@@ -18,15 +18,16 @@ from pipeline.motion.joints import RELEASE_JOINTS, SIDES, aliases
 
 NUM_ACTIONS = 3
 ROOT_NAMES = ("dx", "dz", "dheading", "y")
+RELATION_NAMES = ("partner_x", "partner_z", "partner_sine", "partner_cosine")
 MIN_STD = 1e-4
 """A channel that varies less than this over the train split is constant: it is centred, not scaled."""
 STATISTICS = {
-    "face": "face",
-    "body": "body",
-    "root": "relative_root",
-    "mel": "mel",
-    "speech": "speech",
-    "text": "text",
+    "face": ("face",),
+    "body": ("body",),
+    "root": ("relative_root", "relation", "lower_foot"),
+    "mel": ("mel",),
+    "speech": ("speech",),
+    "text": ("text",),
 }
 """The statistics that standardise a stream; streams of labels have none."""
 _LOWER = [
@@ -49,7 +50,7 @@ PAPER_ROOT = ("dx", "dz")
 
 def statistics_of(streams: Iterable[str]) -> list[str]:
     """Names of the statistics that standardise these streams, in their order."""
-    return [STATISTICS[name] for name in streams if name in STATISTICS]
+    return [own for name in streams for own in STATISTICS.get(name, ())]
 
 
 def lower_joints(names: list[str]) -> list[int]:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from models.channels import STATISTICS
 from models.description import check_moments
 from pipeline.errors import InputError
 from pipeline.formats.shard_file import SPLITS, Shard, TakeSpan, open_shards
@@ -211,7 +212,7 @@ def shards_of(folder: Path) -> tuple[list[Shard], dict]:
     """Shards of a folder and its stats.json; InputError where its channels do not fit the shards."""
     path = Path(folder) / "stats.json"
     shards = open_shards(folder)
-    stats = check_moments(read_json(path), path, names=("body", "face", "mel", "relative_root", "text"))
+    stats = check_moments(read_json(path), path, names=("body", "face", "mel", *STATISTICS["root"], "text"))
     if type(stats.get("frames")) is not int:
         raise InputError(
             f"{path}: frames is {stats.get('frames')!r:.60}, need a number;"

@@ -68,6 +68,7 @@ class Dataset:
     body      (T, 2, 3 J)  float32  exponential map of each joint, rad; the hips' without the heading
     root      (T, 2, 4)    float32  x, y, z in cm and heading in rad
     relative  (T, 2, 4)    float32  step dx and dz as the actor sees it in cm, turn in rad, y in cm
+    relation  (T, 2, 4)    float32  partner's x (left) and z (ahead) in cm, sine and cosine of their heading
     face      (T, 2, 51)   float32  ARKit weights
     mel       (T, 2, M)    float32  log-mel
     action    (T, 2)       uint8    0 sit, 1 walk, 2 stand
@@ -198,7 +199,8 @@ class Dataset:
         The deviation of a channel that never moves is 0. InputError where stats.json is missing or of other
         shards.
         """
-        paths = {name: self.folder / "stats.json" for name in ("body", "relative", "face", "mel", "text")}
+        own = ("body", "relative", "relation", "face", "mel", "text")
+        paths = {name: self.folder / "stats.json" for name in own}
         if self._speech:
             paths["speech"] = self._speech / "stats.json"
         found = {}
@@ -268,7 +270,7 @@ class Dataset:
     def mapped(self, take: str) -> dict[str, np.ndarray]:
         """The stored streams of a whole take as read-only arrays on disk, read where they are sliced.
 
-        `speech` is float16. relative, text and spoken are derived, and left out.
+        `speech` is float16. relative, relation, text and spoken are derived, and left out.
         """
         shard, span = self._find(take)
         found = {}

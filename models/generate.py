@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from models import runs
+from models import placing, runs
 from models.channels import identities
 from models.data import attach_speech, speech_folder, takes_of
 from models.draws import Draws
@@ -98,7 +98,7 @@ def sample(
         if not run.model.by_windows:
             batch |= {name: value[:, :] for name, value in told.items() if isinstance(value, Late)}
         told |= run.model.sample(batch, draws, options, report)
-    return {name: told[name][0].cpu().numpy() for name in FINAL if name in told}
+    return {name: told[name][0].cpu().numpy() for name in (*FINAL, "relation") if name in told}
 
 
 def files_of(names: Iterable[str], out: Path) -> list[list[Path]]:
@@ -129,10 +129,16 @@ def record(found: list[runs.Run], options: config.Generate, path: Path) -> None:
     write_json(path, {"models": hashes} | options.model_dump(exclude={"device"}))
 
 
-def write(scene: Scene, sampled: dict[str, np.ndarray], out: Path) -> None:
+def height_of_feet(found: list[runs.Run], options: config.Generate) -> float | None:
+    """Height in cm at which feet are held, that of the train takes; None where they are left free."""
+    stats = [run.model.meta.stats for run in found if "lower_foot" in run.model.meta.stats]
+    return float(stats[0]["lower_foot"]["mean"][0]) if stats and options.feet == "held" else None
+
+
+def write(scene: Scene, sampled: dict[str, np.ndarray], out: Path, *, lower_foot: float | None) -> None:
     """Write a sample in the dataset's formats.
 
-    Relative roots are integrated from the start; InputError for NaN.
+    Bodies stand where models.placing puts them, feet held as `lower_foot` says; InputError for NaN.
     """
     for name, values in sampled.items():
         if not np.isfinite(values).all():
@@ -145,14 +151,22 @@ def write(scene: Scene, sampled: dict[str, np.ndarray], out: Path) -> None:
         for name in scene.performances
     ]
     faces, bodies = files_of(names, out)
+    if "body" in sampled:
+        body, root = placing.place(
+            sampled["body"],
+            sampled["relative"],
+            scene.start,
+            scene.skeletons,
+            relation=sampled.get("relation"),
+            lower_foot=lower_foot,
+        )
     for k in range(2):
         if "face" in sampled:
             with whole(faces[k]) as temporary:
                 np.save(temporary, np.ascontiguousarray(sampled["face"][:, k], np.float32))
         if "body" in sampled:
-            root = pose.integrate_root(sampled["relative"][:, k], scene.start[k])
             bodies[k].parent.mkdir(parents=True, exist_ok=True)
-            save_bvh_parts(bodies[k], _motions(sampled["body"][:, k], root, scene.skeletons[k]), len(root))
+            save_bvh_parts(bodies[k], _motions(body[:, k], root[:, k], scene.skeletons[k]), len(root))
 
 
 def _motions(body: np.ndarray, root: np.ndarray, skeleton: pose.Skeleton) -> Iterator[Motion]:
@@ -218,7 +232,7 @@ def run(
                 need_own(out, scene.performances, heard)
                 sampled = sample(found, scene, number=0, options=options)
                 record(found, options.model_copy(update={"num_samples": 1}), out / BEGUN)
-                write(scene, sampled, out)
+                write(scene, sampled, out, lower_foot=height_of_feet(found, options))
                 for voice, path in zip(scene.voices, heard):
                     write_voice(voice, inside(out, path, what=str(path)))
             os.replace(out / BEGUN, out / RECORD)
@@ -289,7 +303,7 @@ def sample_takes(
         for number in range(options.num_samples):
             sampled = sample(found, scene, number=number, options=options)
             record(found, options, out / BEGUN)
-            write(scene, sampled, sample_folder(out, number))
+            write(scene, sampled, sample_folder(out, number), lower_foot=height_of_feet(found, options))
     os.replace(out / BEGUN, out / RECORD)
 
 

@@ -14,8 +14,9 @@ Whatever the model needs at generation is a parameter, a buffer, or follows from
 `options` and `meta`: both are kept beside the weights. Rigs alone come from outside.
 
 What samples hold, by name: `face` (B, T, 2, 51) ARKit weights; `body` (B, T, 2, 3 J) radians with `relative`
-(B, T, 2, 4), the relative root. Any other name is a part that later runs of the same row are told: `lower`,
-the standardised lower bodies of recipe body.
+(B, T, 2, 4), the relative root, and perhaps `relation` (B, T, 2, 4), where each sees the partner. Any other
+name is a part that later runs of the same row are told: `lower`, the standardised lower bodies of recipe
+body.
 """
 
 from collections.abc import Callable, Iterable
@@ -31,7 +32,7 @@ from pipeline.config import Generate
 from pipeline.motion.pose import Skeleton
 
 FINAL = ("face", "body", "relative")
-"""What of a sample is written; `body` and `relative` come together."""
+"""What of a sample is written; `body` and `relative` come together, and perhaps `relation` with them."""
 
 
 @dataclass(frozen=True)

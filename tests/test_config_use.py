@@ -223,6 +223,7 @@ PAPER = {
     "validation_share": 0,
 }
 PAPER_BODY = PAPER | {
+    "relation": False,
     "schedule": "linear",
     "velocity_weight": 0,
     "text_channels": 0,

@@ -18,14 +18,22 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models import denoising, recipe
-from models.channels import NUM_ACTIONS, PAPER_ROOT, ROOT_NAMES, Moments, body_columns, said
+from models.channels import (
+    NUM_ACTIONS,
+    PAPER_ROOT,
+    RELATION_NAMES,
+    ROOT_NAMES,
+    Moments,
+    body_columns,
+    said,
+)
 from models.denoising import Told
 from models.draws import Draws
 from models.labels import Labels, label_numbers
 from models.layers import DROPOUT, StepEmbedding, TisaTransformer
 from pipeline.config import Denoising, Generate
 from pipeline.errors import InputError
-from pipeline.motion.mirror import ROOT_SIGNS, mirrored_columns
+from pipeline.motion.mirror import RELATION_SIGNS, ROOT_SIGNS, mirrored_columns
 from pipeline.motion.pose import Skeleton
 
 DILATIONS = (0, 1, 2)
@@ -58,6 +66,11 @@ class Options(Denoising):
     )
     root_values: tuple[Literal["dx", "dz", "dheading", "y"], ...] = Field(
         default=(), description="values of the relative root; none: those of the representation"
+    )
+    relation: bool = Field(
+        default=True,
+        description="make where each sees the partner (place and heading) beside the root: generation holds"
+        " the two to it, so that they do not drift apart; not of representation paper, which has none",
     )
     channels: int = Field(
         default=64, ge=8, description="width of the residual blocks; the paper's base has 256"
@@ -228,11 +241,14 @@ class Model(denoising.Model):
     mirrored_columns: Tensor
     mirrored_signs: Tensor
     root_signs: Tensor
+    relation_signs: Tensor
 
     def __init__(self, options: Options, meta: recipe.Meta):
         super().__init__(options, meta)
         self.body = Moments(meta.stats["body"], min_std=options.min_std, min_scale=options.min_scale)
         self.relative = Moments(meta.stats["relative_root"])
+        sees = options.relation and options.representation == "complete"
+        self.relation = Moments(meta.stats["relation"]) if sees else None
         self.mel, self.text = Moments(meta.stats["mel"]), Moments(meta.stats["text"])
         lower, upper = body_columns(
             meta.joint_names,
@@ -253,13 +269,14 @@ class Model(denoising.Model):
         self.register_buffer("root_columns", root_columns, persistent=False)
         self.has_root = options.joints != "upper"
         own = [f"{meta.joint_names[c // 3]}_{'xyz'[c % 3]}" for c in columns]
-        own += self.root if self.has_root else []
+        placed = [*(RELATION_NAMES if self.relation is not None else ()), *self.root]
+        own += placed if self.has_root else []
         self.parts = 2 if options.people == "one" else 1
         together = 2 // self.parts
         self.feature_names = own if self.parts == 2 else [f"{actor}.{name}" for actor in "ab" for name in own]
         widths = {"mel": len(self.mel), "text": len(self.text), "action": NUM_ACTIONS}
         if options.joints == "upper":
-            widths["lower"] = len(moving["lower"]) + len(self.root)
+            widths["lower"] = len(moving["lower"]) + len(placed)
         self.told = Told(widths, narrow={"text": options.text_channels}, learned=options.untold == "learned")
         network = BodyDenoiser(
             len(self.feature_names),
@@ -274,11 +291,16 @@ class Model(denoising.Model):
         self._join(network)
 
     def _part(self, batch: dict[str, Tensor], columns: Tensor, *, root: bool) -> Tensor:
-        """Standardised columns of both bodies (B, T, 2, D), each with the relative root if asked."""
-        body = self.body.standardise(batch["body"])[..., columns]
-        if not root:
-            return body
-        return torch.cat([body, self.relative.standardise(batch["relative"])[..., self.root_columns]], -1)
+        """Standardised columns of both bodies (B, T, 2, D).
+
+        If asked, each with what it sees of the partner, and with the relative root.
+        """
+        parts = [self.body.standardise(batch["body"])[..., columns]]
+        if root and self.relation is not None:
+            parts.append(self.relation.standardise(batch["relation"]))
+        if root:
+            parts.append(self.relative.standardise(batch["relative"])[..., self.root_columns])
+        return torch.cat(parts, -1)
 
     def _items(self, both: Tensor) -> Tensor:
         """Of both actors (B, T, 2, D) the network's items: as they are, or an actor each (2 B, T, 1, D)."""
@@ -337,6 +359,8 @@ class Model(denoising.Model):
         self.register_buffer("mirrored_columns", torch.tensor(columns, dtype=torch.int64), persistent=False)
         self.register_buffer("mirrored_signs", torch.tensor(signs, dtype=torch.float32), persistent=False)
         self.register_buffer("root_signs", torch.tensor(ROOT_SIGNS, dtype=torch.float32), persistent=False)
+        of_partner = torch.tensor(RELATION_SIGNS, dtype=torch.float32)
+        self.register_buffer("relation_signs", of_partner, persistent=False)
 
     def varied(self, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
         """Half of the windows with the actors swapped, in all that they do and say, and half mirrored."""
@@ -355,6 +379,9 @@ class Model(denoising.Model):
                 "body": _where(turned, image, body),
                 "relative": _where(turned, relative * self.root_signs.to(relative), relative),
             }
+            if "relation" in batch:
+                seen = batch["relation"]
+                batch["relation"] = _where(turned, seen * self.relation_signs.to(seen), seen)
         return batch
 
     def _relative(self, lower: Tensor) -> Tensor:
@@ -382,11 +409,11 @@ class Model(denoising.Model):
                 "an upper body needs a lower one; name a run that makes it before this one in the row"
             )
         if self.options.joints == "upper":
-            got, need = told["lower"].shape[2], 2 * (len(self.lower_columns) + len(self.root))
+            got, need = told["lower"].shape[2], 2 * (len(self.lower_columns) + self._placed)
             if got != need:
                 raise InputError(
                     f"an upper body: got a lower one of {got} channels, need the {need} that it learned from;"
-                    " train both with the same representation and min_std"
+                    " train both with the same representation, relation and min_std"
                 )
         own = self._both(long_take(self, told, draws, options=options, report=report))
         if self.options.joints == "lower":
@@ -396,7 +423,19 @@ class Model(denoising.Model):
         if not self.has_root:
             body[..., self.lower_columns] = lower[..., : len(self.lower_columns)]
         body[..., self.own_columns] = own[..., : len(self.own_columns)]
-        return {"body": self.body.invert(body), "relative": self._relative(lower)}
+        return {"body": self.body.invert(body), "relative": self._relative(lower)} | self._seen(lower)
+
+    @property
+    def _placed(self) -> int:
+        """Channels of a lower body that say where it is: of the partner and of the root."""
+        return len(self.root) + (len(RELATION_NAMES) if self.relation is not None else 0)
+
+    def _seen(self, lower: Tensor) -> dict[str, Tensor]:
+        """Where each sees the partner, `relation` (B, T, 2, 4), of lower bodies that are made of it too."""
+        if self.relation is None:
+            return {}
+        columns = slice(lower.shape[-1] - self._placed, lower.shape[-1] - len(self.root))
+        return {"relation": self.relation.invert(lower[..., columns])}
 
     def preview(self, batch: dict[str, Tensor], draws: Draws, options: Generate) -> dict[str, Tensor]:
         """Whole bodies: sampled upper ones on the real lower ones, or sampled lower ones below the real."""

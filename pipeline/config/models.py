@@ -327,6 +327,11 @@ class Generate(Section):
         " shows it the whole take, in memory that grows with the square of its length",
     )
     overlap_frames: int = Field(default=60, ge=0, description="frames that neighbouring windows share")
+    feet: Literal["held", "free"] = Field(
+        default="held",
+        description="held: the root follows from the legs, and feet stay where they are down; free: root and"
+        " legs are written as the models make them, as in the paper",
+    )
     threads: int = Field(
         default=1,
         ge=1,

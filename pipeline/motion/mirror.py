@@ -16,6 +16,8 @@ from pipeline.motion.skeleton import hips_frame
 
 ROOT_SIGNS = np.array([-1.0, 1.0, -1.0, 1.0])
 """Of a relative root (dx, dz, dheading, y): steps to the left and turns change sign."""
+RELATION_SIGNS = np.array([-1.0, 1.0, -1.0, 1.0])
+"""Of where the partner is (x, z, sine and cosine of heading): left and right change place."""
 MOST_APART_CM, MOST_APART_DEG = 2.0, 15.0
 """Between a bone and its partner's mirror image: joints that lie at one place, and directions of others."""
 _SIDES = (("Left", "Right"), ("LHip", "RHip"))

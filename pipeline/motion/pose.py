@@ -95,6 +95,21 @@ def relative_root(root: np.ndarray) -> np.ndarray:
     return result
 
 
+def partner_seen(root: np.ndarray) -> np.ndarray:
+    """Where each of two people sees the other (..., T, 2, 4), of their roots (..., T, 2, 4).
+
+    The partner's place x (to the left) and z (ahead) in the own heading, cm; sine and cosine of the partner's
+    heading seen from the own one. float32 stays float32.
+    """
+    root = np.asarray(root)
+    dtype = np.float32 if root.dtype == np.float32 else np.float64
+    x, _, z, heading = np.moveaxis(root.astype(dtype, copy=False), -1, 0)
+    dx, dz, turn = (value[..., ::-1] - value for value in (x, z, heading))
+    sine, cosine = np.sin(heading), np.cos(heading)
+    seen = cosine * dx - sine * dz, sine * dx + cosine * dz, np.sin(turn), np.cos(turn)
+    return np.stack(seen, -1)
+
+
 def integrate_root(relative: np.ndarray, start: np.ndarray) -> np.ndarray:
     """Roots (T, 4) of relative roots (T, 4): the inverse of `relative_root`.
 

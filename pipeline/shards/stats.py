@@ -3,8 +3,9 @@
     python -m pipeline.shards.stats --shards shard-*.h5 --out stats.json
 
 In: all shards. Out: stats.json, the moments of the train takes: {"takes", "frames", "body", "relative_root",
-"face", "mel", "text": {"mean": [...], "std": [...]}}. Body, root, face and mel are pooled over both actors;
-text over the words that train takes say. Standard deviations are those of the population.
+"relation", "lower_foot", "face", "mel", "text": {"mean": [...], "std": [...]}}. All but text are pooled over
+both actors, text over the words that train takes say; lower_foot is the height of the lower toes in cm.
+Standard deviations are those of the population.
 """
 
 from collections.abc import Callable
@@ -16,8 +17,12 @@ import numpy as np
 from pipeline import stage
 from pipeline.errors import InputError
 from pipeline.files import write_json
-from pipeline.formats.shard_file import Shard, check_alike
-from pipeline.motion.pose import relative_root
+from pipeline.formats.shard_file import Shard, TakeSpan, check_alike
+from pipeline.motion.legs import lower_foot
+from pipeline.motion.pose import partner_seen, relative_root
+
+DERIVED = {"relative_root": 4, "relation": 4, "lower_foot": 1}
+"""Statistics of what is derived of bodies and roots, with as many numbers."""
 
 
 @dataclass
@@ -49,8 +54,9 @@ class Moments:
         return {"mean": np.asarray(self.mean).tolist(), "std": np.sqrt(self.squares / self.count).tolist()}
 
 
-def _rows(shard: Shard, start: int, stop: int) -> dict[str, Callable[[], np.ndarray]]:
+def _rows(shard: Shard, span: TakeSpan) -> dict[str, Callable[[], np.ndarray]]:
     """Of one take, for each statistic, what reads its rows (n, D)."""
+    start, stop = span.start_frame, span.stop_frame
 
     def pooled(name):
         block = shard[name][start:stop]
@@ -64,8 +70,17 @@ def _rows(shard: Shard, start: int, stop: int) -> dict[str, Callable[[], np.ndar
         spoken = np.unique(shard["text_index"][start:stop])
         return shard["text"][spoken[spoken >= 0]]  # h5py and memory maps both take sorted indices
 
+    def seen():
+        return partner_seen(np.asarray(shard["root"][start:stop], float)).reshape(-1, 4)
+
+    def feet():
+        poses, root = (np.asarray(shard[name][start:stop], float) for name in ("body", "root"))
+        skeletons = [shard.skeleton(performance) for performance in span.performances]
+        heights = [lower_foot(poses[:, k], root[:, k], own) for k, own in enumerate(skeletons)]
+        return np.concatenate(heights)[:, None]
+
     streams = {name: lambda name=name: pooled(name) for name in ("body", "face", "mel")}
-    return streams | {"relative_root": roots, "text": words}
+    return streams | {"relative_root": roots, "relation": seen, "lower_foot": feet, "text": words}
 
 
 def statistics(shards: list[Shard]) -> dict:
@@ -73,15 +88,15 @@ def statistics(shards: list[Shard]) -> dict:
 
     Raises InputError where no take is in the train split or a value is not finite.
     """
-    moments = {name: Moments() for name in ("body", "relative_root", "face", "mel", "text")}
+    moments = {name: Moments() for name in ("body", *DERIVED, "face", "mel", "text")}
     widths, takes, frames = {}, 0, 0
     for shard in shards:
-        widths = {name: 4 if name == "relative_root" else shard[name].shape[-1] for name in moments}
+        widths = {name: DERIVED.get(name) or shard[name].shape[-1] for name in moments}
         for span in shard.takes:
             if span.split != "train":
                 continue
             takes, frames = takes + 1, frames + span.stop_frame - span.start_frame
-            for name, read in _rows(shard, span.start_frame, span.stop_frame).items():
+            for name, read in _rows(shard, span).items():
                 rows = read()
                 if not np.isfinite(rows).all():
                     raise InputError(

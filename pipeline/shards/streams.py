@@ -34,6 +34,12 @@ STREAMS = {
         "(T, 2, 4)", "float32", "cm, cm, cm, rad", "x, y, z and heading: 0 looks along +z, pi/2 along +x"
     ),
     "relative": Stream("(T, 2, 4)", "float32", "cm, cm, rad, cm", "dx, dz in the own heading, turn, y"),
+    "relation": Stream(
+        "(T, 2, 4)",
+        "float32",
+        "cm, cm, , ",
+        "the partner's x (left) and z (ahead), sine and cosine of heading",
+    ),
     "face": Stream("(T, 2, 51)", "float32", "", "ARKit weights, columns in the order of `arkit_names`"),
     "mel": Stream("(T, 2, M)", "float32", "ln power", "log-mel of the actor's own voice"),
     "action": Stream("(T, 2)", "uint8", "", "0 sit, 1 walk, 2 stand"),
@@ -44,9 +50,9 @@ STREAMS = {
     "speech": Stream("(T, 2, E)", "float32", "", "features of a frozen speech encoder, in sidecars"),
 }
 """Streams by name, at 30 frames a second but for audio."""
-STORED = {"relative": "root", "spoken": "text_index"}
+STORED = {"relative": "root", "relation": "root", "spoken": "text_index"}
 """What a shard calls a stream that is made of another."""
-DERIVED = ("relative", "text", "spoken")
+DERIVED = ("relative", "relation", "text", "spoken")
 """Streams that do not lie in a shard frame by frame."""
 
 

@@ -18,7 +18,7 @@ from pipeline.errors import InputError
 from pipeline.formats.shard_file import Shard, TakeSpan, check_alike
 from pipeline.ids import ABSENT
 from pipeline.motion.clock import AUDIO_RATE, FPS, sample_of
-from pipeline.motion.pose import relative_root
+from pipeline.motion.pose import partner_seen, relative_root
 
 log = logging.getLogger("interact")
 
@@ -157,11 +157,14 @@ def stream(places: list[Place], name: str, num_frames: int, memory: Memory) -> d
     """One stream (B, T, ...) of windows of takes, by its name.
 
     `relative` is derived of root, with the frame before the window, so that a window's first row is what the
-    same frame has in any other window. `text` brings `spoken`. `audio` is (B, S, 2) with the samples of those
-    frames, see `num_samples`. Any other is the shard's, its numbers as float32.
+    same frame has in any other window; `relation` is derived of root too. `text` brings `spoken`. `audio` is
+    (B, S, 2) with the samples of those frames, see `num_samples`. Any other is the shard's, its numbers as
+    float32.
     """
     if name == "relative":
         return {name: _relative(places, num_frames, memory)}
+    if name == "relation":
+        return {name: partner_seen(_rows(places, "root", num_frames, memory))}
     if name == "audio":
         return {name: _audio(places, num_frames, memory)}
     if name == "text":
@@ -178,7 +181,9 @@ def read(
     num_frames: int,
     memory: Memory | None = None,
 ) -> dict[str, np.ndarray]:
-    """Streams (B, T, ...) of windows of takes, as models are told them: `root` comes as `relative`.
+    """Streams (B, T, ...) of windows of takes, as models are told them.
+
+    `root` comes as `relative` and `relation`.
 
     Each window begins at the frame of its take that its place names. Each row is copied once, from the file
     that is mapped into the array of all windows, whose memory comes from `memory`.
@@ -186,7 +191,8 @@ def read(
     memory = memory or Memory()
     batch: dict[str, np.ndarray] = {}
     for name in streams:
-        batch |= stream(places, "relative" if name == "root" else name, num_frames, memory)
+        for part in ("relative", "relation") if name == "root" else (name,):
+            batch |= stream(places, part, num_frames, memory)
     return batch
 
 

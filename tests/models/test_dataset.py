@@ -25,7 +25,7 @@ from pipeline.formats.shard_file import STREAMS as STORED_STREAMS
 from pipeline.formats.shard_file import open_shards, write_sidecar
 from pipeline.formats.tables import TAKE_COLUMNS
 from pipeline.motion.clock import sample_of
-from pipeline.motion.pose import relative_root
+from pipeline.motion.pose import partner_seen, relative_root
 from pipeline.shards import index as shard_index
 from pipeline.shards.streams import STREAMS, stream_table
 
@@ -98,7 +98,8 @@ def expected(shard, span, first: int, stop: int) -> dict[str, np.ndarray]:
     relative = np.stack([relative_root(whole[:, k]) for k in range(2)], 1)
     index = np.asarray(shard["text_index"][rows])
     text = np.where((index >= 0)[..., None], np.asarray(shard["text"])[index], 0)
-    return found | {"relative": relative[first:stop], "text": text, "spoken": index >= 0}
+    derived = {"relative": relative[first:stop], "relation": partner_seen(found["root"])}
+    return found | derived | {"text": text, "spoken": index >= 0}
 
 
 def test_an_item_holds_named_tensors_of_its_window(shards):
@@ -265,7 +266,7 @@ def test_labels_come_from_the_index(home, copy):
 def test_moments_are_those_of_the_shards(shards, speech):
     stats = json.loads((shards / "stats.json").read_text())
     dataset = Dataset(shards, window=24, speech=speech)
-    assert list(dataset.stats) == ["body", "relative", "face", "mel", "text", "speech"]
+    assert list(dataset.stats) == ["body", "relative", "relation", "face", "mel", "text", "speech"]
     for name, (mean, std) in dataset.stats.items():
         own = {"mean": [0.5] * 5, "std": [1.5] * 5} if name == "speech" else None
         kept = own or stats["relative_root" if name == "relative" else name]

@@ -140,13 +140,15 @@ def places_of(body, relative, start, skeleton):
 def test_bodies_stand_where_the_sample_says_on_each_ones_own_skeleton(trained, tmp_path, monkeypatch):
     """Every joint in every frame, by a reader of BVH and a forward kinematics that stand in this test."""
     seen, write = [], generate.write
-    monkeypatch.setattr(generate, "write", lambda *given: (seen.append(given), write(*given)))
-    go(
-        runs=[trained.runs],
-        shards=trained.shards,
-        out=tmp_path,
-        options=OPTIONS.model_copy(update={"num_samples": 1}),
-    )
+
+    def kept(scene, sampled, out, **more):
+        sampled = {name: value for name, value in sampled.items() if name != "relation"}
+        seen.append((scene, sampled, out))
+        write(scene, sampled, out, **more)
+
+    monkeypatch.setattr(generate, "write", kept)
+    options = OPTIONS.model_copy(update={"num_samples": 1, "feet": "free"})
+    go(runs=[trained.runs], shards=trained.shards, out=tmp_path, options=options)
     bones = set()
     for scene, sampled, out in seen:
         for k, name in enumerate(scene.performances):
@@ -161,6 +163,18 @@ def test_bodies_stand_where_the_sample_says_on_each_ones_own_skeleton(trained, t
             start = scene.start[k]
             assert np.allclose(found[0, 0, [0, 2]], start[[0, 2]], atol=1e-3)
     assert len(seen) == 2 and len(bones) == 3, "of three actors, whose bones differ"
+
+
+def test_feet_are_held_at_the_height_of_the_train_takes_unless_they_are_free(trained, tmp_path):
+    lower = {}
+    for feet in ("held", "free"):
+        options = OPTIONS.model_copy(update={"num_samples": 1, "feet": feet})
+        go(runs=[trained.runs], shards=trained.shards, out=tmp_path / feet, options=options)
+        places = [places_in_file(path) for path in sorted((tmp_path / feet / "bvhs").glob("*.bvh"))]
+        toes = [JOINTS.index(f"{side}Foot") for side in ("Left", "Right")]
+        lower[feet] = np.concatenate([own[:, toes, 1].min(1) for own in places])
+    height = json.loads((trained.shards / "stats.json").read_text())["lower_foot"]["mean"][0]
+    assert np.abs(lower["held"] - height).mean() < 0.5 < np.abs(lower["free"] - height).mean()
 
 
 def test_runs_are_named_one_by_one_or_by_their_folder(trained, made, tmp_path):

@@ -7,7 +7,7 @@ import torch
 from helpers.tiny_shards import JOINTS, LOWER, NUM_MELS, TEXT_WIDTH, UPPER, meta
 
 from models import evaluate, generate, runs, sampling, scores, train
-from models.channels import PAPER_ROOT, ROOT_NAMES
+from models.channels import PAPER_ROOT, RELATION_NAMES, ROOT_NAMES
 from models.data import shards_of, takes_of
 from models.draws import Draws
 from models.recipe import Meta
@@ -42,20 +42,22 @@ def test_a_sample_is_the_inverse_of_the_target(batch, make, monkeypatch, people)
         assert model.target(batch).shape == (4 // together, 24, len(model.feature_names))
     still = sum(std < LOWER.min_std for std in lower.meta.stats["body"]["std"])
     own = len(lower.feature_names) + len(upper.feature_names)
-    assert still and own == together * (3 * len(JOINTS) - still + 4), "all that moves, and no more"
+    assert still and own == together * (3 * len(JOINTS) - still + 8), "all that moves, and no more"
     assert sorted(both.feature_names) == sorted(lower.feature_names + upper.feature_names)
 
     def sample(model, told):
         monkeypatch.setattr(sampling, "long_take", lambda *_, **__: model.target(batch))
         sampled = model.sample(told, torch.Generator(), Generate())
-        assert sampled.keys() == set(model.options.makes)
+        seen = {"relation"} if model.options.joints != "lower" else set()
+        assert sampled.keys() == {*model.options.makes} | seen
         return sampled
 
-    told = {key: value for key, value in batch.items() if key not in ("body", "relative")}
+    told = {key: value for key, value in batch.items() if key not in ("body", "relative", "relation")}
     of_halves = sample(upper, told | sample(lower, told))
     for sampled in (of_halves, sample(both, told)):
         assert torch.allclose(sampled["body"], batch["body"], atol=1e-5)
         assert torch.allclose(sampled["relative"], batch["relative"], atol=1e-4)
+        assert torch.allclose(sampled["relation"], batch["relation"], atol=1e-3)
 
 
 @pytest.mark.parametrize("joints", ["lower", "upper", "all"])
@@ -70,7 +72,7 @@ def test_an_actor_alone_is_told_nothing_of_the_other(batch, make, joints):
     for b in range(2):
         assert torch.equal(torch.cat([told[2 * b], told[2 * b + 1]], -1), side_by_side[b])
         assert torch.equal(torch.cat([target[2 * b], target[2 * b + 1]], -1), target_of_both[b])
-    for name in ("mel", "text", "action", "body", "relative"):
+    for name in ("mel", "text", "action", "body", "relative", "relation"):
         value = batch[name].clone()
         value[1, :, 1] = (value[1, :, 1] + 1) % 3 if name == "action" else value[1, :, 1] + 1
         changed = batch | {name: value}
@@ -106,7 +108,7 @@ def test_a_run_of_one_actor_at_a_time_is_a_row(shards, tmp_path):
     options = LOWER.model_copy(update={"joints": "all", "people": "one", "text_channels": 2, "steps": 12})
     train.run(recipe="body", shards=shards, out=tmp_path / "lda", options=options)
     run = runs.load(tmp_path / "lda")
-    assert run.model.parts == 2 and len(run.model.feature_names) == 3 * len(JOINTS) - 3 + 4
+    assert run.model.parts == 2 and len(run.model.feature_names) == 3 * len(JOINTS) - 3 + 8
     nothing = dict.fromkeys("takes audio transcripts actions facing actors placement".split())
     sampling_options = Generate(num_samples=2, window_frames=48, overlap_frames=16, device="cpu")
     generate.run(
@@ -132,6 +134,10 @@ def test_feature_names_say_what_a_column_is(batch, make):
     want = (batch["body"][..., 1, own] - stats["mean"][own]) / stats["std"][own]
     assert torch.allclose(lower.target(batch)[..., column], want, atol=1e-4)
     assert lower.feature_names[-4:] == ["b.dx", "b.dz", "b.dheading", "b.y"]
+    assert lower.feature_names[-8:-4] == [f"b.{name}" for name in RELATION_NAMES]
+    alone = make("lower", relation=False)
+    assert alone.feature_names == [name for name in lower.feature_names if "partner" not in name]
+    assert "relation" not in make("all", relation=False).sample(batch, Draws(0, 0, 2, "cpu"), Generate())
 
 
 def test_an_upper_body_is_told_the_lower_ones_too(batch, make):
@@ -161,7 +167,7 @@ def test_channels_that_do_not_move_are_left_out_and_get_their_mean(batch, make, 
 
 def release_meta() -> Meta:
     """What a model knows of a train split in which each joint of the release moves."""
-    widths = {"body": 180, "relative_root": 4, "mel": 8, "text": 6}
+    widths = {"body": 180, "relative_root": 4, "relation": 4, "lower_foot": 1, "mel": 8, "text": 6}
     stats = {name: {"mean": [0.1] * width, "std": [0.5] * width} for name, width in widths.items()}
     return Meta(stats, list(RELEASE_JOINTS), ["001"])
 
@@ -203,7 +209,7 @@ def test_the_papers_representation_has_316_channels(monkeypatch):
 def test_halves_of_two_representations_do_not_fit(batch, make):
     lower, upper = make("lower", root_values=("y", "dz")), make("upper")
     assert lower.feature_names[-2:] == ["b.dz", "b.y"]
-    named = make("lower", lower_joints=("LeftLeg",), root_values=("y",)).feature_names
+    named = make("lower", lower_joints=("LeftLeg",), root_values=("y",), relation=False).feature_names
     assert named == [
         f"{actor}.{name}" for actor in "ab" for name in ("LeftLeg_x", "LeftLeg_y", "LeftLeg_z", "y")
     ]
@@ -229,6 +235,7 @@ def test_mirrored_copies_are_bodies_and_roots_in_the_mirror(batch, make, shards)
     model.prepare({"001": skeleton})
     image = batch["body"][..., columns] * torch.tensor(signs, dtype=torch.float32)
     root = batch["relative"] * torch.tensor([-1.0, 1.0, -1.0, 1.0])
+    partner = batch["relation"] * torch.tensor([-1.0, 1.0, -1.0, 1.0])
     seen = set()
     for step in range(20):
         varied = model.varied(batch, Draws(0, step, 2, "cpu"))
@@ -236,6 +243,7 @@ def test_mirrored_copies_are_bodies_and_roots_in_the_mirror(batch, make, shards)
         for item in range(2):
             turned = torch.equal(varied["body"][item], image[item])
             assert torch.equal(varied["relative"][item], (root if turned else batch["relative"])[item])
+            assert torch.equal(varied["relation"][item], (partner if turned else batch["relation"])[item])
             assert turned or torch.equal(varied["body"][item], batch["body"][item])
             seen.add(turned)
     assert seen == {True, False}

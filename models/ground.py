@@ -1,0 +1,201 @@
+"""Feet that hold the ground: generated bodies are made to stand on the feet that carry them.
+
+In: poses (T, 3 J) and roots (T, 4) of a body, as pipeline.motion.pose has them, and its skeleton. Out: the
+same with another path and height of the root, and other legs. Heading and everything above the legs stay.
+
+A network makes the root and the legs side by side, and nothing ties the one to the other: feet slide and
+sink. But of two feet the lower one carries the body, and it rests where it stands. So
+
+1. the root's path and height follow from the legs: each step of the root is the one that leaves the lower
+   foot where it is. Between feet of like height the two are mixed, so that nothing jumps;
+2. stretches are found in which a foot is down, and the foot is held at its mean place of the stretch, on the
+   ground; in the air, the shift of one stretch fades into that of the next (Kovar, Schreiner and Gleicher
+   2002, "Footskate cleanup for motion capture editing");
+3. hip and knee of each leg are turned so that the ankle is where that needs it, in the plane in which the
+   knee bends, and the foot keeps its direction in the room. Where a leg is too short, the hips sink.
+
+The lower foot's height is the mean of the train takes. A body whose both feet are off the ground, as in a
+jump, cannot be told from one that stands: none of the actions has that.
+"""
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d, maximum_filter1d
+
+from pipeline.motion import rotations
+from pipeline.motion.clock import FPS
+from pipeline.motion.legs import Legs, legs_of_pose
+from pipeline.motion.pose import Skeleton
+from pipeline.motion.stretches import stretches
+
+LIKE_CM = 0.25
+"""Feet whose heights differ by much more than this do not share the weight."""
+DOWN_CM, DOWN_CM_S = 2.0, 40.0
+"""A foot that is at most this much above the other one, and no faster along the ground, is down."""
+SHORTEST = 4
+"""Frames that a foot is down at least."""
+SMOOTH_FRAMES = 2.0
+"""Deviation of the Gaussian that smooths the height of the hips."""
+STEP_FRAMES = 4.0
+"""Of that which smooths the steps of the root: legs as a network makes them tremble."""
+STRETCH = 0.998
+"""A leg is never longer than this share of its bones."""
+SINK_FRAMES = 7
+"""Frames over which hips sink to where both legs reach."""
+
+
+def path_of_feet(feet: np.ndarray, heading: np.ndarray) -> np.ndarray:
+    """Steps (T - 1, 2) of the root on the ground (x, z) that leave the lower of two feet where it is.
+
+    feet (T, 2, 3): seen from the root, in the body's heading; heading (T,) in radians.
+    """
+    sine, cosine = np.sin(heading)[:, None], np.cos(heading)[:, None]
+    x, z = feet[..., 0], feet[..., 2]
+    turned = np.stack([cosine * x + sine * z, cosine * z - sine * x], -1)
+    height = (feet[1:, :, 1] + feet[:-1, :, 1]) / 2
+    weight = 1 / (1 + np.exp((height - height[:, ::-1]) / LIKE_CM))
+    return ((turned[:-1] - turned[1:]) * weight[..., None]).sum(1)
+
+
+def stand_at(toes: np.ndarray) -> np.ndarray:
+    """Which of two feet (T, 2) are down, by their places (T, 2, 3) in cm.
+
+    The lower one is, and another one that is hardly above it and hardly moves. Stretches that are too short
+    are none, but where the other foot is up.
+    """
+    height = toes[..., 1]
+    steps = np.linalg.norm(np.diff(toes[..., [0, 2]], axis=0), axis=-1) * FPS
+    fastest = np.maximum(np.concatenate([steps[:1], steps]), np.concatenate([steps, steps[-1:]]))
+    down = (height <= height.min(1, keepdims=True) + DOWN_CM) & (fastest < DOWN_CM_S)
+    pair = height[1:] + height[:-1]
+    lower = pair <= pair.min(1, keepdims=True)
+    carries = np.zeros_like(down)
+    carries[1:] |= lower
+    carries[:-1] |= lower
+    for k in range(2):
+        for a, b in stretches(down[:, k]):
+            if b - a < SHORTEST:
+                down[a:b, k] = False
+    return down | carries
+
+
+def shifts(toes: np.ndarray, down: np.ndarray, ground: float) -> np.ndarray:
+    """How far (T, 3) a foot's toes (T, 3) must go to rest on the ground while they are down (T,)."""
+    spans = stretches(down)
+    if not len(spans):
+        return np.zeros_like(toes)
+    known, values = [], []
+    for a, b in spans:
+        rest = toes[a:b].mean(0)
+        rest[1] = ground
+        known.append(np.arange(a, b))
+        values.append(rest - toes[a:b])
+    frames, moved = np.concatenate(known), np.concatenate(values)
+    times = np.arange(len(toes))
+    result = np.stack([np.interp(times, frames, moved[:, axis]) for axis in range(3)], 1)
+    result[:, 1] = np.maximum(result[:, 1], ground - toes[:, 1])
+    return result
+
+
+def between(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The shortest rotations (T, 4) that turn directions (T, 3) into others."""
+    one, other = (v / np.linalg.norm(v, axis=-1, keepdims=True) for v in (one, other))
+    middle = one + other
+    length = np.linalg.norm(middle, axis=-1, keepdims=True)
+    middle = middle / np.maximum(length, 1e-9)
+    return np.concatenate([np.cross(one, middle), np.sum(one * middle, -1, keepdims=True)], -1)
+
+
+def reach(
+    hip: np.ndarray, knee: np.ndarray, ankle: np.ndarray, goal: np.ndarray, ahead: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rotations (T, 4) in the room that turn thigh and shin, so that the ankle comes to its goal (T, 3).
+
+    The knee bends in the plane in which it bends already; a straight leg bends towards `ahead` (T, 3).
+    """
+    thigh, shin = knee - hip, ankle - knee
+    bones = np.linalg.norm(thigh, axis=-1), np.linalg.norm(shin, axis=-1)
+    way = goal - hip
+    length = np.clip(
+        np.linalg.norm(way, axis=-1), np.abs(bones[0] - bones[1]) + 1e-3, STRETCH * (bones[0] + bones[1])
+    )
+    cosine = (bones[0] ** 2 + length**2 - bones[1] ** 2) / (2 * bones[0] * length)
+    along = (ankle - hip) / np.linalg.norm(ankle - hip, axis=-1, keepdims=True)
+    across = thigh - np.sum(thigh * along, -1, keepdims=True) * along
+    bent = np.linalg.norm(across, axis=-1, keepdims=True) / bones[0][:, None]
+    straight = ahead - np.sum(ahead * along, -1, keepdims=True) * along
+    straight /= np.maximum(np.linalg.norm(straight, axis=-1, keepdims=True), 1e-9)
+    share = np.clip(bent / 0.05, 0, 1)  # a leg that is all but straight has no plane of its own
+    across = share * across / np.maximum(bent * bones[0][:, None], 1e-9) + (1 - share) * straight
+    across /= np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), 1e-9)
+    sine = np.sqrt(np.maximum(1 - cosine**2, 0))
+    new_thigh = bones[0][:, None] * (cosine[:, None] * along + sine[:, None] * across)
+    swing = between(ankle - hip, way)
+    first = rotations.multiply(swing, between(thigh, new_thigh))
+    new_shin = length[:, None] * along - new_thigh
+    return first, rotations.multiply(swing, between(shin, new_shin))
+
+
+def follow(poses: np.ndarray, root: np.ndarray, skeleton: Skeleton, *, lower_foot: float) -> np.ndarray:
+    """The root (T, 4) whose path and height leave the lower foot where it is; as given where it has no legs.
+
+    lower_foot: its height, cm. Place and heading of frame 0 stay, and so does the heading of all frames.
+    """
+    legs, root = Legs.of(skeleton), np.array(root, float)
+    if legs is None or len(root) < 2:
+        return root
+    seen, _ = legs_of_pose(poses, root, skeleton, legs)
+    feet = rotations.rotate(rotations.about("y", -root[:, 3])[:, None], seen[:, legs.toe])
+    steps = path_of_feet(feet, root[:, 3])
+    steps = gaussian_filter1d(steps, STEP_FRAMES, axis=0, mode="nearest")
+    root[1:, [0, 2]] = root[0, [0, 2]] + np.cumsum(steps, 0)
+    lower = feet[..., 1].min(1)
+    root[:, 1] = gaussian_filter1d(lower_foot - lower, SMOOTH_FRAMES, mode="nearest")
+    return root
+
+
+def hold(
+    poses: np.ndarray, root: np.ndarray, skeleton: Skeleton, *, lower_foot: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Poses (T, 3 J) and roots (T, 4) of a body whose feet stay where they are down, at `lower_foot` cm.
+
+    Legs change, and the height where a leg is too short; as given where a skeleton has no legs.
+    """
+    legs, poses, root = Legs.of(skeleton), np.array(poses, float), np.array(root, float)
+    if legs is None or len(root) < 2:
+        return poses, root
+    seen, world = legs_of_pose(poses, root, skeleton, legs)
+    places = seen + root[:, None, :3]
+    toes = places[:, legs.toe]
+    down = stand_at(toes)
+    moved = [shifts(toes[:, k], down[:, k], lower_foot) for k in range(2)]
+    goals = [places[:, ankle] + moved[k] for k, ankle in enumerate(legs.ankle)]
+    sunk = _sink(places, goals, legs)
+    root[:, 1] -= sunk
+    places[..., 1] -= sunk[:, None]
+    ahead = np.stack([np.sin(root[:, 3]), np.zeros(len(root)), np.cos(root[:, 3])], -1)
+    for k in range(2):
+        hip, knee, ankle = legs.hip[k], legs.knee[k], legs.ankle[k]
+        turned = reach(places[:, hip], places[:, knee], places[:, ankle], goals[k], ahead)
+        thigh = rotations.multiply(turned[0], world[:, hip])
+        shin = rotations.multiply(turned[1], world[:, knee])
+        for joint, parent, own in (
+            (hip, world[:, legs.parents[hip]], thigh),
+            (knee, thigh, shin),
+            (ankle, shin, world[:, ankle]),
+        ):
+            columns = slice(3 * legs.joints[joint], 3 * legs.joints[joint] + 3)
+            poses[:, columns] = rotations.to_expmap(rotations.multiply(rotations.inverse(parent), own))
+    return poses, root
+
+
+def _sink(places: np.ndarray, goals: list[np.ndarray], legs: Legs) -> np.ndarray:
+    """How far (T,) the hips must sink so that both legs reach their goals."""
+    needed = np.zeros(len(places))
+    for k, goal in enumerate(goals):
+        hip, knee, ankle = (places[:, joint[k]] for joint in (legs.hip, legs.knee, legs.ankle))
+        longest = STRETCH * (np.linalg.norm(knee - hip, axis=-1) + np.linalg.norm(ankle - knee, axis=-1))
+        aside = np.linalg.norm((goal - hip)[:, [0, 2]], axis=-1)
+        highest = goal[:, 1] + np.sqrt(np.maximum(longest**2 - aside**2, 0))
+        needed = np.maximum(needed, hip[:, 1] - highest)
+    held = maximum_filter1d(needed, 2 * SINK_FRAMES + 1, mode="nearest")
+    return gaussian_filter1d(held, SINK_FRAMES / 2, mode="nearest")

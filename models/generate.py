@@ -30,6 +30,7 @@ import numpy as np
 import torch
 
 from models import placing, runs
+from models.asked_actions import asked_actions
 from models.channels import identities
 from models.data import attach_speech, speech_folder, takes_of
 from models.draws import Draws
@@ -40,7 +41,7 @@ from models.runs import pick_device
 from models.scene import MADE, STREAMS, Scene, other_takes, scene_of, told_of
 from models.stored import Late
 from models.threads import fixed_threads
-from models.voice_scene import ACTIONS, parse_placement, scene_of_voices
+from models.voice_scene import parse_placement, scene_of_voices
 from models.voices import write_voice
 from pipeline import config, ownership, stage
 from pipeline.errors import InputError
@@ -135,7 +136,9 @@ def height_of_feet(found: list[runs.Run], options: config.Generate) -> float | N
     return float(stats[0]["lower_foot"]["mean"][0]) if stats and options.feet == "held" else None
 
 
-def write(scene: Scene, sampled: dict[str, np.ndarray], out: Path, *, lower_foot: float | None) -> None:
+def write(
+    scene: Scene, sampled: dict[str, np.ndarray], out: Path, *, lower_foot: float | None = None
+) -> None:
     """Write a sample in the dataset's formats.
 
     Bodies stand where models.placing puts them, feet held as `lower_foot` says; InputError for NaN.
@@ -215,7 +218,7 @@ def run(
     with fixed_threads(options.threads):
         found = load_runs(runs, pick_device(options.device), rigs)
         if shards is not None:
-            sample_takes(found, shards, speech, takes, out, options)
+            sample_takes(found, shards, speech, takes, out, options, actions=actions)
         elif audio is not None:
             choices: dict[str, Any] = {
                 "actions": actions,
@@ -247,8 +250,13 @@ def sample_takes(
     takes: list[str] | None,
     out: Path,
     options: config.Generate,
+    *,
+    actions: list[str] | None = None,
 ) -> None:
-    """Sample test takes of shards, and say in generated.json what was sampled."""
+    """Sample test takes of shards, and say in generated.json what was sampled.
+
+    actions: what all of them are asked to do in place of what was done.
+    """
     opened, encoder = open_shards(shards), speech_encoder(found)
     if encoder:
         folder = speech_folder(shards, speech)
@@ -283,6 +291,8 @@ def sample_takes(
             other = others[take][1].take
             log.info("take %s: is told what is said, done and faced in %s", take, other)
             scene = told_of(scene, scene_of(*others[take], streams))
+        if actions:
+            scene.batch["action"] = asked_actions(actions, scene.num_frames)
         for actor in sorted(set(scene.actors) - set(found[0].description["actors"])):
             log.warning(
                 "take %s: actor %s is in no train take; the face has the mean of all speaking styles",
@@ -354,7 +364,13 @@ def main(argv: list[str] | None = None) -> None:
         "--speech-model", help="where the face's speech encoder lies (default: where it lay in training)"
     )
     parser.add_argument(
-        "--actions", nargs="+", help=f"what each actor does: {', '.join(ACTIONS)} (default: stand)"
+        "--actions",
+        nargs="+",
+        help=(
+            "what both do, or each: sit, walk or stand, spans of seconds between which one stands, such as"
+            " sit:0-5,walk:5-12, or a .npy of labels (default: stand with --audio; what was done in test"
+            " takes)"
+        ),
     )
     parser.add_argument(
         "--facing", nargs="+", help="whether each actor faces the other: yes, no (default: yes)"

@@ -132,6 +132,10 @@ SPACE = {
         "Share of frames in which knees, elbows, fingers, neck or trunk are bent or turned further than they"
         " can be. Best near the real row."
     ),
+    "actions_agree": (
+        "Share of frames that the labeller of actions takes for what the take's labels ask for: sit, walk or"
+        " stand. To be near 1; the real row's labels are the labeller's own."
+    ),
     "path_median_m_min": f"m/min. {_MEDIAN}",
     "speed_median_cm_s": f"cm/s. {_MEDIAN}",
     "turn_median_deg_s": f"deg/s. {_MEDIAN}",
@@ -168,6 +172,7 @@ DISTRIBUTIONS = {
     "overlap": ("overlap_cm", None, None),
     "overlapping": ("overlap_share", None, None),
     "limits": ("limits_share", None, None),
+    "agrees": ("actions_agree", None, None),
 }
 """By what models.space measures: the columns of its mean, median and distance to the real distribution."""
 MOST_PARTS = 32
@@ -468,8 +473,10 @@ def _moves(setting: Setting, index: int, sample: Sample) -> Tally:
         own.add_values(name, values)
     if pushed is not None:
         own.add_mean("accel_body", pushed, motions[0].num_frames - 2)
-    mel = np.asarray(shard["mel"][span.start_frame : span.stop_frame])
+    mel, asked = (np.asarray(shard[name][span.start_frame : span.stop_frame]) for name in ("mel", "action"))
     for k, (motion, (world, _)) in enumerate(zip(motions, placed)):
+        if (agrees := space.as_asked(motion, asked[:, k])) is not None:
+            own.add_values("agrees", agrees)
         _gestures(motion, world, mel[:, k], own)
     return own
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.metrics import acceleration
+from pipeline.annotate.actions import label_actions
 from pipeline.annotate.contacts import Part, gap
 from pipeline.annotate.facing import ground_angle_deg, label_looks, looks
 from pipeline.config import Facing
@@ -20,6 +21,8 @@ from pipeline.motion.motion import Motion
 from pipeline.motion.skeleton import bone_tips, forward_kinematics
 
 GROUND = [0, 2]
+LABELLED = {"Hips", *(f"{side}{part}" for side in SIDES for part in ("UpLeg", "Leg", "Foot", "ToeBase"))}
+"""Joints without which actions are not labelled."""
 FEET = ("ToeBase", "Foot")
 """Joints that stand for a foot: the first that the skeleton has on both sides."""
 FLOOR_SHARE = 0.01
@@ -144,6 +147,14 @@ def overlap_cm(motions: list[Motion], worlds: list[np.ndarray]) -> np.ndarray:
         cut = [[Part(part.points[near], part.radius) for part in body] for body in bodies]
         depth[near] = np.max([-gap(one, other) for one in cut[0] for other in cut[1]], 0).clip(0)
     return depth
+
+
+def as_asked(motion: Motion, asked: np.ndarray) -> np.ndarray | None:
+    """Whether the labeller of actions takes each frame (T,) for what is asked: 0 sit, 1 walk, 2 stand.
+
+    None where a skeleton lacks joints that it needs.
+    """
+    return label_actions(motion) == asked if LABELLED <= motion.aliases().keys() else None
 
 
 def measure(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from models import data, runs
+from models.asked_actions import asked_actions
 from models.row import check_encoder, known_labels, speech_encoder
 from models.scene import Scene
 from models.stored import Both, Rows, Voice, Words
@@ -19,7 +20,6 @@ from pipeline.motion import clock
 from pipeline.shards import features
 
 log = logging.getLogger("interact")
-ACTIONS = ("sit", "walk", "stand")
 DISTANCE_CM = 150.0
 TENTH_FRAMES, TENTH_SAMPLES = 3, 1600
 """A tenth of a second: the shortest time that is whole in frames and in samples."""
@@ -92,7 +92,6 @@ def scene_of_voices(
             f"--actors: got {chosen[0]} twice, need two different ones out of {', '.join(known)}"
         )
     _check_labels(labels or {}, known_labels(found))
-    doing = _two(actions, ["stand"], list(ACTIONS), "--actions")
     faces = _two(facing, ["yes"], ["yes", "no"], "--facing")
     order = np.argsort(chosen, kind="stable")
     voices = two_voices(audio, folder)
@@ -107,7 +106,7 @@ def scene_of_voices(
     words = words_of(transcripts, audio, voices) if reader else []
     voices = [voices[k] for k in order]
     batch: dict[str, Any] = {
-        "action": np.tile([ACTIONS.index(doing[k]) for k in order], (num_frames, 1)),
+        "action": asked_actions(actions, num_frames)[:, order],
         "facing": np.tile([int(faces[k] == "yes") for k in order], (num_frames, 1)),
     }
     if any("mel" in run.options.streams for run in found):

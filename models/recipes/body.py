@@ -70,7 +70,7 @@ class Options(Denoising):
     relation: bool = Field(
         default=True,
         description="make where each sees the partner (place and heading) beside the root: generation holds"
-        " the two to it, so that they do not drift apart; not of representation paper, which has none",
+        " the two to it, so that they do not drift apart; not of representation paper or people one",
     )
     channels: int = Field(
         default=64, ge=8, description="width of the residual blocks; the paper's base has 256"
@@ -247,7 +247,7 @@ class Model(denoising.Model):
         super().__init__(options, meta)
         self.body = Moments(meta.stats["body"], min_std=options.min_std, min_scale=options.min_scale)
         self.relative = Moments(meta.stats["relative_root"])
-        sees = options.relation and options.representation == "complete"
+        sees = options.relation and options.representation == "complete" and options.people == "two"
         self.relation = Moments(meta.stats["relation"]) if sees else None
         self.mel, self.text = Moments(meta.stats["mel"]), Moments(meta.stats["text"])
         lower, upper = body_columns(

@@ -165,6 +165,16 @@ def test_bodies_stand_where_the_sample_says_on_each_ones_own_skeleton(trained, t
     assert len(seen) == 2 and len(bones) == 3, "of three actors, whose bones differ"
 
 
+def test_test_takes_do_what_is_asked_in_place_of_what_was_done(trained, tmp_path):
+    options = OPTIONS.model_copy(update={"num_samples": 1})
+    made = {}
+    for name, actions in (("own", None), ("asked", ["sit:0-1,walk:1-3", "stand"]), ("same", None)):
+        out = tmp_path / name
+        go(runs=[trained.runs], shards=trained.shards, out=out, options=options, actions=actions)
+        made[name] = {path.name: path.read_bytes() for path in sorted((out / "bvhs").iterdir())}
+    assert made["own"] == made["same"] and made["own"] != made["asked"]
+
+
 def test_feet_are_held_at_the_height_of_the_train_takes_unless_they_are_free(trained, tmp_path):
     lower = {}
     for feet in ("held", "free"):
@@ -356,7 +366,8 @@ def test_bad_requests_are_named(trained, voices, tiny_embeddings, tmp_path):
     (tmp_path / "half" / "body_lower").symlink_to(trained.runs / "body_lower")
     for arguments, message in [
         (audio | {"audio": [voices / "a.wav", tmp_path / "none.wav"]}, "none.wav"),
-        (audio | {"actions": ["fly"]}, "--actions: got fly fly"),
+        (audio | {"actions": ["fly"]}, "--actions: got 'fly'"),
+        (test | {"actions": ["sit:0-99", "sit:80-99"]}, "sit:80-99, and the take ends at 3.33 s"),
         (audio | {"actors": ["001", "009"]}, "out of 001, 002, 003"),
         (audio | {"actors": ["001"]}, "got 001 twice"),
         (audio | {"placement": "0,0 1,1"}, "--placement: got '0,0 1,1'"),

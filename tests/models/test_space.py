@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from helpers.bodies import standing, turned
 from helpers.tiny_shards import BONES, JOINTS, offsets
+from helpers.walkers import two_people
 
 from models import space
+from pipeline.annotate.actions import label_actions
 from pipeline.config import Facing
 from pipeline.formats.bvh import load_bvh
 from pipeline.motion import pose
@@ -158,3 +160,14 @@ def test_a_skeleton_without_feet_has_no_sliding():
     motion = pose.decode(np.zeros((FRAMES, 3 * len(names))), np.zeros((FRAMES, 4)), bare)
     found, _ = measured(motion, motion)
     assert "slide" not in found and "speed" in found
+
+
+def test_what_was_asked_is_what_the_labeller_sees():
+    people = two_people(seconds=12.0)
+    motion = pose.decode(people.poses[:, 0], people.root[:, 0], people.skeletons[0])
+    own = label_actions(motion)
+    assert space.as_asked(motion, own).all() and len({*own.tolist()}) > 1
+    asked = own.copy()
+    asked[: len(own) // 4] = (own[: len(own) // 4] + 1) % 3
+    assert space.as_asked(motion, asked).mean() == pytest.approx(0.75, abs=0.01)
+    assert space.as_asked(body(), np.full(FRAMES, 2)) is None  # without toes

@@ -42,13 +42,14 @@ def test_a_sample_is_the_inverse_of_the_target(batch, make, monkeypatch, people)
         assert model.target(batch).shape == (4 // together, 24, len(model.feature_names))
     still = sum(std < LOWER.min_std for std in lower.meta.stats["body"]["std"])
     own = len(lower.feature_names) + len(upper.feature_names)
-    assert still and own == together * (3 * len(JOINTS) - still + 8), "all that moves, and no more"
+    placed = 8 if people == "two" else 4
+    assert still and own == together * (3 * len(JOINTS) - still + placed), "all that moves, and no more"
     assert sorted(both.feature_names) == sorted(lower.feature_names + upper.feature_names)
 
     def sample(model, told):
         monkeypatch.setattr(sampling, "long_take", lambda *_, **__: model.target(batch))
         sampled = model.sample(told, torch.Generator(), Generate())
-        seen = {"relation"} if model.options.joints != "lower" else set()
+        seen = {"relation"} if model.options.joints != "lower" and people == "two" else set()
         assert sampled.keys() == {*model.options.makes} | seen
         return sampled
 
@@ -57,7 +58,8 @@ def test_a_sample_is_the_inverse_of_the_target(batch, make, monkeypatch, people)
     for sampled in (of_halves, sample(both, told)):
         assert torch.allclose(sampled["body"], batch["body"], atol=1e-5)
         assert torch.allclose(sampled["relative"], batch["relative"], atol=1e-4)
-        assert torch.allclose(sampled["relation"], batch["relation"], atol=1e-3)
+        if people == "two":
+            assert torch.allclose(sampled["relation"], batch["relation"], atol=1e-3)
 
 
 @pytest.mark.parametrize("joints", ["lower", "upper", "all"])
@@ -67,12 +69,12 @@ def test_an_actor_alone_is_told_nothing_of_the_other(batch, make, joints):
     assert not any(name.startswith(("a.", "b.")) for name in model.feature_names)
     (told,), target = model.condition(batch), model.target(batch)
     assert len(told) == len(target) == 4 and told.shape[-1] == model.network.blocks[0].condition.in_features
-    both = make(joints)
+    both = make(joints, relation=False)
     (side_by_side,), target_of_both = both.condition(batch), both.target(batch)
     for b in range(2):
         assert torch.equal(torch.cat([told[2 * b], told[2 * b + 1]], -1), side_by_side[b])
         assert torch.equal(torch.cat([target[2 * b], target[2 * b + 1]], -1), target_of_both[b])
-    for name in ("mel", "text", "action", "body", "relative", "relation"):
+    for name in ("mel", "text", "action", "body", "relative"):
         value = batch[name].clone()
         value[1, :, 1] = (value[1, :, 1] + 1) % 3 if name == "action" else value[1, :, 1] + 1
         changed = batch | {name: value}
@@ -108,7 +110,7 @@ def test_a_run_of_one_actor_at_a_time_is_a_row(shards, tmp_path):
     options = LOWER.model_copy(update={"joints": "all", "people": "one", "text_channels": 2, "steps": 12})
     train.run(recipe="body", shards=shards, out=tmp_path / "lda", options=options)
     run = runs.load(tmp_path / "lda")
-    assert run.model.parts == 2 and len(run.model.feature_names) == 3 * len(JOINTS) - 3 + 8
+    assert run.model.parts == 2 and len(run.model.feature_names) == 3 * len(JOINTS) - 3 + 4
     nothing = dict.fromkeys("takes audio transcripts actions facing actors placement".split())
     sampling_options = Generate(num_samples=2, window_frames=48, overlap_frames=16, device="cpu")
     generate.run(
@@ -122,7 +124,8 @@ def test_a_run_of_one_actor_at_a_time_is_a_row(shards, tmp_path):
     assert len(list((tmp_path / "made" / "bvhs").iterdir())) == 4
     assert not (tmp_path / "made" / "face_arkit").exists()
     row = evaluate.table(shards, {"lda": tmp_path / "made"}, None, Evaluate(window_frames=40)).rows["lda"]
-    assert all(row[name] is not None for name in scores.BODIES | scores.SPACE) and row["Div_sample"] > 0
+    known = (scores.BODIES | scores.SPACE).keys() - {"actions_agree"}  # these skeletons have no toes
+    assert all(row[name] is not None for name in known) and row["Div_sample"] > 0
     assert row["LVE_cm2"] is None
 
 

@@ -1,0 +1,70 @@
+"""What two people are asked to do, frame by frame, out of the words of a command.
+
+In: one value for both, or one for each: an action (sit, walk, stand) for the whole take; spans of seconds,
+such as sit:0-5,walk:5-12.5, between which one stands; or a .npy of labels as annotations/actions has them.
+Out: labels (N, 2), 0 sit, 1 walk, 2 stand.
+"""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.errors import InputError
+from pipeline.formats.array_files import read_npy
+from pipeline.motion.clock import FPS
+
+ACTIONS = ("sit", "walk", "stand")
+STAND = ACTIONS.index("stand")
+NEED = "need sit, walk or stand, spans of seconds such as sit:0-5,walk:5-12, or a .npy of labels"
+SPAN = re.compile(r"(\w+):(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?)")
+
+
+def asked_actions(values: list[str] | None, num_frames: int) -> np.ndarray:
+    """Labels (N, 2) uint8 of both; without values both stand. InputError says what of a value cannot be."""
+    values = list(values or ["stand"])
+    values = values * 2 if len(values) == 1 else values
+    if len(values) != 2:
+        raise InputError(f"--actions: got {len(values)} values, need one for both or one for each; {NEED}")
+    return np.stack([_labels(value, num_frames) for value in values], 1)
+
+
+def _labels(value: str, num_frames: int) -> np.ndarray:
+    """Labels (N,) of one value."""
+    if value in ACTIONS:
+        return np.full(num_frames, ACTIONS.index(value), np.uint8)
+    if value.endswith(".npy"):
+        return _read(Path(value), num_frames)
+    labels, end = np.full(num_frames, STAND, np.uint8), 0.0
+    for part in value.split(","):
+        found = SPAN.fullmatch(part)
+        if not found or found[1] not in ACTIONS:
+            raise InputError(f"--actions: got {part!r:.60}; {NEED}")
+        first, last = float(found[2]), float(found[3])
+        if not end <= first < last:
+            raise InputError(
+                f"--actions: got {part} after {end:g} s, need spans one after the other, each with an end"
+                " after its beginning; correct the times"
+            )
+        if round(first * FPS) >= num_frames:
+            raise InputError(
+                f"--actions: got {part}, and the take ends at {num_frames / FPS:.2f} s; leave that span out"
+            )
+        labels[round(first * FPS) : round(last * FPS)] = ACTIONS.index(found[1])
+        end = last
+    return labels
+
+
+def _read(path: Path, num_frames: int) -> np.ndarray:
+    """Labels (N,) of a file."""
+    labels = read_npy(path)
+    if labels.dtype != np.uint8 or labels.ndim != 1 or labels.max(initial=0) >= len(ACTIONS):
+        raise InputError(
+            f"{path}: got {labels.dtype} {labels.shape}, need uint8 (T,) of 0 sit, 1 walk, 2 stand, as"
+            " annotations/actions has them; give such a file"
+        )
+    if len(labels) < num_frames:
+        raise InputError(
+            f"{path}: got {len(labels)} frames of labels, need the take's {num_frames}; give a longer file"
+        )
+    return labels[:num_frames]

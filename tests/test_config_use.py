@@ -273,3 +273,12 @@ def test_the_baselines_of_the_docs_are_planned(tmp_path):
         assert (" --rigs data/dataset/rigs " in line) == ("faceformer_vertices" in line), line
     want = r"    input: [^\n]*data/dataset/rigs/\d+\.npz[^\n]*\n    output: data/runs/faceformer_vertices/"
     assert re.search(want, told.stdout + told.stderr)
+
+
+def test_rows_of_faces_need_no_bodies():
+    overlaid = merged("small.yaml", "faces.yaml")
+    runs = plan_runs(overlaid)
+    needed = {name for row in overlaid.rows.values() for name in row.runs}
+    assert needed == {"face", "finetune_face", "swap_face", "faceformer"}
+    assert all(runs[name].options.makes == ("face",) for name in needed)
+    assert runs["face"].options == plan_runs(merged("small.yaml"))["face"].options

@@ -110,7 +110,8 @@ def reach(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rotations (T, 4) in the room that turn thigh and shin, so that the ankle comes to its goal (T, 3).
 
-    The knee bends in the plane in which it bends already; a straight leg bends towards `ahead` (T, 3).
+    The knee bends in the plane in which it bends already, and as far as it bends more than that, towards
+    `ahead` (T, 3): of a leg that is all but straight the plane is chance.
     """
     thigh, shin = knee - hip, ankle - knee
     bones = np.linalg.norm(thigh, axis=-1), np.linalg.norm(shin, axis=-1)
@@ -121,13 +122,13 @@ def reach(
     cosine = (bones[0] ** 2 + length**2 - bones[1] ** 2) / (2 * bones[0] * length)
     along = (ankle - hip) / np.linalg.norm(ankle - hip, axis=-1, keepdims=True)
     across = thigh - np.sum(thigh * along, -1, keepdims=True) * along
-    bent = np.linalg.norm(across, axis=-1, keepdims=True) / bones[0][:, None]
+    sine = np.sqrt(np.maximum(1 - cosine**2, 0))
     straight = ahead - np.sum(ahead * along, -1, keepdims=True) * along
     straight /= np.maximum(np.linalg.norm(straight, axis=-1, keepdims=True), 1e-9)
-    share = np.clip(bent / 0.05, 0, 1)  # a leg that is all but straight has no plane of its own
-    across = share * across / np.maximum(bent * bones[0][:, None], 1e-9) + (1 - share) * straight
+    across = across / bones[0][:, None]
+    more = np.maximum(sine - np.linalg.norm(across, axis=-1), 1e-6)
+    across = across + more[:, None] * straight
     across /= np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), 1e-9)
-    sine = np.sqrt(np.maximum(1 - cosine**2, 0))
     new_thigh = bones[0][:, None] * (cosine[:, None] * along + sine[:, None] * across)
     swing = between(ankle - hip, way)
     first = rotations.multiply(swing, between(thigh, new_thigh))

@@ -37,6 +37,11 @@ from pipeline.motion.mirror import RELATION_SIGNS, ROOT_SIGNS, mirrored_columns
 from pipeline.motion.pose import Skeleton
 
 DILATIONS = (0, 1, 2)
+RELATION_SCALE = 0.3
+"""Deviation of what each sees of the partner, as the network makes it.
+
+It changes slowly and no voice tells it: at the scale of the joints, a small network learns it at their cost.
+"""
 
 
 class Options(Denoising):
@@ -297,7 +302,7 @@ class Model(denoising.Model):
         """
         parts = [self.body.standardise(batch["body"])[..., columns]]
         if root and self.relation is not None:
-            parts.append(self.relation.standardise(batch["relation"]))
+            parts.append(RELATION_SCALE * self.relation.standardise(batch["relation"]))
         if root:
             parts.append(self.relative.standardise(batch["relative"])[..., self.root_columns])
         return torch.cat(parts, -1)
@@ -435,7 +440,7 @@ class Model(denoising.Model):
         if self.relation is None:
             return {}
         columns = slice(lower.shape[-1] - self._placed, lower.shape[-1] - len(self.root))
-        return {"relation": self.relation.invert(lower[..., columns])}
+        return {"relation": self.relation.invert(lower[..., columns] / RELATION_SCALE)}
 
     def preview(self, batch: dict[str, Tensor], draws: Draws, options: Generate) -> dict[str, Tensor]:
         """Whole bodies: sampled upper ones on the real lower ones, or sampled lower ones below the real."""

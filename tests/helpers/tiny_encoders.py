@@ -40,13 +40,14 @@ def tiny_bert(folder: Path, positions: int = 64) -> Path:
 
 
 def tiny_wav2vec(folder: Path, *, kind: str = "wav2vec2", normalise: bool = True, **settings) -> Path:
-    """A wav2vec 2.0 or HuBERT (`kind`) with the public ones' kernels and strides.
+    """A wav2vec 2.0, HuBERT or WavLM (`kind`) with the public ones' kernels and strides.
 
     And its preprocessor_config.json.
     """
-    from transformers import HubertConfig, HubertModel, Wav2Vec2Config, Wav2Vec2Model
+    import transformers
 
-    config, model = {"wav2vec2": (Wav2Vec2Config, Wav2Vec2Model), "hubert": (HubertConfig, HubertModel)}[kind]
+    name = {"wav2vec2": "Wav2Vec2", "hubert": "Hubert", "wavlm": "WavLM"}[kind]
+    config, model = (getattr(transformers, f"{name}{part}") for part in ("Config", "Model"))
     _seeded()
     sizes = {
         "hidden_size": 12,

@@ -36,7 +36,7 @@ def loaded(folder, layer: int | str = "last", **options) -> LearnedEncoder:
 
 
 @pytest.mark.parametrize("layer", ["last", 1])
-@pytest.mark.parametrize("kind", ["wav2vec2", "hubert", "stable", "whisper"])
+@pytest.mark.parametrize("kind", ["wav2vec2", "hubert", "wavlm", "stable", "whisper"])
 def test_untrained_it_hears_what_the_frozen_one_hears(tmp_path, kind, layer):
     folder = made(tmp_path, kind)
     encoder = loaded(folder, layer).eval()
@@ -54,7 +54,7 @@ def test_untrained_it_hears_what_the_frozen_one_hears(tmp_path, kind, layer):
     assert found.std() > 0.1
 
 
-@pytest.mark.parametrize("kind", ["wav2vec2", "hubert", "stable", "whisper"])
+@pytest.mark.parametrize("kind", ["wav2vec2", "hubert", "wavlm", "stable", "whisper"])
 def test_all_of_it_learns_but_the_convolutions(tmp_path, kind):
     encoder = loaded(made(tmp_path, kind), mask=0.3).train()
     draws = Draws(0, 0, 1, "cpu")

@@ -23,11 +23,13 @@ def test_dollar_signs_are_text_wherever_text_stands(tmp_path):
 
 
 def test_every_picture_is_made_by_the_one_helper():
+    """But for what TensorBoard is handed, which is no file of ours."""
     files = [
         path
         for folder in ("pipeline", "models", "benchmarks")
         for path in (REPOSITORY / folder).rglob("*.py")
-        if path != REPOSITORY / "pipeline" / "figures" / "figure.py"
+        if path
+        not in (REPOSITORY / "pipeline" / "figures" / "figure.py", REPOSITORY / "models" / "preview.py")
     ]
     makers = re.compile(
         r'matplotlib\.pyplot|matplotlib\.figure|from matplotlib import pyplot|r"\\\$"|\.savefig\(|parse_math'

@@ -1,7 +1,7 @@
 """Scores of generated faces, row by row, and how rows differ on the same takes.
 
     python benchmarks/faces.py data/small --rows "trained models" FaceFormer --against "trained models"
-    python benchmarks/faces.py data/small --rows own=runs/a another=/tmp/another --actors 005
+    python benchmarks/faces.py data/small --rows own=runs/a another=made/another --actors 005
 
 Reads a finished run's shards, rigs, transcripts, lip-accurate set and generated takes. A row is the name of a
 row of the config, or NAME=FOLDER of what models.generate wrote. Printed as Markdown: the table's scores of

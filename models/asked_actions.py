@@ -10,12 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.annotate.actions import NAMES, STAND
 from pipeline.errors import InputError
 from pipeline.formats.array_files import read_npy
 from pipeline.motion.clock import FPS
 
-ACTIONS = ("sit", "walk", "stand")
-STAND = ACTIONS.index("stand")
 NEED = "need sit, walk or stand, spans of seconds such as sit:0-5,walk:5-12, or a .npy of labels"
 SPAN = re.compile(r"(\w+):(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?)")
 
@@ -31,26 +30,27 @@ def asked_actions(values: list[str] | None, num_frames: int) -> np.ndarray:
 
 def _labels(value: str, num_frames: int) -> np.ndarray:
     """Labels (N,) of one value."""
-    if value in ACTIONS:
-        return np.full(num_frames, ACTIONS.index(value), np.uint8)
+    if value in NAMES:
+        return np.full(num_frames, NAMES.index(value), np.uint8)
     if value.endswith(".npy"):
         return _read(Path(value), num_frames)
     labels, end = np.full(num_frames, STAND, np.uint8), 0.0
     for part in value.split(","):
         found = SPAN.fullmatch(part)
-        if not found or found[1] not in ACTIONS:
+        if not found or found[1] not in NAMES:
             raise InputError(f"--actions: got {part!r:.60}; {NEED}")
         first, last = float(found[2]), float(found[3])
-        if not end <= first < last:
+        a, b = round(first * FPS), round(last * FPS)
+        if not end <= first < last or a == b:
             raise InputError(
-                f"--actions: got {part} after {end:g} s, need spans one after the other, each with an end"
-                " after its beginning; correct the times"
+                f"--actions: got {part} after {end:g} s, need spans one after the other, each of a frame of"
+                " 1/30 s or more; correct the times"
             )
-        if round(first * FPS) >= num_frames:
+        if a >= num_frames:
             raise InputError(
                 f"--actions: got {part}, and the take ends at {num_frames / FPS:.2f} s; leave that span out"
             )
-        labels[round(first * FPS) : round(last * FPS)] = ACTIONS.index(found[1])
+        labels[a:b] = NAMES.index(found[1])
         end = last
     return labels
 
@@ -58,7 +58,7 @@ def _labels(value: str, num_frames: int) -> np.ndarray:
 def _read(path: Path, num_frames: int) -> np.ndarray:
     """Labels (N,) of a file."""
     labels = read_npy(path)
-    if labels.dtype != np.uint8 or labels.ndim != 1 or labels.max(initial=0) >= len(ACTIONS):
+    if labels.dtype != np.uint8 or labels.ndim != 1 or labels.max(initial=0) >= len(NAMES):
         raise InputError(
             f"{path}: got {labels.dtype} {labels.shape}, need uint8 (T,) of 0 sit, 1 walk, 2 stand, as"
             " annotations/actions has them; give such a file"

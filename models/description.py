@@ -70,7 +70,7 @@ class LearnedEncoder(Part):
 
     model: Annotated[str, Field(min_length=1, max_length=4096)]
     layer: Annotated[str, Field(pattern="^(last|[0-9]{1,4})$")]
-    model_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    model_sha256: Digest
     standardise: bool
     config: dict[str, Any]
 

@@ -124,10 +124,16 @@ def need_own(out: Path, performances: Iterable[str], more: Iterable[Path] = ()) 
     ownership.need_proof(out, [*sum(files_of(performances, out), []), *more], [RECORD, BEGUN])
 
 
-def record(found: list[runs.Run], options: config.Generate, path: Path) -> None:
-    """Say by which models and options the motion in the folder of `path` is generated."""
+def record(
+    found: list[runs.Run], options: config.Generate, path: Path, *, actions: list[str] | None = None
+) -> None:
+    """Say by which models and options the motion in the folder of `path` is generated.
+
+    And what was asked for in place of the takes' own actions.
+    """
     hashes = {run.name: run.description["hash"] for run in found}
-    write_json(path, {"models": hashes} | options.model_dump(exclude={"device"}))
+    asked = {"actions": actions} if actions else {}
+    write_json(path, {"models": hashes} | options.model_dump(exclude={"device"}) | asked)
 
 
 def height_of_feet(found: list[runs.Run], options: config.Generate) -> float | None:
@@ -312,7 +318,7 @@ def sample_takes(
                 )
         for number in range(options.num_samples):
             sampled = sample(found, scene, number=number, options=options)
-            record(found, options, out / BEGUN)
+            record(found, options, out / BEGUN, actions=actions)
             write(scene, sampled, sample_folder(out, number), lower_foot=height_of_feet(found, options))
     os.replace(out / BEGUN, out / RECORD)
 

@@ -24,7 +24,7 @@ from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 from pipeline.motion import rotations
 from pipeline.motion.clock import FPS
 from pipeline.motion.legs import Legs, legs_of_pose
-from pipeline.motion.pose import Skeleton
+from pipeline.motion.pose import Skeleton, in_room
 from pipeline.motion.stretches import stretches
 
 LIKE_CM = 0.25
@@ -48,9 +48,7 @@ def path_of_feet(feet: np.ndarray, heading: np.ndarray) -> np.ndarray:
 
     feet (T, 2, 3): seen from the root, in the body's heading; heading (T,) in radians.
     """
-    sine, cosine = np.sin(heading)[:, None], np.cos(heading)[:, None]
-    x, z = feet[..., 0], feet[..., 2]
-    turned = np.stack([cosine * x + sine * z, cosine * z - sine * x], -1)
+    turned = in_room(feet[..., [0, 2]], heading[:, None])
     height = (feet[1:, :, 1] + feet[:-1, :, 1]) / 2
     weight = 1 / (1 + np.exp((height - height[:, ::-1]) / LIKE_CM))
     return ((turned[:-1] - turned[1:]) * weight[..., None]).sum(1)

@@ -62,13 +62,6 @@ def _moves(relative: np.ndarray) -> np.ndarray:
     return np.clip(np.maximum(walks, np.abs(relative[..., 2]) * FPS / TURN_RAD_S), 0, 1)
 
 
-def _ahead(seen: np.ndarray, heading: np.ndarray) -> np.ndarray:
-    """Ways on the ground (..., 2) in the room of ways (..., 2) that are seen in a heading (...,)."""
-    sine, cosine = np.sin(heading), np.cos(heading)
-    x, z = seen[..., 0], seen[..., 1]
-    return np.stack([cosine * x + sine * z, cosine * z - sine * x], -1)
-
-
 def place(
     poses: np.ndarray,
     relative: np.ndarray,
@@ -99,7 +92,9 @@ def place(
         roots = [ground.follow(poses[:, k], roots[k], skeletons[k], **held) for k in range(2)]
     root = np.stack(roots, 1)
     if relation is not None:
-        way = (_ahead(relation[:, 0, :2], root[:, 0, 3]) - _ahead(relation[:, 1, :2], root[:, 1, 3])) / 2
+        way = (
+            pose.in_room(relation[:, 0, :2], root[:, 0, 3]) - pose.in_room(relation[:, 1, :2], root[:, 1, 3])
+        ) / 2
         apart = (root[:, 1] - root[:, 0])[:, [0, 2]]
         root[..., [0, 2]] += shared(correction(way - apart, moves.max(1)), moves)
     if lower_foot is not None:

@@ -110,6 +110,13 @@ def partner_seen(root: np.ndarray) -> np.ndarray:
     return np.stack(seen, -1)
 
 
+def in_room(seen: np.ndarray, heading: np.ndarray) -> np.ndarray:
+    """Ways on the ground, x and z (..., 2), in the room, of ways that are seen in a heading (...,)."""
+    sine, cosine = np.sin(heading), np.cos(heading)
+    x, z = seen[..., 0], seen[..., 1]
+    return np.stack([cosine * x + sine * z, cosine * z - sine * x], -1)
+
+
 def integrate_root(relative: np.ndarray, start: np.ndarray) -> np.ndarray:
     """Roots (T, 4) of relative roots (T, 4): the inverse of `relative_root`.
 

@@ -42,6 +42,7 @@ def test_labels_of_a_file(tmp_path):
         ("fly:0-5", "--actions: got 'fly:0-5'; need"),
         ("sit:0-5,walk", "--actions: got 'walk'; need"),
         ("sit:5-0", "--actions: got sit:5-0 after 0 s, need spans one after the other"),
+        ("sit:1-1.01", "--actions: got sit:1-1.01 after 0 s, .* each of a frame of 1/30 s or more"),
         ("sit:0-2,walk:1-3", "--actions: got walk:1-3 after 2 s"),
         ("sit:0-1,walk:3-4", "--actions: got walk:3-4, and the take ends at 3.00 s; leave that span out"),
     ],

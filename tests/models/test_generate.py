@@ -173,6 +173,8 @@ def test_test_takes_do_what_is_asked_in_place_of_what_was_done(trained, tmp_path
         go(runs=[trained.runs], shards=trained.shards, out=out, options=options, actions=actions)
         made[name] = {path.name: path.read_bytes() for path in sorted((out / "bvhs").iterdir())}
     assert made["own"] == made["same"] and made["own"] != made["asked"]
+    told = {name: json.loads((tmp_path / name / "generated.json").read_text()) for name in made}
+    assert told["asked"]["actions"] == ["sit:0-1,walk:1-3", "stand"] and "actions" not in told["own"]
 
 
 def test_feet_are_held_at_the_height_of_the_train_takes_unless_they_are_free(trained, tmp_path):

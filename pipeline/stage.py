@@ -266,7 +266,11 @@ def execute(arguments: argparse.ArgumentParser, run: Callable, argv: list[str] |
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        sys.exit(_report(f"option {flag(name)}: got {first['input']!r}: {first['msg']}"))
+        sys.exit(
+            _report(
+                f"option {flag(name)}: got {first['input']!r}: {first['msg'].removeprefix('Value error, ')}"
+            )
+        )
     except InputError as error:
         sys.exit(_report(as_called(str(error), arguments)))
     except BrokenPipeError:  # whoever read our output has seen enough, as `head` does

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from models import recipe, recipes
+from models import recipe, recipes, train
 from models.recipes import body, face
 from pipeline.errors import InputError
 
@@ -64,3 +64,13 @@ def test_options_need_no_torch():
         [sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True
     )
     assert told.stdout == "[]\n"
+
+
+def test_what_an_option_says_of_another_is_told_as_it_is(capsys):
+    with pytest.raises(SystemExit) as left:
+        train.main(["face", "--encoder", "trained", "--audio", "mel", "--shards", "x", "--out", "y"])
+    assert left.value.code == 2
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert said.endswith(
+        "--encoder: got 'trained': encoder is trained, and audio is mel, which needs none; take audio speech"
+    )

@@ -60,6 +60,15 @@ class Processes:
             values = values / self.count
         return dict(zip(told, values.tolist()))
 
+    def any(self, own: bool) -> bool:
+        """Whether it is so in any of the processes, which all ask at the same time."""
+        if self.count == 1:
+            return own
+        on_gpu = torch.distributed.get_backend() == "nccl"
+        found = torch.tensor(int(own), device=f"cuda:{self.local}" if on_gpu else "cpu")
+        torch.distributed.all_reduce(found, op=torch.distributed.ReduceOp.MAX)
+        return bool(found.item())
+
     def device(self, name: str) -> str:
         """The device of this process: of several GPUs, each process on a machine takes its own."""
         return f"cuda:{self.local}" if self.count > 1 and name == "cuda" else name

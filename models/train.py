@@ -53,6 +53,7 @@ from models.description import RUN_NAME
 from models.draws import Draws
 from models.faults import is_out_of_memory, need_finite, what_fits
 from models.heads import Heads
+from models.interruption import heard_signals
 from models.labels import known_labels, number_of, train_labels
 from models.processes import Processes, joined, shared_loss
 from models.recipe import Meta, Model
@@ -201,7 +202,7 @@ def optimise(
     """Run the steps that are left: gradients clipped to a norm, weights averaged.
 
     Checkpoints, measurements and log lines on the way. Numbers are asked of a GPU only now and then, so that
-    it never waits.
+    it never waits. A signal to stop ends the process after the step's checkpoint (models.interruption).
     """
     learning = [parameter for group in state.optimiser.param_groups for parameter in group["params"]]
     mine = processes.share(options.batch_size)
@@ -227,7 +228,7 @@ def optimise(
             module.compile()
     loss = shared_loss(model, processes)
     recent: list[Tensor] = []
-    with Board(live_log, options, processes) as board:
+    with Board(live_log, options, processes) as board, heard_signals() as interruption:
         steps = stage.progress(batches, label=f"train {label}", total=options.steps - state.step)
         for batch in steps:
             model.train()
@@ -250,7 +251,8 @@ def optimise(
             state.advance()
             recent.append(told["loss"])
             last = state.step == options.steps
-            if state.step % check_every == 0 or last:
+            stopped = not last and interruption.asked(state.step, processes)
+            if state.step % check_every == 0 or last or stopped:
                 need_finite(recent, state.step, windows, options, mine, label)
                 recent.clear()
             if state.step % log_every == 0 or last:
@@ -262,10 +264,12 @@ def optimise(
                     kept = state.kept
                     assert isinstance(kept, Model)
                     board.preview(kept, watch.test or watch.validation, state.step)
-            if state.step % options.checkpoint_steps == 0 or last:
+            if state.step % options.checkpoint_steps == 0 or last or stopped:
                 if processes.first:
                     state.save(live_log)
                 processes.wait()
+            if stopped:
+                interruption.stop(state.step, options.steps, processes)
 
 
 def _skeletons(shards: list) -> dict[str, Skeleton]:

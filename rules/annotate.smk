@@ -15,7 +15,7 @@ rule actions:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=600,
+        mem_mb=memory(600),
     params:
         reads=study.reads,
         options=flags(study.config.actions),
@@ -38,7 +38,7 @@ rule facing:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=600,
+        mem_mb=memory(600),
     params:
         reads=study.reads,
         options=flags(study.config.facing),
@@ -61,7 +61,7 @@ rule contacts:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=800,
+        mem_mb=memory(800),
     params:
         reads=study.reads,
         options=flags(study.config.contacts),
@@ -85,7 +85,7 @@ rule transcripts:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
     params:
         reads=study.reads,
         options=flags(study.config.transcripts),
@@ -108,7 +108,7 @@ rule dialogue:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=200,
+        mem_mb=memory(200),
     params:
         reads=study.reads,
         options=flags(study.config.dialogue),
@@ -132,7 +132,7 @@ rule sync_check:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=800,
+        mem_mb=memory(800),
     params:
         reads=study.reads,
         options=flags(study.config.sync_check),
@@ -159,7 +159,7 @@ rule quality:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=600,
+        mem_mb=memory(600),
     params:
         reads=study.reads,
     shell:
@@ -182,7 +182,7 @@ rule split:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=200,
+        mem_mb=memory(200),
     params:
         reads=study.reads,
         seed=study.config.seed,

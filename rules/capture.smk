@@ -23,7 +23,7 @@ if not study.config.dataset:
             "../environment.yml"
         threads: 1
         resources:
-            mem_mb=400,
+            mem_mb=memory(400),
         params:
             reads=study.reads,
             actors=lambda wildcards: study.takes[wildcards.take].actors,
@@ -50,7 +50,7 @@ if not study.config.dataset:
             "../environment.yml"
         threads: 1
         resources:
-            mem_mb=1200,
+            mem_mb=memory(1200),
         params:
             reads=study.reads,
             options=flags(study.config.body),
@@ -78,7 +78,8 @@ if not study.config.dataset:
             "../environment.yml"
         threads: 1
         resources:
-            mem_mb=800,
+            mem_mb=memory(800),
+            runtime=minutes(5, mb_a_minute=60),
         params:
             reads=study.reads,
             options=flags(study.config.blendshapes),
@@ -108,7 +109,7 @@ if not study.config.dataset:
             "../environment.yml"
         threads: 1
         resources:
-            mem_mb=1200,
+            mem_mb=memory(1200),
         params:
             reads=study.reads,
             options=flags(study.config.separation),
@@ -149,7 +150,7 @@ if not study.config.dataset:
             "../environment.yml"
         threads: 1
         resources:
-            mem_mb=400,
+            mem_mb=memory(400),
         params:
             reads=study.reads,
             shoot=input_folder("tables"),
@@ -178,7 +179,8 @@ if not study.config.dataset:
             "../environment.yml"
         threads: study.config.separation_model.threads
         resources:
-            mem_mb=3000,
+            mem_mb=memory(3000),
+            cpus_per_task=study.config.separation_model.threads,
         params:
             reads=study.reads,
             run=subpath(output[0], parent=True),
@@ -208,7 +210,7 @@ if study.lip_acc and study.config.dataset:
             "../environment.yml"
         threads: 1
         resources:
-            mem_mb=200,
+            mem_mb=memory(200),
         params:
             reads=study.reads,
             download=input_folder("sentences", levels=2),
@@ -296,7 +298,7 @@ elif study.lip_acc:
             "../environment.yml"
         threads: 1
         resources:
-            mem_mb=200,
+            mem_mb=memory(200),
         params:
             reads=study.reads,
             shoot=input_folder("tables"),

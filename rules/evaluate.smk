@@ -24,8 +24,9 @@ for row in study.rows:
             "../environment.yml"
         threads: study.config.generate.threads
         resources:
-            mem_mb=row.mem_mb,
-            runtime=row.runtime_minutes,
+            mem_mb=memory(row.mem_mb),
+            runtime=minutes(row.runtime_minutes),
+            cpus_per_task=study.config.generate.threads,
         params:
             reads=study.reads,
             runs=[f"{ROOT}/runs/{run.name}" for run in row.runs],
@@ -95,7 +96,8 @@ rule evaluate:
         "../environment.yml"
     threads: 2
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
+        cpus_per_task=2,
     params:
         reads=study.reads,
         shards=input_folder("shards"),

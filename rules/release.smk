@@ -23,7 +23,7 @@ if study.config.dataset:
             "../environment.yml"
         threads: 1
         resources:
-            mem_mb=800,
+            mem_mb=memory(800),
         params:
             reads=study.reads,
             options=flags(study.config.release_in),
@@ -52,7 +52,7 @@ if study.config.dataset:
             "../environment.yml"
         threads: 1
         resources:
-            mem_mb=200,
+            mem_mb=memory(200),
         params:
             reads=study.reads,
             dataset=lambda wildcards: study.config.dataset,
@@ -83,7 +83,7 @@ if study.config.dataset:
                 "../environment.yml"
             threads: 1
             resources:
-                mem_mb=400,
+                mem_mb=memory(400),
             params:
                 reads=study.reads,
                 options=flags(study.config.release_in),
@@ -109,7 +109,7 @@ if study.config.dataset:
                 "../environment.yml"
             threads: 1
             resources:
-                mem_mb=800,
+                mem_mb=memory(800),
             params:
                 reads=study.reads,
             shell:
@@ -141,7 +141,7 @@ else:
             "../environment.yml"
         threads: 1
         resources:
-            mem_mb=800,
+            mem_mb=memory(800),
         params:
             reads=study.reads,
             dataset=input_folder("dataset"),

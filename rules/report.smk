@@ -41,7 +41,7 @@ rule strips:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=800,
+        mem_mb=memory(800),
     params:
         reads=study.reads,
         generated=lambda wildcards: (
@@ -80,7 +80,7 @@ rule report_take:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
     params:
         reads=study.reads,
     shell:
@@ -108,7 +108,7 @@ rule report_losses:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=400,
+        mem_mb=memory(400),
     params:
         reads=study.reads,
         runs=[f"{ROOT}/runs/{name}" for name in study.needed_trainings],
@@ -146,7 +146,7 @@ if not study.config.dataset:
             "../environment.yml"
         threads: 1
         resources:
-            mem_mb=300,
+            mem_mb=memory(300),
         params:
             reads=study.reads,
             sync=input_folder("sync"),
@@ -175,7 +175,7 @@ if not study.config.dataset:
             "../environment.yml"
         threads: 1
         resources:
-            mem_mb=1000,
+            mem_mb=memory(1000),
         params:
             reads=study.reads,
         shell:
@@ -205,7 +205,7 @@ if not study.config.dataset:
             "../environment.yml"
         threads: 1
         resources:
-            mem_mb=1500,
+            mem_mb=memory(1500),
         params:
             reads=study.reads,
         shell:
@@ -233,7 +233,7 @@ if not study.config.dataset:
             "../environment.yml"
         threads: 1
         resources:
-            mem_mb=400,
+            mem_mb=memory(400),
         params:
             reads=study.reads,
             fits=input_folder("fits"),
@@ -272,7 +272,7 @@ if study.simulated:
             "../environment.yml"
         threads: 1
         resources:
-            mem_mb=800,
+            mem_mb=memory(800),
         params:
             reads=study.reads,
             shoot=input_folder("shoot"),
@@ -304,7 +304,7 @@ if study.simulated:
             "../environment.yml"
         threads: 1
         resources:
-            mem_mb=300,
+            mem_mb=memory(300),
         params:
             reads=study.reads,
         shell:

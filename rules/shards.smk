@@ -17,7 +17,7 @@ rule features:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=800,
+        mem_mb=memory(800),
     params:
         reads=study.reads,
         options=flags(study.config.features),
@@ -40,7 +40,7 @@ rule text:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
     params:
         reads=study.reads,
         takes=lambda wildcards: study.shards[wildcards.shard],
@@ -68,7 +68,7 @@ rule speech:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
     params:
         reads=study.reads,
         takes=lambda wildcards: study.shards[wildcards.shard],
@@ -93,7 +93,7 @@ rule shards_plan:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=200,
+        mem_mb=memory(200),
     params:
         reads=study.reads,
         options=flags(study.config.shards),
@@ -123,7 +123,7 @@ rule shards_build:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
     params:
         reads=study.reads,
         dataset=input_folder("face", levels=2),
@@ -154,7 +154,7 @@ rule shards_index:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=800,
+        mem_mb=memory(800),
     params:
         reads=study.reads,
         dataset=input_folder("dataset"),
@@ -177,7 +177,7 @@ rule shards_stats:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=800,
+        mem_mb=memory(800),
     params:
         reads=study.reads,
     shell:
@@ -199,7 +199,7 @@ rule speech_stats:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=600,
+        mem_mb=memory(600),
     params:
         reads=study.reads,
     shell:
@@ -225,7 +225,7 @@ if study.lip_acc:
             "../environment.yml"
         threads: 1
         resources:
-            mem_mb=1000,
+            mem_mb=memory(1000),
         params:
             reads=study.reads,
             dataset=input_folder("face", levels=3),
@@ -250,7 +250,7 @@ if study.lip_acc:
             "../environment.yml"
         threads: 1
         resources:
-            mem_mb=1500,
+            mem_mb=memory(1500),
         params:
             reads=study.reads,
             options=flags(study.config.speech),

@@ -18,7 +18,7 @@ if study.simulated:
             "../environment.yml"
         threads: 1
         resources:
-            mem_mb=400,
+            mem_mb=memory(400),
         params:
             reads=study.reads,
             shoot=subpath(output[0], parent=True),
@@ -50,7 +50,7 @@ if study.simulated:
                 "../environment.yml"
             threads: 1
             resources:
-                mem_mb=800,
+                mem_mb=memory(800),
             params:
                 reads=study.reads,
                 shoot=subpath(output[0], ancestor=2),
@@ -112,7 +112,7 @@ if study.simulated:
                 "../environment.yml"
             threads: 1
             resources:
-                mem_mb=800,
+                mem_mb=memory(800),
             params:
                 reads=study.reads,
                 shoot=subpath(output[0], ancestor=2),

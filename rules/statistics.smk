@@ -34,7 +34,7 @@ rule face_variance:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=800,
+        mem_mb=memory(800),
     params:
         reads=study.reads,
         dataset=input_folder("face", levels=2),
@@ -70,7 +70,7 @@ rule dataset_row:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=200,
+        mem_mb=memory(200),
     params:
         reads=study.reads,
         dataset=input_folder("bvh", levels=2),
@@ -108,7 +108,7 @@ rule scenario_counts:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=400,
+        mem_mb=memory(400),
     params:
         reads=study.reads,
         dataset=input_folder("bvh", levels=2),
@@ -145,7 +145,7 @@ rule spatial:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=800,
+        mem_mb=memory(800),
     params:
         reads=study.reads,
         dataset=input_folder("bvh", levels=2),
@@ -189,7 +189,7 @@ rule body_entropy:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=800,
+        mem_mb=memory(800),
     params:
         reads=study.reads,
         dataset=input_folder("bvh", levels=2),
@@ -219,7 +219,7 @@ rule contact_table:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=200,
+        mem_mb=memory(200),
     params:
         reads=study.reads,
         dataset=input_folder("tables"),

@@ -25,16 +25,22 @@ rule train_run:
         "../environment.yml"
     threads: lambda wildcards: study.run_of(wildcards).options.threads
     resources:
-        mem_mb=lambda wildcards: study.run_of(wildcards).mem_mb,
-        runtime=lambda wildcards: study.run_of(wildcards).runtime_minutes,
+        mem_mb=memory(lambda wildcards: study.run_of(wildcards).mem_mb),
+        runtime=lambda wildcards: study.run_of(wildcards).runtime_minutes,  # a further attempt goes on
+        cpus_per_task=lambda wildcards: study.run_of(wildcards).cpus,
+        # with several nodes the job itself is one task, and the command begins others: no step around it
+        nodes=lambda wildcards: study.run_of(wildcards).nodes_asked,
+        tasks=lambda wildcards: study.run_of(wildcards).nodes_asked,
+        mpi=lambda wildcards: "srun" if study.run_of(wildcards).nodes_asked else None,
     params:
         reads=study.reads,
+        launcher=lambda wildcards: study.run_of(wildcards).launcher,
         recipe=lambda wildcards: study.run_of(wildcards).recipe,
         shards=input_folder("shards"),
         run=subpath(output[0], parent=True),
         options=study.run_flags,
     shell:
-        "python -m models.train {params.recipe} --shards {params.shards:q} --out {params.run:q}"
+        "{params.launcher} -m models.train {params.recipe} --shards {params.shards:q} --out {params.run:q}"
         " {params.options} > {log:q} 2>&1"
 
 
@@ -59,7 +65,7 @@ if any(run.swap for run in study.runs.values()):
             "../environment.yml"
         threads: 1
         resources:
-            mem_mb=lambda wildcards: study.run_of(wildcards).mem_mb,
+            mem_mb=memory(lambda wildcards: study.run_of(wildcards).mem_mb),
         params:
             reads=study.reads,
             base=input_folder("base"),

@@ -37,7 +37,7 @@ rule view_take:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
     params:
         reads=study.reads,
         source=input_folder("split", levels=2),
@@ -65,7 +65,7 @@ rule viewer:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=300,
+        mem_mb=memory(300),
     params:
         reads=study.reads,
         out=subpath(output.index, parent=True),
@@ -93,7 +93,7 @@ rule film:
         "../environment.yml"
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
     params:
         reads=study.reads,
         source=input_folder("takes", levels=2),

@@ -101,12 +101,6 @@ def test_an_edit_reruns_its_stage_and_what_follows(project):
     assert planned(project, "all") == []
 
 
-def test_slurm_profile_plans_as_typed(project):
-    result = snakemake(project, "train_face", "--profile", "slurm", "-n", "--forceall")
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert "slurm_partition=gpu" in result.stdout + result.stderr
-
-
 @pytest.mark.parametrize(
     ("config", "line"),
     [

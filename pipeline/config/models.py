@@ -234,6 +234,16 @@ class Run(Section):
     runtime_minutes: int = Field(
         default=2880, ge=1, description="time that a scheduler gives the job, minutes"
     )
+    processes: int = Field(
+        default=1,
+        ge=1,
+        description="processes on a machine that train it together, one for each GPU; they share each batch",
+    )
+    nodes: int = Field(
+        default=1,
+        ge=1,
+        description="machines of a Slurm job that train it together, with so many processes each",
+    )
 
     @property
     def waits_for(self) -> tuple[str, ...]:

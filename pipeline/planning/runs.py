@@ -30,6 +30,8 @@ class PlannedRun:
     start: str | None
     mem_mb: int
     runtime_minutes: int
+    processes: int
+    nodes: int
     data: str
     swap: str | None
     waits_for: tuple[str, ...]
@@ -39,6 +41,34 @@ class PlannedRun:
     def target(self) -> str:
         """The name of the rule that stands for it."""
         return self.name if self.name.startswith(("finetune_", "swap_")) else f"train_{self.name}"
+
+    @property
+    def launcher(self) -> str:
+        """What starts its processes: python, torchrun, or srun with a torchrun on each node of the job.
+
+        The torchruns find each other on the node on which the job began, at a port by the job's number.
+        `exec`, so that a signal to the job is one to the training, and not to a shell in between.
+        """
+        if self.nodes == self.processes == 1:
+            return "exec python"
+        torchrun = f"python -m torch.distributed.run --nproc-per-node {self.processes}"
+        if self.nodes == 1:
+            return f"exec {torchrun} --standalone"
+        return (
+            f"exec srun --nodes {self.nodes} --ntasks {self.nodes} --ntasks-per-node 1 --kill-on-bad-exit=1"
+            f" {torchrun} --nnodes {self.nodes} --rdzv-backend c10d --rdzv-id $SLURM_JOB_ID"
+            " --rdzv-endpoint $(hostname):$((20000 + SLURM_JOB_ID % 20000))"
+        )
+
+    @property
+    def cpus(self) -> int:
+        """CPUs of a node that all its processes there compute on."""
+        return self.options.threads * self.processes
+
+    @property
+    def nodes_asked(self) -> int | None:
+        """Nodes to ask Slurm for, where it is more than one."""
+        return self.nodes if self.nodes > 1 else None
 
     @property
     def hears(self) -> bool:
@@ -99,6 +129,8 @@ def plan_run(name: str, run: Run, config: Config) -> PlannedRun:
         run.start,
         run.mem_mb,
         run.runtime_minutes,
+        run.processes,
+        run.nodes,
         run.data,
         run.swap,
         run.waits_for,
@@ -163,6 +195,8 @@ def _plan_swap(name: str, run: Run, planned: dict[str, PlannedRun]) -> PlannedRu
         run.start,
         run.mem_mb,
         run.runtime_minutes,
+        run.processes,
+        run.nodes,
         run.data,
         run.swap,
         run.waits_for,

@@ -1,6 +1,7 @@
 """Files written whole or not at all, and the small text tables that stages share."""
 
 import csv
+import errno
 import glob
 import hashlib
 import json
@@ -8,6 +9,7 @@ import logging
 import os
 import platform
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +29,9 @@ def need_file(path: Path) -> None:
 
 
 log = logging.getLogger("interact")
+ALMOST_NOTHING = 65536
+"""Bytes free at which a disk is full, whatever a library says: NumPy counts what it wrote, and libsndfile and
+SQLite have words of their own."""
 
 
 def _sync(path: Path) -> None:
@@ -43,7 +48,8 @@ def whole(path: Path, *, durable: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it replaces `path`, on an error it is removed.
 
     The temporary file is created with `path`'s suffix, so that writers which look at it work. What a killed
-    process of this machine left behind for the same path is removed first. A `durable` file is on the disk
+    process of this machine left behind for the same path is removed first. InputError where the disk is full,
+    however the library that writes says it. A `durable` file is on the disk
     before it has its name, and its name is before this ends: a power cut leaves the old file or the new one,
     never an empty one.
     """
@@ -68,8 +74,24 @@ def whole(path: Path, *, durable: bool = False) -> Iterator[Path]:
         os.replace(temporary, path)
         if durable:
             _sync(path.parent)
+    except InputError:
+        raise
+    except Exception as error:
+        free = shutil.disk_usage(path.parent).free
+        if not _says_full(error) and free > ALMOST_NOTHING:
+            raise
+        raise InputError(
+            f"{path}: {os.strerror(errno.ENOSPC)}, {free / 1e6:.1f} MB free beside what was written of it,"
+            " which is removed; make room there, and run it again"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _says_full(error: Exception) -> bool:
+    """Whether an error says that a disk, or the user's share of it, is full; some libraries only quote it."""
+    full = (errno.ENOSPC, errno.EDQUOT)
+    return getattr(error, "errno", None) in full or any(os.strerror(number) in str(error) for number in full)
 
 
 def give_name(path: Path, make: Callable[[Path], object]) -> None:

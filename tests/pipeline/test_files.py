@@ -1,7 +1,9 @@
+import errno
 import hashlib
 import logging
 import os
 import random
+import shutil
 import subprocess
 import sys
 
@@ -28,6 +30,42 @@ def test_whole_leaves_the_old_file_on_an_error(tmp_path):
         temporary.write_text("half")
         raise RuntimeError
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("error", "free", "full"),
+    [
+        (OSError(errno.ENOSPC, "no room"), 10**9, True),
+        (OSError(errno.EDQUOT, "over the quota"), 10**9, True),
+        (
+            RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)"),
+            10**9,
+            True,
+        ),
+        (OSError("100 requested and 12 written"), 4096, True),
+        (OSError("100 requested and 12 written"), 10**9, False),
+        (OSError(errno.EACCES, "not yours"), 10**9, False),
+        (InputError("take 1: too short"), 0, False),
+    ],
+)
+def test_a_full_disk_is_a_line_whatever_library_meets_it(error, free, full, tmp_path, monkeypatch):
+    path = tmp_path / "x.h5"
+    path.write_text("old")
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage._replace(free=free))
+    with pytest.raises(Exception) as raised, whole(path) as temporary:
+        temporary.write_text("half")
+        raise error
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+    if full:
+        line = str(raised.value)
+        assert (
+            type(raised.value) is InputError
+            and "x.h5: No space left on device, " in line
+            and "make room" in line
+        )
+    else:
+        assert raised.value is error
 
 
 def test_a_folder_in_the_place_of_a_file_is_named(tmp_path):

@@ -5,11 +5,16 @@ SIGTERM comes from `scancel`, at a time limit, before a preemption and from `kil
 written, and the process ends with one line and exit code 75 ("try again", EX_TEMPFAIL of sysexits.h). The
 same command goes on from there. A second signal changes nothing: who cannot wait sends SIGKILL, and the
 checkpoint before counts.
+
+In a job of Slurm the process waits to be killed, up to WAIT_SECONDS: to Slurm, a job that ends by itself has
+failed, and only one that it had to end is queued again after a preemption.
 """
 
+import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
@@ -19,6 +24,8 @@ from models.processes import Processes
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 AGAIN = 75
 """Exit code of a training that was stopped and goes on when it is run again."""
+WAIT_SECONDS = 120
+"""How long a job of Slurm that got SIGTERM waits for its end. Slurm's own wait is 30 s by default."""
 AGREE_EVERY = 10
 """Steps after which several processes tell each other whether one of them has been asked to stop."""
 
@@ -45,6 +52,8 @@ class Interruption:
                 file=sys.stderr,
                 flush=True,
             )
+        if self.signal == signal.SIGTERM and "SLURM_JOB_ID" in os.environ:
+            time.sleep(WAIT_SECONDS)
         raise SystemExit(AGAIN)
 
 

@@ -55,7 +55,8 @@ class PlannedRun:
         if self.nodes == 1:
             return f"exec {torchrun} --standalone"
         return (
-            f"exec srun --nodes {self.nodes} --ntasks {self.nodes} --ntasks-per-node 1 --kill-on-bad-exit=1"
+            f"exec srun --nodes {self.nodes} --ntasks {self.nodes} --ntasks-per-node 1"
+            f" --cpus-per-task {self.cpus} --kill-on-bad-exit=1"
             f" {torchrun} --nnodes {self.nodes} --rdzv-backend c10d --rdzv-id $SLURM_JOB_ID"
             " --rdzv-endpoint $(hostname):$((20000 + SLURM_JOB_ID % 20000))"
         )

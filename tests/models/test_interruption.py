@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,16 @@ from helpers.tiny_shards import TINY
 
 from models import recipes, train
 from models.checkpoints import NEWEST, read_record
-from models.interruption import AGAIN, SIGNALS
+from models.interruption import AGAIN, SIGNALS, WAIT_SECONDS
 from models.processes import Processes
 from pipeline import stage
 
 SIZES = TINY | {"steps": 12, "checkpoint_steps": 100, "dim": 16, "feedforward": 16, "dropout": 0.2}
+
+
+@pytest.fixture(autouse=True)
+def no_job(monkeypatch) -> None:
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
 
 
 def go(shards: Path, out: Path, **changes) -> dict[str, bytes]:
@@ -62,6 +68,19 @@ def test_a_signal_stops_after_the_step_and_the_rest_follows(number, shards, tmp_
         assert not (out / "model.safetensors").exists()
     assert [signal.getsignal(each) for each in SIGNALS] == handlers
     assert go(shards, out) == whole
+
+
+@pytest.mark.parametrize(("number", "waits"), [(signal.SIGTERM, [WAIT_SECONDS]), (signal.SIGUSR1, [])])
+def test_in_a_job_of_slurm_it_waits_to_be_killed(number, waits, shards, tmp_path, monkeypatch, capsys):
+    slept: list[float] = []
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setattr(time, "sleep", lambda seconds: slept.append(seconds) or capsys.readouterr())
+    signal_at(monkeypatch, 3, number)
+    with pytest.raises(SystemExit) as stop:
+        go(shards, tmp_path / "face")
+    assert stop.value.code == AGAIN and slept == waits and newest(tmp_path / "face") == 3
+    told = capsys.readouterr().err
+    assert ("stopped by" in told) == (not waits), "the line is there before it waits"
 
 
 def test_a_signal_in_the_last_step_changes_nothing(shards, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 from helpers import needs
@@ -27,5 +28,6 @@ def test_each_tool_says_how_to_get_it(monkeypatch, tool):
     for module in ("pxr.Usd", "av", "playwright.sync_api"):
         monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    with pytest.raises(pytest.fail.Exception, match="pip install|apt-get install|npm ci"):
-        getattr(needs, tool)()
+    arguments = [Path("cluster")] if tool == "slurm" else []
+    with pytest.raises(pytest.fail.Exception, match="pip install|apt-get install|npm ci|helpers/slurm/check"):
+        getattr(needs, tool)(*arguments)

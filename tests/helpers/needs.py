@@ -7,6 +7,7 @@ INTERACT_NEED names tools, such as `browser,validator,films,usd`, whose lack fai
 import importlib
 import os
 import shutil
+import subprocess
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,7 +15,7 @@ import pytest
 
 GLTF = Path(__file__).with_name("gltf")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-TOOLS = ("browser", "validator", "films", "usd")
+TOOLS = ("browser", "validator", "films", "usd", "slurm")
 
 
 def missing(tool: str, how: str) -> NoReturn:
@@ -61,3 +62,17 @@ def validator() -> str:
     if not (GLTF / "node_modules" / "gltf-validator").is_dir():
         missing("validator", "npm ci --prefix tests/helpers/gltf")
     return node
+
+
+def slurm(cluster: Path) -> None:
+    """Need the two nodes that the script `cluster` starts: other nodes are not ours to take down.
+
+    Only where INTERACT_NEED names them: these tests last longer than all others.
+    """
+    asked = "slurm" in os.environ.get("INTERACT_NEED", "")
+    if (
+        not asked
+        or not shutil.which("sbatch")
+        or subprocess.run([cluster, "status"], capture_output=True).returncode
+    ):
+        missing("slurm", "tests/helpers/slurm/check starts its two nodes, as root, and runs this there")

@@ -28,6 +28,14 @@ def asked_actions(values: list[str] | None, num_frames: int) -> np.ndarray:
     return np.stack([_labels(value, num_frames) for value in values], 1)
 
 
+def spans_of(labels: np.ndarray) -> str:
+    """Labels (N,) as a value that gives them again: an action, or spans of seconds."""
+    edges = np.concatenate([[0], np.flatnonzero(np.diff(labels)) + 1, [len(labels)]])
+    if len(edges) == 2:
+        return NAMES[labels[0]]
+    return ",".join(f"{NAMES[labels[a]]}:{a / FPS:.4f}-{b / FPS:.4f}" for a, b in zip(edges, edges[1:]))
+
+
 def _labels(value: str, num_frames: int) -> np.ndarray:
     """Labels (N,) of one value."""
     if value in NAMES:

@@ -1,4 +1,4 @@
-"""Baselines that need no training: the mean pose and face, and the training clip that sounds nearest.
+"""Baselines that need no training: mean pose and face, the training clip that sounds nearest, other takes.
 
 The means are those of the train split.
 
@@ -136,14 +136,38 @@ class Nearest:
 
         The roots move as those of the clips do, from where the real actors stand in frame 0.
         """
-        num_frames = span.stop_frame - span.start_frame
         length, starts, first = self.places[span.take]
-        result: dict[str, np.ndarray] = {}
-        # the moved-back window gives way to the one before it
-        for start, clip in reversed(list(zip(starts, self.clips[length][first : first + len(starts)]))):
-            for name, values in clip.read().items():
-                rows = result.setdefault(name, np.empty((num_frames, *values.shape[1:]), np.float32))
-                rows[start : start + length] = values
-        relative, real = result.pop("relative"), np.asarray(shard["root"][span.start_frame], float)
-        root = np.stack([pose.integrate_root(relative[:, k], real[k]) for k in range(2)], 1)
-        return result | {"root": root}
+        return _joined(list(zip(starts, self.clips[length][first : first + len(starts)])), shard, span)
+
+
+class Others:
+    """Train takes in place of test takes: real motion that knows nothing of what is said."""
+
+    def __init__(self, takes: list[tuple[Shard, TakeSpan]], shards: list[Shard]):
+        self.numbers = {span.take: number for number, (_, span) in enumerate(takes)}
+        self.train = takes_of(shards, "train")
+
+    def take(self, shard: Shard, span: TakeSpan) -> dict[str, np.ndarray]:
+        """As `Nearest.take`: of the n-th test take the n-th train take, and those after it if short."""
+        number, start, clips = self.numbers[span.take], 0, []
+        num_frames = span.stop_frame - span.start_frame
+        while start < num_frames:
+            other, found = self.train[number % len(self.train)]
+            length = min(found.stop_frame - found.start_frame, num_frames - start)
+            clips.append((start, Clip(other, found, 0, length)))
+            number, start = number + 1, start + length
+        return _joined(clips, shard, span)
+
+
+def _joined(clips: list[tuple[int, Clip]], shard: Shard, span: TakeSpan) -> dict[str, np.ndarray]:
+    """Clips by the frame at which each begins, as a take's body, face and root."""
+    num_frames = span.stop_frame - span.start_frame
+    result: dict[str, np.ndarray] = {}
+    # a window that was moved back gives way to the one before it
+    for start, clip in reversed(clips):
+        for name, values in clip.read().items():
+            rows = result.setdefault(name, np.empty((num_frames, *values.shape[1:]), np.float32))
+            rows[start : start + clip.length] = values
+    relative, real = result.pop("relative"), np.asarray(shard["root"][span.start_frame], float)
+    root = np.stack([pose.integrate_root(relative[:, k], real[k]) for k in range(2)], 1)
+    return result | {"root": root}

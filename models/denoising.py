@@ -3,7 +3,7 @@
 A recipe's `Model` adds its network, what that predicts (`target`) and what it is told (`condition`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -164,6 +164,10 @@ class Model(recipe.Model):
         """Which errors count in training, (parts B, 1, D) or (parts B, 1, 1), 1 or 0; None: all."""
         return None
 
+    def also(self, batch: dict[str, Tensor]) -> Callable[[Tensor], Tensor] | None:
+        """A further error of what is predicted (parts B, T, D), to be added to the loss; None: none."""
+        return None
+
     def varied(self, batch: dict[str, Tensor], draws: Draws) -> dict[str, Tensor]:
         """The windows, or copies of them that are as good: mirrored, or the actors swapped."""
         return batch
@@ -204,6 +208,7 @@ class Model(recipe.Model):
             encode=self.encode if self.latent else None,
             decode=self.decode if self.latent else None,
             counted=self.counted(batch),
+            also=self.also(batch),
         )
         return {"loss": loss}
 

@@ -113,6 +113,7 @@ class Diffusion:
         encode: Code | None = None,
         decode: Code | None = None,
         counted: Tensor | None = None,
+        also: Callable[[Tensor], Tensor] | None = None,
     ) -> Tensor:
         """Mean squared error of what the network predicts at one random step per item.
 
@@ -125,6 +126,9 @@ class Diffusion:
         encoding; the errors are those of what is decoded. An error of the encoding is added, whose target is
         fixed: it holds what the network makes to where encodings lie, from which a sampler goes on, and the
         encoding learns nothing from it, so that it cannot shrink to please it.
+
+        also: a further error of the clean samples (B, T, D) that the network's output means, to be added; of
+        a network that predicts them.
         """
         if len(draws) != len(clean):
             raise ValueError(f"got draws of {len(draws)} rows for {len(clean)} items; split them")
@@ -137,12 +141,14 @@ class Diffusion:
             held = mean_square(made - encoded.detach(), who)
             return held + _error(decode(made), clean, velocity_weight, counted)
         noise = draws.normal(tuple(clean.shape[1:])).to(clean)
-        output = network(self.q_sample(clean, step, noise), step)
+        x = self.q_sample(clean, step, noise)
+        output = network(x, step)
         target = noise if self.prediction == "noise" else clean
         if self.prediction == "v":
             signal, level = self.signal_and_noise(step, clean)
             target = signal * noise - level * clean
-        return _error(output, target, velocity_weight, counted)
+        error = _error(output, target, velocity_weight, counted)
+        return error if also is None else error + also(self.clean_of(output, x, step))
 
 
 def mean_square(error: Tensor, counted: Tensor | None) -> Tensor:

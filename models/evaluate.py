@@ -13,14 +13,16 @@ vertices (cm). Rows of trained models are checked (models.checks). A number that
 nothing of the kind was generated, is an empty cell.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from models import baselines, checks, face_table, metrics, scores, table_page
+from models.asked_actions import asked_actions
 from models.data import shards_of, takes_of
-from models.generate import sample_folder
+from models.generate import RECORD, sample_folder
 from models.mouths import Mouths
 from models.scores import Rigs, Sample, Source
 from models.threads import fixed_threads
@@ -39,6 +41,7 @@ THREADS = 2
 CAPTURED = "captured"
 """What the viewer calls the real motion."""
 REAL, MEAN, NEAREST = "real", "mean pose", "nearest training clip"
+OTHERS = "training takes"
 ROWS = {
     REAL: (
         "the real test takes against themselves: the scale of the diversities; distances are 0 by definition"
@@ -47,6 +50,10 @@ ROWS = {
     NEAREST: (
         "for each window, the training window whose log-mel and actions"
         " (mean and deviation over the window) are nearest"
+    ),
+    OTHERS: (
+        "for the n-th test take the n-th train take as it is: how far real motion is from real motion"
+        " that has nothing to do with it"
     ),
 }
 """Rows that are always there; those of trained models stand after the first."""
@@ -118,6 +125,20 @@ def runs_of(path: Path) -> list[str]:
     return sorted(found) if isinstance(found, dict) else []
 
 
+def asked_in(path: Path) -> dict[str, list[str]]:
+    """What generated.json says both actors were asked to do, by take: none where they did their own."""
+    found = read_json(path, kind=dict).get("actions", {})
+    kinds = isinstance(found, dict) and all(
+        isinstance(each, list) and all(isinstance(value, str) for value in each) for each in found.values()
+    )
+    if not kinds:
+        raise InputError(
+            f"{path}: got actions {found!s:.60}, need two values for each take; generate again"
+            " (python -m models.generate --shards ...)"
+        )
+    return found
+
+
 def sample_folders(folder: Path) -> list[Path]:
     """Folders of the samples that models.generate says it wrote; InputError where there are none."""
     if not ((folder / "bvhs").is_dir() or (folder / "face_arkit").is_dir()):
@@ -148,19 +169,35 @@ def sources_of(
             baselines.mean_face(setting.stats, frames),
         )
 
-    def written(folder: Path) -> Source:
-        return lambda shard, span: read_generated(folder, shard, span)
+    def written(folder: Path, asked: dict[str, list[str]]) -> Source:
+        def read(shard: Shard, span: TakeSpan) -> Sample:
+            found = read_generated(folder, shard, span)
+            if span.take not in asked:
+                return found
+            labels = asked_actions(asked[span.take], span.stop_frame - span.start_frame)
+            return replace(found, asked=labels)
+
+        return read
 
     def near(shard: Shard, span: TakeSpan) -> Sample:
         found = nearest.take(shard, span)
         return Sample(found["body"], found["root"], found["face"])
 
+    def other(shard: Shard, span: TakeSpan) -> Sample:
+        found = others.take(shard, span)
+        return Sample(found["body"], found["root"], found["face"])
+
+    others = baselines.Others(setting.takes, shards)
     nearest = baselines.Nearest(setting.takes, shards, setting.stats, window=setting.options.window_frames)
     return {
         REAL: [real],
-        **{name: [written(folder) for folder in samples] for name, samples in folders.items()},
+        **{
+            name: [written(folder, asked_in(samples[0] / RECORD)) for folder in samples]
+            for name, samples in folders.items()
+        },
         MEAN: [mean],
         NEAREST: [near],
+        OTHERS: [other],
     }
 
 

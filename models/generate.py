@@ -30,7 +30,7 @@ import numpy as np
 import torch
 
 from models import placing, runs
-from models.asked_actions import asked_actions
+from models.asked_actions import asked_actions, spans_of
 from models.channels import identities
 from models.data import attach_speech, speech_folder, takes_of
 from models.draws import Draws
@@ -125,11 +125,15 @@ def need_own(out: Path, performances: Iterable[str], more: Iterable[Path] = ()) 
 
 
 def record(
-    found: list[runs.Run], options: config.Generate, path: Path, *, actions: list[str] | None = None
+    found: list[runs.Run],
+    options: config.Generate,
+    path: Path,
+    *,
+    actions: dict[str, list[str]] | None = None,
 ) -> None:
     """Say by which models and options the motion in the folder of `path` is generated.
 
-    And what was asked for in place of the takes' own actions.
+    And what was asked for in place of the takes' own actions, by take, as a value for each of the two.
     """
     hashes = {run.name: run.description["hash"] for run in found}
     asked = {"actions": actions} if actions else {}
@@ -290,6 +294,7 @@ def sample_takes(
     known = known_labels(found)
     labels = labels_of(shards, list(test)) if known else {}
     need_own(out, [name for take in chosen for name in test[take][1].performances])
+    asked_of: dict[str, list[str]] = {}
     for take in stage.progress(chosen, label="generate"):
         shard, span = test[take]
         scene = scene_of(shard, span, streams)
@@ -299,6 +304,7 @@ def sample_takes(
             scene = told_of(scene, scene_of(*others[take], streams))
         if actions:
             scene.batch["action"] = asked_actions(actions, scene.num_frames)
+            asked_of[take] = [spans_of(labels) for labels in scene.batch["action"].T]
         for actor in sorted(set(scene.actors) - set(found[0].description["actors"])):
             log.warning(
                 "take %s: actor %s is in no train take; the face has the mean of all speaking styles",
@@ -318,7 +324,7 @@ def sample_takes(
                 )
         for number in range(options.num_samples):
             sampled = sample(found, scene, number=number, options=options)
-            record(found, options, out / BEGUN, actions=actions)
+            record(found, options, out / BEGUN, actions=asked_of)
             write(scene, sampled, sample_folder(out, number), lower_foot=height_of_feet(found, options))
     os.replace(out / BEGUN, out / RECORD)
 

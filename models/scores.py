@@ -202,13 +202,14 @@ class Sample:
     """Of a take: body (N, 2, 3 J), root (N, 2, 4), face (N, 2, 51); None for what is not.
 
     motions: both bodies in the room; where they are None, they are made of body and root, on the take's own
-    skeletons.
+    skeletons. asked (N, 2): actions that were asked for in place of the take's own.
     """
 
     body: np.ndarray | None = None
     root: np.ndarray | None = None
     face: np.ndarray | None = None
     motions: list[Motion] | None = None
+    asked: np.ndarray | None = None
 
 
 Source = Callable[[Shard, TakeSpan], Sample]
@@ -474,6 +475,7 @@ def _moves(setting: Setting, index: int, sample: Sample) -> Tally:
     if pushed is not None:
         own.add_mean("accel_body", pushed, motions[0].num_frames - 2)
     mel, asked = (np.asarray(shard[name][span.start_frame : span.stop_frame]) for name in ("mel", "action"))
+    asked = asked if sample.asked is None else sample.asked
     for k, (motion, (world, _)) in enumerate(zip(motions, placed)):
         if (agrees := space.as_asked(motion, asked[:, k])) is not None:
             own.add_values("agrees", agrees)

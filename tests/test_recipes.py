@@ -75,7 +75,7 @@ def test_a_row_for_each_that_the_config_names(project):
         table = {row["method"]: row for row in csv.DictReader(f)}
     assert list(table) == [
         "real", "trained models", "fine-tuned on lips", "fine-tuned, swapped", "linear face", "both",
-        "mean pose", "nearest training clip",
+        "mean pose", "nearest training clip", "training takes",
     ]  # fmt: skip
     assert table["trained models"]["samples"] == "5" and table["both"]["samples"] == "1"
     assert float(table["linear face"]["LVE_cm2"]) > 0 and table["linear face"]["FD_g"] == ""

@@ -31,6 +31,7 @@ from models.denoising import Told
 from models.draws import Draws
 from models.labels import Labels, label_numbers
 from models.layers import DROPOUT, StepEmbedding, TisaTransformer
+from models.legs_error import LegPlaces
 from pipeline.config import Denoising, Generate
 from pipeline.errors import InputError
 from pipeline.motion.mirror import RELATION_SIGNS, ROOT_SIGNS, mirrored_columns
@@ -90,6 +91,17 @@ class Options(Denoising):
         description="channels that a word's embedding is narrowed to, by a learned map; 0 takes all of it, as"
         " the paper does: in few takes a whole embedding names the frame",
     )
+    mel_channels: int = Field(
+        default=8,
+        ge=0,
+        description="channels that a frame of the log-mel is narrowed to, by a learned map; 0 takes all of"
+        " it, as the paper does: beside so many a small network is late to heed the action",
+    )
+    action_scale: float = Field(
+        default=3.0,
+        gt=0,
+        description="what an action is told by; the paper has 1, which is heeded late where steps are few",
+    )
     text_dropout: float = Field(
         default=0.5, ge=0, lt=1, description="share of training items whose actor's words are not told"
     )
@@ -106,6 +118,12 @@ class Options(Denoising):
         default=30.0,
         ge=0,
         description="weight of the error of frame-to-frame differences in the loss; the paper has none",
+    )
+    legs_weight: float = Field(
+        default=0.2,
+        ge=0,
+        description="weight of the error of where knees, ankles and toes are, in square decimetres; the paper"
+        " has none. Nothing to joints upper, nor where noise is predicted",
     )
     mirror: bool = Field(
         default=False,
@@ -273,6 +291,7 @@ class Model(denoising.Model):
         root_columns = torch.tensor([ROOT_NAMES.index(name) for name in self.root], dtype=torch.int64)
         self.register_buffer("root_columns", root_columns, persistent=False)
         self.has_root = options.joints != "upper"
+        self.legs: LegPlaces | None = None
         own = [f"{meta.joint_names[c // 3]}_{'xyz'[c % 3]}" for c in columns]
         placed = [*(RELATION_NAMES if self.relation is not None else ()), *self.root]
         own += placed if self.has_root else []
@@ -282,7 +301,8 @@ class Model(denoising.Model):
         widths = {"mel": len(self.mel), "text": len(self.text), "action": NUM_ACTIONS}
         if options.joints == "upper":
             widths["lower"] = len(moving["lower"]) + len(placed)
-        self.told = Told(widths, narrow={"text": options.text_channels}, learned=options.untold == "learned")
+        narrow = {"mel": options.mel_channels, "text": options.text_channels}
+        self.told = Told(widths, narrow=narrow, learned=options.untold == "learned")
         network = BodyDenoiser(
             len(self.feature_names),
             together * sum(self.told.widths.values()),
@@ -328,6 +348,7 @@ class Model(denoising.Model):
         bodies are `lower`, which an earlier run of the row has made, or else the real ones.
         """
         parts = said(batch, self.mel, self.text)
+        parts["action"] = self.options.action_scale * parts["action"]
         if self.options.joints == "upper":
             real = "lower" not in batch
             parts["lower"] = (
@@ -340,6 +361,20 @@ class Model(denoising.Model):
         labels = label_numbers(batch, self.options.told, untold, self.parts)
         return (self.told(parts, untold).flatten(2), *labels)
 
+    def also(self, batch: dict[str, Tensor]) -> Callable[[Tensor], Tensor] | None:
+        """Where legs are, if that is learned from."""
+        if self.legs is None:
+            return None
+        legs, whole = self.legs, self.body.standardise(batch["body"])
+
+        def error(clean: Tensor) -> Tensor:
+            made = whole.clone()
+            made[..., self.own_columns] = self._both(clean)[..., : len(self.own_columns)].to(made)
+            apart = legs.error(self.body.invert(made), batch["body"].to(made), batch["actors"])
+            return self.options.legs_weight * apart
+
+        return error
+
     def forget(self, draws: Draws) -> dict[str, Tensor]:
         """Everything of some items, and the words of some actors."""
         untold = super().forget(draws)
@@ -349,7 +384,10 @@ class Model(denoising.Model):
         return untold
 
     def prepare(self, skeletons: dict[str, Skeleton]) -> None:
-        """Which columns mirrored copies are made of."""
+        """Which columns mirrored copies are made of, and how long legs are."""
+        moves = self.options.joints != "upper" and self.options.prediction != "noise"
+        if self.options.legs_weight and moves:
+            self.legs = LegPlaces.of({actor: skeletons[actor] for actor in self.meta.actors})
         if not self.options.mirror:
             return
         found = {

@@ -13,7 +13,7 @@ from models import recipes
 from pipeline.config import ROWS, RUNS, Config, Run, Training, said
 from pipeline.errors import InputError
 
-ALWAYS = ("real", "mean pose", "nearest training clip")
+ALWAYS = ("real", "mean pose", "nearest training clip", "training takes")
 """Rows of the table that are there without a model: no other row has their names."""
 OF_A_READING = ("face", "mel", "speech", "facing", "audio")
 """Streams of the lip-accurate set."""

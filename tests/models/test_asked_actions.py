@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.asked_actions import asked_actions
+from models.asked_actions import asked_actions, spans_of
 from pipeline.errors import InputError
 
 
@@ -18,6 +18,14 @@ def test_spans_of_seconds_between_which_one_stands():
     first = np.r_[np.zeros(30), np.ones(15), np.full(15, 2), np.zeros(30)]
     second = np.r_[np.full(15, 2), np.ones(15), np.full(60, 2)]
     assert np.array_equal(found, np.stack([first, second], 1)) and found.dtype == np.uint8
+
+
+def test_labels_as_a_value_give_the_labels_again():
+    rng = np.random.default_rng(0)
+    for frames in (1, 7, 1201):
+        labels = np.repeat(rng.integers(0, 3, frames), rng.integers(1, 9, frames))[:frames].astype(np.uint8)
+        assert np.array_equal(asked_actions([spans_of(labels)], frames)[:, 0], labels)
+    assert spans_of(np.ones(5, np.uint8)) == "walk"
 
 
 def test_labels_of_a_file(tmp_path):

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from models import baselines, data, evaluate, generate, lips, metrics, mouths, scores
+from models.asked_actions import asked_actions
 from models.data import shards_of, takes_of
 from pipeline.config import Evaluate, Facing, Generate
 from pipeline.errors import InputError
@@ -93,7 +94,7 @@ def rows(trained, generated, rigs, transcripts, tmp_path_factory):
 
 def test_rows_and_what_must_be_zero(rows):
     found, *_ = rows
-    assert list(found) == ["real", "trained models", "mean pose", "nearest training clip"]
+    assert list(found) == ["real", "trained models", "mean pose", "nearest training clip", "training takes"]
     of_samples, of_moving_jaws = {"spread_body", "spread_face"}, {"jaw_voice"}
     assert all(found[name][column] == "" for name in found for column in NEED_MORE)
     for name in found:
@@ -517,6 +518,46 @@ def test_baselines_start_where_the_actors_stand(trained):
         assert np.allclose(np.linalg.norm(steps[:39], axis=1), np.linalg.norm(real, axis=1), atol=1e-4)
 
 
+def test_training_takes_stand_in_for_test_takes(trained):
+    """The n-th for the n-th, joined where one is short, from where the real actors stand."""
+    shards, _ = shards_of(trained.shards)
+    test, train = takes_of(shards, "test"), takes_of(shards, "train")
+    others = baselines.Others(test, shards)
+    for number, (shard, span) in enumerate(test):
+        found, start = others.take(shard, span), 0
+        frames = span.stop_frame - span.start_frame
+        assert np.array_equal(found["root"][0][:, [0, 2, 3]], shard["root"][span.start_frame][:, [0, 2, 3]])
+        while start < frames:
+            other, own = train[number % len(train)]
+            length = min(own.stop_frame - own.start_frame, frames - start)
+            for name in ("body", "face"):
+                real = other[name][own.start_frame : own.start_frame + length]
+                assert np.array_equal(found[name][start : start + length], real), (span.take, name)
+            number, start = number + 1, start + length
+
+
+def test_what_a_row_was_asked_to_do_is_what_it_is_measured_against(trained, generated, tmp_path):
+    shutil.copytree(generated, tmp_path / "asked")
+    record = tmp_path / "asked" / "generated.json"
+    told = json.loads(record.read_text())
+    shards, stats = shards_of(trained.shards)
+    test = takes_of(shards, "test")
+    write_json(record, told | {"actions": {test[0][1].take: ["sit:0-1", "walk"]}})
+    setting = scores.Setting(test, stats, None, OPTIONS)
+    folders = {
+        name: evaluate.sample_folders(path) for name, path in (("own", generated), ("asked", record.parent))
+    }
+    sources = evaluate.sources_of(setting, shards, folders)
+    frames = test[0][1].stop_frame - test[0][1].start_frame
+    for source in sources["asked"]:
+        assert np.array_equal(source(*test[0]).asked, asked_actions(["sit:0-1", "walk"], frames))
+        assert all(source(*other).asked is None for other in test[1:])
+    assert sources["own"][0](*test[0]).asked is None
+    write_json(record, told | {"actions": ["sit"]})
+    with pytest.raises(InputError, match="generated.json: got actions .*need two values for each take"):
+        evaluate.sources_of(setting, shards, folders)
+
+
 def test_windows_cover_a_take():
     assert baselines.window_starts(100, 40) == [0, 40, 60]
     assert baselines.window_starts(80, 40) == [0, 40]
@@ -579,7 +620,14 @@ def test_every_row_of_the_config_is_a_row_of_the_table(rows, trained, generated,
     )
     with open(tmp_path / "t.csv", newline="") as f:
         found = {row["method"]: row for row in csv.DictReader(f)}
-    assert list(found) == ["real", "trained models", "one <sample>", "mean pose", "nearest training clip"]
+    assert list(found) == [
+        "real",
+        "trained models",
+        "one <sample>",
+        "mean pose",
+        "nearest training clip",
+        "training takes",
+    ]
     alone = rows.found
     assert {name: found[name] for name in alone} == alone, "a row does not depend on the others"
     one, both = found["one <sample>"], found["trained models"]

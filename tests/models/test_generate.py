@@ -9,6 +9,8 @@ from helpers.tiny_shards import JOINTS, TAKES, TEXT_WIDTH, make_shards, write_sh
 from scipy.spatial.transform import Rotation
 
 from models import generate
+from models.asked_actions import asked_actions
+from models.data import takes_of
 from pipeline.config import Generate
 from pipeline.errors import InputError
 from pipeline.formats.bvh import load_bvh
@@ -174,7 +176,12 @@ def test_test_takes_do_what_is_asked_in_place_of_what_was_done(trained, tmp_path
         made[name] = {path.name: path.read_bytes() for path in sorted((out / "bvhs").iterdir())}
     assert made["own"] == made["same"] and made["own"] != made["asked"]
     told = {name: json.loads((tmp_path / name / "generated.json").read_text()) for name in made}
-    assert told["asked"]["actions"] == ["sit:0-1,walk:1-3", "stand"] and "actions" not in told["own"]
+    takes = {span.take: span for _, span in takes_of(open_shards(trained.shards), "test")}
+    assert told["asked"]["actions"].keys() == takes.keys() and "actions" not in told["own"]
+    for take, values in told["asked"]["actions"].items():
+        frames = takes[take].stop_frame - takes[take].start_frame
+        asked = asked_actions(["sit:0-1,walk:1-3", "stand"], frames)
+        assert np.array_equal(asked_actions(values, frames), asked) and values[1] == "stand"
 
 
 def test_feet_are_held_at_the_height_of_the_train_takes_unless_they_are_free(trained, tmp_path):

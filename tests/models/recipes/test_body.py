@@ -18,7 +18,7 @@ from pipeline.motion.mirror import mirrored_columns
 
 OWN = NUM_MELS + TEXT_WIDTH + 3
 """What is told of one actor, where words are not narrowed."""
-LOWER = LOWER.model_copy(update={"text_channels": 0})
+LOWER = LOWER.model_copy(update={"text_channels": 0, "mel_channels": 0})
 
 
 @pytest.fixture
@@ -234,7 +234,7 @@ def test_mirrored_copies_are_bodies_and_roots_in_the_mirror(batch, make, shards)
     skeleton = opened[0].skeleton(span.performances[0])
     columns, signs = mirrored_columns(skeleton.names, skeleton.offsets_cm)
     model = make("lower")
-    model.options = model.options.model_copy(update={"swap": False, "mirror": True})
+    model.options = model.options.model_copy(update={"swap": False, "mirror": True, "legs_weight": 0})
     model.prepare({"001": skeleton})
     image = batch["body"][..., columns] * torch.tensor(signs, dtype=torch.float32)
     root = batch["relative"] * torch.tensor([-1.0, 1.0, -1.0, 1.0])
@@ -257,7 +257,7 @@ def test_skeletons_that_have_no_mirror_image_are_refused(make, shards):
     _, span = takes_of(opened, "train")[0]
     skeleton = opened[0].skeleton(span.performances[0])
     model = make("lower")
-    model.options = model.options.model_copy(update={"mirror": True})
+    model.options = model.options.model_copy(update={"mirror": True, "legs_weight": 0})
     offsets = skeleton.offsets_cm.copy()
     offsets[skeleton.names.index("LeftLeg")] = [0, 0, 42]
     with pytest.raises(InputError, match="alike on both sides"):

@@ -24,7 +24,7 @@ from models.processes import Processes
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 AGAIN = 75
 """Exit code of a training that was stopped and goes on when it is run again."""
-WAIT_SECONDS = 120
+WAIT_SECONDS = 60
 """How long a job of Slurm that got SIGTERM waits for its end. Slurm's own wait is 30 s by default."""
 AGREE_EVERY = 10
 """Steps after which several processes tell each other whether one of them has been asked to stop."""

@@ -25,8 +25,9 @@ rule train_run:
         "../environment.yml"
     threads: lambda wildcards: study.run_of(wildcards).options.threads
     resources:
-        mem_mb=memory(lambda wildcards: study.run_of(wildcards).mem_mb),
-        runtime=lambda wildcards: study.run_of(wildcards).runtime_minutes,  # a further attempt goes on
+        # a further attempt goes on where the one before stopped, and needs no more than that
+        mem_mb=memory(lambda wildcards: study.run_of(wildcards).mem_mb, grows=False),
+        runtime=lambda wildcards: study.run_of(wildcards).runtime_minutes,
         cpus_per_task=lambda wildcards: study.run_of(wildcards).cpus,
         # with several nodes the job itself is one task, and the command begins others: no step around it
         nodes=lambda wildcards: study.run_of(wildcards).nodes_asked,

@@ -45,7 +45,7 @@ ASKED = (
     "--slurm-init-seconds-before-status-checks", "5",
 )  # fmt: skip
 """The profile as typed, for a site without accounting and of four CPUs."""
-PATIENCE = 600.0
+PATIENCE = 1800.0
 STAGE = "data/annotations/contacts/20240108_001.json"
 
 

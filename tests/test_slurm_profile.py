@@ -33,7 +33,9 @@ def test_only_who_trains_or_generates_asks_for_a_gpu(tmp_path):
     for name, words in jobs:
         assert words.get("slurm_partition") == ("gpu" if name in on_gpu else "cpu"), name
         assert int(words["mem_mb"]) > ENGINE_MB and int(words["runtime"]) > 0, name
-    assert {words["cpus_per_task"] for name, words in jobs if name == "train_run"} == {"1"}
+    trains = [words for name, words in jobs if name == "train_run"]
+    assert {words["cpus_per_task"] for words in trains} == {"1"}
+    assert {words["slurm_extra"] for words in trains} == {"--signal=TERM@120"}
 
 
 def test_the_profile_knows_every_row_and_names_no_rule_that_is_not_there():
@@ -72,5 +74,6 @@ def test_a_further_attempt_asks_for_more(attempt, tmp_path):
     paths = [str(tmp_path / "mesh"), str(tmp_path / "not_made_yet")]
     assert memory(300)(None, attempt) == (300 + ENGINE_MB) * attempt
     assert memory(lambda wildcards: 2 * wildcards)(50, attempt) == (100 + ENGINE_MB) * attempt
+    assert memory(300, grows=False)(None, attempt) == 300 + ENGINE_MB
     assert minutes(5)(None, paths, attempt) == 5 * attempt
     assert minutes(5, mb_a_minute=1)(None, paths, attempt) == 8 * attempt

@@ -12,15 +12,16 @@ Each held 170 MB in a job of the tiny project.
 """
 
 
-def memory(stage_mb: int | Callable[[Any], int]) -> Callable[..., int]:
+def memory(stage_mb: int | Callable[[Any], int], *, grows: bool = True) -> Callable[..., int]:
     """`mem_mb` of a rule, MB: what its stage needs, and Snakemake itself; twice as much when tried again.
 
-    stage_mb: a number, or a function of the wildcards.
+    stage_mb: a number, or a function of the wildcards. grows: not where a stage that is tried again goes on,
+    as after its time was up.
     """
 
     def asked(wildcards: Any, attempt: int) -> int:
         own = stage_mb(wildcards) if callable(stage_mb) else stage_mb
-        return (own + ENGINE_MB) * attempt
+        return (own + ENGINE_MB) * (attempt if grows else 1)
 
     return asked
 

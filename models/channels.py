@@ -24,7 +24,7 @@ MIN_STD = 1e-4
 STATISTICS = {
     "face": ("face",),
     "body": ("body",),
-    "root": ("relative_root", "relation", "lower_foot"),
+    "root": ("relative_root", "relation", "lower_foot", "closest"),
     "mel": ("mel",),
     "speech": ("speech",),
     "text": ("text",),

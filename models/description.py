@@ -150,7 +150,7 @@ def _faults(found: Description) -> str | None:
         as_many = len(body.offsets_cm) == len(body.orders) == count
         if not as_many or any(int(j) >= count for j in body.ends_cm):
             return f"the skeleton of actor {actor} has not {count} joints"
-    widths = {"body": 3 * count, "relative_root": 4, "relation": 4, "lower_foot": 1}
+    widths = {"body": 3 * count, "relative_root": 4, "relation": 4, "lower_foot": 1, "closest": 1}
     widths |= {"face": len(arkit.NAMES), "mel": found.features.num_mels}
     if found.speech_encoder:
         widths["speech"] = found.speech_encoder.width

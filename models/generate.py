@@ -140,18 +140,23 @@ def record(
     write_json(path, {"models": hashes} | options.model_dump(exclude={"device"}) | asked)
 
 
-def height_of_feet(found: list[runs.Run], options: config.Generate) -> float | None:
-    """Height in cm at which feet are held, that of the train takes; None where they are left free."""
-    stats = [run.model.meta.stats for run in found if "lower_foot" in run.model.meta.stats]
-    return float(stats[0]["lower_foot"]["mean"][0]) if stats and options.feet == "held" else None
+def known_of_bodies(found: list[runs.Run], options: config.Generate) -> dict[str, float]:
+    """What models.placing is told of the train takes; nothing where feet are left free.
+
+    lower_foot: the height in cm at which feet are held; closest: how near to each other two people come, cm.
+    """
+    if options.feet != "held":
+        return {}
+    stats = next((run.model.meta.stats for run in found if "lower_foot" in run.model.meta.stats), {})
+    return {name: float(stats[name]["mean"][0]) for name in ("lower_foot", "closest") if name in stats}
 
 
 def write(
-    scene: Scene, sampled: dict[str, np.ndarray], out: Path, *, lower_foot: float | None = None
+    scene: Scene, sampled: dict[str, np.ndarray], out: Path, *, known: dict[str, float] | None = None
 ) -> None:
     """Write a sample in the dataset's formats.
 
-    Bodies stand where models.placing puts them, feet held as `lower_foot` says; InputError for NaN.
+    Bodies stand where models.placing puts them, told what is `known_of_bodies`; InputError for NaN.
     """
     for name, values in sampled.items():
         if not np.isfinite(values).all():
@@ -171,7 +176,7 @@ def write(
             scene.start,
             scene.skeletons,
             relation=sampled.get("relation"),
-            lower_foot=lower_foot,
+            **(known or {}),
         )
     for k in range(2):
         if "face" in sampled:
@@ -245,7 +250,7 @@ def run(
                 need_own(out, scene.performances, heard)
                 sampled = sample(found, scene, number=0, options=options)
                 record(found, options.model_copy(update={"num_samples": 1}), out / BEGUN)
-                write(scene, sampled, out, lower_foot=height_of_feet(found, options))
+                write(scene, sampled, out, known=known_of_bodies(found, options))
                 for voice, path in zip(scene.voices, heard):
                     write_voice(voice, inside(out, path, what=str(path)))
             os.replace(out / BEGUN, out / RECORD)
@@ -325,7 +330,7 @@ def sample_takes(
         for number in range(options.num_samples):
             sampled = sample(found, scene, number=number, options=options)
             record(found, options, out / BEGUN, actions=asked_of)
-            write(scene, sampled, sample_folder(out, number), lower_foot=height_of_feet(found, options))
+            write(scene, sampled, sample_folder(out, number), known=known_of_bodies(found, options))
     os.replace(out / BEGUN, out / RECORD)
 
 

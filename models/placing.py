@@ -12,11 +12,13 @@ it is least seen: while somebody walks or turns. With c the correction and e the
 where k_t is a time in frames, PULL_FRAMES where somebody moves and STILL times that where both stand. Who
 moves more takes more of it. First headings are corrected, then, with steps along these, places.
 
+Two who come nearer to each other than people did in the train takes are moved apart, each by half.
 Feet hold the ground (models.ground) unless they are to be left free.
 """
 
 import numpy as np
 from scipy.linalg import solveh_banded
+from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from models import ground
 from pipeline.motion import pose
@@ -31,6 +33,9 @@ WALK_CM_S, TURN_RAD_S = 40.0, 0.7
 """Speeds of the hips, along the ground and about the vertical, of somebody who walks or turns."""
 LEAST = 0.02
 """Of somebody who stands still, in shares of that."""
+
+APART_FRAMES = 15
+"""Frames over which two who are too near move apart, and come together again."""
 
 
 def correction(difference: np.ndarray, moving: np.ndarray) -> np.ndarray:
@@ -62,6 +67,20 @@ def _moves(relative: np.ndarray) -> np.ndarray:
     return np.clip(np.maximum(walks, np.abs(relative[..., 2]) * FPS / TURN_RAD_S), 0, 1)
 
 
+def moved_apart(places: np.ndarray, closest: float) -> np.ndarray:
+    """Ways (T, 2, 2) on the ground that bring two at places (T, 2, 2) at least `closest` apart, cm.
+
+    None at frame 0. Ways are smooth, so of two who pass each other quickly some of the lack may stay.
+    """
+    between = gaussian_filter1d(places[:, 1] - places[:, 0], APART_FRAMES / 2, axis=0, mode="nearest")
+    ahead = between / np.maximum(np.linalg.norm(between, axis=1, keepdims=True), 1e-6)
+    along = ((places[:, 1] - places[:, 0]) * ahead).sum(1)
+    lack = maximum_filter1d(np.maximum(closest - along, 0), 2 * APART_FRAMES + 1, mode="nearest")
+    lack = gaussian_filter1d(lack, APART_FRAMES / 2, mode="nearest")
+    lack *= np.minimum(np.arange(len(lack)) / (2 * APART_FRAMES), 1)
+    return lack[:, None, None] / 2 * ahead[:, None] * np.array([-1.0, 1.0])[:, None]
+
+
 def place(
     poses: np.ndarray,
     relative: np.ndarray,
@@ -70,12 +89,14 @@ def place(
     *,
     relation: np.ndarray | None = None,
     lower_foot: float | None = None,
+    closest: float | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Poses (T, 2, 3 J) and roots (T, 2, 4) of two bodies in the room.
 
     relative (T, 2, 4): relative roots; start (2, 4): roots of frame 0, whose heights are not used; relation
     (T, 2, 4): as of pipeline.motion.pose.partner_seen; lower_foot: height of the lower foot, cm, at which
-    feet are held, None leaves them free. Poses change in the legs alone, where feet are held.
+    feet are held, None leaves them free; closest: distance on the ground, cm, below which the two are moved
+    apart. Poses change in the legs alone, where feet are held.
     """
     poses, relative, moves = np.array(poses, float), np.array(relative, float), _moves(relative)
     if relation is not None:
@@ -97,6 +118,8 @@ def place(
         ) / 2
         apart = (root[:, 1] - root[:, 0])[:, [0, 2]]
         root[..., [0, 2]] += shared(correction(way - apart, moves.max(1)), moves)
+    if closest is not None:
+        root[..., [0, 2]] += moved_apart(root[..., [0, 2]], closest)
     if lower_foot is not None:
         for k in range(2):
             poses[:, k], root[:, k] = ground.hold(poses[:, k], root[:, k], skeletons[k], **held)

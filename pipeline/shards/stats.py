@@ -3,9 +3,10 @@
     python -m pipeline.shards.stats --shards shard-*.h5 --out stats.json
 
 In: all shards. Out: stats.json, the moments of the train takes: {"takes", "frames", "body", "relative_root",
-"relation", "lower_foot", "face", "mel", "text": {"mean": [...], "std": [...]}}. All but text are pooled over
-both actors, text over the words that train takes say; lower_foot is the height of the lower toes in cm.
-Standard deviations are those of the population.
+"relation", "lower_foot", "closest", "face", "mel", "text": {"mean": [...], "std": [...]}}. All but text are
+pooled over both actors, text over the words that train takes say; lower_foot is the height of the lower toes,
+closest the least distance on the ground between both hips in a take, cm, one for each take. Standard
+deviations are those of the population.
 """
 
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from pipeline.formats.shard_file import Shard, TakeSpan, check_alike
 from pipeline.motion.legs import lower_foot
 from pipeline.motion.pose import partner_seen, relative_root
 
-DERIVED = {"relative_root": 4, "relation": 4, "lower_foot": 1}
+DERIVED = {"relative_root": 4, "relation": 4, "lower_foot": 1, "closest": 1}
 """Statistics of what is derived of bodies and roots, with as many numbers."""
 
 
@@ -79,8 +80,13 @@ def _rows(shard: Shard, span: TakeSpan) -> dict[str, Callable[[], np.ndarray]]:
         heights = [lower_foot(poses[:, k], root[:, k], own) for k, own in enumerate(skeletons)]
         return np.concatenate(heights)[:, None]
 
+    def closest():
+        apart = np.diff(np.asarray(shard["root"][start:stop], float)[..., [0, 2]], axis=1)
+        return np.linalg.norm(apart, axis=-1).min(0)[None]
+
     streams = {name: lambda name=name: pooled(name) for name in ("body", "face", "mel")}
-    return streams | {"relative_root": roots, "relation": seen, "lower_foot": feet, "text": words}
+    placed = {"relative_root": roots, "relation": seen, "lower_foot": feet, "closest": closest}
+    return streams | placed | {"text": words}
 
 
 def statistics(shards: list[Shard]) -> dict:

@@ -69,6 +69,26 @@ def test_held_feet_and_a_relation_together(walkers):
         assert sliding_cm_s(toes, fps=30).mean() < 1
 
 
+def test_two_who_come_too_near_are_moved_apart(walkers):
+    """Smoothly, each by half, not at frame 0; who are far enough apart stay where they are."""
+    root = walkers.root.copy()
+    way = (root[:, 0] - root[:, 1])[:, [0, 2]]
+    near = np.clip(np.sin(np.arange(len(root)) / 60), 0, 1)[:, None]
+    root[:, 1, [0, 2]] += near * (1 - 20 / np.linalg.norm(way, axis=1, keepdims=True)) * way
+    relative = relative_of(root)
+    _, free = place(walkers, relative)
+    _, found = place(walkers, relative, closest=60.0)
+    assert apart(free).min() < 25 and apart(found).min() > 55
+    np.testing.assert_array_equal(found[0], free[0])
+    moved = (found - free)[..., [0, 2]]
+    np.testing.assert_allclose(moved[:, 0], -moved[:, 1], atol=1e-9)
+    assert np.linalg.norm(np.diff(moved, axis=0), axis=-1).max() < 3, "cm in a frame"
+    far = np.flatnonzero(apart(free) > 150)
+    assert len(far) and np.abs(moved[far[30:-30]]).max() < 25
+    _, untouched = place(walkers, relative, closest=1.0)
+    np.testing.assert_array_equal(untouched, free)
+
+
 def test_a_correction_is_the_least_of_its_sum():
     rng = np.random.default_rng(0)
     difference, moving = rng.normal(0, 1, (40, 2)), rng.random(40)

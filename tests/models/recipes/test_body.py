@@ -170,7 +170,15 @@ def test_channels_that_do_not_move_are_left_out_and_get_their_mean(batch, make, 
 
 def release_meta() -> Meta:
     """What a model knows of a train split in which each joint of the release moves."""
-    widths = {"body": 180, "relative_root": 4, "relation": 4, "lower_foot": 1, "mel": 8, "text": 6}
+    widths = {
+        "body": 180,
+        "relative_root": 4,
+        "relation": 4,
+        "lower_foot": 1,
+        "closest": 1,
+        "mel": 8,
+        "text": 6,
+    }
     stats = {name: {"mean": [0.1] * width, "std": [0.5] * width} for name, width in widths.items()}
     return Meta(stats, list(RELEASE_JOINTS), ["001"])
 

@@ -23,6 +23,13 @@ def test_statistics_are_those_of_the_train_takes(folder):
         ).astype(float)
         np.testing.assert_allclose(stats[name]["mean"], rows.mean(0), rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(stats[name]["std"], rows.std(0), rtol=1e-9, atol=1e-12)
+    nearest = []
+    for shard, span in parts:
+        roots = np.asarray(shard["root"][span.start_frame : span.stop_frame], float)
+        nearest.append(min(np.hypot(*(one[1] - one[0])[[0, 2]]) for one in roots))
+    assert stats["closest"] == {
+        "mean": [pytest.approx(np.mean(nearest))], "std": [pytest.approx(np.std(nearest))]
+    }  # fmt: skip
     assert len(stats["relative_root"]["mean"]) == 4 and len(stats["text"]["std"]) == 384
 
 

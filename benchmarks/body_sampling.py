@@ -27,7 +27,7 @@ from models.metrics import add_window, frechet, largest_jump
 from models.row import load_runs
 from models.runs import Run
 from models.sampling import window_spans
-from models.scene import MADE, Scene, scene_of
+from models.scene import MADE, STREAMS, Scene, scene_of
 from models.tally import Tally
 from models.threads import fixed_threads
 from pipeline.config import Generate
@@ -131,12 +131,14 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="as many as generate takes by default: 1")
     parser.add_argument("--long-seconds", type=float, default=90)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--takes", type=int, help="so many of the test takes, the first ones (default: all)")
     given = parser.parse_args()
     runs = load_runs([given.project / "runs" / name for name in given.runs], "cpu")
     opened, _ = shards_of(given.project / "shards")
-    takes = takes_of(opened, "test")
+    takes = takes_of(opened, "test")[: given.takes]
     streams = {name for run in runs for name in run.options.streams if name not in MADE}
-    scenes = [scene_of(shard, span, tuple(sorted(streams))) for shard, span in takes]
+    names = (*STREAMS, *sorted(streams - {*STREAMS}))
+    scenes = [scene_of(shard, span, names) for shard, span in takes]
     with fixed_threads(given.threads), torch.no_grad():
         by_sampler(runs, takes, scenes, given)
         long_take(runs, scenes, given)

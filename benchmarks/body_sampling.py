@@ -74,7 +74,7 @@ def by_sampler(
     """The table of samplers."""
     real = counted([np.asarray(shard["body"][s.start_frame : s.stop_frame]) for shard, s in takes])
     rows = []
-    for sampler, steps in SAMPLERS:
+    for sampler, steps in given.samplers:
         options = Generate(sampler=sampler, sample_steps=steps, threads=given.threads)
         poses, rates, spent, calls = [], [], 0.0, 0
         for seed in given.seeds:
@@ -121,6 +121,12 @@ def long_take(runs: list[Run], scenes: list[Scene], given: argparse.Namespace) -
     show(("seed", "actor", "seams", "largest step over a seam", "99.9 % of other steps are below"), rows)
 
 
+def sampler_of(word: str) -> tuple[str, int]:
+    """Sampler and steps of a word such as ddim:25."""
+    name, _, steps = word.partition(":")
+    return name, int(steps)
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(
@@ -131,6 +137,14 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="as many as generate takes by default: 1")
     parser.add_argument("--long-seconds", type=float, default=90)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument(
+        "--samplers",
+        nargs="+",
+        type=sampler_of,
+        default=SAMPLERS,
+        metavar="NAME:STEPS",
+        help="samplers and their steps, such as ddim:25 (default: ten)",
+    )
     parser.add_argument("--takes", type=int, help="so many of the test takes, the first ones (default: all)")
     given = parser.parse_args()
     runs = load_runs([given.project / "runs" / name for name in given.runs], "cpu")

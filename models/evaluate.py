@@ -179,13 +179,12 @@ def sources_of(
 
         return read
 
-    def near(shard: Shard, span: TakeSpan) -> Sample:
-        found = nearest.take(shard, span)
-        return Sample(found["body"], found["root"], found["face"])
+    def taken(source: baselines.Nearest | baselines.Others) -> Source:
+        def read(shard: Shard, span: TakeSpan) -> Sample:
+            found = source.take(shard, span)
+            return Sample(found["body"], found["root"], found["face"])
 
-    def other(shard: Shard, span: TakeSpan) -> Sample:
-        found = others.take(shard, span)
-        return Sample(found["body"], found["root"], found["face"])
+        return read
 
     others = baselines.Others(setting.takes, shards)
     nearest = baselines.Nearest(setting.takes, shards, setting.stats, window=setting.options.window_frames)
@@ -196,8 +195,8 @@ def sources_of(
             for name, samples in folders.items()
         },
         MEAN: [mean],
-        NEAREST: [near],
-        OTHERS: [other],
+        NEAREST: [taken(nearest)],
+        OTHERS: [taken(others)],
     }
 
 

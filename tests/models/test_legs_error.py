@@ -40,6 +40,26 @@ def test_places_of_legs_are_those_of_forward_kinematics(people):
     assert np.abs(made[1] - places[:, ::-1][:, :, joints]).max() < 1e-4
 
 
+def test_hips_may_have_axes_of_their_own(people):
+    """In the public release those of a standing person are turned by half a turn."""
+    skeletons, poses, places = people
+    own, turn = skeletons["001"], rotations.about("x", np.pi)
+    motion = pose.decode(poses[:, 0], np.zeros((len(poses), 4)), own)
+    below = [j for j, parent in enumerate(own.parents) if parent == 0]
+    offsets, local = own.offsets_cm.copy(), motion.rotations.copy()
+    offsets[below] = rotations.rotate(turn, offsets[below])
+    local[:, below] = rotations.multiply(turn, local[:, below])
+    local[:, 0] = rotations.multiply(local[:, 0], rotations.inverse(turn))
+    positions = np.repeat(offsets[None], len(poses), 0)
+    turned = replace(motion, offsets_cm=offsets, positions_cm=positions, rotations=local)
+    again, _ = pose.encode(turned)
+    legs = LegPlaces.of({"001": pose.skeleton_of(turned)}).double()
+    body = torch.tensor(np.stack([again, again], 1)[None])
+    found = legs(body, torch.tensor([[0, 0]])).numpy()[0, :, 0]
+    known = LegPlaces.of(skeletons).double()(torch.tensor(poses[None]), torch.tensor([[0, 1]])).numpy()
+    assert np.abs(found - known[0, :, 0]).max() < 1e-3
+
+
 def test_the_error_is_of_distances_and_has_a_gradient_at_no_rotation(people):
     skeletons, poses, _ = people
     legs, actors = LegPlaces.of(skeletons), torch.tensor([[0, 1]])

@@ -10,9 +10,10 @@ sink. But of two feet the lower one carries the body, and it rests where it stan
    foot where it is. Between feet of like height the two are mixed, so that nothing jumps;
 2. stretches are found in which a foot is down, and the foot is held at its mean place of the stretch, on the
    ground; in the air, the shift of one stretch fades into that of the next (Kovar, Schreiner and Gleicher
-   2002, "Footskate cleanup for motion capture editing");
-3. hip and knee of each leg are turned so that the ankle is where that needs it, in the plane in which the
-   knee bends, and the foot keeps its direction in the room. Where a leg is too short, the hips sink.
+   2002, "Footskate cleanup for motion capture editing"), and the foot clears the ground;
+3. each knee is bent, about the axis about which it bends anyway, and the leg turned at the hip, so that the
+   ankle is where that needs it; the foot keeps its direction in the room. Where a leg is too short, the hips
+   sink.
 
 The lower foot's height is the mean of the train takes. A body whose both feet are off the ground, as in a
 jump, cannot be told from one that stands: none of the actions has that.
@@ -21,6 +22,7 @@ jump, cannot be told from one that stands: none of the actions has that.
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
+from models import leg
 from pipeline.motion import rotations
 from pipeline.motion.clock import FPS
 from pipeline.motion.legs import Legs, legs_of_pose
@@ -37,8 +39,9 @@ SMOOTH_FRAMES = 2.0
 """Deviation of the Gaussian that smooths the height of the hips."""
 STEP_FRAMES = 4.0
 """Of that which smooths the steps of the root: legs as a network makes them tremble."""
-STRETCH = 0.998
-"""A leg is never longer than this share of its bones."""
+CLEAR_CM, CLEAR_SHARE = 2.5, 0.08
+"""How high toes are half-way from one place to the next, at least: this share of the way, and no more than in
+a walk."""
 SINK_FRAMES = 7
 """Frames over which hips sink to where both legs reach."""
 
@@ -90,48 +93,22 @@ def shifts(toes: np.ndarray, down: np.ndarray, ground: float) -> np.ndarray:
     frames, moved = np.concatenate(known), np.concatenate(values)
     times = np.arange(len(toes))
     result = np.stack([np.interp(times, frames, moved[:, axis]) for axis in range(3)], 1)
-    result[:, 1] = np.maximum(result[:, 1], ground - toes[:, 1])
+    result[:, 1] = np.maximum(result[:, 1], ground + clearance(toes + result, down) - toes[:, 1])
     return result
 
 
-def between(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """The shortest rotations (T, 4) that turn directions (T, 3) into others."""
-    one, other = (v / np.linalg.norm(v, axis=-1, keepdims=True) for v in (one, other))
-    middle = one + other
-    length = np.linalg.norm(middle, axis=-1, keepdims=True)
-    middle = middle / np.maximum(length, 1e-9)
-    return np.concatenate([np.cross(one, middle), np.sum(one * middle, -1, keepdims=True)], -1)
+def clearance(toes: np.ndarray, down: np.ndarray) -> np.ndarray:
+    """Least height (T,) of toes at (T, 3) over the ground, cm: 0 while they are down (T,), half a sine else.
 
-
-def reach(
-    hip: np.ndarray, knee: np.ndarray, ankle: np.ndarray, goal: np.ndarray, ahead: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Rotations (T, 4) in the room that turn thigh and shin, so that the ankle comes to its goal (T, 3).
-
-    The knee bends in the plane in which it bends already, and as far as it bends more than that, towards
-    `ahead` (T, 3): of a leg that is all but straight the plane is chance.
+    A foot that is set down elsewhere is lifted for it: without this, legs that a network makes drag it along.
     """
-    thigh, shin = knee - hip, ankle - knee
-    bones = np.linalg.norm(thigh, axis=-1), np.linalg.norm(shin, axis=-1)
-    way = goal - hip
-    length = np.clip(
-        np.linalg.norm(way, axis=-1), np.abs(bones[0] - bones[1]) + 1e-3, STRETCH * (bones[0] + bones[1])
-    )
-    cosine = (bones[0] ** 2 + length**2 - bones[1] ** 2) / (2 * bones[0] * length)
-    along = (ankle - hip) / np.linalg.norm(ankle - hip, axis=-1, keepdims=True)
-    across = thigh - np.sum(thigh * along, -1, keepdims=True) * along
-    sine = np.sqrt(np.maximum(1 - cosine**2, 0))
-    straight = ahead - np.sum(ahead * along, -1, keepdims=True) * along
-    straight /= np.maximum(np.linalg.norm(straight, axis=-1, keepdims=True), 1e-9)
-    across = across / bones[0][:, None]
-    more = np.maximum(sine - np.linalg.norm(across, axis=-1), 1e-6)
-    across = across + more[:, None] * straight
-    across /= np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), 1e-9)
-    new_thigh = bones[0][:, None] * (cosine[:, None] * along + sine[:, None] * across)
-    swing = between(ankle - hip, way)
-    first = rotations.multiply(swing, between(thigh, new_thigh))
-    new_shin = length[:, None] * along - new_thigh
-    return first, rotations.multiply(swing, between(shin, new_shin))
+    least = np.zeros(len(toes))
+    steps = np.linalg.norm(np.diff(toes[:, [0, 2]], axis=0), axis=1)
+    for a, b in stretches(~down):
+        way = steps[max(a - 1, 0) : b].sum()
+        phase = (np.arange(a, b) - a + 1) / (b - a + 1)
+        least[a:b] = min(CLEAR_CM, CLEAR_SHARE * way) * np.sin(np.pi * phase)
+    return least
 
 
 def follow(poses: np.ndarray, root: np.ndarray, skeleton: Skeleton, *, lower_foot: float) -> np.ndarray:
@@ -168,15 +145,13 @@ def hold(
     down = stand_at(toes)
     moved = [shifts(toes[:, k], down[:, k], lower_foot) for k in range(2)]
     goals = [places[:, ankle] + moved[k] for k, ankle in enumerate(legs.ankle)]
-    sunk = _sink(places, goals, legs)
-    root[:, 1] -= sunk
-    places[..., 1] -= sunk[:, None]
     ahead = np.stack([np.sin(root[:, 3]), np.zeros(len(root)), np.cos(root[:, 3])], -1)
-    for k in range(2):
-        hip, knee, ankle = legs.hip[k], legs.knee[k], legs.ankle[k]
-        turned = reach(places[:, hip], places[:, knee], places[:, ankle], goals[k], ahead)
-        thigh = rotations.multiply(turned[0], world[:, hip])
-        shin = rotations.multiply(turned[1], world[:, knee])
+    both = [leg.Leg.of(places[:, own], world[:, own], ahead) for own in legs.sides]
+    sunk = _sink(places, goals, legs, [own.longest() for own in both])
+    root[:, 1] -= sunk
+    for k, (hip, knee, ankle) in enumerate(legs.sides):
+        goals[k][:, 1] += sunk
+        thigh, shin = both[k].reach(goals[k] - places[:, hip])
         for joint, parent, own in (
             (hip, world[:, legs.parents[hip]], thigh),
             (knee, thigh, shin),
@@ -187,14 +162,12 @@ def hold(
     return poses, root
 
 
-def _sink(places: np.ndarray, goals: list[np.ndarray], legs: Legs) -> np.ndarray:
-    """How far (T,) the hips must sink so that both legs reach their goals."""
+def _sink(places: np.ndarray, goals: list[np.ndarray], legs: Legs, longest: list[np.ndarray]) -> np.ndarray:
+    """How far (T,) the hips must sink so that both legs, which are `longest` (T,) each, reach their goals."""
     needed = np.zeros(len(places))
-    for k, goal in enumerate(goals):
-        hip, knee, ankle = (places[:, joint[k]] for joint in (legs.hip, legs.knee, legs.ankle))
-        longest = STRETCH * (np.linalg.norm(knee - hip, axis=-1) + np.linalg.norm(ankle - knee, axis=-1))
-        aside = np.linalg.norm((goal - hip)[:, [0, 2]], axis=-1)
-        highest = goal[:, 1] + np.sqrt(np.maximum(longest**2 - aside**2, 0))
-        needed = np.maximum(needed, hip[:, 1] - highest)
+    for hip, goal, length in zip(legs.hip, goals, longest):
+        aside = np.linalg.norm((goal - places[:, hip])[:, [0, 2]], axis=-1)
+        highest = goal[:, 1] + np.sqrt(np.maximum(length**2 - aside**2, 0))
+        needed = np.maximum(needed, places[:, hip, 1] - highest)
     held = maximum_filter1d(needed, 2 * SINK_FRAMES + 1, mode="nearest")
     return gaussian_filter1d(held, SINK_FRAMES / 2, mode="nearest")

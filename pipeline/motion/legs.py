@@ -45,6 +45,11 @@ class Legs:
         )
         return cls(joints, parents, hip, knee, ankle, [place[toe] for toe in toes])
 
+    @property
+    def sides(self) -> list[list[int]]:
+        """Hip, knee and ankle of each side."""
+        return [list(side) for side in zip(self.hip, self.knee, self.ankle)]
+
 
 def legs_of_pose(
     poses: np.ndarray, root: np.ndarray, skeleton: Skeleton, legs: Legs

@@ -49,7 +49,7 @@ def test_who_stands_already_is_left_alone(walkers, k):
     assert np.abs(toes - before).max() < 2.5  # a foot comes down at once, and not in the air
     assert np.abs(root - walkers.root[:, k]).max() < 1.0
     assert np.abs(poses - walkers.poses[:, k]).max() < 0.5  # a leg that is all but straight
-    assert np.quantile(np.abs(poses - walkers.poses[:, k]).max(1), 0.75) < 0.02
+    assert np.quantile(np.abs(poses - walkers.poses[:, k]).max(1), 0.75) < 0.04  # feet are lifted a little
 
 
 @pytest.mark.parametrize("k", [0, 1])
@@ -106,35 +106,6 @@ def test_a_step_of_the_root_undoes_that_of_the_lower_foot():
     np.testing.assert_allclose(ground.path_of_feet(aside, np.array([0, np.pi])), [[20, 0]], atol=1e-9)
 
 
-def test_a_leg_reaches_its_goal_in_its_own_plane():
-    rng = np.random.default_rng(0)
-    hip = rng.normal(0, 5, (50, 3))
-    knee = hip + [0, -40, 12] + rng.normal(0, 3, (50, 3))
-    ankle = knee + [0, -38, -8] + rng.normal(0, 3, (50, 3))
-    goal = ankle + rng.normal(0, 4, (50, 3)) + [0, 15, 0]
-    ahead = np.tile([0.0, 0, 1], (50, 1))
-    first, second = ground.reach(hip, knee, ankle, goal, ahead)
-    bent = hip + rotations.rotate(first, knee - hip)
-    np.testing.assert_allclose(bent + rotations.rotate(second, ankle - knee), goal, atol=1e-6)
-    same = ground.reach(hip, knee, ankle, ankle, ahead)
-    assert max(rotations.angle_deg(own, np.array([0.0, 0, 0, 1])).max() for own in same) < 0.1
-    # beyond reach it is all but straight, and points there
-    first, second = ground.reach(hip, knee, ankle, hip + [0, -300, 0], ahead)
-    end = rotations.rotate(first, knee - hip) + rotations.rotate(second, ankle - knee)
-    assert np.abs(end[:, [0, 2]]).max() < 1e-6
-    length = np.linalg.norm(knee - hip, axis=1) + np.linalg.norm(ankle - knee, axis=1)
-    np.testing.assert_allclose(-end[:, 1], ground.STRETCH * length)
-
-
-def test_a_straight_leg_bends_ahead():
-    hip, ahead = np.array([[0.0, 80, 0]]), np.array([[1.0, 0, 0]])
-    first, _ = ground.reach(
-        hip, np.array([[0.0, 40, 0]]), np.array([[0.0, 0, 0]]), np.array([[0.0, 20, 0]]), ahead
-    )
-    knee = hip + rotations.rotate(first, np.array([[0.0, -40, 0]]))
-    assert knee[0, 0] > 20 and abs(knee[0, 2]) < 1e-9
-
-
 def test_what_has_no_legs_or_no_time_is_as_it_was(walkers):
     names = [name for name in JOINTS if "Leg" not in name and "Foot" not in name]
     parents = np.array([-1 if BONES[n][0] is None else names.index(BONES[n][0]) for n in names])
@@ -147,3 +118,17 @@ def test_what_has_no_legs_or_no_time_is_as_it_was(walkers):
     one = walkers.poses[:1, 0], walkers.root[:1, 0]
     held = ground.hold(*one, walkers.skeletons[0], lower_foot=1.0)
     assert np.array_equal(held[0], one[0]) and np.array_equal(held[1], one[1])
+
+
+@pytest.mark.parametrize("way_cm, height_cm", [(60.0, 2.5), (10.0, 0.8), (0.0, 0.0)])
+def test_a_foot_that_is_dragged_along_is_lifted(way_cm, height_cm):
+    toes = np.zeros((30, 3))
+    toes[:, 0] = np.interp(np.arange(30), [9, 20], [0, way_cm])
+    toes[10:20, 1] = -4  # under the ground
+    down = np.ones(30, bool)
+    down[10:20] = False
+    moved = toes + ground.shifts(toes, down, 1.5)
+    np.testing.assert_allclose(moved[down, 1], 1.5)
+    assert moved[10:20, 1].max() - 1.5 == pytest.approx(height_cm, rel=0.02)
+    assert (moved[10:20, 1] > 1.5).all() == (way_cm > 0)  # so nobody takes it for the foot that carries
+    assert np.abs(np.diff(moved[:, 1])).max() < 0.32 * height_cm + 1e-9

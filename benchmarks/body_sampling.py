@@ -26,6 +26,7 @@ from models.generate import sample
 from models.metrics import add_window, frechet, largest_jump
 from models.row import load_runs
 from models.runs import Run
+from models.sampling import SAMPLERS as KINDS
 from models.sampling import window_spans
 from models.scene import MADE, STREAMS, Scene, scene_of
 from models.tally import Tally
@@ -124,6 +125,10 @@ def long_take(runs: list[Run], scenes: list[Scene], given: argparse.Namespace) -
 def sampler_of(word: str) -> tuple[str, int]:
     """Sampler and steps of a word such as ddim:25."""
     name, _, steps = word.partition(":")
+    if name not in KINDS or not steps.isdecimal() or not int(steps):
+        raise argparse.ArgumentTypeError(
+            f"got {word!r}, need a sampler and its steps, such as ddim:25; there are {', '.join(KINDS)}"
+        )
     return name, int(steps)
 
 

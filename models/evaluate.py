@@ -169,12 +169,18 @@ def sources_of(
             baselines.mean_face(setting.stats, frames),
         )
 
-    def written(folder: Path, asked: dict[str, list[str]]) -> Source:
+    def written(folder: Path, record: Path) -> Source:
+        asked = asked_in(record)
+
         def read(shard: Shard, span: TakeSpan) -> Sample:
             found = read_generated(folder, shard, span)
             if span.take not in asked:
                 return found
-            labels = asked_actions(asked[span.take], span.stop_frame - span.start_frame)
+            try:
+                labels = asked_actions(asked[span.take], span.stop_frame - span.start_frame)
+            except InputError as error:
+                fault = str(error).removeprefix("--actions: ")
+                raise InputError(f"{record}: actions of {span.take}: {fault}") from None
             return replace(found, asked=labels)
 
         return read
@@ -191,7 +197,7 @@ def sources_of(
     return {
         REAL: [real],
         **{
-            name: [written(folder, asked_in(samples[0] / RECORD)) for folder in samples]
+            name: [written(folder, samples[0] / RECORD) for folder in samples]
             for name, samples in folders.items()
         },
         MEAN: [mean],

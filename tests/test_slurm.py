@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from pathlib import Path
 
 import pytest
 from helpers import needs
-from helpers.workflow_project import TINY, make_project, snakemake
+from helpers.workflow_project import REPOSITORY, TINY, make_project, snakemake
 
 from models.checkpoints import NEWEST, read_record
 from pipeline.ownership import MARK
@@ -209,13 +210,19 @@ def same_training(project: Path, alone: Path) -> None:
     assert [line["step"] for line in lines if "loss" in line] == [*range(1, STEPS + 1)]
 
 
-def test_the_profile_gives_the_bytes_of_a_run_without_slurm(project, alone):
-    done = [job for job in jobs() if job["Comment"].startswith("rule_")]
+def on_both_nodes(known: set[str]) -> list[dict[str, str]]:
+    """Jobs of rules but the known ones: on both nodes, and GPUs for those who train or generate alone."""
+    done = [job for job in jobs() if job["Comment"].startswith("rule_") and job["JobID"] not in known]
     assert {job["NodeList"] for job in done} == {"node1", "node2"}
     for job in done:
         wants = job["Comment"].startswith(("rule_train_run", "rule_generate_"))
         assert ("gpu" in job["tres-per-node"] + job["tres-per-job"]) == wants, job
         assert not wants or job["NodeList"] == "node2", job
+    return done
+
+
+def test_the_profile_gives_the_bytes_of_a_run_without_slurm(project, alone):
+    on_both_nodes(set())
     took = (Path("/run/interact-slurm/jobcomp.log")).read_text()
     assert {f"NodeList={node} " in took for node in ("node1", "node2")} == {True}
     names = [name for name in differing(project, alone) if not name.startswith(f"runs/{LONG}/")]
@@ -375,3 +382,17 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(project, alone)
     idle()
     run(project, "data/shards/shard-000.h5")
     assert differing(project, alone) == []
+
+
+def test_the_default_workflow_gives_the_bytes_of_a_run_without_slurm(tmp_path):
+    idle()
+    config = (REPOSITORY / "config.yaml").read_text()
+    made = {name: make_project(tmp_path / name, config=config) for name in ("alone", "through")}
+    result = snakemake(made["alone"], "all")
+    assert result.returncode == 0, (result.stdout + result.stderr)[-4000:]
+    known = {job["JobID"] for job in jobs()}
+    told = run(made["through"], "all")
+    total = re.search(r"^total\s+(\d+)", told, re.MULTILINE)
+    assert total and len(on_both_nodes(known)) < int(total[1])  # stages of a take are one job
+    assert differing(made["through"], made["alone"]) == []
+    assert "results/table.csv" in digests(made["through"])

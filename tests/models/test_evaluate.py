@@ -553,6 +553,9 @@ def test_what_a_row_was_asked_to_do_is_what_it_is_measured_against(trained, gene
         assert np.array_equal(source(*test[0]).asked, asked_actions(["sit:0-1", "walk"], frames))
         assert all(source(*other).asked is None for other in test[1:])
     assert sources["own"][0](*test[0]).asked is None
+    write_json(record, told | {"actions": {test[0][1].take: ["run", "walk"]}})
+    with pytest.raises(InputError, match=f"generated.json: actions of {test[0][1].take}: got 'run'; need"):
+        evaluate.sources_of(setting, shards, folders)["asked"][0](*test[0])
     write_json(record, told | {"actions": ["sit"]})
     with pytest.raises(InputError, match="generated.json: got actions .*need two values for each take"):
         evaluate.sources_of(setting, shards, folders)

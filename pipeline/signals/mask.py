@@ -23,7 +23,7 @@ def _smooth(power: np.ndarray) -> np.ndarray:
     for axis in (0, 1):
         padded = np.pad(power, [(1, 1) if a == axis else (0, 0) for a in (0, 1)], mode="edge")
         n = power.shape[axis]
-        before, here, after = (np.take(padded, range(k, k + n), axis) for k in range(3))
+        before, here, after = (padded[k : k + n] if axis == 0 else padded[:, k : k + n] for k in range(3))
         power = (before + here + after) / 3
     return power
 
@@ -52,8 +52,9 @@ def estimate_coupling(mics: np.ndarray, rate: int) -> np.ndarray:
         for k in range(2):
             own, other = power[k], power[1 - k]
             heard = (other > own) & (other > loud[1 - k] * _tilt(other.shape[1]))
-            ratio = np.digitize(10 * np.log10(own / other), RATIO_BINS_DB)
-            np.add.at(counts[k], (np.broadcast_to(band, ratio.shape)[heard], ratio[heard]), 1)
+            ratio = np.digitize(10 * np.log10(own[heard] / other[heard]), RATIO_BINS_DB)
+            cell = np.broadcast_to(band, heard.shape)[heard] * counts.shape[2] + ratio
+            counts[k] += np.bincount(cell, minlength=counts[k].size).reshape(counts[k].shape)
     centres = np.concatenate(
         [[RATIO_BINS_DB[0]], (RATIO_BINS_DB[1:] + RATIO_BINS_DB[:-1]) / 2, [RATIO_BINS_DB[-1]]]
     )

@@ -3,9 +3,10 @@
     python benchmarks/scaling.py --takes 8 --seconds 20 --cores 1 2
 
 Simulates a shoot once, then makes its shards with each number of cores, in a root of its own. Prints wall
-seconds, how many times faster than with the first number, and the efficiency: that by how many times as many
-cores. `--slurm` also runs the stages up to `body` through Slurm by the profile, one job at a time and in no
-batch, and prints the seconds that a job takes more.
+seconds, how many times faster than with the first number, the efficiency (that by how many times as many
+cores), and the real time factor (seconds of takes by wall seconds). Below each stand the ten rules whose jobs
+took longest. `--slurm` also runs the stages up to `body` through Slurm by the profile, one job at a time and
+in no batch, and prints the seconds that a job takes more.
 """
 
 import argparse
@@ -19,6 +20,10 @@ import time
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPOSITORY))
+
+from pipeline.report.timings import read_timings  # noqa: E402
+
 SLURM = ("--profile", "slurm", "--jobs", "1", "--slurm-init-seconds-before-status-checks", "2")
 ALONE = ("--groups", "viewer=alone", "--latency-wait", "5")
 """No job in a batch with others: these groups take the place of the profile's."""
@@ -53,6 +58,13 @@ def run(folder: Path, *arguments: str) -> tuple[float, int]:
     return seconds, int(re.search(r"^total\s+(\d+)", told, re.MULTILINE)[1])
 
 
+def longest(timings: Path, count: int = 10) -> str:
+    """The rules whose jobs took longest in all: a line each, with jobs and wall seconds."""
+    rules = {rule: [s for s, _ in rows] for rule, rows in read_timings(timings).items()}
+    most = sorted(rules.items(), key=lambda item: -sum(item[1]))[:count]
+    return "\n".join(f"    {rule:<20}{len(rows):>6} jobs{sum(rows):>10.1f} s" for rule, rows in most)
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(
@@ -85,16 +97,17 @@ def main() -> None:
         )
         config = f"shoot: {made / 'data' / 'shoot'}\n"
         if told.cores:
-            print(f"{'cores':>8}{'jobs':>8}{'seconds':>10}{'faster':>8}{'efficiency':>12}")
+            print(f"{'cores':>8}{'jobs':>8}{'seconds':>10}{'faster':>8}{'efficiency':>12}{'real time':>11}")
         first: tuple[int, float, int] | None = None
         for cores in told.cores:
-            seconds, jobs = run(
-                project(Path(name) / f"cores_{cores}", config), "--cores", str(cores), *TARGETS
-            )
+            folder = project(Path(name) / f"cores_{cores}", config)
+            seconds, jobs = run(folder, "--cores", str(cores), *TARGETS)
             first = first or (cores, seconds, jobs)
             faster = first[1] / seconds
             share = faster / (cores / first[0])
-            print(f"{cores:>8}{jobs:>8}{seconds:>10.1f}{faster:>8.2f}{share:>12.0%}", flush=True)
+            factor = told.takes * told.seconds / seconds
+            print(f"{cores:>8}{jobs:>8}{seconds:>10.1f}{faster:>8.2f}{share:>12.0%}{factor:>11.2f}")
+            print(longest(folder / "data" / "timings"), flush=True)
         if told.slurm:
             alone, _ = run(project(Path(name) / "few", config), "--cores", "1", *FEW, *TARGETS)
             asked = (*SLURM, "--slurm-status-command", told.status, *ALONE, *FEW, *TARGETS)

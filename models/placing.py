@@ -10,9 +10,7 @@ it is least seen: while somebody walks or turns. With c the correction and e the
     sum over t of |c_t - e_t|^2 + k_t^2 |c_t - c_(t-1)|^2,   c_0 = 0,
 
 where k_t is a time in frames, PULL_FRAMES where somebody moves and STILL times that where both stand. Who
-moves more takes more of it. First headings are corrected, then, with steps along these, places, and at last
-the distance by itself: a network that is not sure where the partner is makes places that change, and these
-cancel out in what is brought back so slowly.
+moves more takes more of it. First headings are corrected, then, with steps along these, places.
 
 Two who come nearer to each other than people did in the train takes are moved apart, each by half.
 Feet hold the ground (models.ground) unless they are to be left free.
@@ -36,8 +34,6 @@ WALK_CM_S, TURN_RAD_S = 40.0, 0.7
 LEAST = 0.02
 """Of somebody who stands still, in shares of that."""
 
-LINE_FRAMES = 60
-"""Deviation of the Gaussian that smooths the direction in which the distance of two is corrected."""
 APART_FRAMES = 15
 """Frames over which two who are too near move apart, and come together again."""
 
@@ -85,17 +81,6 @@ def moved_apart(places: np.ndarray, closest: float) -> np.ndarray:
     return lack[:, None, None] / 2 * ahead[:, None] * np.array([-1.0, 1.0])[:, None]
 
 
-def along_the_line(places: np.ndarray, distance: np.ndarray, moving: np.ndarray) -> np.ndarray:
-    """Ways (T, 2) from one to the other of two at places (T, 2, 2) that bring their distance (T,) back.
-
-    Smooth ones, along the line between them; moving (T,) as in `correction`.
-    """
-    between = places[:, 1] - places[:, 0]
-    lack = correction((distance - np.linalg.norm(between, axis=1))[:, None], moving)
-    line = gaussian_filter1d(between, LINE_FRAMES, axis=0, mode="nearest")
-    return lack * line / np.maximum(np.linalg.norm(line, axis=1, keepdims=True), 1e-6)
-
-
 def place(
     poses: np.ndarray,
     relative: np.ndarray,
@@ -133,8 +118,6 @@ def place(
         ) / 2
         apart = (root[:, 1] - root[:, 0])[:, [0, 2]]
         root[..., [0, 2]] += shared(correction(way - apart, moves.max(1)), moves)
-        seen_cm = np.linalg.norm(relation[..., :2], axis=-1).mean(1)
-        root[..., [0, 2]] += shared(along_the_line(root[..., [0, 2]], seen_cm, moves.max(1)), moves)
     if closest is not None:
         root[..., [0, 2]] += moved_apart(root[..., [0, 2]], closest)
     if lower_foot is not None:

@@ -54,24 +54,6 @@ def test_two_who_drift_are_brought_back(walkers):
     assert turned(drifted)[-200:].mean() > 1 and turned(found)[-200:].mean() < 0.4
 
 
-def test_two_who_see_each_other_now_here_now_there_keep_their_distance(walkers):
-    relation = pose.partner_seen(walkers.root)
-    turn = 1.8 * np.sin(
-        np.arange(len(relation)) / 10
-    )  # radians, in which the place swings about the real one
-    swung = relation.copy()
-    swung[..., 0] = np.cos(turn)[:, None] * relation[..., 0] + np.sin(turn)[:, None] * relation[..., 1]
-    swung[..., 1] = np.cos(turn)[:, None] * relation[..., 1] - np.sin(turn)[:, None] * relation[..., 0]
-    relative = relative_of(walkers.root)
-    relative[..., :2] *= 0.5  # steps that lead elsewhere
-    _, root = place(walkers, relative, relation=swung)
-    wrong = np.abs(apart(root) - apart(walkers.root))
-    assert wrong[-200:].mean() < 0.1 * apart(walkers.root)[-200:].mean()
-    assert (
-        np.linalg.norm(np.diff(root[..., [0, 2]], 2, axis=0), axis=-1).max() < 2
-    )  # cm a frame, of each frame
-
-
 def test_held_feet_and_a_relation_together(walkers):
     from models.space import sliding_cm_s
     from pipeline.motion.skeleton import forward_kinematics

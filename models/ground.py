@@ -13,7 +13,7 @@ sink. But of two feet the lower one carries the body, and it rests where it stan
    2002, "Footskate cleanup for motion capture editing"), and the foot clears the ground;
 3. each knee is bent, about the axis about which it bends anyway, and the leg turned at the hip, so that the
    ankle is where that needs it; the foot keeps its direction in the room. Where a leg is too short, the hips
-   sink.
+   sink a little.
 
 The lower foot's height is the mean of the train takes. A body whose both feet are off the ground, as in a
 jump, cannot be told from one that stands: none of the actions has that.
@@ -42,6 +42,8 @@ STEP_FRAMES = 4.0
 CLEAR_CM, CLEAR_SHARE = 2.5, 0.08
 """How high toes are half-way from one place to the next, at least: this share of the way, and no more than in
 a walk."""
+MOST_SINK_CM = 20.0
+"""How far hips sink at most so that a foot reaches its place; beyond that the foot gives way."""
 SINK_FRAMES = 7
 """Frames over which hips sink to where both legs reach."""
 
@@ -169,5 +171,6 @@ def _sink(places: np.ndarray, goals: list[np.ndarray], legs: Legs, longest: list
         aside = np.linalg.norm((goal - places[:, hip])[:, [0, 2]], axis=-1)
         highest = goal[:, 1] + np.sqrt(np.maximum(length**2 - aside**2, 0))
         needed = np.maximum(needed, places[:, hip, 1] - highest)
+    needed = np.minimum(needed, MOST_SINK_CM)
     held = maximum_filter1d(needed, 2 * SINK_FRAMES + 1, mode="nearest")
     return gaussian_filter1d(held, SINK_FRAMES / 2, mode="nearest")

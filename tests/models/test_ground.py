@@ -132,3 +132,11 @@ def test_a_foot_that_is_dragged_along_is_lifted(way_cm, height_cm):
     assert moved[10:20, 1].max() - 1.5 == pytest.approx(height_cm, rel=0.02)
     assert (moved[10:20, 1] > 1.5).all() == (way_cm > 0)  # so nobody takes it for the foot that carries
     assert np.abs(np.diff(moved[:, 1])).max() < 0.32 * height_cm + 1e-9
+
+
+def test_who_is_moved_away_from_a_foot_does_not_go_to_the_ground(walkers):
+    poses, root = walkers.poses[:90, 0], walkers.root[:90, 0].copy()
+    root[:, [0, 2]] = root[0, [0, 2]] + [[120, 0]] * np.clip((np.arange(90) - 40) / 10, 0, 1)[:, None]
+    before = root[:, 1].copy()
+    _, held = ground.hold(poses, root, walkers.skeletons[0], lower_foot=foot(walkers, 0))
+    assert 5 < (before - held[:, 1]).max() <= ground.MOST_SINK_CM

@@ -19,13 +19,16 @@ NEED = "need sit, walk or stand, spans of seconds such as sit:0-5,walk:5-12, or 
 SPAN = re.compile(r"(\w+):(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?)")
 
 
-def asked_actions(values: list[str] | None, num_frames: int) -> np.ndarray:
-    """Labels (N, 2) uint8 of both; without values both stand. InputError says what of a value cannot be."""
+def asked_actions(values: list[str] | None, num_frames: int, *, where: str = "--actions") -> np.ndarray:
+    """Labels (N, 2) uint8 of both; without values both stand.
+
+    InputError says what of a value cannot be, and `where` it stands.
+    """
     values = list(values or ["stand"])
     values = values * 2 if len(values) == 1 else values
     if len(values) != 2:
-        raise InputError(f"--actions: got {len(values)} values, need one for both or one for each; {NEED}")
-    return np.stack([_labels(value, num_frames) for value in values], 1)
+        raise InputError(f"{where}: got {len(values)} values, need one for both or one for each; {NEED}")
+    return np.stack([_labels(value, num_frames, where) for value in values], 1)
 
 
 def spans_of(labels: np.ndarray) -> str:
@@ -36,7 +39,7 @@ def spans_of(labels: np.ndarray) -> str:
     return ",".join(f"{NAMES[labels[a]]}:{a / FPS:.4f}-{b / FPS:.4f}" for a, b in zip(edges, edges[1:]))
 
 
-def _labels(value: str, num_frames: int) -> np.ndarray:
+def _labels(value: str, num_frames: int, where: str) -> np.ndarray:
     """Labels (N,) of one value."""
     if value in NAMES:
         return np.full(num_frames, NAMES.index(value), np.uint8)
@@ -46,17 +49,17 @@ def _labels(value: str, num_frames: int) -> np.ndarray:
     for part in value.split(","):
         found = SPAN.fullmatch(part)
         if not found or found[1] not in NAMES:
-            raise InputError(f"--actions: got {part!r:.60}; {NEED}")
+            raise InputError(f"{where}: got {part!r:.60}; {NEED}")
         first, last = float(found[2]), float(found[3])
         a, b = round(first * FPS), round(last * FPS)
         if not end <= first < last or a == b:
             raise InputError(
-                f"--actions: got {part} after {end:g} s, need spans one after the other, each of a frame of"
+                f"{where}: got {part} after {end:g} s, need spans one after the other, each of a frame of"
                 " 1/30 s or more; correct the times"
             )
         if a >= num_frames:
             raise InputError(
-                f"--actions: got {part}, and the take ends at {num_frames / FPS:.2f} s; leave that span out"
+                f"{where}: got {part}, and the take ends at {num_frames / FPS:.2f} s; leave that span out"
             )
         labels[a:b] = NAMES.index(found[1])
         end = last

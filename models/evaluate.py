@@ -176,11 +176,8 @@ def sources_of(
             found = read_generated(folder, shard, span)
             if span.take not in asked:
                 return found
-            try:
-                labels = asked_actions(asked[span.take], span.stop_frame - span.start_frame)
-            except InputError as error:
-                fault = str(error).removeprefix("--actions: ")
-                raise InputError(f"{record}: actions of {span.take}: {fault}") from None
+            frames = span.stop_frame - span.start_frame
+            labels = asked_actions(asked[span.take], frames, where=f"{record}: actions of {span.take}")
             return replace(found, asked=labels)
 
         return read

@@ -7,6 +7,7 @@ axes stays.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -61,16 +62,15 @@ class Leg:
 
     def longest(self) -> np.ndarray:
         """The greatest distance (T,) of the ankle from the hip that the knee allows."""
-        (above, below), aside = self._across()
-        sizes = np.linalg.norm(above, axis=-1), np.linalg.norm(below, axis=-1)
-        return STRETCH * np.hypot(sizes[0] + sizes[1], aside)
+        above, below, aside = self._across
+        return STRETCH * np.hypot(np.linalg.norm(above, axis=-1) + np.linalg.norm(below, axis=-1), aside)
 
     def reach(self, way: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Rotations (T, 4) of thigh and shin in the room that bring the ankle to `way` (T, 3) from the hip.
 
         Out of reach the leg points there.
         """
-        (above, below), aside = self._across()
+        above, below, aside = self._across
         sizes = np.linalg.norm(above, axis=-1), np.linalg.norm(below, axis=-1)
         squared = np.minimum(np.linalg.norm(way, axis=-1), self.longest()) ** 2 - aside**2
         cosine = (squared - sizes[0] ** 2 - sizes[1] ** 2) / (2 * sizes[0] * sizes[1])
@@ -82,12 +82,13 @@ class Leg:
         thigh = rotations.multiply(between(ankle, way), self.thigh)
         return thigh, rotations.multiply(thigh, shin)
 
-    def _across(self) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+    @cached_property
+    def _across(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Both bones (T, 3) as seen along the axis, and how far (T,) the ankle is along it, from the hip."""
         bones = self.upper, rotations.rotate(self.shin, self.lower)
         along = [bone @ self.axis for bone in bones]
         above, below = (bone - far[:, None] * self.axis for bone, far in zip(bones, along))
-        return (above, below), along[0] + along[1]
+        return above, below, along[0] + along[1]
 
 
 def knee_axis(shin: np.ndarray, upper: np.ndarray, lower: np.ndarray, ahead: np.ndarray) -> np.ndarray:

@@ -101,7 +101,7 @@ def run(*, face: list[Path], wav: list[Path], out: Path, options: config.SyncChe
     swapped = evidence.swapped_microphones(matches)
     claps = [evidence.find_claps(samples, rate) for samples, rate in voices]
     same_rate = voices[0][1] == voices[1][1]
-    offset = evidence.common_clap(voices[0][0], voices[1][0], voices[0][1]) if same_rate else None
+    offset = evidence.common_clap(*claps) if same_rate else None
     own = [matches[k][k] for k in range(2)]
     found = [verdict(match, warn_seconds=options.warn_seconds) for match in own]
     whose = [f"take {take}, actor {performance_actor(name) or name}" for name in names]

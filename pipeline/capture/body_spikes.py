@@ -49,7 +49,7 @@ def spikes(
     width, value, limit = np.zeros(shape, np.int8), np.zeros(shape, np.float32), np.zeros(shape, np.float32)
 
     def apart(a, b):
-        return rotations.angle_deg(a, b) if angles else np.linalg.norm(a - b, axis=-1)
+        return rotations.angle_deg(a, b) if angles else rotations.length(a - b)
 
     for k in range(1, max(1, round(FLICKER_SECONDS * fps)) + 1):
         n = len(q) - k - 1
@@ -57,7 +57,7 @@ def spikes(
             break
         before, after = q[:n], q[k + 1 :]
         if angles:
-            after = np.where(np.sum(before * after, -1, keepdims=True) < 0, -after, after)
+            after = np.where(rotations.dot(before, after)[..., None] < 0, -after, after)
         size = np.full((n, shape[1]), np.inf)
         for i in range(1, k + 1):
             between = before + (after - before) * (i / (k + 1))
@@ -81,7 +81,7 @@ def jumps(q: np.ndarray, *, fps: float, least: float, angles: bool) -> tuple[np.
     """
 
     def apart(a, b):
-        return rotations.angle_deg(a, b) if angles else np.linalg.norm(a - b, axis=-1)
+        return rotations.angle_deg(a, b) if angles else rotations.length(a - b)
 
     step = np.zeros(q.shape[:2])
     step[1:] = apart(q[1:], q[:-1])
@@ -109,7 +109,7 @@ def _unrest(track: np.ndarray, t: int) -> float:
     if track.shape[1] == 3:
         sizes = np.linalg.norm(at - (before + after) / 2, axis=-1)
     else:
-        after = np.where(np.sum(before * after, -1, keepdims=True) < 0, -after, after)
+        after = np.where(rotations.dot(before, after)[..., None] < 0, -after, after)
         sizes = rotations.angle_deg(at, rotations.normalise(before + after))
     return float(np.max(sizes[np.isfinite(sizes)], initial=0.0))
 

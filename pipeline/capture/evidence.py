@@ -388,15 +388,14 @@ def find_claps(samples: np.ndarray, rate: int) -> np.ndarray:
     return np.array(onsets)
 
 
-def common_clap(a: np.ndarray, b: np.ndarray, rate: int, *, max_seconds: float = 0.25) -> float | None:
-    """Seconds by which the same claps are later in recording b (R,) than in a (S,).
+def common_clap(first: np.ndarray, second: np.ndarray, *, max_seconds: float = 0.25) -> float | None:
+    """Seconds by which the same claps are later in a second recording, by the onsets of both (`find_claps`).
 
     None where no clap is in both.
 
     Claps nearer than `max_seconds` are taken for one; the answer is the median. It holds the way of the
-    sound: 1 ms for 34 cm by which the clap was nearer to a.
+    sound: 1 ms for 34 cm by which the clap was nearer to the first microphone.
     """
-    first, second = find_claps(a, rate), find_claps(b, rate)
     if not len(first) or not len(second):
         return None
     apart = second[None] - first[:, None]

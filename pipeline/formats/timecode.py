@@ -10,6 +10,7 @@ import math
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 from xml.etree import ElementTree
 
@@ -22,6 +23,7 @@ _PATTERN = re.compile(r"^\s*([0-9]{1,2}):([0-9]{2}):([0-9]{2})([:;])([0-9]{1,3}(
 _DROP_NOMINALS = (30, 60, 120)
 
 
+@lru_cache
 def exact_rate(rate: float | Fraction) -> Fraction:
     """A rate as it is meant: 29.97 is 30000/1001, 23.976 is 24000/1001, 60 is 60."""
     if not (math.isfinite(rate) and 0.5 < rate < 1e6):
@@ -50,7 +52,7 @@ def _dropped_per_minute(rate: Fraction, drop_frame: bool, text: str) -> int:
 def frame_number(
     hours: Any, minutes: Any, seconds: Any, frames: Any, *, nominal: int, dropped: int = 0
 ) -> Any:
-    """Frames since midnight of a label: integers, Fractions or integer arrays.
+    """Frames since midnight of a label: integers or integer arrays.
 
     `nominal` is the base rounded to a whole number, `dropped` the labels that each minute but every tenth
     skips (ST 12-1).
@@ -114,18 +116,21 @@ def parse_timecode(text: str, rate: float, drop_frame: bool | None = None) -> fl
             f"timecode {text!r:.60}: need HH:MM:SS:FF, such as 13:13:04:31 or 13:13:04:31.652; correct it"
         )
     hours, minutes, seconds = (int(group) for group in match.groups()[:3])
-    frames = Fraction(match.group(5))
+    whole, _, part = match.group(5).partition(".")
+    unit = 10 ** len(part)
+    frames = int(whole + part)  # in 1/unit of a frame
     fps = exact_rate(rate)
     nominal = round(fps)
-    if hours > 23 or minutes > 59 or seconds > 59 or frames >= nominal:
+    if hours > 23 or minutes > 59 or seconds > 59 or frames >= nominal * unit:
         raise InputError(
             f"timecode {text!r:.60}: hours, minutes, seconds or frames out of range at {rate:g} fps; correct"
             " it or its rate"
         )
     dropped = _dropped_per_minute(fps, match.group(4) == ";" if drop_frame is None else drop_frame, text)
-    if dropped and minutes % 10 and seconds == 0 and frames < dropped:
+    if dropped and minutes % 10 and seconds == 0 and frames < dropped * unit:
         raise InputError(f"timecode {text!r:.60}: drop-frame counting skips this frame; correct it")
-    return float(frame_number(hours, minutes, seconds, frames, nominal=nominal, dropped=dropped) / fps)
+    number = frame_number(hours, minutes, seconds, 0, nominal=nominal, dropped=dropped) * unit + frames
+    return (number * fps.denominator) / (unit * fps.numerator)
 
 
 def format_timecode(seconds: float, rate: float, *, drop_frame: bool = False, digits: int = 3) -> str:

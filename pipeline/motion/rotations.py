@@ -3,24 +3,35 @@
 import numpy as np
 
 
+def dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Dot products (...,) of vectors (..., K) of a few components."""
+    # one component after the other: numpy's sums over a short last axis take twice as long
+    total = a[..., 0] * b[..., 0]
+    for k in range(1, a.shape[-1]):
+        total = total + a[..., k] * b[..., k]
+    return total
+
+
+def length(v: np.ndarray) -> np.ndarray:
+    """Lengths (...,) of vectors (..., K) of a few components."""
+    return np.sqrt(dot(v, v))
+
+
 def normalise(q: np.ndarray) -> np.ndarray:
     """Scale quaternions to unit length."""
-    return q / np.linalg.norm(q, axis=-1, keepdims=True)
+    return q / length(q)[..., None]
 
 
 def multiply(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The rotation `b` followed by `a`: R(a) R(b)."""
-    ax, ay, az, aw = np.moveaxis(a, -1, 0)
-    bx, by, bz, bw = np.moveaxis(b, -1, 0)
-    return np.stack(
-        [
-            aw * bx + ax * bw + ay * bz - az * by,
-            aw * by - ax * bz + ay * bw + az * bx,
-            aw * bz + ax * by - ay * bx + az * bw,
-            aw * bw - ax * bx - ay * by - az * bz,
-        ],
-        -1,
-    )
+    ax, ay, az, aw = _components(a)
+    bx, by, bz, bw = _components(b)
+    result = np.empty(np.broadcast_shapes(a.shape, b.shape), np.result_type(a, b))
+    result[..., 0] = aw * bx + ax * bw + ay * bz - az * by
+    result[..., 1] = aw * by - ax * bz + ay * bw + az * bx
+    result[..., 2] = aw * bz + ax * by - ay * bx + az * bw
+    result[..., 3] = aw * bw - ax * bx - ay * by - az * bz
+    return result
 
 
 def inverse(q: np.ndarray) -> np.ndarray:
@@ -30,13 +41,26 @@ def inverse(q: np.ndarray) -> np.ndarray:
 
 def angle_deg(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Angle (...,) in degrees between rotations (..., 4); NaN where one is NaN."""
-    return np.rad2deg(2 * np.arccos(np.clip(np.abs(np.sum(a * b, -1)), 0.0, 1.0)))
+    return np.rad2deg(2 * np.arccos(np.clip(np.abs(dot(a, b)), 0.0, 1.0)))
 
 
 def rotate(q: np.ndarray, v: np.ndarray) -> np.ndarray:
     """Rotate vectors (..., 3) by quaternions (..., 4)."""
-    t = 2 * np.cross(q[..., :3], v)
-    return v + q[..., 3:] * t + np.cross(q[..., :3], t)
+    x, y, z, w = _components(q)
+    i, j, k = _components(v)
+    # v + w t + r x t, where r = (x, y, z) and t = 2 r x v
+    tx, ty, tz = 2 * (y * k - z * j), 2 * (z * i - x * k), 2 * (x * j - y * i)
+    shape = np.broadcast_shapes(q.shape[:-1], v.shape[:-1])
+    result = np.empty((*shape, 3), np.result_type(q, v))
+    result[..., 0] = i + w * tx + (y * tz - z * ty)
+    result[..., 1] = j + w * ty + (z * tx - x * tz)
+    result[..., 2] = k + w * tz + (x * ty - y * tx)
+    return result
+
+
+def _components(values: np.ndarray) -> np.ndarray:
+    """Components (K, ...) of (..., K), each side by side in memory, as arithmetic with them is fastest."""
+    return np.ascontiguousarray(np.moveaxis(values, -1, 0))
 
 
 def about(axis: str, radians: np.ndarray) -> np.ndarray:
@@ -62,26 +86,36 @@ def from_euler(order: str, radians: np.ndarray) -> np.ndarray:
 def to_euler(order: str, q: np.ndarray) -> np.ndarray:
     """Intrinsic Euler angles (..., 3) in radians of quaternions, in an order of three different axes ("zxy").
 
-    NaN gives NaN.
+    The angle in the middle is in [-pi/2, pi/2]. Within 1e-7 of its ends, where any of many triples will do,
+    the last one is 0. NaN gives NaN. Straight from quaternions by half angles, which is exact near the ends
+    too (Bernardes and Viollet 2022, doi 10.1371/journal.pone.0276302).
     """
-    import warnings
-
-    from scipy.spatial.transform import Rotation
-
-    flat = q.reshape(-1, 4)
-    usable = np.isfinite(flat).all(1)
-    angles = np.full((len(flat), 3), np.nan)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # gimbal lock: any of the equivalent triples will do
-        angles[usable] = Rotation.from_quat(flat[usable]).as_euler(order.upper())
-    return angles.reshape(*q.shape[:-1], 3)
+    first, second, third = ("xyz".index(axis) for axis in order)
+    sign = (third - second) * (second - first) * (first - third) // 2
+    x, y, z, w = q[..., third], q[..., second], sign * q[..., first], q[..., 3]
+    low, high = np.hypot(w - y, x + z), np.hypot(w + y, z - x)
+    middle = 2 * np.arctan2(high, low)
+    total, apart = np.arctan2(x + z, w - y), np.arctan2(z - x, w + y)
+    down, up = middle <= 1e-7, middle >= np.pi - 1e-7
+    leading = np.where(down, 2 * total, np.where(up, 2 * apart, total + apart))
+    trailing = np.where(down | up, 0.0, total - apart)
+    angles = np.stack([sign * leading, middle - np.pi / 2, trailing], -1)
+    return angles - 2 * np.pi * np.round(angles / (2 * np.pi))
 
 
 def from_matrix(m: np.ndarray) -> np.ndarray:
-    """Quaternions of rotation matrices (..., 3, 3)."""
-    from scipy.spatial.transform import Rotation
-
-    return Rotation.from_matrix(m.reshape(-1, 3, 3)).as_quat().reshape(*m.shape[:-2], 4)
+    """Quaternions of rotation matrices (..., 3, 3), by the largest of four components (Shepperd 1978)."""
+    diagonal = np.diagonal(m, axis1=-2, axis2=-1)
+    trace = diagonal.sum(-1)
+    # row k holds 4 q_k q: the one of the largest q_k is the least rounded
+    rows = np.empty((*m.shape[:-2], 4, 4))
+    for i, j, k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+        rows[..., i, i] = 1 - trace + 2 * diagonal[..., i]
+        rows[..., i, j] = rows[..., j, i] = m[..., j, i] + m[..., i, j]
+        rows[..., i, 3] = rows[..., 3, i] = m[..., k, j] - m[..., j, k]
+    rows[..., 3, 3] = 1 + trace
+    largest = np.argmax(np.concatenate([diagonal, trace[..., None]], -1), -1)
+    return normalise(np.take_along_axis(rows, largest[..., None, None], -2)[..., 0, :])
 
 
 def to_expmap(q: np.ndarray) -> np.ndarray:

@@ -29,6 +29,24 @@ MEL_FLOOR = 1e-5
 """Mel power below which everything is silence: -11.5 in the log, about 90 dB under a loud voice."""
 
 
+def mel_filters(num_mels: int, mel_fft: int, mel_fmax: float) -> np.ndarray:
+    """Triangular filters (num_mels, mel_fft / 2 + 1) float32 of a spectrum at 16 kHz, as librosa has them.
+
+    Slaney's scale (Auditory Toolbox, 1998): linear up to 1 kHz at 200/3 Hz a mel, then 27 mels for each
+    factor of 6.4. Filters have an area of 1 (a height of 2 by their width in Hz).
+    """
+    hz_a_mel, knee, growth = 200 / 3, 1000.0, np.log(6.4) / 27
+    top = mel_fmax / hz_a_mel if mel_fmax < knee else knee / hz_a_mel + np.log(mel_fmax / knee) / growth
+    mels = np.linspace(0.0, top, num_mels + 2)
+    above = mels >= knee / hz_a_mel
+    edges = hz_a_mel * mels
+    edges[above] = knee * np.exp(growth * (mels[above] - knee / hz_a_mel))
+    away = edges[:, None] - np.fft.rfftfreq(mel_fft, 1 / AUDIO_RATE)
+    widths = np.diff(edges)[:, None]
+    triangles = np.maximum(0, np.minimum(-away[:-2] / widths[:-1], away[2:] / widths[1:])).astype(np.float32)
+    return (triangles * (2 / (edges[2:] - edges[:-2]))[:, None]).astype(np.float32)
+
+
 def log_mel(
     audio: np.ndarray, num_frames: int, *, num_mels: int = 80, mel_fft: int = 1024, mel_fmax: float = 8000.0
 ) -> np.ndarray:
@@ -36,13 +54,11 @@ def log_mel(
 
     The Hann window of row f (`mel_fft` samples) has its middle on sample round(f * 16000 / 30): a constant
     hop would drift, since 16000 / 30 is no integer. Beyond its ends the audio counts as silence. Power is
-    |FFT|^2 of the windowed samples, the mel filters are librosa's (Slaney's scale and normalisation, 0 to
-    `mel_fmax` Hz), and the result is the natural log of max(power, MEL_FLOOR).
+    |FFT|^2 of the windowed samples, the filters are `mel_filters` from 0 to `mel_fmax` Hz, and the result is
+    the natural log of max(power, MEL_FLOOR).
     """
-    from librosa.filters import mel
-
     audio = np.asarray(audio, np.float32)
-    filters = mel(sr=AUDIO_RATE, n_fft=mel_fft, n_mels=num_mels, fmin=0.0, fmax=mel_fmax).T
+    filters = mel_filters(num_mels, mel_fft, mel_fmax).T
     window = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(mel_fft) / mel_fft)).astype(np.float32)
     first = sample_of(np.arange(num_frames)) - mel_fft // 2
     result = np.empty((num_frames, num_mels), np.float32)

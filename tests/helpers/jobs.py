@@ -22,7 +22,7 @@ import sys
 from pathlib import Path
 
 IMPORTED = (
-    "h5py", "librosa.filters", "matplotlib.pyplot", "pydantic", "safetensors.torch", "scipy.interpolate",
+    "h5py", "matplotlib.pyplot", "pydantic", "safetensors.torch", "scipy.interpolate",
     "scipy.optimize", "scipy.signal", "scipy.spatial.transform", "soundfile", "soxr", "torch._dynamo",
     "transformers.models.whisper.modeling_whisper",
 )  # fmt: skip

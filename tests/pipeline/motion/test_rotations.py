@@ -1,5 +1,3 @@
-import warnings
-
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -34,10 +32,24 @@ def test_euler_round_trip_over_a_grid_with_gimbal_lock(order):
     steps = np.deg2rad(np.arange(-180, 181, 30))
     angles = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(-1, 3)
     q = rotations.from_euler(order, angles)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        back = rotations.from_euler(order, rotations.to_euler(order, q))
+    back = rotations.from_euler(order, rotations.to_euler(order, q))
     assert angle_between(q, back).max() < 1e-6
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_euler_angles_and_matrices_are_those_of_scipy(rng, order):
+    q = random_quaternions(rng, 500)
+    of_scipy = Rotation.from_quat(q)
+    np.testing.assert_allclose(
+        rotations.to_euler(order, q), of_scipy.as_euler(order.upper()), rtol=0, atol=1e-12
+    )
+    m = of_scipy.as_matrix().reshape(5, 100, 3, 3)
+    np.testing.assert_allclose(
+        rotations.from_matrix(m).reshape(500, 4),
+        Rotation.from_matrix(m.reshape(-1, 3, 3)).as_quat(),
+        atol=1e-12,
+    )
+    assert np.isnan(rotations.to_euler(order, np.full(4, np.nan))).all()
 
 
 def test_multiply_rotate_and_inverse_are_those_of_matrices(rng):

@@ -13,7 +13,7 @@ from pipeline.formats.bvh import load_bvh, save_bvh
 from pipeline.motion import pose
 from pipeline.motion.clock import sample_of
 from pipeline.shards import features
-from pipeline.shards.features import log_mel
+from pipeline.shards.features import log_mel, mel_filters
 
 
 def test_a_click_stands_on_its_frame_after_90_seconds():
@@ -79,6 +79,18 @@ def test_a_spectrogram_takes_no_more_memory_for_a_longer_take():
         peaks.append(tracemalloc.get_traced_memory()[1] - result.nbytes)
         tracemalloc.stop()
     assert peaks[1] < peaks[0] + 1e6, peaks
+
+
+@pytest.mark.parametrize(
+    "num_mels, mel_fft, mel_fmax", [(80, 1024, 8000.0), (128, 512, 900.0), (27, 800, 7600.0)]
+)
+@pytest.mark.filterwarnings("ignore:Empty filters")
+def test_mel_filters_are_librosas(num_mels, mel_fft, mel_fmax):
+    from librosa.filters import mel
+
+    expected = mel(sr=16_000, n_fft=mel_fft, n_mels=num_mels, fmin=0.0, fmax=mel_fmax)
+    found = mel_filters(num_mels, mel_fft, mel_fmax)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 * expected.max())
 
 
 def test_log_mel_agrees_with_librosa_where_hops_are_whole():

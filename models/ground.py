@@ -13,7 +13,7 @@ sink. But of two feet the lower one carries the body, and it rests where it stan
    2002, "Footskate cleanup for motion capture editing"), and the foot clears the ground;
 3. each knee is bent, about the axis about which it bends anyway, and the leg turned at the hip, so that the
    ankle is where that needs it; the foot keeps its direction in the room. Where a leg is too short, the hips
-   sink a little.
+   sink a little, and where that does not do, the foot takes a step more.
 
 The lower foot's height is the mean of the train takes. A body whose both feet are off the ground, as in a
 jump, cannot be told from one that stands: none of the actions has that.
@@ -43,9 +43,13 @@ CLEAR_CM, CLEAR_SHARE = 2.5, 0.08
 """How high toes are half-way from one place to the next, at least: this share of the way, and no more than in
 a walk."""
 MOST_SINK_CM = 20.0
-"""How far hips sink at most so that a foot reaches its place; beyond that the foot gives way."""
+"""How far hips sink at most so that a foot reaches its place; beyond that it takes a step, or gives way."""
 SINK_FRAMES = 7
 """Frames over which hips sink to where both legs reach."""
+STEP_UP_FRAMES = 8
+"""How long a foot is in the air that has to step after a body that is moved away from it."""
+ON_BOTH_FRAMES = 2
+"""Before and after that, the other foot is down too."""
 
 
 def path_of_feet(feet: np.ndarray, heading: np.ndarray) -> np.ndarray:
@@ -143,13 +147,10 @@ def hold(
         return poses, root
     seen, world = legs_of_pose(poses, root, skeleton, legs)
     places = seen + root[:, None, :3]
-    toes = places[:, legs.toe]
-    down = stand_at(toes)
-    moved = [shifts(toes[:, k], down[:, k], lower_foot) for k in range(2)]
-    goals = [places[:, ankle] + moved[k] for k, ankle in enumerate(legs.ankle)]
     ahead = np.stack([np.sin(root[:, 3]), np.zeros(len(root)), np.cos(root[:, 3])], -1)
     both = [leg.Leg.of(places[:, own], world[:, own], ahead) for own in legs.sides]
-    sunk = _sink(places, goals, legs, [own.longest() for own in both])
+    goals, needed = _goals(places, legs, [own.longest() for own in both], ground=lower_foot)
+    sunk = _smooth_sink(needed.max(1))
     root[:, 1] -= sunk
     for k, (hip, knee, ankle) in enumerate(legs.sides):
         goals[k][:, 1] += sunk
@@ -164,13 +165,63 @@ def hold(
     return poses, root
 
 
-def _sink(places: np.ndarray, goals: list[np.ndarray], legs: Legs, longest: list[np.ndarray]) -> np.ndarray:
-    """How far (T,) the hips must sink so that both legs, which are `longest` (T,) each, reach their goals."""
-    needed = np.zeros(len(places))
-    for hip, goal, length in zip(legs.hip, goals, longest):
-        aside = np.linalg.norm((goal - places[:, hip])[:, [0, 2]], axis=-1)
-        highest = goal[:, 1] + np.sqrt(np.maximum(length**2 - aside**2, 0))
-        needed = np.maximum(needed, places[:, hip, 1] - highest)
-    needed = np.minimum(needed, MOST_SINK_CM)
-    held = maximum_filter1d(needed, 2 * SINK_FRAMES + 1, mode="nearest")
+def _goals(
+    places: np.ndarray, legs: Legs, longest: list[np.ndarray], *, ground: float
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Where both ankles (T, 3) must be so that feet hold, and how far (T, 2) hips must sink for each.
+
+    A foot that stays where it is while its body goes out of the reach of its leg, which is `longest` (T,),
+    steps after it, as often as that takes: half-way through its stand, and while the other foot is down, or
+    is put down for it.
+    """
+    toes = places[:, legs.toe]
+    down = stand_at(toes)
+    taken = np.zeros(len(down), bool)
+    while True:
+        moved = [shifts(toes[:, k], down[:, k], ground) for k in range(2)]
+        goals = [places[:, ankle] + moved[k] for k, ankle in enumerate(legs.ankle)]
+        needed = np.stack([_needed(places[:, hip], *own) for hip, *own in zip(legs.hip, goals, longest)], 1)
+        lost = needed > MOST_SINK_CM
+        for k in range(2):
+            first = _step(down[:, k], lost[:, k], down[:, 1 - k], taken)
+            if first is not None:
+                stop = first + STEP_UP_FRAMES
+                down[first:stop, k] = False
+                down[first - ON_BOTH_FRAMES : stop + ON_BOTH_FRAMES, 1 - k] = True
+                taken[first - ON_BOTH_FRAMES : stop + ON_BOTH_FRAMES] = True
+                break
+        else:
+            return goals, needed
+
+
+def _step(down: np.ndarray, lost: np.ndarray, other: np.ndarray, taken: np.ndarray) -> int | None:
+    """First frame of a step that parts a stand out of reach, as near to the stand's middle as can be.
+
+    down, other (T,): whether a foot is down, and the other one; lost (T,): whether its place is out of reach;
+    taken (T,): where steps are already, so that neither foot undoes one of the other's. None where no such
+    stand can be parted.
+    """
+    length = STEP_UP_FRAMES + 2 * ON_BOTH_FRAMES
+    for a, b in stretches(down):
+        begins = np.arange(a + SHORTEST, b - SHORTEST - STEP_UP_FRAMES + 1)
+        for room in (other & ~taken, ~taken):
+            counts = np.concatenate([[0], np.cumsum(room)])
+            fits = begins[
+                counts[begins - ON_BOTH_FRAMES + length] - counts[begins - ON_BOTH_FRAMES] == length
+            ]
+            if lost[a:b].any() and len(fits):
+                return int(fits[np.abs(fits - (a + b - STEP_UP_FRAMES) / 2).argmin()])
+    return None
+
+
+def _needed(hip: np.ndarray, goal: np.ndarray, longest: np.ndarray) -> np.ndarray:
+    """How far (T,) a hip at (T, 3) must sink so that a leg, which is `longest` (T,), reaches its goal."""
+    aside = np.linalg.norm((goal - hip)[:, [0, 2]], axis=-1)
+    highest = goal[:, 1] + np.sqrt(np.maximum(longest**2 - aside**2, 0))
+    return np.maximum(hip[:, 1] - highest, 0)
+
+
+def _smooth_sink(needed: np.ndarray) -> np.ndarray:
+    """How far (T,) hips sink: what is needed, but no more than MOST_SINK_CM, and without a jump."""
+    held = maximum_filter1d(np.minimum(needed, MOST_SINK_CM), 2 * SINK_FRAMES + 1, mode="nearest")
     return gaussian_filter1d(held, SINK_FRAMES / 2, mode="nearest")

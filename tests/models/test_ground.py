@@ -140,3 +140,13 @@ def test_who_is_moved_away_from_a_foot_does_not_go_to_the_ground(walkers):
     before = root[:, 1].copy()
     _, held = ground.hold(poses, root, walkers.skeletons[0], lower_foot=foot(walkers, 0))
     assert 5 < (before - held[:, 1]).max() <= ground.MOST_SINK_CM
+
+
+def test_feet_step_after_a_body_that_is_moved_away(walkers):
+    poses, root = np.tile(walkers.poses[:1, 0], (90, 1)), np.tile(walkers.root[:1, 0], (90, 1))
+    root[:, 0] += 200 * np.clip((np.arange(90) - 10) / 70, 0, 1)  # who stands is moved by 2 m
+    held = ground.hold(poses, root, walkers.skeletons[0], lower_foot=foot(walkers, 0))
+    toes, _, _ = seen(*held, walkers.skeletons[0])
+    assert sliding_cm_s(toes, fps=FPS).max() < 1
+    assert (root[:, 1] - held[1][:, 1]).max() <= ground.MOST_SINK_CM
+    assert (np.ptp(toes[..., 0], 0) > 50).all()  # both go along

@@ -29,7 +29,7 @@ from pipeline.ownership import MARK
 CLUSTER = Path(__file__).parent / "helpers" / "slurm" / "cluster"
 LONG = "long"
 """A run that no row needs: long enough to be caught while it trains."""
-STEPS = 800
+STEPS = 2500
 WIDE = "wide"
 """The same run on two nodes, and shorter."""
 CONFIG = TINY + (
@@ -275,6 +275,26 @@ def test_a_preempted_training_is_queued_again_and_goes_on(project, alone):
         )
         assert driver.end() == 0, driver.told()
     assert next(each for each in jobs() if each["JobID"] == job["JobID"])["RestartCnt"] == "1"
+    assert f"of {STEPS}" in training_log(project).split("goes on from step ")[1]
+    same_training(project, alone)
+    idle()
+
+
+def test_a_training_over_its_time_is_given_more_and_goes_on(project, alone):
+    forget(project)
+    resources = (
+        "train_run:runtime=10 * attempt",
+        "train_run:slurm_extra='--signal=TERM@120'",
+    )  # as the profile
+    with Driver(project, "--retries", "1", "--set-resources", *resources, "--", f"train_{LONG}") as driver:
+        job = driver.running("train_run")
+        wait_for(lambda: steps(project) > 20, "some steps", driver.log)
+        slurm(
+            "scontrol", "update", f"jobid={job['JobID']}", "timelimit=1"
+        )  # which Slurm looks at twice a minute
+        assert driver.end() == 0, driver.told()
+        told = driver.log.read_text()
+    assert "runtime=10" in told and "runtime=20" in told and "Trying to restart" in told, told[-3000:]
     assert f"of {STEPS}" in training_log(project).split("goes on from step ")[1]
     same_training(project, alone)
     idle()

@@ -30,7 +30,7 @@ from pipeline.ownership import MARK
 CLUSTER = Path(__file__).parent / "helpers" / "slurm" / "cluster"
 LONG = "long"
 """A run that no row needs: long enough to be caught while it trains."""
-STEPS = 2500
+STEPS = 2000
 WIDE = "wide"
 """The same run on two nodes, and shorter."""
 SMALL = "channels: 8, blocks: 2, heads: 2, diffusion_steps: 10, batch_size: 2, window_frames: 30"

@@ -281,16 +281,13 @@ def test_a_preempted_training_is_queued_again_and_goes_on(project, alone):
 
 def test_a_training_over_its_time_is_given_more_and_goes_on(project, alone):
     forget(project)
-    resources = (
-        "train_run:runtime=10 * attempt",
-        "train_run:slurm_extra='--signal=TERM@120'",
-    )  # as the profile
+    # the signal is the profile's
+    resources = ("train_run:runtime=10 * attempt", "train_run:slurm_extra='--signal=TERM@120'")
     with Driver(project, "--retries", "1", "--set-resources", *resources, "--", f"train_{LONG}") as driver:
         job = driver.running("train_run")
         wait_for(lambda: steps(project) > 20, "some steps", driver.log)
-        slurm(
-            "scontrol", "update", f"jobid={job['JobID']}", "timelimit=1"
-        )  # which Slurm looks at twice a minute
+        # which Slurm looks at twice a minute
+        slurm("scontrol", "update", f"jobid={job['JobID']}", "timelimit=1")
         assert driver.end() == 0, driver.told()
         told = driver.log.read_text()
     assert "runtime=10" in told and "runtime=20" in told and "Trying to restart" in told, told[-3000:]

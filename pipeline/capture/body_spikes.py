@@ -107,7 +107,7 @@ def _unrest(track: np.ndarray, t: int) -> float:
     )
     before, after, at = track[near - 1], track[near + 1], track[near]
     if track.shape[1] == 3:
-        sizes = np.linalg.norm(at - (before + after) / 2, axis=-1)
+        sizes = rotations.length(at - (before + after) / 2)
     else:
         after = np.where(rotations.dot(before, after)[..., None] < 0, -after, after)
         sizes = rotations.angle_deg(at, rotations.normalise(before + after))

@@ -121,7 +121,7 @@ def from_matrix(m: np.ndarray) -> np.ndarray:
 def to_expmap(q: np.ndarray) -> np.ndarray:
     """Exponential maps (..., 3): axis times angle in [0, pi] (Grassia 1998)."""
     q = np.where(q[..., 3:] < 0, -q, q)
-    sine = np.linalg.norm(q[..., :3], axis=-1, keepdims=True)
+    sine = length(q[..., :3])[..., None]
     angle = 2 * np.arctan2(sine, q[..., 3:])
     small = sine < 1e-8
     return q[..., :3] * np.where(small, 2.0, angle / np.where(small, 1.0, sine))
@@ -129,14 +129,14 @@ def to_expmap(q: np.ndarray) -> np.ndarray:
 
 def from_expmap(v: np.ndarray) -> np.ndarray:
     """Quaternions of exponential maps (..., 3), of any angle."""
-    angle = np.linalg.norm(v, axis=-1, keepdims=True)
+    angle = length(v)[..., None]
     return np.concatenate([v * 0.5 * np.sinc(angle / (2 * np.pi)), np.cos(angle / 2)], -1)
 
 
 def continuous(q: np.ndarray) -> np.ndarray:
     """Flip signs along axis 0 so that neighbouring quaternions lie in the same half-space."""
-    dots = np.sum(q[1:] * q[:-1], -1)
-    sign = np.concatenate([np.ones_like(dots[:1]), np.cumprod(np.where(dots < 0, -1.0, 1.0), 0)])
+    along = dot(q[1:], q[:-1])
+    sign = np.concatenate([np.ones_like(along[:1]), np.cumprod(np.where(along < 0, -1.0, 1.0), 0)])
     return q * sign[..., None]
 
 
@@ -149,9 +149,9 @@ def slerp(q: np.ndarray, position: np.ndarray) -> np.ndarray:
     high = np.minimum(low + 1, len(q) - 1)
     part = (position - low).reshape(-1, *[1] * (q.ndim - 1))
     a, b = q[low], q[high]
-    dot = np.sum(a * b, -1, keepdims=True)
-    b = np.where(dot < 0, -b, b)
-    angle = np.arccos(np.clip(np.abs(dot), 0.0, 1.0))
+    along = dot(a, b)[..., None]
+    b = np.where(along < 0, -b, b)
+    angle = np.arccos(np.clip(np.abs(along), 0.0, 1.0))
     sine = np.sin(angle)
     near = sine < 1e-6  # nearly equal: linear interpolation is exact to rounding
     safe = np.where(near, 1.0, sine)

@@ -174,7 +174,8 @@ def _sections() -> dict[str, type[BaseModel]]:
 
 
 def _name_of(section: type[BaseModel]) -> str:
-    return next((name for name, kind in _sections().items() if kind is section), section.__name__.lower())
+    """A section's key in the config: SyncCheck -> sync_check."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", section.__name__).lower()
 
 
 @cache

@@ -110,7 +110,11 @@ DOORS: dict[str, tuple[str, str]] = {
         "ElementTree.fromstring",
         "text of a chunk; expat opens no other file and bounds entities",
     ),
-    "pipeline.config.__init__:load": (
+    "pipeline.config.__init__:__getattr__": (
+        "importlib.import_module",
+        "no file: one of the package's own modules, by a name of its table",
+    ),
+    "pipeline.config.whole:load": (
         "yaml.safe_load",
         "text of reading.read_text, safe loader, at most 1 MiB",
     ),

@@ -25,7 +25,7 @@ FIX_DOWNLOAD = (
 
 
 class _Checked(BaseModel):
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True, defer_build=True)
 
 
 class Units(_Checked):

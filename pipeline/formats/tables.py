@@ -38,7 +38,7 @@ class Row(BaseModel):
     Of a description, errors quote what stands before the colon.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
     @field_validator("date", check_fields=False)
     @classmethod

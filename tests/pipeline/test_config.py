@@ -1,3 +1,6 @@
+import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -111,3 +114,30 @@ def test_the_committed_page_and_schema_do_not_drift(tmp_path):
         assert made.read_text() == (REPOSITORY / kept).read_text(), (
             f"{kept} is not that of the code: {command}"
         )
+
+
+def test_names_of_the_package_are_told_from_their_files():
+    tree = ast.parse(Path(config.__file__).read_text())
+    told = {
+        alias.name: node.module.removeprefix("pipeline.config.")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("pipeline.config.")
+        for alias in node.names
+    }
+    assert {name: file for file, names in config._FILES.items() for name in names.split()} == told
+    for name in told:
+        assert getattr(config, name) is not None
+    with pytest.raises(AttributeError, match="Bdy"):
+        getattr(config, "Bd" + "y")
+
+
+def test_a_section_has_the_name_of_its_class():
+    for name, section in stage._sections().items():
+        assert stage._name_of(section) == name
+
+
+def test_a_stage_loads_the_sections_of_its_room_alone():
+    code = "import sys, pipeline.capture.body; print(*sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    sections = {name for name in loaded.stdout.split() if name.startswith("pipeline.config.")}
+    assert sections == {"pipeline.config.section", "pipeline.config.capture"}

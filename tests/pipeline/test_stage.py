@@ -7,6 +7,7 @@ from typing import Literal
 
 import pytest
 from helpers.commands import refused
+from pydantic import Field
 
 from pipeline import config, stage
 from pipeline.errors import InputError
@@ -25,10 +26,10 @@ STAGES = [
 class Options(config.Section):
     """Made up."""
 
-    block_frames: int = config.Field(64, ge=1, description="frames, 100 % of them")
-    method: Literal["normal", "lsqr"] = config.Field("normal", description="method")
-    joints: list[str] | None = config.Field(None, description="joints")
-    model: str = config.Field("package", description="plain text")
+    block_frames: int = Field(64, ge=1, description="frames, 100 % of them")
+    method: Literal["normal", "lsqr"] = Field("normal", description="method")
+    joints: list[str] | None = Field(None, description="joints")
+    model: str = Field("package", description="plain text")
 
 
 def call(*argv: str) -> dict:

@@ -2,16 +2,19 @@
 
     python benchmarks/scaling.py --takes 8 --seconds 20 --cores 1 2
 
-Simulates a shoot once, then makes its shards with each number of cores, in a root of its own. Prints wall
-seconds, how many times faster than with the first number, the efficiency (that by how many times as many
-cores), and the real time factor (seconds of takes by wall seconds). Below each stand the ten rules whose jobs
-took longest. `--slurm` also runs the stages up to `body` through Slurm by the profile, one job at a time and
-in no batch, and prints the seconds that a job takes more.
+Simulates a shoot once, then makes its shards with each number of cores, in a root of its own: first all that
+needs no words, then the words (`transcripts`), then what needs them. Prints wall seconds of the three runs
+together, how many times faster than with the first number, the efficiency (that by how many times as many
+cores), the real time factor (seconds of takes by wall seconds), and seconds and factor without the second
+run, which is speech recognition alone. Below stand the ten rules whose jobs took longest, and the seconds of
+each run, wall and processor. `--slurm` also runs the stages up to `body` through Slurm by the profile, one
+job at a time and in no batch, and prints the seconds that a job takes more.
 """
 
 import argparse
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -29,6 +32,8 @@ ALONE = ("--groups", "viewer=alone", "--latency-wait", "5")
 """No job in a batch with others: these groups take the place of the profile's."""
 FEW = ("--until", "body", "--")
 """A few jobs of a take, a second or two each, tell what each costs more."""
+PARTS = (("--omit-from", "transcripts", "--"), ("--until", "transcripts", "--"), ())
+"""Runs that make the shards one after the other; the second is speech recognition."""
 
 
 def project(folder: Path, config: str) -> Path:
@@ -41,13 +46,16 @@ def project(folder: Path, config: str) -> Path:
     return folder
 
 
-def run(folder: Path, *arguments: str) -> tuple[float, int]:
-    """Wall seconds of a run, and how many jobs it had."""
+def run(folder: Path, *arguments: str) -> tuple[float, float, int]:
+    """Wall seconds and processor seconds of a run, and how many jobs it had."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     begin = time.perf_counter()
+    # Python keeps what it compiles, as in every environment that does not forbid it
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     result = subprocess.run(
         [sys.executable, "-m", "snakemake", *arguments],
         cwd=folder,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        env=kept | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
     )
@@ -55,7 +63,9 @@ def run(folder: Path, *arguments: str) -> tuple[float, int]:
     told = result.stdout + result.stderr
     if result.returncode:
         sys.exit(f"error: snakemake {' '.join(arguments)} ended with {result.returncode}:\n{told[-3000:]}")
-    return seconds, int(re.search(r"^total\s+(\d+)", told, re.MULTILINE)[1])
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return seconds, used, int(re.search(r"^total\s+(\d+)", told, re.MULTILINE)[1])
 
 
 def longest(timings: Path, count: int = 10) -> str:
@@ -97,21 +107,27 @@ def main() -> None:
         )
         config = f"shoot: {made / 'data' / 'shoot'}\n"
         if told.cores:
-            print(f"{'cores':>8}{'jobs':>8}{'seconds':>10}{'faster':>8}{'efficiency':>12}{'real time':>11}")
-        first: tuple[int, float, int] | None = None
+            heads = ("cores", "jobs", "seconds", "faster", "efficiency", "real time", "no words", "real time")
+            print("".join(f"{head:>11}" for head in heads))
+        first: tuple[int, float] | None = None
         for cores in told.cores:
             folder = project(Path(name) / f"cores_{cores}", config)
-            seconds, jobs = run(folder, "--cores", str(cores), *TARGETS)
-            first = first or (cores, seconds, jobs)
+            parts = [run(folder, "--cores", str(cores), *part, *TARGETS) for part in PARTS]
+            seconds, _, jobs = (sum(values) for values in zip(*parts, strict=True))
+            first = first or (cores, seconds)
             faster = first[1] / seconds
             share = faster / (cores / first[0])
-            factor = told.takes * told.seconds / seconds
-            print(f"{cores:>8}{jobs:>8}{seconds:>10.1f}{faster:>8.2f}{share:>12.0%}{factor:>11.2f}")
-            print(longest(folder / "data" / "timings"), flush=True)
+            times, wordless = told.takes * told.seconds, seconds - parts[1][0]
+            print(f"{cores:>11}{jobs:>11}{seconds:>11.1f}{faster:>11.2f}{share:>11.0%}", end="")
+            print(f"{times / seconds:>11.2f}{wordless:>11.1f}{times / wordless:>11.2f}")
+            print(longest(folder / "data" / "timings"))
+            for what, place in (("wall", 0), ("processor", 1)):
+                each = " + ".join(f"{part[place]:.1f}" for part in parts)
+                print(f"    {what} seconds: {each} = {sum(part[place] for part in parts):.1f}", flush=True)
         if told.slurm:
-            alone, _ = run(project(Path(name) / "few", config), "--cores", "1", *FEW, *TARGETS)
+            alone, *_ = run(project(Path(name) / "few", config), "--cores", "1", *FEW, *TARGETS)
             asked = (*SLURM, "--slurm-status-command", told.status, *ALONE, *FEW, *TARGETS)
-            seconds, jobs = run(project(Path(name) / "slurm", config), *asked)
+            seconds, _, jobs = run(project(Path(name) / "slurm", config), *asked)
             print(f"{jobs} jobs, one at a time: {alone:.1f} s without Slurm, {seconds:.1f} s with it")
             print(f"a job takes {(seconds - alone) / jobs:.1f} s more through Slurm")
 

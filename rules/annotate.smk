@@ -81,6 +81,7 @@ rule transcripts:
         f"{ROOT}/logs/transcripts/{{performance}}.log",
     benchmark:
         f"{ROOT}/timings/transcripts/{{performance}}.tsv"
+    priority: 1
     conda:
         "../environment.yml"
     threads: 1

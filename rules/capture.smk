@@ -89,6 +89,7 @@ if not study.config.dataset:
             " --out-pose {output.pose:q} --out-report {output.report:q} --threads {threads}"
             " {params.options} > {log:q} 2>&1"
 
+    # voices, their words and an encoder's features of them are the longest way to a shard, and go first (priority)
     rule separation:
         input:
             wav=study.raw("wav"),
@@ -105,6 +106,7 @@ if not study.config.dataset:
             f"{ROOT}/logs/separation/{{performance}}.log",
         benchmark:
             f"{ROOT}/timings/separation/{{performance}}.tsv"
+        priority: 1
         conda:
             "../environment.yml"
         threads: 1

@@ -64,6 +64,7 @@ rule speech:
         f"{ROOT}/logs/speech/{{shard}}.log",
     benchmark:
         f"{ROOT}/timings/speech/{{shard}}.tsv"
+    priority: 1
     conda:
         "../environment.yml"
     threads: 1

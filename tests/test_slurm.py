@@ -49,6 +49,8 @@ ASKED = (
     "--slurm-init-seconds-before-status-checks", "5",
 )  # fmt: skip
 """The profile as typed, for a site without accounting and of four CPUs."""
+ACCOUNTING = ("--slurm-status-command", "sacct")
+"""What makes of it the profile of a site with accounting."""
 PATIENCE = 3600.0
 STAGE = "data/annotations/contacts/20240108_001.json"
 
@@ -230,11 +232,16 @@ def test_the_profile_gives_the_bytes_of_a_run_without_slurm(project, alone):
 
 
 def test_a_cancelled_stage_is_made_by_the_next_run(project, alone):
-    with Driver(project, "--retries", "0", "--forcerun", "contacts", "--", STAGE) as driver:
-        slurm("scancel", driver.running("contacts")["JobID"])
+    """Where Snakemake asks sacct."""
+    with Driver(project, *ACCOUNTING, "--retries", "0", "--forcerun", "contacts", "--", STAGE) as driver:
+        job = driver.running("contacts")["JobID"]
+        slurm("scancel", job)
         assert driver.end() == 1, driver.told()
+        told = driver.log.read_text()
+        # squeue gives no reason, and the plug-in says so
+        assert f"SLURM-job '{job}' failed, SLURM status is: 'CANCELLED" in told and "'sacct'" not in told, told
     idle()
-    run(project, STAGE)
+    run(project, *ACCOUNTING, "--", STAGE)
     assert [name for name in differing(project, alone) if LONG not in name] == []
 
 

@@ -87,7 +87,7 @@ def main() -> None:
     )
     parser.add_argument("--slurm", action="store_true", help="through Slurm too, where sbatch is found")
     parser.add_argument(
-        "--status", default="sacct", help="what tells the state of jobs (default: sacct; or squeue)"
+        "--status", default="squeue", help="what tells the state of jobs (default: squeue; or sacct)"
     )
     told = parser.parse_args()
     if told.slurm and not shutil.which("sbatch"):

@@ -24,8 +24,12 @@ from models.processes import Processes
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 AGAIN = 75
 """Exit code of a training that was stopped and goes on when it is run again."""
-WAIT_SECONDS = 60
-"""How long a job of Slurm that got SIGTERM waits for its end. Slurm's own wait is 30 s by default."""
+WAIT_SECONDS = 600
+"""How long a job of Slurm that got SIGTERM waits for its end at most.
+
+Slurm kills after `KillWait`, 30 s by default, or after the `GraceTime` of a partition whose jobs are
+preempted, which may be minutes.
+"""
 AGREE_EVERY = 10
 """Steps after which several processes tell each other whether one of them has been asked to stop."""
 

@@ -138,6 +138,10 @@ def alone_in(folder: Path, log: logging.Logger) -> Iterator[None]:
         except BlockingIOError:
             log.info("%s: another process works here, waiting for it", folder)
             fcntl.flock(f, fcntl.LOCK_EX)
+        except OSError as error:  # a file system without locks
+            log.warning(
+                "%s: cannot be locked (%s); see to it that nothing else works here", folder, error.strerror
+            )
         yield
 
 

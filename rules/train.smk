@@ -26,7 +26,7 @@ rule train_run:
     threads: lambda wildcards: study.run_of(wildcards).options.threads
     resources:
         # a further attempt goes on where the one before stopped, and needs no more than that
-        mem_mb=memory(lambda wildcards: study.run_of(wildcards).mem_mb, grows=False),
+        mem_mb=memory(lambda wildcards: study.run_of(wildcards).job_mb, grows=False),
         runtime=lambda wildcards: study.run_of(wildcards).runtime_minutes,
         cpus_per_task=lambda wildcards: study.run_of(wildcards).cpus,
         # with several nodes the job itself is one task, and the command begins others: no step around it

@@ -45,12 +45,12 @@ PLACE = (".interact", MARK)
 Both name the place of the root and when it was used.
 """
 ASKED = (
-    "--profile", "slurm", "--jobs", "3", "--latency-wait", "10", "--slurm-status-command", "squeue",
+    "--profile", "slurm", "--jobs", "3", "--latency-wait", "10",
     "--slurm-init-seconds-before-status-checks", "5",
 )  # fmt: skip
-"""The profile as typed, for a site without accounting and of four CPUs."""
+"""The profile as typed, for a site of four CPUs."""
 ACCOUNTING = ("--slurm-status-command", "sacct")
-"""What makes of it the profile of a site with accounting."""
+"""Whether a job has ended is asked of Slurm's accounting."""
 PATIENCE = 3600.0
 STAGE = "data/annotations/contacts/20240108_001.json"
 
@@ -232,16 +232,11 @@ def test_the_profile_gives_the_bytes_of_a_run_without_slurm(project, alone):
 
 
 def test_a_cancelled_stage_is_made_by_the_next_run(project, alone):
-    """Where Snakemake asks sacct."""
-    with Driver(project, *ACCOUNTING, "--retries", "0", "--forcerun", "contacts", "--", STAGE) as driver:
-        job = driver.running("contacts")["JobID"]
-        slurm("scancel", job)
+    with Driver(project, "--retries", "0", "--forcerun", "contacts", "--", STAGE) as driver:
+        slurm("scancel", driver.running("contacts")["JobID"])
         assert driver.end() == 1, driver.told()
-        told = driver.log.read_text()
-        # squeue gives no reason, and the plug-in says so
-        assert f"SLURM-job '{job}' failed, SLURM status is: 'CANCELLED" in told and "'sacct'" not in told, told
     idle()
-    run(project, *ACCOUNTING, "--", STAGE)
+    run(project, STAGE)
     assert [name for name in differing(project, alone) if LONG not in name] == []
 
 
@@ -384,6 +379,7 @@ def small_disk(folder: Path, without: str, room: int) -> Iterator[None]:
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(project, alone):
+    """Where Snakemake asks sacct."""
     shards, name = project / "data" / "shards", "shard-000.h5"
     # the sidecar of a shard has its name too
     sidecars = {path: path.read_bytes() for path in shards.glob(f"speech-*/{name}")}
@@ -392,10 +388,12 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(project, alone)
     ):
         for path, content in sidecars.items():
             path.write_bytes(content)
-        with Driver(
-            project, "--retries", "0", "--forcerun", "shards_build", "--", f"data/shards/{name}"
-        ) as driver:
+        asked = ("--retries", "0", "--forcerun", "shards_build", "--", f"data/shards/{name}")
+        with Driver(project, *ACCOUNTING, *asked) as driver:
             assert driver.end() == 1, driver.told()
+            told = driver.log.read_text()
+        # squeue gives no reason, and the plug-in says so
+        assert "failed, SLURM status is: 'FAILED'" in told and "'sacct'" not in told, told[-3000:]
         log = (project / "data" / "logs" / "shards_build" / "shard-000.log").read_text()
         lines = [line for line in log.splitlines() if line.startswith("error: ")]
         assert len(lines) == 1 and f"{name}: No space left on device" in lines[0], log
@@ -403,5 +401,5 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(project, alone)
         left = {path.name for path in shards.iterdir() if path.is_file()}
         assert left == {"index.parquet", "plan.json", "stats.json", MARK}, left
     idle()
-    run(project, "data/shards/shard-000.h5")
+    run(project, *ACCOUNTING, "--", "data/shards/shard-000.h5")
     assert differing(project, alone) == []

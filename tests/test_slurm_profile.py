@@ -54,16 +54,21 @@ def test_a_run_on_several_gpus_and_nodes(tmp_path):
     runs = "runs: {face: {processes: 2, threads: 3}, body_lower: {nodes: 2, processes: 4}}\n"
     project = make_project(tmp_path, config=TINY + runs)
     jobs = [words for name, words in asked(project, "-p") if name == "train_run"]
-    assert sorted((words["cpus_per_task"], words.get("nodes"), words.get("mpi")) for words in jobs) == [
-        ("1", None, None), ("4", "2", "srun"), ("6", None, None),
-    ]  # fmt: skip
+    assert sorted(
+        (words["cpus_per_task"], words["mem_mb"], words.get("nodes"), words.get("mpi")) for words in jobs
+    ) == [
+        ("1", str(3000 + ENGINE_MB), None, None),
+        ("4", str(4 * 3000 + ENGINE_MB), "2", "srun"),
+        ("6", str(2 * 3000 + ENGINE_MB), None, None),
+    ]
     result = snakemake(project, "train", "-n", "-p")
     commands = dict(
         re.findall(r"(exec .*) -m models\.train .*--out data/runs/(\w+)", result.stdout + result.stderr)
     )
     by_run = {run: command for command, run in commands.items()}
     assert by_run["body_upper"] == "exec python"
-    assert by_run["face"] == "exec python -m torch.distributed.run --nproc-per-node 2 --standalone"
+    together = "python -m torch.distributed.run --nproc-per-node 2 --standalone"
+    assert by_run["face"] == f"exec env TORCH_ELASTIC_SHUTDOWN_TIMEOUT=600 {together}"
     assert "srun --nodes 2 --ntasks 2 " in by_run["body_lower"]
     assert "--nproc-per-node 4 --nnodes 2" in by_run["body_lower"]
 

@@ -230,7 +230,9 @@ class Run(Section):
         description="run, fine-tuned from `start`, whose denoiser's layer takes the place of that of `start`;"
         " such a run is not trained and has the options of `start`",
     )
-    mem_mb: int = Field(default=3000, ge=1, description="memory that a scheduler gives the job, MB")
+    mem_mb: int = Field(
+        default=3000, ge=1, description="memory that a scheduler gives each process of the job, MB"
+    )
     runtime_minutes: int = Field(
         default=2880, ge=1, description="time that a scheduler gives the job, minutes"
     )

@@ -52,10 +52,13 @@ class PlannedRun:
         if self.nodes == self.processes == 1:
             return "exec python"
         torchrun = f"python -m torch.distributed.run --nproc-per-node {self.processes}"
+        # so long a torchrun waits for processes that it has told to stop; its 30 s may be less than a step
+        # and a checkpoint need
+        patient = "exec env TORCH_ELASTIC_SHUTDOWN_TIMEOUT=600"
         if self.nodes == 1:
-            return f"exec {torchrun} --standalone"
+            return f"{patient} {torchrun} --standalone"
         return (
-            f"exec srun --nodes {self.nodes} --ntasks {self.nodes} --ntasks-per-node 1"
+            f"{patient} srun --nodes {self.nodes} --ntasks {self.nodes} --ntasks-per-node 1"
             f" --cpus-per-task {self.cpus} --kill-on-bad-exit=1"
             f" {torchrun} --nnodes {self.nodes} --rdzv-backend c10d --rdzv-id $SLURM_JOB_ID"
             " --rdzv-endpoint $(hostname):$((20000 + SLURM_JOB_ID % 20000))"
@@ -65,6 +68,11 @@ class PlannedRun:
     def cpus(self) -> int:
         """CPUs of a node that all its processes there compute on."""
         return self.options.threads * self.processes
+
+    @property
+    def job_mb(self) -> int:
+        """Memory of a node that all its processes there need, MB."""
+        return self.mem_mb * self.processes
 
     @property
     def nodes_asked(self) -> int | None:

@@ -248,3 +248,13 @@ def test_a_second_process_waits_for_the_first(tmp_path):
         with pytest.raises(subprocess.TimeoutExpired):
             second.wait(timeout=1.5)
     assert second.communicate(timeout=20)[0] == "in\n"
+
+
+def test_a_file_system_without_locks_is_said_and_used(tmp_path, monkeypatch, caplog):
+    def refused(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", refused)
+    with alone_in(tmp_path, logging.getLogger()):
+        [record] = caplog.records
+        assert f"{tmp_path}: cannot be locked (No locks available)" in record.getMessage()

@@ -89,7 +89,8 @@ if not study.config.dataset:
             " --out-pose {output.pose:q} --out-report {output.report:q} --threads {threads}"
             " {params.options} > {log:q} 2>&1"
 
-    # voices, their words and an encoder's features of them are the longest way to a shard, and go first (priority)
+    # voices, their words and an encoder's features of them are the longest way to a shard: they go first
+    # (priority)
     rule separation:
         input:
             wav=study.raw("wav"),
